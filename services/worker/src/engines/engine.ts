@@ -1,0 +1,64 @@
+import type { ChatMessage, EndReason, PromptParams, Token, Usage } from '@sluice/protocol';
+
+/** What the worker asks of an engine. */
+export type EngineRequest = {
+  /** the generation's id: for the upstream's request id, never for its output */
+  readonly generation: string;
+  readonly model: string;
+  /** the conversation, oldest first, in OpenAI's shape; never empty */
+  readonly messages: readonly ChatMessage[];
+  readonly params: PromptParams;
+  /**
+   * Tokens that are already stored. Empty for a fresh run; else the engine goes on right after them
+   * and yields only what follows. Only given to an engine whose {@link Engine.canContinue} allows it.
+   */
+  readonly prefix: readonly Token[];
+};
+
+/** How an engine's output ended by itself. */
+export type EngineEnd = {
+  readonly reason: Extract<EndReason, 'stop' | 'length' | 'tool_calls' | 'content_filter'>;
+  readonly usage?: Usage;
+};
+
+/**
+ * The output of one run: tokens as they come, then the end as the return value.
+ * Pull-based: nobody asks for the next token while the lead is used up.
+ * After its signal is aborted it settles promptly, having let go of the upstream: whoever awaits the
+ * end of the iteration knows that the upstream connection is closed.
+ */
+export type EngineRun = AsyncGenerator<Token, EngineEnd, void>;
+
+/** The model behind a worker. Engines know nothing of NATS, sessions or flow control. */
+export interface Engine {
+  readonly name: string;
+  /** Names of the models it serves. @throws EngineError when the upstream cannot be reached */
+  models(signal: AbortSignal): Promise<readonly string[]>;
+  /** Whether a run can go on from these stored tokens instead of starting anew. */
+  canContinue(prefix: readonly Token[]): boolean;
+  /** @throws EngineError from the iteration; an abort ends it with the signal's reason */
+  generate(request: EngineRequest, signal: AbortSignal): EngineRun;
+  close(): Promise<void>;
+}
+
+export type EngineErrorCode =
+  /** cannot be reached, broke off, or answered 5xx: another try may succeed */
+  | 'upstream_unavailable'
+  /** 429 */
+  | 'upstream_overloaded'
+  /** the request itself was refused (4xx): the same request fails again */
+  | 'upstream_rejected'
+  /** the answer does not follow the protocol (for example, the stream ended without a finish reason) */
+  | 'upstream_protocol';
+
+/** An engine failed. The message is safe to show to users: no credentials, prompts or output in it. */
+export class EngineError extends Error {
+  readonly code: EngineErrorCode;
+  readonly status: number | undefined;
+
+  constructor(code: EngineErrorCode, message: string, options: { status?: number; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.status = options.status;
+  }
+}

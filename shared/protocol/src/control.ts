@@ -1,0 +1,35 @@
+/**
+ * What an edge tells the worker that runs a generation. Absolute and repeated, never increments, so a
+ * lost one costs nothing but time.
+ */
+export type ControlAck = {
+  readonly type: 'ack';
+  /** the edge's name: the worker keeps the newest ack of each edge */
+  readonly edge: string;
+  readonly epoch: number;
+  /** seq as the generation's governor sees it on that edge */
+  readonly seq: number;
+  /** viewers attached on that edge, observers not counted */
+  readonly viewers: number;
+};
+
+/** A request: the worker answers with {@link CancelReply} once the engine is told to stop. */
+export type ControlCancel = { readonly type: 'cancel'; readonly user: string };
+export type CancelReply = { readonly type: 'cancelling'; readonly attempt: number };
+export type ControlMessage = ControlAck | ControlCancel;
+
+/** Who watches a session, between edges. `sync` asks every edge to announce its viewers. */
+export type PresenceMessage =
+  | {
+      readonly type: 'join' | 'leave';
+      readonly edge: string;
+      readonly user: string;
+      readonly connection: string;
+    }
+  | {
+      readonly type: 'viewers';
+      readonly edge: string;
+      readonly viewers: readonly { readonly user: string; readonly connection: string }[];
+    }
+  | { readonly type: 'sync'; readonly edge: string }
+  | { readonly type: 'signal'; readonly user: string; readonly data: unknown };

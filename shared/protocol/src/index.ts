@@ -1,0 +1,86 @@
+export {
+  ID_PATTERN,
+  InvalidIdError,
+  isId,
+  parseGenerationId,
+  parseItemId,
+  parseOrg,
+  parseSessionId,
+} from './ids.ts';
+export type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from './ids.ts';
+export { kindOf, textOf, toolOf } from './tokens.ts';
+export type { MarkedToken, Token, TokenKind, ToolCall, ToolRef } from './tokens.ts';
+export { encodeRecord, headOf, InvalidRecordError, parseRecord } from './records.ts';
+export type {
+  End,
+  EndReason,
+  GenerationError,
+  Position,
+  Receipt,
+  StoredRecord,
+  TokenRecord,
+  Usage,
+} from './records.ts';
+export { withoutText } from './items.ts';
+export type {
+  ChatMessage,
+  GenerationItem,
+  Governor,
+  Item,
+  ItemStatus,
+  Lead,
+  MessageItem,
+  OnAbandon,
+  PromptBody,
+  PromptParams,
+} from './items.ts';
+export { CLOSE_CODES, ERROR_CODES, isRetryable, mayReconnect, SluiceError } from './codes.ts';
+export type { CloseCode, ErrorCode } from './codes.ts';
+export {
+  ACK_INTERVAL_MS,
+  AUTH_TIMEOUT_MS,
+  BEARER_SUBPROTOCOL_PREFIX,
+  DEFAULT_LIMITS,
+  EXPIRING_NOTICE_MS,
+  HEARTBEAT_MS,
+  MAX_CHUNK_TOKENS,
+  MAX_GENERATION_BYTES,
+  MAX_RECORD_BYTES,
+  MAX_TOKEN_BYTES,
+  SUBPROTOCOL,
+} from './limits.ts';
+export type { Limits } from './limits.ts';
+export { SERVER_FRAME_TYPES } from './server-frames.ts';
+export type {
+  DeltaFrame,
+  EndFrame,
+  ErrorFrame,
+  ExpiringFrame,
+  GenerationState,
+  GoawayFrame,
+  ItemFrame,
+  OkFrame,
+  PongFrame,
+  PresenceFrame,
+  ReadyFrame,
+  ResetFrame,
+  ServerFrame,
+  SignalFrame,
+  StateFrame,
+  SubscribedFrame,
+  ViewerRef,
+} from './server-frames.ts';
+export { CLIENT_FRAME_TYPES } from './client-frames.ts';
+export type {
+  AckFrame,
+  AuthFrame,
+  CancelFrame,
+  ClientFrame,
+  MessageFrame,
+  PingFrame,
+  PromptFrame,
+  SignalSendFrame,
+  SubscribeFrame,
+  UnsubscribeFrame,
+} from './client-frames.ts';
+export type { CancelReply, ControlAck, ControlCancel, ControlMessage, PresenceMessage } from './control.ts';

@@ -1,0 +1,82 @@
+import type { EndReason, GenerationError, Receipt, Usage } from './records.ts';
+import type { ToolCall } from './tokens.ts';
+
+export type ItemStatus = 'queued' | 'running' | 'parked' | 'done';
+export type Lead = 'adaptive' | 'strict';
+/** Which viewer's ack counts for a generation. */
+export type Governor = 'fastest' | 'owner' | 'slowest' | 'none';
+/** What becomes of a generation that nobody watches. */
+export type OnAbandon = 'park' | 'finish' | 'cancel';
+
+/** One chat message in OpenAI's shape. Content parts other than text pass through to the engine. */
+export type ChatMessage = {
+  readonly role: string;
+  readonly content?: string | readonly unknown[] | null;
+  readonly [field: string]: unknown;
+};
+
+export type PromptParams = {
+  readonly max_tokens?: number;
+  readonly temperature?: number;
+  readonly top_p?: number;
+  readonly seed?: number;
+  readonly stop?: string | readonly string[];
+  readonly tools?: readonly unknown[];
+  readonly tool_choice?: unknown;
+  readonly [param: string]: unknown;
+};
+
+/** What is asked of the model. Its canonical hash decides whether a repeated id is the same prompt. */
+export type PromptBody = {
+  readonly model?: string;
+  readonly input?: string;
+  readonly messages?: readonly ChatMessage[];
+  readonly params?: PromptParams;
+  readonly lead?: Lead;
+  readonly governor?: Governor;
+  readonly onAbandon?: OnAbandon;
+};
+
+export type GenerationItem = {
+  readonly id: string;
+  readonly kind: 'generation';
+  /** JetStream sequence of this version of the item */
+  readonly rev: number;
+  readonly user: string;
+  /** ms since the Unix epoch */
+  readonly createdAt: number;
+  readonly model: string;
+  /** what the person typed, for display: the prompt's `input` or the last user message */
+  readonly input: string;
+  readonly governor: Governor;
+  readonly status: ItemStatus;
+  readonly attempt: number;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly text?: string;
+  readonly reasoning?: string;
+  readonly toolCalls?: readonly ToolCall[];
+  readonly reason?: EndReason;
+  readonly usage?: Usage;
+  readonly error?: GenerationError;
+  readonly receipt?: Receipt;
+};
+
+export type MessageItem = {
+  readonly id: string;
+  readonly kind: 'message';
+  readonly rev: number;
+  readonly user: string;
+  readonly createdAt: number;
+  readonly text: string;
+  readonly data?: unknown;
+};
+
+export type Item = GenerationItem | MessageItem;
+
+/** The item without the fields that deltas carry: what an `item` frame announces. */
+export const withoutText = (item: Item): Item => {
+  if (item.kind === 'message') return item;
+  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = item;
+  return rest;
+};

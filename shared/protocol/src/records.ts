@@ -1,0 +1,112 @@
+import type { Token, TokenKind, ToolRef } from './tokens.ts';
+
+/** The last token a reader has: `seq` tokens of incarnation `epoch`. (0, 0) is "nothing yet". */
+export type Position = { readonly epoch: number; readonly seq: number };
+
+export type EndReason =
+  'stop' | 'length' | 'tool_calls' | 'content_filter' | 'cancelled' | 'abandoned' | 'error';
+
+export type Usage = {
+  readonly prompt_tokens?: number;
+  readonly completion_tokens?: number;
+  readonly total_tokens?: number;
+  readonly [detail: string]: unknown;
+};
+
+/** What stopping early cost: tokens stored after the cancel arrived, and time until the engine let go. */
+export type Receipt = { readonly tokensAfterCancel: number; readonly msToAbort: number };
+
+export type GenerationError = { readonly code: string; readonly message: string };
+
+/** How a generation ended. Part of the log, so every reader sees the same end. */
+export type End = {
+  readonly reason: EndReason;
+  readonly usage?: Usage;
+  readonly error?: GenerationError;
+  readonly receipt?: Receipt;
+};
+
+/**
+ * One message of a generation's log. It repeats its whole chunk so far, hence covers
+ * (base, base + tokens.length], and a lost live copy is healed by the next one.
+ */
+export type TokenRecord = {
+  readonly v: 1;
+  readonly epoch: number;
+  readonly attempt: number;
+  /** seq before the chunk's first token */
+  readonly base: number;
+  /** stream sequence of the last record of the previous chunk, 0 for the first chunk of an epoch */
+  readonly prev: number;
+  /** ms since the Unix epoch when this record was made */
+  readonly at: number;
+  readonly tokens: readonly Token[];
+  readonly end?: End;
+};
+
+/** A record with the stream sequence NATS stored it under. */
+export type StoredRecord = { readonly sequence: number; readonly record: TokenRecord };
+
+/** seq of a record's newest token. */
+export const headOf = (record: TokenRecord): number => record.base + record.tokens.length;
+
+const END_REASONS: ReadonlySet<unknown> = new Set<EndReason>([
+  'stop',
+  'length',
+  'tool_calls',
+  'content_filter',
+  'cancelled',
+  'abandoned',
+  'error',
+]);
+const MARKED_KINDS: ReadonlySet<unknown> = new Set<TokenKind>(['reasoning', 'tool_call']);
+
+export class InvalidRecordError extends Error {
+  readonly code = 'invalid_record';
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const isTool = (value: unknown): value is ToolRef | undefined => {
+  if (value === undefined) return true;
+  if (typeof value !== 'object' || value === null) return false;
+  const { index, id, name } = value as Record<string, unknown>;
+  const optionalString = (field: unknown): boolean => field === undefined || typeof field === 'string';
+  return isCount(index) && optionalString(id) && optionalString(name);
+};
+
+const isToken = (value: unknown): value is Token => {
+  if (typeof value === 'string') return true;
+  if (typeof value !== 'object' || value === null) return false;
+  const { kind, text, tool } = value as Record<string, unknown>;
+  return MARKED_KINDS.has(kind) && typeof text === 'string' && isTool(tool);
+};
+
+/**
+ * Parses one stored record. Workers may be anybody's program, so every field is checked.
+ * @throws InvalidRecordError naming the field, never its content.
+ */
+export const parseRecord = (json: string): TokenRecord => {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch (cause) {
+    throw new InvalidRecordError('token record: expected JSON', { cause });
+  }
+  if (typeof value !== 'object' || value === null)
+    throw new InvalidRecordError('token record: expected an object');
+  const record = value as Partial<TokenRecord>;
+  const wrong = (field: string): InvalidRecordError =>
+    new InvalidRecordError(`token record: wrong or missing \`${field}\``);
+  if (record.v !== 1) throw wrong('v');
+  if (!isCount(record.epoch)) throw wrong('epoch');
+  if (!isCount(record.attempt)) throw wrong('attempt');
+  if (!isCount(record.base)) throw wrong('base');
+  if (!isCount(record.prev)) throw wrong('prev');
+  if (!isCount(record.at)) throw wrong('at');
+  if (!Array.isArray(record.tokens) || !record.tokens.every(isToken)) throw wrong('tokens');
+  if (record.end !== undefined && !END_REASONS.has(record.end?.reason)) throw wrong('end');
+  return record as TokenRecord;
+};
+
+export const encodeRecord = (record: TokenRecord): string => JSON.stringify(record);

@@ -1,0 +1,124 @@
+/** Zod schemas of what crosses the border from a client. Kept apart: the browser SDK needs none of it. */
+import { z } from 'zod';
+import type { ClientFrame } from './client-frames.ts';
+import { ID_PATTERN } from './ids.ts';
+import type { PromptBody } from './items.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+
+const idSchema = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
+const count = z.int().min(0);
+const answerable = { id: z.string().max(64).optional() };
+
+export const positionSchema = z.object({ epoch: count, seq: count });
+
+export const chatMessageSchema = z.looseObject({
+  role: z.string().min(1).max(32),
+  content: z.union([z.string(), z.array(z.unknown()), z.null()]).optional(),
+});
+
+export const promptParamsSchema = z.looseObject({
+  max_tokens: z.int().min(1).max(1_000_000).optional(),
+  temperature: z.number().min(0).max(100).optional(),
+  top_p: z.number().min(0).max(1).optional(),
+  seed: z.int().optional(),
+  stop: z.union([z.string(), z.array(z.string()).max(16)]).optional(),
+  tools: z.array(z.unknown()).max(256).optional(),
+});
+
+const promptShape = {
+  model: z.string().min(1).max(200).optional(),
+  input: z.string().optional(),
+  messages: z.array(chatMessageSchema).min(1).max(10_000).optional(),
+  params: promptParamsSchema.optional(),
+  lead: z.enum(['adaptive', 'strict']).optional(),
+  governor: z.enum(['fastest', 'owner', 'slowest', 'none']).optional(),
+  onAbandon: z.enum(['park', 'finish', 'cancel']).optional(),
+};
+
+const oneSource = (prompt: { input?: unknown; messages?: unknown }): boolean =>
+  (prompt.input === undefined) !== (prompt.messages === undefined);
+const oneSourceMessage = { error: 'expected exactly one of `input` and `messages`' };
+
+export const promptBodySchema = z.object(promptShape).refine(oneSource, oneSourceMessage);
+
+const frameSchemas = {
+  auth: z.object({ type: z.literal('auth'), ...answerable, token: z.string().min(1).max(8192) }),
+  subscribe: z.object({
+    type: z.literal('subscribe'),
+    ...answerable,
+    session: idSchema,
+    rev: count.optional(),
+    positions: z.record(idSchema, positionSchema).optional(),
+    window: z.int().min(1).max(DEFAULT_LIMITS.maxWindow).optional(),
+    observe: z.boolean().optional(),
+  }),
+  unsubscribe: z.object({ type: z.literal('unsubscribe'), ...answerable, session: idSchema }),
+  prompt: z
+    .object({
+      type: z.literal('prompt'),
+      ...answerable,
+      session: idSchema,
+      generation: idSchema,
+      ...promptShape,
+    })
+    .refine(oneSource, oneSourceMessage),
+  ack: z.object({
+    type: z.literal('ack'),
+    ...answerable,
+    session: idSchema,
+    generation: idSchema,
+    epoch: count,
+    seq: count,
+  }),
+  cancel: z.object({ type: z.literal('cancel'), ...answerable, session: idSchema, generation: idSchema }),
+  message: z.object({
+    type: z.literal('message'),
+    ...answerable,
+    session: idSchema,
+    message: idSchema,
+    text: z.string(),
+    data: z.unknown().optional(),
+  }),
+  signal: z.object({ type: z.literal('signal'), ...answerable, session: idSchema, data: z.unknown() }),
+  ping: z.object({ type: z.literal('ping'), ...answerable }),
+} satisfies Record<ClientFrame['type'], z.ZodType>;
+
+export type FrameResult =
+  | { readonly type: 'frame'; readonly frame: ClientFrame }
+  /** `id` of the frame if it had a usable one; `knownType` false counts towards closing with 4400 */
+  | {
+      readonly type: 'bad';
+      readonly id: string | undefined;
+      readonly knownType: boolean;
+      readonly message: string;
+    };
+
+const bad = (message: string, id?: unknown, knownType = false): FrameResult => ({
+  type: 'bad',
+  id: typeof id === 'string' && id.length <= 64 ? id : undefined,
+  knownType,
+  message,
+});
+
+/** Parses one client frame. Never throws; the message names fields, never their values. */
+export const parseClientFrame = (text: string): FrameResult => {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return bad('expected one JSON object, got text that is not JSON');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return bad('expected one JSON object');
+  const { type, id } = value as Record<string, unknown>;
+  if (typeof type !== 'string' || !Object.hasOwn(frameSchemas, type))
+    return bad('`type`: expected the name of a client frame', id);
+  const parsed = frameSchemas[type as ClientFrame['type']].safeParse(value);
+  if (parsed.success) return { type: 'frame', frame: parsed.data as ClientFrame };
+  const problem = parsed.error.issues[0];
+  const path = problem?.path.map(String).join('.') ?? '';
+  return bad(`\`${path.slice(0, 100)}\`: ${problem?.message ?? 'invalid'}`, id, true);
+};
+
+/** @throws z.ZodError when the value is not a prompt body */
+export const parsePromptBody = (value: unknown): PromptBody => promptBodySchema.parse(value) as PromptBody;

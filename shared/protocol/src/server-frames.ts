@@ -1,0 +1,144 @@
+import type { ErrorCode } from './codes.ts';
+import type { Item } from './items.ts';
+import type { Limits } from './limits.ts';
+import type { End } from './records.ts';
+import type { TokenKind, ToolRef } from './tokens.ts';
+
+/** Frames the server sends. Fields as in docs/PROTOCOL.md. */
+export type ReadyFrame = {
+  readonly type: 'ready';
+  readonly connection: string;
+  readonly user: string;
+  readonly org: string;
+  /** ms since the Unix epoch */
+  readonly expiresAt: number;
+  readonly heartbeatMs: number;
+  readonly limits: Limits;
+};
+
+export type SubscribedFrame = {
+  readonly type: 'subscribed';
+  readonly session: string;
+  readonly rev: number;
+  readonly viewers: number;
+  readonly items: readonly Item[];
+  /** true: the list was cut; subscribe again with this frame's `rev` for the rest */
+  readonly more?: true;
+};
+
+export type ItemFrame = {
+  readonly type: 'item';
+  readonly session: string;
+  readonly rev: number;
+  readonly item: Item;
+};
+
+export type DeltaFrame = {
+  readonly type: 'delta';
+  readonly session: string;
+  readonly generation: string;
+  readonly epoch: number;
+  readonly from: number;
+  readonly seq: number;
+  readonly text: string;
+  readonly kind?: Exclude<TokenKind, 'text'>;
+  readonly tool?: ToolRef;
+  readonly at: number;
+};
+
+export type ResetFrame = {
+  readonly type: 'reset';
+  readonly session: string;
+  readonly generation: string;
+  readonly epoch: number;
+  readonly reason: string;
+};
+
+export type GenerationState = 'paused' | 'parked' | 'running' | 'recovering';
+
+export type StateFrame = {
+  readonly type: 'state';
+  readonly session: string;
+  readonly generation: string;
+  readonly state: GenerationState;
+};
+
+export type EndFrame = End & {
+  readonly type: 'end';
+  readonly session: string;
+  readonly generation: string;
+  readonly epoch: number;
+  readonly seq: number;
+};
+
+export type ViewerRef = { readonly user: string; readonly connection: string };
+
+export type PresenceFrame = {
+  readonly type: 'presence';
+  readonly session: string;
+  readonly viewers: number;
+  readonly joined?: ViewerRef;
+  readonly left?: ViewerRef;
+};
+
+export type SignalFrame = {
+  readonly type: 'signal';
+  readonly session: string;
+  readonly user: string;
+  readonly data: unknown;
+};
+
+export type OkFrame = {
+  readonly type: 'ok';
+  readonly re: string;
+  readonly generation?: string;
+  readonly created?: boolean;
+};
+
+export type ErrorFrame = {
+  readonly type: 'error';
+  readonly re?: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number;
+  readonly session?: string;
+  readonly generation?: string;
+};
+
+export type ExpiringFrame = { readonly type: 'expiring'; readonly expiresAt: number };
+export type GoawayFrame = { readonly type: 'goaway'; readonly reconnectMs: number };
+export type PongFrame = { readonly type: 'pong' };
+
+export type ServerFrame =
+  | ReadyFrame
+  | SubscribedFrame
+  | ItemFrame
+  | DeltaFrame
+  | ResetFrame
+  | StateFrame
+  | EndFrame
+  | PresenceFrame
+  | SignalFrame
+  | OkFrame
+  | ErrorFrame
+  | ExpiringFrame
+  | GoawayFrame
+  | PongFrame;
+
+export const SERVER_FRAME_TYPES = [
+  'ready',
+  'subscribed',
+  'item',
+  'delta',
+  'reset',
+  'state',
+  'end',
+  'presence',
+  'signal',
+  'ok',
+  'error',
+  'expiring',
+  'goaway',
+  'pong',
+] as const satisfies readonly ServerFrame['type'][];
