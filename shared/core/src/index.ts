@@ -1,1 +1,17 @@
-export {};
+export { AckLedger } from './ack-ledger.ts';
+export type { Governed, LedgerEntry } from './ack-ledger.ts';
+export { ChunkWriter, isSameRecord } from './chunk-writer.ts';
+export type { Draft } from './chunk-writer.ts';
+export { GenerationBuffer } from './generation-buffer.ts';
+export type { Applied, Slice } from './generation-buffer.ts';
+export { claim, finish, park, requeue } from './item-state.ts';
+export type { StoredGeneration } from './item-state.ts';
+export { INITIAL_LEAD, LeadGate, MAX_LEAD, MIN_LEAD } from './lead-gate.ts';
+export { onHeadFinding, onPublishOutcome, PUBLISH_RETRY_MS, publishStarted } from './publish-outcome.ts';
+export type { HeadFinding, PublishAction, PublishOutcome, PublishState } from './publish-outcome.ts';
+export { Reader } from './reader.ts';
+export type { LogBounds, ReaderStep } from './reader.ts';
+export { ChunkWalk } from './replay.ts';
+export type { Walk } from './replay.ts';
+export { TranscriptWriter, transcriptOf } from './transcript.ts';
+export type { Transcript } from './transcript.ts';

@@ -1,0 +1,75 @@
+import type { Governor } from '@sluice/protocol';
+
+/** What one party (a viewer on an edge, an edge at a worker) has acknowledged of one generation. */
+export type LedgerEntry = {
+  readonly epoch: number;
+  readonly seq: number;
+  /** viewers it speaks for; 0 takes it out of the count */
+  readonly viewers: number;
+  /** whether it speaks for the prompt's author; at a worker every edge does, having filtered already */
+  readonly owner: boolean;
+  /** when it last spoke, ms */
+  readonly at: number;
+};
+
+/** The ack that governs a generation: `undefined` while nobody who counts has acknowledged anything. */
+export type Governed = { readonly seq: number; readonly viewers: number };
+
+/**
+ * Combines acks by the generation's governor. The same ledger serves an edge over its viewers and a
+ * worker over the edges, since highest, lowest and the owner's all combine associatively.
+ */
+export class AckLedger {
+  readonly governor: Governor;
+  readonly #entries = new Map<string, LedgerEntry>();
+
+  constructor(governor: Governor) {
+    this.governor = governor;
+  }
+
+  set(party: string, entry: LedgerEntry): void {
+    this.#entries.set(party, entry);
+  }
+
+  delete(party: string): void {
+    this.#entries.delete(party);
+  }
+
+  /** Forgets parties that have been silent since before `cutoff` (ms): a dead edge must not govern. */
+  expire(cutoff: number): void {
+    for (const [party, entry] of this.#entries) if (entry.at < cutoff) this.#entries.delete(party);
+  }
+
+  /**
+   * The governing ack in `epoch`: highest for `fastest`, lowest for `slowest`, the author's highest for
+   * `owner`; with `none` nothing governs and seq is Infinity. Acks of another epoch count as 0.
+   */
+  governed(epoch: number): Governed {
+    let viewers = 0;
+    let highest = 0;
+    let lowest = Infinity;
+    let owners = 0;
+    for (const entry of this.#entries.values()) {
+      if (entry.viewers === 0) continue;
+      const seq = entry.epoch === epoch ? entry.seq : 0;
+      viewers += entry.viewers;
+      highest = Math.max(highest, seq);
+      lowest = Math.min(lowest, seq);
+      if (entry.owner) owners = Math.max(owners, seq);
+    }
+    return { seq: this.#pick(highest, viewers === 0 ? 0 : lowest, owners), viewers };
+  }
+
+  #pick(highest: number, lowest: number, owners: number): number {
+    switch (this.governor) {
+      case 'fastest':
+        return highest;
+      case 'slowest':
+        return lowest;
+      case 'owner':
+        return owners;
+      case 'none':
+        return Infinity;
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import { MAX_CHUNK_TOKENS, MAX_RECORD_BYTES, headOf } from '@sluice/protocol';
+import type { End, StoredRecord, Token } from '@sluice/protocol';
+
+/**
+ * A chunk is closed early once its encoded tokens reach this size. Each record repeats its chunk, so
+ * this bounds the bytes written per token when tokens are large.
+ */
+const CHUNK_SOFT_BYTES = 8 * 1024;
+
+/** An encoded record, ready to publish, and the seq its newest token has. */
+export type Draft = {
+  readonly payload: string;
+  /** stream sequence that must still be the subject's last one; 0: the subject must be empty */
+  readonly expected: number;
+  readonly attempt: number;
+  readonly epoch: number;
+  readonly head: number;
+  readonly final: boolean;
+};
+
+type Chunk = {
+  base: number;
+  prev: number;
+  count: number;
+  /** the tokens, each encoded as JSON, joined by commas: appended to, never encoded again */
+  json: string;
+};
+
+/**
+ * The write side of a generation's log: turns tokens into records, one draft at a time.
+ * Pure: `draft` proposes, `stored` confirms with the sequence NATS gave it, and only then may the next
+ * be drafted (one publish in flight per generation).
+ */
+export class ChunkWriter {
+  readonly epoch: number;
+  readonly attempt: number;
+  #chunk: Chunk;
+  #next: Chunk | undefined;
+  #last: number;
+
+  /**
+   * @param attempt this claim's number, from 1
+   * @param head the newest stored record, undefined when the log is empty
+   * @param epoch the epoch to write in: the head's own to continue its text, a larger one to restart
+   */
+  constructor(attempt: number, epoch = 0, head?: StoredRecord) {
+    this.attempt = attempt;
+    this.epoch = epoch;
+    this.#last = head?.sequence ?? 0;
+    if (head === undefined || head.record.epoch !== epoch) {
+      this.#chunk = { base: 0, prev: 0, count: 0, json: '' };
+    } else {
+      const { base, prev, tokens } = head.record;
+      const json = tokens.map((token) => JSON.stringify(token)).join(',');
+      this.#chunk = { base, prev, count: tokens.length, json };
+    }
+  }
+
+  /** seq of the newest stored token. */
+  get head(): number {
+    return this.#chunk.base + this.#chunk.count;
+  }
+
+  /** Stream sequence of the newest stored record. */
+  get sequence(): number {
+    return this.#last;
+  }
+
+  /**
+   * Drafts the next record from the tokens that wait. Takes as many as fit the chunk, from the front
+   * of `pending`; `taken` says how many. `end` is included only when nothing is left to take.
+   * With no tokens and no end the draft is a claim: the chunk so far under this attempt.
+   */
+  draft(pending: readonly Token[], at: number, end?: End): { readonly draft: Draft; readonly taken: number } {
+    const chunk = this.#open(pending[0]);
+    let taken = 0;
+    for (const token of pending) {
+      if (chunk.count >= MAX_CHUNK_TOKENS || chunk.json.length >= CHUNK_SOFT_BYTES) break;
+      const json = JSON.stringify(token);
+      chunk.json = chunk.count === 0 ? json : `${chunk.json},${json}`;
+      chunk.count += 1;
+      taken += 1;
+    }
+    this.#next = chunk;
+    const final = end !== undefined && taken === pending.length;
+    const tail = final ? `],"end":${JSON.stringify(end)}}` : ']}';
+    const payload =
+      `{"v":1,"epoch":${this.epoch},"attempt":${this.attempt},"base":${chunk.base},"prev":${chunk.prev},` +
+      `"at":${at},"tokens":[${chunk.json}${tail}`;
+    if (payload.length > MAX_RECORD_BYTES)
+      throw new RangeError(`record of ${payload.length} characters: expected at most ${MAX_RECORD_BYTES}`);
+    const head = chunk.base + chunk.count;
+    return {
+      draft: { payload, expected: this.#last, attempt: this.attempt, epoch: this.epoch, head, final },
+      taken,
+    };
+  }
+
+  /** Confirms that the last draft was stored under this stream sequence. */
+  stored(sequence: number): void {
+    if (this.#next === undefined) throw new TypeError('stored() without a draft');
+    this.#chunk = this.#next;
+    this.#next = undefined;
+    this.#last = sequence;
+  }
+
+  /** The chunk the next token goes to: the open one while it has room, else a new one linked to it. */
+  #open(next: Token | undefined): Chunk {
+    const room = this.#chunk.count < MAX_CHUNK_TOKENS && this.#chunk.json.length < CHUNK_SOFT_BYTES;
+    if (next === undefined || room) return { ...this.#chunk };
+    return { base: this.head, prev: this.#last, count: 0, json: '' };
+  }
+}
+
+/** Whether a stored record is the one this draft would have written: the head read after an unclear publish. */
+export const isSameRecord = (draft: Draft, { record }: StoredRecord): boolean =>
+  record.attempt === draft.attempt &&
+  record.epoch === draft.epoch &&
+  headOf(record) === draft.head &&
+  (record.end !== undefined) === draft.final;

@@ -1,0 +1,43 @@
+import type { End, GenerationItem, Position } from '@sluice/protocol';
+import type { Transcript } from './transcript.ts';
+
+/**
+ * The states of a generation's item and the only ways between them:
+ * queued -> running (claim) -> done; running -> parked or queued; parked -> queued; any of them -> done.
+ * Each transition returns the next item to be written by compare-and-set, or undefined where the
+ * current state does not allow it: somebody else was faster.
+ */
+export type StoredGeneration = Omit<GenerationItem, 'rev'> & {
+  /** the worker that claimed it, while it runs */
+  readonly worker?: string;
+};
+
+/** A worker takes a queued generation. The attempt it writes fences every older one. */
+export const claim = (item: StoredGeneration, worker: string): StoredGeneration | undefined =>
+  item.status === 'queued' ? { ...item, status: 'running', attempt: item.attempt + 1, worker } : undefined;
+
+/** A generation whose worker is gone, or that was parked, waits for a worker again. */
+export const requeue = (item: StoredGeneration): StoredGeneration | undefined => {
+  if (item.status !== 'running' && item.status !== 'parked') return undefined;
+  const { worker: _worker, ...rest } = item;
+  return { ...rest, status: 'queued' };
+};
+
+/** The worker of this attempt stops the engine, keeps the text and frees its slot. */
+export const park = (item: StoredGeneration, attempt: number, at: Position): StoredGeneration | undefined => {
+  if (item.status !== 'running' || item.attempt !== attempt) return undefined;
+  const { worker: _worker, ...rest } = item;
+  return { ...rest, status: 'parked', ...at };
+};
+
+/** The end, with everything the log said. Whatever the state, but only once. */
+export const finish = (
+  item: StoredGeneration,
+  end: End,
+  at: Position,
+  transcript: Transcript,
+): StoredGeneration | undefined => {
+  if (item.status === 'done') return undefined;
+  const { worker: _worker, ...rest } = item;
+  return { ...rest, ...transcript, ...end, status: 'done', epoch: at.epoch, seq: at.seq };
+};

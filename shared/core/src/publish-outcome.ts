@@ -1,0 +1,80 @@
+/**
+ * What a worker does with the outcome of publishing one record. A timeout means *unknown*, never
+ * *failed*: the record may be stored already, and only a read of the head from the leader tells.
+ */
+export type PublishOutcome =
+  | { readonly type: 'stored'; readonly sequence: number }
+  /** timeout, connection closed, no responders, JetStream temporarily unavailable */
+  | { readonly type: 'unknown'; readonly detail: string }
+  /** an earlier try of ours is still being processed (10158, 10164) */
+  | { readonly type: 'in_process' }
+  /** the subject's last sequence is not the expected one (10071) */
+  | { readonly type: 'wrong_sequence' }
+  /** a limit of the stream or account (10047, 10054, 10077, 10167) */
+  | { readonly type: 'limit'; readonly detail: string };
+
+/** What the head, read from the leader after `wrong_sequence`, turned out to be. */
+export type HeadFinding =
+  | { readonly type: 'ours'; readonly sequence: number }
+  /** still the record before ours: the refusal came from a leader that had not caught up */
+  | { readonly type: 'previous' }
+  | { readonly type: 'newer' };
+
+export type PublishAction =
+  | { readonly type: 'advance'; readonly sequence: number }
+  | { readonly type: 'retry'; readonly afterMs: number }
+  | { readonly type: 'read_head' }
+  /** a newer attempt owns the log: stop at once, touch neither item nor job */
+  | { readonly type: 'fenced' }
+  /** storage refuses: end the generation with an error */
+  | { readonly type: 'refused'; readonly detail: string }
+  /** still unknown after the retry time: leave the job to its redelivery */
+  | { readonly type: 'give_up'; readonly detail: string };
+
+/** Retries so far and when the first try was sent (ms). */
+export type PublishState = { readonly tries: number; readonly since: number };
+
+export const PUBLISH_RETRY_MS = 30_000;
+const FIRST_BACKOFF_MS = 50;
+const MAX_BACKOFF_MS = 1_000;
+const IN_PROCESS_MS = 30;
+
+export const publishStarted = (now: number): PublishState => ({ tries: 0, since: now });
+
+type Step = { readonly state: PublishState; readonly action: PublishAction };
+
+const retry = (state: PublishState, now: number, detail: string): Step => {
+  const next = { ...state, tries: state.tries + 1 };
+  if (now - state.since >= PUBLISH_RETRY_MS) return { state: next, action: { type: 'give_up', detail } };
+  const afterMs = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(state.tries, 10));
+  return { state: next, action: { type: 'retry', afterMs } };
+};
+
+export const onPublishOutcome = (state: PublishState, outcome: PublishOutcome, now: number): Step => {
+  switch (outcome.type) {
+    case 'stored':
+      return { state, action: { type: 'advance', sequence: outcome.sequence } };
+    case 'unknown':
+      return retry(state, now, outcome.detail);
+    case 'in_process':
+      return {
+        state: { ...state, tries: state.tries + 1 },
+        action: { type: 'retry', afterMs: IN_PROCESS_MS },
+      };
+    case 'wrong_sequence':
+      return { state, action: { type: 'read_head' } };
+    case 'limit':
+      return { state, action: { type: 'refused', detail: outcome.detail } };
+  }
+};
+
+export const onHeadFinding = (state: PublishState, finding: HeadFinding, now: number): Step => {
+  switch (finding.type) {
+    case 'ours':
+      return { state, action: { type: 'advance', sequence: finding.sequence } };
+    case 'previous':
+      return retry(state, now, 'the log refuses our record although its head is the one before it');
+    case 'newer':
+      return { state, action: { type: 'fenced' } };
+  }
+};
