@@ -1,3 +1,5 @@
+export { startNatsCluster } from './nats-cluster.ts';
+export type { NatsCluster } from './nats-cluster.ts';
 export { natsServerBinary, startNatsServer } from './nats-server.ts';
 export type { NatsServer, NatsServerOptions } from './nats-server.ts';
 export { freePort } from './port.ts';

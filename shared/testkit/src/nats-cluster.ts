@@ -1,0 +1,77 @@
+import { startNatsServer } from './nats-server.ts';
+import type { NatsServer, NatsServerOptions } from './nats-server.ts';
+import { freePort } from './port.ts';
+import { waitFor } from './wait.ts';
+
+export type NatsCluster = {
+  readonly servers: readonly NatsServer[];
+  /** one per server, in order */
+  readonly urls: readonly string[];
+  /** the server that leads JetStream's meta group now; waits through an election */
+  metaLeader(): Promise<NatsServer>;
+  stop(): Promise<void>;
+};
+
+const ELECTION_TIMEOUT_MS = 20_000;
+
+type Jsz = { readonly meta_cluster?: { readonly leader?: string; readonly cluster_size?: number } };
+
+const jsz = async (server: NatsServer): Promise<Jsz> => {
+  const response = await fetch(`${server.monitorUrl}/jsz`, { signal: AbortSignal.timeout(1_000) });
+  return (await response.json()) as Jsz;
+};
+
+const isHealthy = async (server: NatsServer): Promise<boolean> => {
+  const response = await fetch(`${server.monitorUrl}/healthz`, { signal: AbortSignal.timeout(1_000) });
+  return response.ok;
+};
+
+const nameOf = (index: number): string => `n${index + 1}`;
+
+/** `size` servers on loopback that form one JetStream cluster; resolves when every server is healthy. */
+export const startNatsCluster = async (
+  size = 3,
+  options: Omit<NatsServerOptions, 'name' | 'port' | 'monitor'> = {},
+): Promise<NatsCluster> => {
+  const routePorts = await Promise.all(Array.from({ length: size }, () => freePort()));
+  const routes = routePorts.map((port) => `"nats://127.0.0.1:${port}"`).join(', ');
+  const start = (routePort: number, index: number): Promise<NatsServer> => {
+    const cluster = `cluster { name: test, listen: "127.0.0.1:${routePort}", routes: [${routes}] }`;
+    const config = `${cluster}\n${options.config ?? ''}`;
+    return startNatsServer({ ...options, config, name: nameOf(index), monitor: true });
+  };
+  const results = await Promise.allSettled(routePorts.map(start));
+  const servers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const stop = async (): Promise<void> => void (await Promise.all(servers.map((server) => server.stop())));
+  const metaLeader = (): Promise<NatsServer> => findMetaLeader(servers);
+  try {
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    await metaLeader();
+    await Promise.all(servers.map(untilHealthy));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { servers, urls: servers.map((server) => server.url), metaLeader, stop };
+};
+
+const untilHealthy = (server: NatsServer): Promise<boolean> =>
+  waitFor(() => isHealthy(server), {
+    timeoutMs: ELECTION_TIMEOUT_MS,
+    pollMs: 50,
+    what: `${server.url} to be healthy`,
+  });
+
+// Every server is asked for the name it believes in, and only a leader that agrees counts: one that was just
+// deposed or killed may still be named by the others.
+const findMetaLeader = (servers: readonly NatsServer[]): Promise<NatsServer> =>
+  waitFor(
+    async () => {
+      const views = await Promise.allSettled(servers.map(jsz));
+      return servers.find((_server, index) => {
+        const view = views[index];
+        return view?.status === 'fulfilled' && view.value.meta_cluster?.leader === nameOf(index);
+      });
+    },
+    { timeoutMs: ELECTION_TIMEOUT_MS, pollMs: 50, what: 'a JetStream meta leader' },
+  );
