@@ -1,0 +1,169 @@
+import type { z } from 'zod';
+import { acceptedBy } from './accepted-values.ts';
+import type { Setting } from './setting.ts';
+
+/** Every setting of a service, by the name the code uses. Parts spread theirs into the service's. */
+export type ConfigSchema = Readonly<Record<string, Setting>>;
+
+/** The validated object: each field has its schema's output type. */
+export type ConfigOf<Schema extends ConfigSchema> = {
+  readonly [Name in keyof Schema]: z.output<Schema[Name]['schema']>;
+};
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export type ConfigProblem = {
+  /** the variable, or the setting's name when a check across settings failed */
+  readonly name: string;
+  readonly expected: string;
+  /** what was found; `[redacted]` for secrets, `nothing` when unset */
+  readonly got: string;
+};
+
+/** Start-up configuration is wrong. Lists all problems at once, so that one restart can fix them all. */
+export class ConfigError extends Error {
+  readonly code = 'invalid_config';
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    const lines = problems.map(({ name, expected, got }) => `  ${name}: expected ${expected}, got ${got}`);
+    super(`invalid configuration, ${problems.length} problem(s):\n${lines.join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+export type LoadOptions<Schema extends ConfigSchema> = {
+  /** variables with this prefix that no setting reads are reported: most are typing errors */
+  readonly ownPrefix?: string;
+  /** rules across settings; runs only when each setting is valid by itself */
+  readonly check?: (config: ConfigOf<Schema>) => readonly ConfigProblem[];
+};
+
+export const REDACTED = '[redacted]';
+
+/** @throws TypeError when two settings read the same variable */
+export const defineConfig = <Schema extends ConfigSchema>(schema: Schema): Schema => {
+  const seen = new Set<string>();
+  for (const { env } of Object.values(schema)) {
+    if (seen.has(env)) throw new TypeError(`defineConfig: expected distinct variables, got ${env} twice`);
+    seen.add(env);
+  }
+  return schema;
+};
+
+// An empty variable is an unset one: compose and Kubernetes pass `${X:-}` as "".
+const rawOf = (setting: Setting, env: Environment): string | undefined => {
+  const raw = env[setting.env];
+  return raw === undefined || raw.trim() === '' ? undefined : raw;
+};
+
+const MAX_SHOWN_CHARS = 80;
+
+const shown = (setting: Setting, raw: string | undefined): string => {
+  if (raw === undefined) return 'nothing';
+  if (setting.secret) return REDACTED;
+  const safe = maskUrlPassword(raw);
+  return JSON.stringify(safe.length > MAX_SHOWN_CHARS ? `${safe.slice(0, MAX_SHOWN_CHARS)}…` : safe);
+};
+
+// zod's own texts repeat what acceptedBy() says better; a schema author's text says more.
+const expectedOf = (setting: Setting, issue: z.core.$ZodIssue | undefined): string => {
+  const message = issue?.message ?? '';
+  return message === '' || /^(Invalid|Too) /.test(message)
+    ? acceptedBy(setting)
+    : message.replace(/^expected /, '');
+};
+
+const unknownVariables = (schema: ConfigSchema, env: Environment, prefix: string): ConfigProblem[] => {
+  const known = new Set(Object.values(schema).map((setting) => setting.env));
+  return Object.keys(env)
+    .filter((name) => name.startsWith(prefix) && !known.has(name))
+    .map((name) => ({ name, expected: 'a known variable', got: 'a name that no setting reads' }));
+};
+
+/**
+ * Reads and validates all settings.
+ * @param env usually `process.env`
+ * @throws ConfigError with every problem
+ */
+export const loadConfig = <Schema extends ConfigSchema>(
+  schema: Schema,
+  env: Environment,
+  options: LoadOptions<Schema> = {},
+): ConfigOf<Schema> => {
+  const problems: ConfigProblem[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(schema)) {
+    const raw = rawOf(setting, env);
+    const parsed = setting.schema.safeParse(raw);
+    if (parsed.success) values[name] = parsed.data;
+    else {
+      const expected = expectedOf(setting, parsed.error.issues[0]);
+      problems.push({ name: setting.env, expected, got: shown(setting, raw) });
+    }
+  }
+  if (options.ownPrefix !== undefined) problems.push(...unknownVariables(schema, env, options.ownPrefix));
+  const config = values as ConfigOf<Schema>;
+  if (problems.length === 0) problems.push(...(options.check?.(config) ?? []));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+};
+
+/** One line of the settings table in the operator's manual. */
+export type ConfigRow = {
+  readonly name: string;
+  readonly env: string;
+  /** accepted values in words */
+  readonly values: string;
+  /** as it would be written in the environment; `required` or empty (optional) when there is none */
+  readonly default: string;
+  readonly about: string;
+  readonly secret: boolean;
+};
+
+const defaultOf = ({ schema }: Setting): string => {
+  const parsed = schema.safeParse(undefined);
+  if (!parsed.success) return 'required';
+  const value: unknown = parsed.data;
+  if (value === undefined || value === null) return '';
+  if (Array.isArray(value)) return value.join(',');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean);
+};
+
+/** Rows in the order of declaration. */
+export const describeConfig = (schema: ConfigSchema): ConfigRow[] =>
+  Object.entries(schema).map(([name, setting]) => ({
+    name,
+    env: setting.env,
+    values: acceptedBy(setting),
+    default: defaultOf(setting),
+    about: setting.about,
+    secret: setting.secret,
+  }));
+
+const URL_PASSWORD = /^([a-z][a-z0-9+.-]*:\/\/)[^/@\s]*@/i;
+
+/** `nats://ann:pw@host` -> `nats://[redacted]@host`: the whole user part, since tokens come without a password. */
+const maskUrlPassword = (text: string): string =>
+  text
+    .split(',')
+    .map((part) => part.trim().replace(URL_PASSWORD, `$1${REDACTED}@`))
+    .join(',');
+
+const maskValue = (value: unknown): unknown => {
+  if (typeof value === 'string') return maskUrlPassword(value);
+  return Array.isArray(value) ? value.map(maskValue) : value;
+};
+
+/** A copy that may be logged: secrets replaced, user parts of URLs masked. Unset secrets stay undefined. */
+export const redactConfig = <Schema extends ConfigSchema>(
+  schema: Schema,
+  config: ConfigOf<Schema>,
+): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(schema).map(([name, setting]) => {
+      const value: unknown = config[name as keyof Schema];
+      const masked = setting.secret && value !== undefined ? REDACTED : maskValue(value);
+      return [name, masked];
+    }),
+  );

@@ -1,0 +1,114 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { observeEventLoop } from './event-loop.ts';
+
+export type { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+export type MetricOptions<Label extends string> = {
+  readonly name: string;
+  readonly help: string;
+  /** bounded sets only; see {@link createMetrics} */
+  readonly labels?: readonly Label[];
+};
+
+export type GaugeOptions<Label extends string> = MetricOptions<Label> & {
+  /** Called at each scrape: for a figure that is cheaper to read than to follow. */
+  readonly read?: () => number;
+};
+
+export type HistogramOptions<Label extends string> = MetricOptions<Label> & {
+  /** upper bounds, rising; default {@link LATENCY_BUCKETS_SECONDS} */
+  readonly buckets?: readonly number[];
+};
+
+/** The only door to prom-client. Each method throws TypeError on a name or label that breaks the conventions. */
+export interface Metrics {
+  readonly registry: Registry;
+  counter<Label extends string = never>(options: MetricOptions<Label>): Counter<Label>;
+  gauge<Label extends string = never>(options: GaugeOptions<Label>): Gauge<Label>;
+  histogram<Label extends string = never>(options: HistogramOptions<Label>): Histogram<Label>;
+  /** Stops the event-loop monitor and empties the registry. */
+  close(): void;
+}
+
+/** From half a millisecond (a hop on loopback) to ten seconds (a cold model). */
+export const LATENCY_BUCKETS_SECONDS: readonly number[] = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+];
+
+const GEN_AI_NAME = /^gen_ai(_[a-z][a-z0-9]*)+$/;
+const WRONG_UNIT =
+  /_(ms|millis|milliseconds?|us|microseconds?|ns|nanoseconds?|minutes?|hours?|days?|kb|kib|mb|mib|gb|gib|kilobytes|megabytes|bits|percent)(_|$)/;
+// One time series per value: unbounded ids would grow the registry, and would put customers' ids into it.
+const UNBOUNDED_LABELS = new Set([
+  'session',
+  'user',
+  'generation',
+  'connection',
+  'viewer',
+  'item',
+  'token',
+  'ip',
+]);
+
+type Kind = 'counter' | 'gauge' | 'histogram';
+
+const checkName = (service: string, kind: Kind, name: string): void => {
+  const wrong = (expected: string): TypeError =>
+    new TypeError(`metric name: expected ${expected}, got ${name}`);
+  const ours = new RegExp(`^sluice_${service}(_[a-z][a-z0-9]*)+$`);
+  if (!ours.test(name) && !GEN_AI_NAME.test(name)) throw wrong(`sluice_${service}_<noun>_<unit>[_total]`);
+  if (WRONG_UNIT.test(name))
+    throw wrong('a base unit (seconds, bytes, ratio, or the plural of what is counted)');
+  if ((kind === 'counter') !== name.endsWith('_total'))
+    throw wrong('`_total` at the end of counters and only there');
+  if (/_(bucket|sum|count)$/.test(name)) throw wrong('no suffix that histograms reserve');
+};
+
+const checkLabels = (name: string, labels: readonly string[]): void => {
+  for (const label of labels) {
+    if (!/^[a-z][a-z0-9_]*$/.test(label) || UNBOUNDED_LABELS.has(label))
+      throw new TypeError(`metric ${name}: expected labels with few values, got ${label}`);
+  }
+};
+
+/**
+ * A registry with the process's own figures (`process_*`, `nodejs_*`) and the event loop's delay.
+ *
+ * Names are `sluice_<service>_<noun>_<unit>[_total]` in base units, or OpenTelemetry's `gen_ai_*`; labels have few
+ * values, hence never a session's or a user's id.
+ * @param service lower-case letters and digits, e.g. `edge`
+ */
+export const createMetrics = ({ service }: { readonly service: string }): Metrics => {
+  if (!/^[a-z][a-z0-9]*$/.test(service))
+    throw new TypeError(`service: expected lower-case letters and digits, got ${service}`);
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const common = <Label extends string>(kind: Kind, options: MetricOptions<Label>) => {
+    const { name, help, labels = [] } = options;
+    checkName(service, kind, name);
+    checkLabels(name, labels);
+    return { name, help, labelNames: [...labels], registers: [registry] };
+  };
+  const metrics: Omit<Metrics, 'close'> = {
+    registry,
+    counter: (options) => new Counter(common('counter', options)),
+    gauge: (options) => {
+      const { read } = options;
+      if (read === undefined) return new Gauge(common('gauge', options));
+      return new Gauge({
+        ...common('gauge', options),
+        collect() {
+          this.set(read());
+        },
+      });
+    },
+    histogram: ({ buckets = LATENCY_BUCKETS_SECONDS, ...options }) =>
+      new Histogram({ ...common('histogram', options), buckets: [...buckets] }),
+  };
+  const eventLoop = observeEventLoop(metrics, service);
+  const close = (): void => {
+    eventLoop.close();
+    registry.clear();
+  };
+  return { ...metrics, close };
+};
