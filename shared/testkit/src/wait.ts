@@ -13,8 +13,8 @@ export class WaitTimeoutError extends Error {
 
 export type Deferred<T> = {
   readonly promise: Promise<T>;
-  resolve(value: T): void;
-  reject(reason: unknown): void;
+  readonly resolve: (value: T) => void;
+  readonly reject: (reason: unknown) => void;
 };
 
 /** A promise that is settled from outside. */
