@@ -1,1 +1,14 @@
-export {};
+export { BusUnavailableError, StreamMismatchError } from './bus.ts';
+export type { Bus, Link } from './bus.ts';
+export type { Control, ControlListener, Presence } from './control.ts';
+export type { Delivery, Job, JobQueue } from './job-queue.ts';
+export { toItem } from './session-store.ts';
+export type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from './session-store.ts';
+export type { Subscription, TailListener, TokenLog } from './token-log.ts';
+export { WORKER_ANNOUNCE_MS, WORKER_TTL_MS } from './worker-directory.ts';
+export type { WorkerDirectory, WorkerInfo } from './worker-directory.ts';
+export { createMemoryBus } from './memory/memory-bus.ts';
+export { createMemoryHub } from './memory/memory-hub.ts';
+export type { MemoryHub } from './memory/memory-hub.ts';
+export type { NatsOptions } from './nats/connection.ts';
+export { createNatsBus } from './nats/nats-bus.ts';

@@ -1,0 +1,39 @@
+import type { Control, Presence } from './control.ts';
+import type { JobQueue } from './job-queue.ts';
+import type { SessionStore } from './session-store.ts';
+import type { Subscription, TokenLog } from './token-log.ts';
+import type { WorkerDirectory } from './worker-directory.ts';
+
+/** Everything the services share. Two implementations: NATS, and memory for tests. */
+export type Bus = {
+  readonly tokens: TokenLog;
+  readonly sessions: SessionStore;
+  readonly jobs: JobQueue;
+  readonly control: Control;
+  readonly presence: Presence;
+  readonly workers: WorkerDirectory;
+  readonly link: Link;
+  /** Idempotent. */
+  close(): Promise<void>;
+};
+
+/** The connection below the bus. */
+export type Link = {
+  readonly connected: boolean;
+  /** Called after each reconnect: live messages may have been missed, so look at the heads again. */
+  onReconnect(listener: () => void): Subscription;
+  /** Resolves when the link is lost for good. */
+  readonly closed: Promise<Error | undefined>;
+  /** Fill of the fullest stream, 0..1: new prompts are refused from 0.8. @throws BusUnavailableError */
+  fullness(): Promise<number>;
+};
+
+/** NATS cannot be reached or does not answer in time. The outcome of a write is then unknown. */
+export class BusUnavailableError extends Error {
+  readonly code = 'unavailable';
+}
+
+/** The streams that exist are not what this configuration asks for. */
+export class StreamMismatchError extends Error {
+  readonly code = 'stream_mismatch';
+}

@@ -1,0 +1,57 @@
+import type { PresenceMessage, StoredRecord } from '@sluice/protocol';
+import type { ControlListener } from '../control.ts';
+import type { Delivery, Job } from '../job-queue.ts';
+import type { PromptEntry, StoredItem } from '../session-store.ts';
+import type { TailListener } from '../token-log.ts';
+import type { WorkerInfo } from '../worker-directory.ts';
+
+export type QueuedJob = { readonly job: Job; deliveries: number };
+export type Puller = (delivery: Delivery | undefined) => void;
+
+/** What NATS would hold, in memory: several buses on one hub behave like services on one server. */
+export type MemoryHub = {
+  /** stream of token records: index + 1 is the sequence */
+  readonly log: { readonly subject: string; readonly stored: StoredRecord }[];
+  readonly heads: Map<string, StoredRecord>;
+  readonly items: Map<string, StoredItem>;
+  readonly prompts: Map<string, PromptEntry>;
+  readonly workers: Map<string, WorkerInfo>;
+  readonly tails: Map<string, Set<TailListener>>;
+  readonly controls: Map<string, Set<ControlListener>>;
+  readonly presences: Map<string, Set<(message: PresenceMessage) => void>>;
+  readonly jobs: Map<string, QueuedJob[]>;
+  readonly jobIds: Set<string>;
+  readonly pullers: Map<string, Set<Puller>>;
+  rev: number;
+};
+
+export const createMemoryHub = (): MemoryHub => ({
+  log: [],
+  heads: new Map(),
+  items: new Map(),
+  prompts: new Map(),
+  workers: new Map(),
+  tails: new Map(),
+  controls: new Map(),
+  presences: new Map(),
+  jobs: new Map(),
+  jobIds: new Set(),
+  pullers: new Map(),
+  rev: 0,
+});
+
+/** Adds a listener under a key; the returned subscription removes it again. */
+export const listen = <Listener>(
+  map: Map<string, Set<Listener>>,
+  key: string,
+  listener: Listener,
+): { close(): void } => {
+  const set = map.get(key) ?? new Set();
+  map.set(key, set.add(listener));
+  return {
+    close: () => {
+      set.delete(listener);
+      if (set.size === 0 && map.get(key) === set) map.delete(key);
+    },
+  };
+};

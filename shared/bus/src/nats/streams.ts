@@ -1,0 +1,103 @@
+import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream';
+import { StreamMismatchError } from '../bus.ts';
+import {
+  BUCKETS,
+  STREAMS,
+  itemRepublish,
+  jobSubjects,
+  kvStream,
+  tokenRepublish,
+  tokenStream,
+  tokenSubjects,
+} from '../subjects.ts';
+import { WORKER_TTL_MS } from '../worker-directory.ts';
+import type { NatsOptions } from './connection.ts';
+
+const MIB = 1024 * 1024;
+const MINUTE_MS = 60_000;
+const nanos = (ms: number): number => ms * 1_000_000;
+
+type Wanted = Partial<StreamConfig> & { readonly name: string };
+
+/** A repeat of a job message within this time is dropped by its id; later ones are skipped at the claim. */
+const JOB_DEDUPE_MS = 2 * MINUTE_MS;
+
+/**
+ * The streams with explicit limits. `discard: new` everywhere: the default drops the oldest messages,
+ * which would silently cut the head off a text.
+ */
+export const wantedStreams = (options: NatsOptions): Wanted[] => {
+  const { retention = {}, maxBytes = {}, replicas = 1, partitions = 1 } = options;
+  const base = { num_replicas: replicas, discard: DiscardPolicy.New, storage: StorageType.File };
+  const bucket = (name: string, ttlMs: number, bytes: number): Wanted => ({
+    ...base,
+    name: kvStream(name),
+    subjects: [`$KV.${name}.>`],
+    max_msgs_per_subject: 1,
+    max_age: nanos(ttlMs),
+    max_bytes: bytes,
+    allow_direct: true,
+    allow_rollup_hdrs: true,
+    deny_delete: true,
+    duplicate_window: nanos(Math.min(ttlMs, JOB_DEDUPE_MS)),
+  });
+  const sessionsMs = retention.sessionsMs ?? 7 * 24 * 60 * MINUTE_MS;
+  const jobsMs = retention.jobsMs ?? 15 * MINUTE_MS;
+  const tokens = Array.from({ length: partitions }, (_, partition): Wanted => ({
+    ...base,
+    name: tokenStream(partition),
+    subjects: [tokenSubjects(partition)],
+    max_age: nanos(retention.tokensMs ?? 60 * MINUTE_MS),
+    max_bytes: maxBytes.tokens ?? 1024 * MIB,
+    allow_direct: true,
+    republish: tokenRepublish(partition),
+  }));
+  return [
+    ...tokens,
+    { ...bucket(BUCKETS.sessions, sessionsMs, maxBytes.sessions ?? 1024 * MIB), republish: itemRepublish },
+    bucket(BUCKETS.prompts, sessionsMs, maxBytes.prompts ?? 512 * MIB),
+    { ...bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB), storage: StorageType.Memory },
+    {
+      ...base,
+      name: STREAMS.jobs,
+      subjects: [jobSubjects],
+      retention: RetentionPolicy.Workqueue,
+      max_age: nanos(jobsMs),
+      max_bytes: 64 * MIB,
+      duplicate_window: nanos(Math.min(jobsMs, JOB_DEDUPE_MS)),
+    },
+  ];
+};
+
+/**
+ * Creates the streams, or checks those that exist: every service may start first.
+ * @throws StreamMismatchError naming each setting that differs
+ */
+export const ensureStreams = async (jsm: JetStreamManager, options: NatsOptions): Promise<void> => {
+  for (const wanted of wantedStreams(options)) {
+    try {
+      await jsm.streams.add(wanted);
+    } catch (error) {
+      const found = await jsm.streams.info(wanted.name).catch(() => undefined);
+      if (found === undefined) throw error;
+      const different = differences(wanted, found.config);
+      if (different.length === 0) continue;
+      throw new StreamMismatchError(
+        `stream ${wanted.name} exists with other settings: ${different.join('; ')}. ` +
+          'Change the configuration to match, or delete or edit the stream with the nats CLI.',
+        { cause: error },
+      );
+    }
+  }
+};
+
+const differences = (wanted: Wanted, found: StreamConfig): string[] =>
+  Object.entries(wanted)
+    .filter(([field, value]) => !isDeepEqual(value, found[field as keyof StreamConfig]))
+    .map(([field, value]) => {
+      const got = found[field as keyof StreamConfig];
+      return `${field}: expected ${JSON.stringify(value)}, found ${JSON.stringify(got)}`;
+    });
+
+const isDeepEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

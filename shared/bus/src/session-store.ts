@@ -1,0 +1,54 @@
+import type { StoredGeneration } from '@sluice/core';
+import type { GenerationKey, Item, ItemId, MessageItem, PromptBody, SessionKey } from '@sluice/protocol';
+
+/** An item as stored: its `rev` is the sequence it was stored under. */
+export type StoredItem = {
+  readonly rev: number;
+  readonly item: StoredGeneration | Omit<MessageItem, 'rev'>;
+};
+export type ItemBody = StoredItem['item'];
+
+/** The request as sent, never changed after: the idempotency gate of a generation id. */
+export type PromptEntry = {
+  /** hash of the canonical body: a repeat with another one is a conflict */
+  readonly hash: string;
+  readonly user: string;
+  /** ms since the Unix epoch */
+  readonly createdAt: number;
+  /** `model` is filled in */
+  readonly body: PromptBody & { readonly model: string };
+};
+
+export type ItemPage = {
+  /** oldest change first */
+  readonly items: readonly StoredItem[];
+  /** rev of the last one; the given `since` when there is none */
+  readonly rev: number;
+  /** whether there are newer items that did not fit */
+  readonly more: boolean;
+};
+
+/** Session state: what was asked, and what became of it. All methods throw BusUnavailableError. */
+export type SessionStore = {
+  /** Stores the prompt unless its key is taken; resolves to the entry that is there, ours or not. */
+  createPrompt(key: GenerationKey, entry: PromptEntry): Promise<{ created: boolean; entry: PromptEntry }>;
+  prompt(key: GenerationKey): Promise<PromptEntry | undefined>;
+  /** Stores the item unless its id is taken; undefined when it is. */
+  createItem(key: SessionKey, item: ItemBody): Promise<number | undefined>;
+  item(key: SessionKey, id: ItemId): Promise<StoredItem | undefined>;
+  /** Replaces the item if `rev` is still its newest; resolves to the new rev, undefined when it is not. */
+  updateItem(key: SessionKey, item: ItemBody, rev: number): Promise<number | undefined>;
+  /** Items changed after `since` (0: all), bounded in number and bytes. */
+  items(key: SessionKey, since: number): Promise<ItemPage>;
+};
+
+/** A page of items is cut after this many, or once it exceeds {@link MAX_PAGE_BYTES}. */
+export const MAX_PAGE_ITEMS = 100;
+export const MAX_PAGE_BYTES = 1024 * 1024;
+
+/** What a client may see of a stored item. */
+export const toItem = ({ rev, item }: StoredItem): Item => {
+  if (item.kind === 'message') return { ...item, rev };
+  const { worker: _worker, ...visible } = item;
+  return { ...visible, rev };
+};

@@ -1,0 +1,62 @@
+import { parseGenerationId } from '@sluice/protocol';
+import type { GenerationId, GenerationKey, ItemId, SessionKey } from '@sluice/protocol';
+
+/**
+ * Every NATS name is built and parsed here. Ids arrive branded, hence already checked: none can add a
+ * separator or a wildcard.
+ */
+export const STREAMS = { jobs: 'JOBS' } as const;
+export const BUCKETS = { sessions: 'SESSIONS', prompts: 'PROMPTS', workers: 'WORKERS' } as const;
+
+/** Name of the stream that holds one partition of the token log. */
+export const tokenStream = (partition: number): string =>
+  partition === 0 ? 'TOKENS' : `TOKENS_${partition}`;
+export const kvStream = (bucket: string): string => `KV_${bucket}`;
+
+/** Which partition a session's tokens are in: FNV-1a over the org and session ids. */
+export const partitionOf = ({ org, session }: SessionKey, partitions: number): number => {
+  if (partitions === 1) return 0;
+  let hash = 0x811c9dc5;
+  for (const char of `${org}.${session}`) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
+  return (hash >>> 0) % partitions;
+};
+
+export const tokenSubject = (partition: number, { org, session, generation }: GenerationKey): string =>
+  `tok.${partition}.${org}.${session}.${generation}`;
+export const tokenSubjects = (partition: number): string => `tok.${partition}.*.*.*`;
+/** The server republishes each stored record here: what is seen live is in the log. */
+export const tokenRepublish = (partition: number): { src: string; dest: string } => ({
+  src: tokenSubjects(partition),
+  dest: 'live.tok.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}',
+});
+
+export const itemKey = ({ org, session }: SessionKey, item: ItemId): string => `${org}.${session}.${item}`;
+export const itemSubjects = ({ org, session }: SessionKey): string =>
+  `$KV.${BUCKETS.sessions}.${org}.${session}.*`;
+export const itemRepublish = { src: `$KV.${BUCKETS.sessions}.>`, dest: 'live.item.>' } as const;
+
+/** Tokens and items of one session as they are stored. */
+export const liveSubjects = ({ org, session }: SessionKey): string => `live.*.${org}.${session}.*`;
+
+export type LiveSubject = { readonly kind: 'tok' | 'item'; readonly id: GenerationId };
+
+/** The inverse of {@link liveSubjects}; undefined for a subject of any other form. */
+export const parseLiveSubject = (subject: string): LiveSubject | undefined => {
+  const kind = subject.startsWith('live.tok.')
+    ? 'tok'
+    : subject.startsWith('live.item.')
+      ? 'item'
+      : undefined;
+  if (kind === undefined) return undefined;
+  return { kind, id: parseGenerationId(subject.slice(subject.lastIndexOf('.') + 1)) };
+};
+
+const encodeModel = (model: string): string => Buffer.from(model).toString('base64url');
+
+/** `queue` is `any`, or a worker's name for jobs meant for it. */
+export const jobSubject = (model: string, queue: string): string => `job.${encodeModel(model)}.${queue}`;
+export const jobSubjects = 'job.*.*';
+
+export const controlSubject = ({ org, session, generation }: GenerationKey): string =>
+  `ctl.${org}.${session}.${generation}`;
+export const presenceSubject = ({ org, session }: SessionKey): string => `pres.${org}.${session}`;

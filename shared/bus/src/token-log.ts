@@ -1,0 +1,32 @@
+import type { Draft, PublishOutcome } from '@sluice/core';
+import type { GenerationId, GenerationKey, SessionKey, StoredRecord, TokenRecord } from '@sluice/protocol';
+import type { StoredItem } from './session-store.ts';
+
+/** Called for what is stored in a session from now on, in the server's order. Must not throw. */
+export type TailListener = {
+  record(generation: GenerationId, record: TokenRecord): void;
+  item(item: StoredItem): void;
+};
+
+export type Subscription = { close(): void };
+
+/** The token records of all generations. */
+export type TokenLog = {
+  /**
+   * Publishes one drafted record, fenced by the sequence it expects. Resolves within the publish
+   * timeout whatever happens; `unknown` means the record may or may not be stored.
+   */
+  append(key: GenerationKey, draft: Draft): Promise<PublishOutcome>;
+  /** The newest record as the stream's leader has it. @throws BusUnavailableError */
+  head(key: GenerationKey): Promise<StoredRecord | undefined>;
+  /**
+   * The record with this stream sequence, undefined when retention has removed it or when it belongs
+   * to another generation. @throws BusUnavailableError
+   */
+  at(key: GenerationKey, sequence: number): Promise<StoredRecord | undefined>;
+  /**
+   * Live records and items of a session. Resolves once the server has the subscription: whatever is
+   * stored after that is delivered, or found by a later read of the head.
+   */
+  tail(key: SessionKey, listener: TailListener): Promise<Subscription>;
+};
