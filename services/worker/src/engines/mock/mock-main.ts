@@ -1,0 +1,40 @@
+/**
+ * The mock server as a program: prints one JSON line when it listens, ends on SIGTERM or SIGINT.
+ * `--port` (default 0), `--host` (127.0.0.1), `--quirks` (openai), `--tokens-per-second` (40), `--ttft-ms` (250);
+ * each also as MOCK_PORT, MOCK_HOST, MOCK_QUIRKS, MOCK_TOKENS_PER_SECOND, MOCK_TTFT_MS.
+ */
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { PROFILES } from '../openai/profile.ts';
+import { startMockServer } from './mock-server.ts';
+
+const settingsSchema = z.object({
+  port: z.coerce.number().int().min(0).max(65_535).default(0),
+  host: z.string().default('127.0.0.1'),
+  quirks: z.enum(PROFILES).default('openai'),
+  'tokens-per-second': z.coerce.number().min(0).default(40),
+  'ttft-ms': z.coerce.number().min(0).default(250),
+});
+
+const text = { type: 'string' } as const;
+const { values } = parseArgs({
+  options: { port: text, host: text, quirks: text, 'tokens-per-second': text, 'ttft-ms': text },
+});
+const fromEnvironment = Object.fromEntries(
+  Object.keys(settingsSchema.shape)
+    .map((name) => [name, process.env[`MOCK_${name.toUpperCase().replaceAll('-', '_')}`]])
+    .filter(([, value]) => value !== undefined),
+);
+
+const settings = settingsSchema.parse({ ...fromEnvironment, ...values });
+const server = await startMockServer({
+  port: settings.port,
+  host: settings.host,
+  quirks: settings.quirks,
+  simulated: { tokensPerSecond: settings['tokens-per-second'], ttftMs: settings['ttft-ms'] },
+});
+console.log(JSON.stringify({ ready: true, url: server.url, port: server.port, quirks: settings.quirks }));
+
+const stop = (): void => void server.close();
+process.once('SIGTERM', stop);
+process.once('SIGINT', stop);

@@ -1,0 +1,117 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Profile } from '../openai/profile.ts';
+import { SimulatedEngine } from '../simulated/simulated-engine.ts';
+import type { SimulatedOptions } from '../simulated/simulated-engine.ts';
+import type { MockFaults } from './faults.ts';
+import { streamCompletion } from './mock-completion.ts';
+import { MockRequest } from './mock-request.ts';
+import { QUIRKS } from './quirks.ts';
+
+export type MockServerOptions = {
+  /** whose dialect to speak. Default `openai` */
+  readonly quirks?: Profile;
+  /** what it says and how fast; default: at once */
+  readonly simulated?: SimulatedOptions;
+  /** what goes wrong, for all answers or by request */
+  readonly faults?: MockFaults | ((request: MockRequest) => MockFaults);
+  /** default 0: any free one */
+  readonly port?: number;
+  /** default 127.0.0.1 */
+  readonly host?: string;
+};
+
+export interface MockServer {
+  /** base URL as an engine's `upstream` wants it, ending in /v1 */
+  readonly url: string;
+  readonly port: number;
+  /** chat requests, oldest first */
+  readonly requests: readonly MockRequest[];
+  /** the engine that its answers come from, to know what they should be */
+  readonly engine: SimulatedEngine;
+  /** open connections */
+  connections(): Promise<number>;
+  /** Hangs up on everybody. */
+  close(): Promise<void>;
+}
+
+const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
+
+/** An OpenAI-compatible server without a model, with the manners of a real one. For tests and benchmarks. */
+export const startMockServer = async (options: MockServerOptions = {}): Promise<MockServer> => {
+  const engine = new SimulatedEngine({ ttftMs: 0, tokensPerSecond: 0, ...options.simulated });
+  const requests: MockRequest[] = [];
+  const server = createServer((request, response) => {
+    answer(request, response, { engine, options, requests }).catch(() => response.destroy());
+  });
+  server.listen(options.port ?? 0, options.host ?? '127.0.0.1');
+  await once(server, 'listening');
+  const { port, address } = server.address() as AddressInfo;
+  const connections = (): Promise<number> =>
+    new Promise((resolve, reject) => {
+      server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+    });
+  const close = async (): Promise<void> => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeAllConnections();
+    await engine.close();
+    await closed;
+  };
+  return { url: `http://${address}:${port}/v1`, port, requests, engine, connections, close };
+};
+
+type Mock = {
+  readonly engine: SimulatedEngine;
+  readonly options: MockServerOptions;
+  readonly requests: MockRequest[];
+};
+
+const answer = async (request: IncomingMessage, response: ServerResponse, mock: Mock): Promise<void> => {
+  if (request.method === 'GET' && request.url === '/v1/models') return listModels(response, mock.engine);
+  if (request.method !== 'POST' || request.url !== '/v1/chat/completions')
+    return refuse(response, 404, 'unknown_path');
+  const body = await readJson(request);
+  if (!Array.isArray(body?.['messages']) || body['stream'] !== true)
+    return refuse(response, 400, 'stream_expected');
+  const received = new MockRequest(request, response, body);
+  mock.requests.push(received);
+  const { quirks = 'openai', faults: given = {} } = mock.options;
+  const faults = typeof given === 'function' ? given(received) : given;
+  if (faults.slowFirstByteMs !== undefined)
+    await delay(faults.slowFirstByteMs, undefined, { signal: received.gone });
+  if (faults.status !== undefined) return refuse(response, faults.status, 'mock_fault', faults.errorBody);
+  const model = { engine: mock.engine, quirks: QUIRKS[quirks], faults };
+  await streamCompletion(received, response, model, mock.requests.length);
+};
+
+const listModels = async (response: ServerResponse, engine: SimulatedEngine): Promise<void> => {
+  const ids = await engine.models(new AbortController().signal);
+  const data = ids.map((id) => ({ id, object: 'model', created: 1_790_000_000, owned_by: 'mock' }));
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ object: 'list', data }));
+};
+
+const refuse = (response: ServerResponse, status: number, code: string, body?: string): void => {
+  const error = { message: 'refused: Bearer sk-secret, "the prompt"', type: 'invalid_request_error', code };
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(body ?? JSON.stringify({ error }));
+};
+
+const readJson = async (request: IncomingMessage): Promise<Record<string, unknown> | undefined> => {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_REQUEST_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  try {
+    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,68 @@
+import type { Profile } from '../openai/profile.ts';
+
+/** How a real server's streams differ from the letter of OpenAI's. */
+export type Quirks = {
+  /** start of each response's id */
+  readonly idPrefix: string;
+  /** field of a delta that carries reasoning */
+  readonly reasoningField: 'reasoning' | 'reasoning_content';
+  /** fields every delta repeats, whatever it brings */
+  readonly everyDelta: Readonly<Record<string, unknown>>;
+  /** a first chunk with nothing but the role, with this content; undefined: there is none */
+  readonly roleChunk: '' | null | undefined;
+  /** sends each tool call whole instead of piece by piece */
+  readonly hasWholeToolCalls: boolean;
+  /** begins with a comment line, as servers and proxies send to keep a connection alive */
+  readonly hasComments: boolean;
+  /** what else the chunk with the finish reason holds */
+  readonly lastChunk: Readonly<Record<string, unknown>>;
+  /** a mid-stream error is a field of its own instead of data */
+  readonly hasErrorField: boolean;
+  /** continues a trailing assistant message: if asked by flags, without being asked, or never */
+  readonly continuation: 'flag' | 'always' | 'never';
+  /** when a client's hang-up stops the model: at once, with the first token, or ms later */
+  readonly stops: 'at_once' | 'after_prefill' | { readonly lateMs: number };
+};
+
+const OPENAI: Quirks = {
+  idPrefix: 'chatcmpl-',
+  reasoningField: 'reasoning_content',
+  everyDelta: {},
+  roleChunk: '',
+  hasWholeToolCalls: false,
+  hasComments: false,
+  lastChunk: {},
+  hasErrorField: false,
+  continuation: 'never',
+  stops: 'at_once',
+};
+
+export const QUIRKS: Readonly<Record<Profile, Quirks>> = {
+  openai: OPENAI,
+  vllm: { ...OPENAI, reasoningField: 'reasoning', lastChunk: { stop_reason: null }, continuation: 'flag' },
+  sglang: {
+    ...OPENAI,
+    idPrefix: '',
+    everyDelta: { role: null, content: null, reasoning_content: null, tool_calls: null },
+    lastChunk: { matched_stop: 2 },
+    continuation: 'flag',
+    stops: { lateMs: 150 },
+  },
+  llamacpp: {
+    ...OPENAI,
+    roleChunk: null,
+    hasComments: true,
+    lastChunk: { timings: { prompt_n: 9, predicted_per_second: 20.5 } },
+    hasErrorField: true,
+    continuation: 'always',
+    stops: 'after_prefill',
+  },
+  ollama: {
+    ...OPENAI,
+    reasoningField: 'reasoning',
+    everyDelta: { role: 'assistant', content: '' },
+    roleChunk: undefined,
+    hasWholeToolCalls: true,
+    continuation: 'always',
+  },
+};

@@ -1,0 +1,208 @@
+import type { Token, Usage } from '@sluice/protocol';
+import { randomUUID } from 'node:crypto';
+import { Agent } from 'undici';
+import { EngineError } from '../engine.ts';
+import type { Engine, EngineEnd, EngineRequest, EngineRun } from '../engine.ts';
+import { ChatStream } from './chat-stream.ts';
+import { ContinuedText } from './continued-text.ts';
+import { canContinueFrom } from './profile.ts';
+import type { Profile } from './profile.ts';
+import { requestBody } from './request-body.ts';
+import { UpstreamCall } from './upstream-call.ts';
+import type { UpstreamTarget } from './upstream-call.ts';
+import { fieldOf, protocolFailure, statusFailure } from './upstream-failure.ts';
+
+export type OpenAiOptions = {
+  /** base URL of the interface, for example `http://127.0.0.1:8000/v1` */
+  readonly upstream: string;
+  /** sent as a bearer token and nowhere else */
+  readonly apiKey?: string;
+  /** the name the server knows the model by; default: the requested one */
+  readonly model?: string;
+  /** default `openai`, the one that assumes least */
+  readonly profile?: Profile;
+  /** ms until the first byte of an answer, queueing and prefill included. Default 600,000 */
+  readonly firstByteTimeoutMs?: number;
+  /** ms between two chunks. Default 300,000 */
+  readonly idleTimeoutMs?: number;
+};
+
+const DEFAULT_FIRST_BYTE_TIMEOUT_MS = 10 * 60_000;
+const DEFAULT_IDLE_TIMEOUT_MS = 5 * 60_000;
+const MODELS_TIMEOUT_MS = 10_000;
+/** Below the 5 s after which uvicorn closes an idle connection: a request never meets a dying one. */
+const KEEP_ALIVE_MS = 4_000;
+/** How long the end of the response may take after `[DONE]` for its connection to be used again. */
+const LINGER_MS = 100;
+/** Of an error's body; of a model list. */
+const MAX_BODY_BYTES = 1024 * 1024;
+
+/** Any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, Ollama, hosted ones. */
+export class OpenAiEngine implements Engine {
+  readonly name = 'openai';
+  readonly #options: OpenAiOptions;
+  readonly #profile: Profile;
+  readonly #base: string;
+  readonly #agent = new Agent({
+    // Ours replace undici's 300 s, which would cut long queues and long thoughts.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MS,
+  });
+
+  /** @throws TypeError when `upstream` is not an http or https URL */
+  constructor(options: OpenAiOptions) {
+    if (!/^https?:\/\//.test(options.upstream) || !URL.canParse(options.upstream))
+      throw new TypeError('upstream: expected an http or https URL');
+    this.#options = options;
+    this.#profile = options.profile ?? 'openai';
+    this.#base = options.upstream.replace(/\/+$/, '');
+  }
+
+  async models(signal: AbortSignal): Promise<readonly string[]> {
+    const timeouts = { firstByteTimeoutMs: MODELS_TIMEOUT_MS, idleTimeoutMs: MODELS_TIMEOUT_MS };
+    const call = new UpstreamCall(signal, timeouts);
+    try {
+      const { status } = await call.open(this.#agent, this.#target('GET', '/models'));
+      const body = await bodyOf(call);
+      if (status !== 200) throw statusFailure(status, body);
+      return modelIds(body);
+    } finally {
+      await call.close();
+    }
+  }
+
+  canContinue(prefix: readonly Token[]): boolean {
+    return canContinueFrom(this.#profile, prefix);
+  }
+
+  async *generate(request: EngineRequest, signal: AbortSignal): EngineRun {
+    signal.throwIfAborted();
+    if (!this.canContinue(request.prefix))
+      throw new TypeError(`prefix: expected one that profile ${this.#profile} can continue`);
+    const continued = new ContinuedText(request.prefix);
+    const model = this.#options.model ?? request.model;
+    const body = requestBody(request, continued, { profile: this.#profile, model });
+    if (body === undefined) return { reason: 'length' };
+    const call = new UpstreamCall(signal, {
+      firstByteTimeoutMs: this.#options.firstByteTimeoutMs ?? DEFAULT_FIRST_BYTE_TIMEOUT_MS,
+      idleTimeoutMs: this.#options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
+    });
+    try {
+      await this.#openStream(call, request.generation, JSON.stringify(body));
+      const stream = new ChatStream();
+      for await (const token of tokensFrom(call, stream)) {
+        const fresh = continued.dropRepeated(token);
+        if (fresh === undefined) continue;
+        yield fresh;
+        signal.throwIfAborted();
+      }
+      signal.throwIfAborted();
+      return withPrefix(stream.end(), continued.tokens);
+    } finally {
+      // Awaited before the failure or the abort goes on to the caller, who may rely on it.
+      await call.close();
+    }
+  }
+
+  /** Running generations fail with upstream_unavailable. */
+  async close(): Promise<void> {
+    await this.#agent.destroy(new EngineError('upstream_unavailable', 'the engine was closed'));
+  }
+
+  async #openStream(call: UpstreamCall, generation: string, body: string): Promise<void> {
+    const target = this.#target('POST', '/chat/completions');
+    const headers = {
+      ...target.headers,
+      'content-type': 'application/json',
+      accept: 'text/event-stream',
+      // Servers use it as their own id and refuse one that is still running, hence new for every attempt.
+      'x-request-id': `${generation}-${randomUUID().slice(0, 8)}`,
+    };
+    const { status, contentType } = await call.open(this.#agent, { ...target, headers, body });
+    if (status !== 200) throw statusFailure(status, await bodyOf(call));
+    if (/^application\/json\b/i.test(contentType))
+      throw protocolFailure('the upstream answered with one JSON document, expected a stream of events');
+  }
+
+  #target(method: 'GET' | 'POST', path: string): UpstreamTarget {
+    const { apiKey } = this.#options;
+    const headers: Record<string, string> = {};
+    if (apiKey !== undefined) headers['authorization'] = `Bearer ${apiKey}`;
+    return { url: `${this.#base}${path}`, method, headers };
+  }
+}
+
+async function* tokensFrom(call: UpstreamCall, stream: ChatStream): AsyncGenerator<Token, void, void> {
+  while (!stream.done) {
+    const bytes = await readUnlessFinished(call, stream);
+    if (bytes === undefined) {
+      yield* stream.rest();
+      return;
+    }
+    yield* stream.tokens(bytes);
+  }
+  await linger(call);
+}
+
+/** A connection that breaks after the finish reason has cost us the usage figures, not the answer. */
+const readUnlessFinished = async (
+  call: UpstreamCall,
+  stream: ChatStream,
+): Promise<Uint8Array | undefined> => {
+  try {
+    return await call.read();
+  } catch (error) {
+    if (stream.finished && error instanceof EngineError) return undefined;
+    throw error;
+  }
+};
+
+/** Reads what follows `[DONE]`, normally nothing, so that the connection can be used again. */
+const linger = async (call: UpstreamCall): Promise<void> => {
+  try {
+    while ((await call.read(LINGER_MS)) !== undefined);
+  } catch (error) {
+    // Then it is closed instead: slower for the next request, no failure of this one.
+    if (!(error instanceof EngineError)) throw error;
+  }
+};
+
+const bodyOf = async (call: UpstreamCall): Promise<string> => {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for (let chunk = await call.read(); chunk !== undefined; chunk = await call.read()) {
+    chunks.push(chunk);
+    size += chunk.byteLength;
+    if (size > MAX_BODY_BYTES) break;
+  }
+  return Buffer.concat(chunks).toString('utf8');
+};
+
+const modelIds = (body: string): readonly string[] => {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch (cause) {
+    throw protocolFailure('the upstream answered /models with something that is not JSON', cause);
+  }
+  const entries = fieldOf(parsed, 'data');
+  if (!Array.isArray(entries)) throw protocolFailure('the upstream answered /models without a list');
+  return entries.map((entry) => fieldOf(entry, 'id')).filter((id) => typeof id === 'string');
+};
+
+/** The server counted the continued text as prompt; to our reader it is part of the answer. */
+const withPrefix = (end: EngineEnd, prefix: number): EngineEnd => {
+  const usage: Usage | undefined = end.usage;
+  if (usage === undefined || prefix === 0) return end;
+  const { prompt_tokens, completion_tokens } = usage;
+  return {
+    ...end,
+    usage: {
+      ...usage,
+      ...(prompt_tokens === undefined ? {} : { prompt_tokens: Math.max(0, prompt_tokens - prefix) }),
+      ...(completion_tokens === undefined ? {} : { completion_tokens: completion_tokens + prefix }),
+    },
+  };
+};

@@ -1,0 +1,106 @@
+import { request } from 'undici';
+import type { Dispatcher } from 'undici';
+import { EngineError } from '../engine.ts';
+import { connectionFailure } from './upstream-failure.ts';
+
+/** Bytes that may wait unread on our side of the socket. Beyond it TCP makes the server wait. */
+const READ_AHEAD_BYTES = 16 * 1024;
+
+export type UpstreamTarget = {
+  readonly url: string;
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+};
+
+export type UpstreamTimeouts = {
+  /** ms from the request to the first byte of the answer */
+  readonly firstByteTimeoutMs: number;
+  /** ms between two chunks while somebody waits for the next one */
+  readonly idleTimeoutMs: number;
+};
+
+/**
+ * One request whose answer is read chunk by chunk, at the reader's pace. When its signal is aborted it
+ * destroys the connection at once, also while nobody reads. Its owner calls `close()`.
+ */
+export class UpstreamCall {
+  readonly #signal: AbortSignal;
+  readonly #timeouts: UpstreamTimeouts;
+  readonly #controller = new AbortController();
+  #watchdog: NodeJS.Timeout | undefined;
+  #response: Dispatcher.ResponseData | undefined;
+  #chunks: AsyncIterator<Uint8Array> | undefined;
+  #hasRead = false;
+
+  constructor(signal: AbortSignal, timeouts: UpstreamTimeouts) {
+    this.#signal = signal;
+    this.#timeouts = timeouts;
+    signal.addEventListener('abort', this.#onAbort);
+    if (signal.aborted) this.#onAbort();
+  }
+
+  /** Sends the request and waits for the answer's head. @throws EngineError, or the signal's reason */
+  async open(
+    dispatcher: Dispatcher,
+    target: UpstreamTarget,
+  ): Promise<{ readonly status: number; readonly contentType: string }> {
+    const response = await this.#watched(this.#timeouts.firstByteTimeoutMs, () =>
+      request(target.url, {
+        dispatcher,
+        method: target.method,
+        headers: target.headers,
+        body: target.body ?? null,
+        signal: this.#controller.signal,
+        highWaterMark: READ_AHEAD_BYTES,
+      }),
+    );
+    this.#response = response;
+    this.#chunks = response.body[Symbol.asyncIterator]();
+    return { status: response.statusCode, contentType: String(response.headers['content-type'] ?? '') };
+  }
+
+  /** The next bytes, or undefined at the answer's end. @throws EngineError, or the signal's reason */
+  async read(timeoutMs?: number): Promise<Uint8Array | undefined> {
+    const chunks = this.#chunks;
+    if (chunks === undefined) throw new TypeError('read: expected an opened call');
+    const usualMs = this.#hasRead ? this.#timeouts.idleTimeoutMs : this.#timeouts.firstByteTimeoutMs;
+    const result = await this.#watched(timeoutMs ?? usualMs, () => chunks.next());
+    this.#hasRead = true;
+    return result.done === true ? undefined : result.value;
+  }
+
+  /** Lets go of the connection: back to the pool if the answer was read to its end, else destroyed. */
+  async close(): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#onAbort);
+    clearTimeout(this.#watchdog);
+    const body = this.#response?.body;
+    if (body === undefined || body.closed) return;
+    const closed = new Promise<void>((resolve) => body.once('close', () => resolve()));
+    // Whatever breaks now has been reported by read(), or is our own doing.
+    body.on('error', () => undefined);
+    if (!body.readableEnded) body.destroy();
+    await closed;
+  }
+
+  readonly #onAbort = (): void => this.#controller.abort(this.#signal.reason);
+
+  /** Runs one step under a deadline and gives its failure the right name. */
+  async #watched<T>(timeoutMs: number, step: () => Promise<T>): Promise<T> {
+    this.#signal.throwIfAborted();
+    this.#watchdog = setTimeout(() => {
+      const message = `the upstream sent nothing for ${timeoutMs} ms`;
+      this.#controller.abort(new EngineError('upstream_unavailable', message));
+    }, timeoutMs);
+    try {
+      return await step();
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      const timeout: unknown = this.#controller.signal.reason;
+      const known = [timeout, error].find((failure) => failure instanceof EngineError);
+      throw known ?? connectionFailure(error);
+    } finally {
+      clearTimeout(this.#watchdog);
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { EngineError } from '../engine.ts';
+import type { EngineErrorCode } from '../engine.ts';
+
+/** What an HTTP status says about trying again. */
+export const codeOfStatus = (status: number): EngineErrorCode => {
+  if (status === 429) return 'upstream_overloaded';
+  if (status >= 500 || status === 408) return 'upstream_unavailable';
+  if (status >= 400) return 'upstream_rejected';
+  return 'upstream_protocol';
+};
+
+/**
+ * An answer other than 200. Of its body only a code word is repeated: servers echo prompts and keys in
+ * their messages, and ours are shown to users.
+ */
+export const statusFailure = (status: number, body: string): EngineError => {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    // Proxies answer in HTML. The status has said enough.
+  }
+  const word = codeWordOf(fieldOf(parsed, 'error') ?? parsed);
+  const message = `the upstream answered ${status}${word === undefined ? '' : ` (${word})`}`;
+  return new EngineError(codeOfStatus(status), message, { status });
+};
+
+/** An error object that arrived inside a stream whose status was 200. */
+export const midStreamFailure = (error: unknown): EngineError => {
+  const status = statusOf(fieldOf(error, 'code') ?? fieldOf(error, 'status_code'));
+  const word = codeWordOf(error);
+  const message = `the upstream failed while it was answering${word === undefined ? '' : ` (${word})`}`;
+  if (status === undefined) return new EngineError('upstream_unavailable', message);
+  return new EngineError(codeOfStatus(status), message, { status });
+};
+
+/** No usable connection, or it broke. System error codes such as ECONNREFUSED are safe to repeat. */
+export const connectionFailure = (cause: unknown): EngineError => {
+  const word = codeWordOf(cause);
+  const message = `the connection to the upstream failed${word === undefined ? '' : ` (${word})`}`;
+  return new EngineError('upstream_unavailable', message, { cause });
+};
+
+export const protocolFailure = (message: string, cause?: unknown): EngineError =>
+  new EngineError('upstream_protocol', message, cause === undefined ? {} : { cause });
+
+/** A field of something that may be anything. */
+export const fieldOf = (value: unknown, field: string): unknown =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[field] : undefined;
+
+const CODE_WORD = /^[A-Za-z][A-Za-z0-9_.]{0,63}$/;
+
+const codeWordOf = (error: unknown): string | undefined =>
+  [fieldOf(error, 'code'), fieldOf(error, 'type')].find(
+    (word): word is string => typeof word === 'string' && CODE_WORD.test(word),
+  );
+
+/** Servers write the status as a number or as its digits. */
+const statusOf = (code: unknown): number | undefined => {
+  const status = typeof code === 'string' ? Number(code) : code;
+  return typeof status === 'number' && Number.isInteger(status) && status >= 400 && status <= 599
+    ? status
+    : undefined;
+};

@@ -1,0 +1,118 @@
+import type { Token } from '@sluice/protocol';
+import { EngineError } from '../engine.ts';
+import type { Engine, EngineEnd, EngineRequest, EngineRun } from '../engine.ts';
+import { systemClock } from './clock.ts';
+import type { Clock } from './clock.ts';
+import { Pacer } from './pacer.ts';
+import { dueAfterMs } from './schedule.ts';
+import { DEFAULT_SIMULATED_SETTINGS, settingsFor } from './settings.ts';
+import type { SimulatedSettings } from './settings.ts';
+import { TranscriptLibrary } from './transcript.ts';
+import type { Transcript } from './transcript.ts';
+
+export type SimulatedOptions = Partial<SimulatedSettings> & {
+  /** Default `['simulated']` */
+  readonly models?: readonly string[];
+  /** Default: the system's clock */
+  readonly clock?: Clock;
+  /** Called for `crash: 'process'`. Without it such a crash is an error like any other. */
+  readonly exit?: () => void;
+};
+
+/**
+ * A model that needs no GPU. What it says is fixed by seed and conversation, when it says it by its
+ * settings. It continues from any prefix with exactly the tokens that would have followed.
+ */
+export class SimulatedEngine implements Engine {
+  readonly name = 'simulated';
+  readonly #models: readonly string[];
+  readonly #settings: SimulatedSettings;
+  readonly #clock: Clock;
+  readonly #exit: (() => void) | undefined;
+  readonly #library = new TranscriptLibrary();
+  readonly #pacer: Pacer;
+  readonly #closing = new AbortController();
+
+  constructor(options: SimulatedOptions = {}) {
+    const { models = ['simulated'], clock = systemClock, exit, ...settings } = options;
+    this.#models = models;
+    this.#settings = { ...DEFAULT_SIMULATED_SETTINGS, ...settings };
+    this.#clock = clock;
+    this.#exit = exit;
+    this.#pacer = new Pacer(clock);
+  }
+
+  async models(signal: AbortSignal): Promise<readonly string[]> {
+    signal.throwIfAborted();
+    return this.#models;
+  }
+
+  canContinue(_prefix: readonly Token[]): boolean {
+    return true;
+  }
+
+  /**
+   * All that a run of this request says, without running it.
+   * @throws EngineError upstream_rejected when `params.simulated` is out of bounds
+   */
+  transcript(request: Pick<EngineRequest, 'messages' | 'params'>): Transcript {
+    return this.#library.transcript(request, settingsFor(this.#settings, request.params));
+  }
+
+  async *generate(request: EngineRequest, signal: AbortSignal): EngineRun {
+    const started = this.#clock.now();
+    const settings = settingsFor(this.#settings, request.params);
+    const transcript = this.#library.transcript(request, settings);
+    const prefix = request.prefix.length;
+    const stopping = new AbortController();
+    const unlink = follow(stopping, [signal, this.#closing.signal]);
+    const pace = this.#pacer.pace(stopping.signal);
+    try {
+      for (let seq = prefix + 1; seq <= transcript.length; seq += 1) {
+        await pace.until(started + dueAfterMs(settings, prefix, seq - prefix - 1));
+        this.#misbehave(settings, prefix, seq);
+        yield transcript.tokenAt(seq);
+      }
+      stopping.signal.throwIfAborted();
+      return endOf(transcript);
+    } finally {
+      pace.close();
+      unlink();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new EngineError('upstream_unavailable', 'the simulated engine was closed'));
+  }
+
+  #misbehave(settings: SimulatedSettings, prefix: number, seq: number): void {
+    if (seq === settings.failAtToken)
+      throw new EngineError('upstream_rejected', `simulated failure before token ${seq}`);
+    if (seq !== settings.crashAtToken || prefix > 0) return;
+    if (settings.crash === 'process') this.#exit?.();
+    throw new EngineError('upstream_unavailable', `simulated crash before token ${seq}`);
+  }
+}
+
+const endOf = (transcript: Transcript): EngineEnd => ({
+  reason: transcript.reason,
+  usage: {
+    prompt_tokens: transcript.promptTokens,
+    completion_tokens: transcript.length,
+    total_tokens: transcript.promptTokens + transcript.length,
+  },
+});
+
+/**
+ * Aborts `controller` with the first of these. `AbortSignal.any` would keep every run's signal reachable
+ * from the engine's for as long as the engine lives; this is taken back when the run ends.
+ */
+const follow = (controller: AbortController, signals: readonly AbortSignal[]): (() => void) => {
+  const taken = signals.map((signal) => {
+    const abort = (): void => controller.abort(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort);
+    return () => signal.removeEventListener('abort', abort);
+  });
+  return () => taken.forEach((takeBack) => takeBack());
+};
