@@ -1,0 +1,262 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+/**
+ * Proves that .oxlintrc.json refuses what it is meant to refuse: every case below becomes a file in a
+ * temporary copy of our folder layout, one run of oxlint judges them all.
+ */
+const repository = join(import.meta.dirname, '..');
+
+type Violations = ReadonlyMap<string, readonly string[]>;
+
+/** [folder or file, module it must not import] */
+const forbidden: ReadonlyArray<readonly [string, string]> = [
+  // protocol <- core <- {bus, client} <- services
+  ['shared/protocol/src', '@sluice/core'],
+  ['shared/protocol/src', '@sluice/runtime'],
+  ['shared/protocol/src', 'node:fs'],
+  ['shared/core/src', '@sluice/bus'],
+  ['shared/core/src', '@sluice/client'],
+  ['shared/core/src', '@sluice/runtime'],
+  ['shared/core/src', 'node:timers'],
+  ['shared/bus/src', '@sluice/client'],
+  ['shared/bus/src', '@sluice/runtime'],
+  ['shared/bus/src', '@sluice/edge'],
+  ['shared/client/src', '@sluice/bus'],
+  ['shared/client/src', '@sluice/runtime'],
+  ['shared/client/src', 'node:crypto'],
+  ['shared/client/src', 'zod'],
+  ['shared/runtime/src', '@sluice/protocol'],
+  ['shared/runtime/src', '@sluice/core'],
+  ['shared/testkit/src', '@sluice/bus'],
+  ['shared/testkit/src', '@sluice/client'],
+  ['shared/testkit/src', '@sluice/edge'],
+  ['shared/core/test', '@sluice/edge'],
+
+  // no service imports another, nor the testkit
+  ['services/edge/src', '@sluice/worker'],
+  ['services/edge/src/transports', '@sluice/worker'],
+  ['services/worker/src', '@sluice/edge'],
+  ['services/cli/src', '@sluice/edge'],
+  ['services/cli/bin', '@sluice/worker'],
+  ['services/loadgen/src', '@sluice/worker'],
+  ['services/web/src', '@sluice/edge'],
+  ['services/web/src', '@sluice/bus'],
+  ['services/web/src', '@sluice/client/node'],
+  ['services/edge/src', '@sluice/testkit'],
+  ['services/loadgen/src', '@sluice/testkit'],
+  ['services/edge/test', '@sluice/worker'],
+
+  // nats only in bus, testkit and tests
+  ['shared/core/src', 'nats'],
+  ['shared/client/src', '@nats-io/kv'],
+  ['shared/client/src/node.ts', 'nats'],
+  ['shared/runtime/src', '@nats-io/jetstream'],
+  ['services/edge/src', 'nats'],
+  ['services/edge/src/transports', '@nats-io/jetstream'],
+  ['services/edge/src/metrics.ts', 'nats'],
+  ['services/worker/src', '@nats-io/jetstream'],
+  ['services/loadgen/src', 'nats'],
+  ['services/cli/src', '@nats-io/transport-node'],
+
+  // ws only in the edge's transports, the client's node entry, loadgen, testkit and tests
+  ['shared/core/src', 'ws'],
+  ['shared/bus/src', 'ws'],
+  ['shared/runtime/src', 'ws'],
+  ['shared/client/src', 'ws'],
+  ['shared/client/src/transports', 'ws'],
+  ['services/edge/src', 'ws'],
+  ['services/worker/src/engines', 'ws'],
+  ['services/cli/src', 'ws'],
+
+  // prom-client only in metrics.ts and runtime
+  ['shared/bus/src', 'prom-client'],
+  ['shared/client/src/node-socket.ts', 'prom-client'],
+  ['services/edge/src', 'prom-client'],
+  ['services/edge/src/transports', 'prom-client'],
+  ['services/worker/src/engines', 'prom-client'],
+  ['services/loadgen/src', 'prom-client'],
+
+  // bare entry points only
+  ['services/edge/src', '@sluice/core/src/reader.ts'],
+  ['services/edge/src', '@sluice/protocol/src/ids.ts'],
+  ['services/edge/src', '@sluice/protocol/dist/index.js'],
+  ['services/edge/src', '@sluice/core/reader'],
+  ['services/edge/src', '../../worker/src/index.ts'],
+  ['services/edge/src/transports', '../../../../shared/core/src/index.ts'],
+  ['shared/core/src', '../../protocol/src/ids.ts'],
+  ['shared/core/test', '@sluice/protocol/src/ids.ts'],
+  ['shared/core/test', '../../bus/src/index.ts'],
+  ['e2e', '@sluice/edge/src/feed.ts'],
+  ['e2e', '../services/edge/src/feed.ts'],
+];
+
+const allowed: ReadonlyArray<readonly [string, string]> = [
+  ['shared/protocol/src', 'zod'],
+  ['shared/core/src', '@sluice/protocol'],
+  ['shared/core/src', './reader.ts'],
+  ['shared/bus/src', '@sluice/core'],
+  ['shared/bus/src', '@sluice/protocol/schema'],
+  ['shared/bus/src/nats', 'nats'],
+  ['shared/bus/src', '@nats-io/jetstream'],
+  ['shared/client/src', '@sluice/core'],
+  ['shared/client/src/node.ts', 'ws'],
+  ['shared/client/src/node-socket.ts', 'node:crypto'],
+  ['shared/runtime/src', 'prom-client'],
+  ['shared/runtime/src', 'node:http'],
+  ['shared/testkit/src', '@sluice/runtime'],
+  ['shared/testkit/src', 'ws'],
+  ['shared/testkit/src', 'jsonwebtoken'],
+  ['shared/testkit/src', '@nats-io/jetstream'],
+  ['shared/bus/test', '@sluice/testkit'],
+  ['shared/bus/test', '../src/subjects.ts'],
+  ['shared/bus/test/nats', '../../src/subjects.ts'],
+  ['services/edge/test', 'ws'],
+  ['services/edge/src', '@sluice/bus'],
+  ['services/edge/src', '@sluice/runtime'],
+  ['services/edge/src/transports', 'ws'],
+  ['services/edge/src/metrics.ts', 'prom-client'],
+  ['services/worker/src/metrics.ts', 'prom-client'],
+  ['services/loadgen/src', 'ws'],
+  ['services/cli/src', '@sluice/client'],
+  ['services/cli/src', '@sluice/client/node'],
+  ['services/web/src', '@sluice/client'],
+  ['e2e', '@sluice/edge'],
+  ['e2e', 'nats'],
+];
+
+/** Rules of style that are ours by choice: [rule, file, offending text]. */
+const refusedText: ReadonlyArray<readonly [string, string, string]> = [
+  ['eslint(no-restricted-globals)', 'shared/core/src/clock.ts', 'export const now = () => Date.now();'],
+  [
+    'eslint(no-restricted-globals)',
+    'shared/core/src/timer.ts',
+    'export const later = () => setTimeout(() => 1, 1);',
+  ],
+  ['import(no-default-export)', 'services/edge/src/default.ts', 'export default 1;'],
+  ['oxc(no-barrel-file)', 'shared/bus/src/star.ts', "export * from './leaf.ts';"],
+  ['oxc(no-barrel-file)', 'shared/bus/src/named-star.ts', "export * as leaf from './leaf.ts';"],
+  [
+    'import(no-cycle)',
+    'shared/bus/src/ring.ts',
+    "import { b } from './ring-b.ts';\nexport const a = () => b;",
+  ],
+  [
+    'eslint(no-empty)',
+    'services/edge/src/silent.ts',
+    'export const f = (g: () => void) => { try { g(); } catch {} };',
+  ],
+  ['typescript(no-explicit-any)', 'services/edge/src/any.ts', 'export const f = (x: any) => x;'],
+  [
+    'eslint(max-params)',
+    'services/edge/src/five.ts',
+    'export const f = (...[a]: number[]) => a;\nexport const g = (a: 1, b: 1, c: 1, d: 1, e: 1) => [a, b, c, d, e];',
+  ],
+  ['eslint(max-lines)', 'services/edge/src/long.ts', `${'\n'.repeat(401)}export const a = 1;`],
+  [
+    'eslint(max-lines-per-function)',
+    'services/edge/src/tall.ts',
+    `export const f = () => [\n${'  1,\n'.repeat(61)}];`,
+  ],
+];
+
+const supporting = {
+  'shared/bus/src/leaf.ts': 'export const leaf = 1;',
+  'shared/bus/src/ring-b.ts': "import { a } from './ring.ts';\nexport const b = () => a;",
+};
+
+const imports = (module: string): string =>
+  `import { thing } from '${module}';\nexport const use = () => thing;\n`;
+
+let root: string;
+let bad: Violations;
+let good: Violations;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'sluice-fences-'));
+  const rules = refusedText.map(([, path, text]) => [path, text] as const);
+  const cases = [...forbidden.map(fileOf), ...rules, ...Object.entries(supporting)];
+  bad = await lint(join(root, 'bad'), cases);
+  good = await lint(join(root, 'good'), allowed.map(fileOf));
+}, 60_000);
+
+afterAll(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+/** A case about a folder gets a file of its own there, numbered; a case about a file is that file. */
+function fileOf([place, module]: readonly [string, string], index: number): readonly [string, string] {
+  return [place.endsWith('.ts') ? numbered(place, index) : `${place}/case-${index}.ts`, imports(module)];
+}
+
+/** Names matter (metrics.ts, node*.ts), so the number goes into the folder or behind `node`. */
+function numbered(place: string, index: number): string {
+  if (place.endsWith('/metrics.ts')) return `${dirname(place)}/case-${index}/metrics.ts`;
+  return place.replace(/\.ts$/, `-${index}.ts`);
+}
+
+async function lint(folder: string, files: ReadonlyArray<readonly [string, string]>): Promise<Violations> {
+  for (const [path, text] of files) {
+    await mkdir(join(folder, dirname(path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  }
+  await copyFile(join(repository, '.oxlintrc.json'), join(folder, '.oxlintrc.json'));
+  const oxlint = join(repository, 'node_modules/oxlint/bin/oxlint');
+  const output = await new Promise<string>((resolve, reject) => {
+    const options = { cwd: folder, maxBuffer: 1 << 26 };
+    execFile(process.execPath, [oxlint, '--format=json'], options, (error, stdout, stderr) => {
+      if (error !== null && error.code !== 1) reject(new Error(`oxlint failed: ${stdout}${stderr}`));
+      else resolve(stdout);
+    });
+  });
+  const report = JSON.parse(output) as {
+    number_of_files: number;
+    diagnostics: ReadonlyArray<{ code: string; filename: string }>;
+  };
+  expect(report.number_of_files).toBe(files.length);
+  const found = new Map<string, string[]>();
+  for (const { code, filename } of report.diagnostics) {
+    found.set(filename, [...(found.get(filename) ?? []), code]);
+  }
+  return found;
+}
+
+describe('an import across a fence is refused', () => {
+  test.each(forbidden.map(([place, module], index) => ({ place, module, index })))(
+    '$place must not import $module',
+    ({ place, module, index }) => {
+      const [path] = fileOf([place, module], index);
+      expect(bad.get(path)).toContain('eslint(no-restricted-imports)');
+    },
+  );
+});
+
+describe('an import along the arrows is accepted', () => {
+  test.each(allowed.map(([place, module], index) => ({ place, module, index })))(
+    '$place may import $module',
+    ({ place, module, index }) => {
+      const [path] = fileOf([place, module], index);
+      expect(good.get(path)).toBeUndefined();
+    },
+  );
+});
+
+describe('our own rules of style hold', () => {
+  test.each(refusedText.map(([rule, path]) => ({ rule, path })))('$rule refuses $path', ({ rule, path }) => {
+    expect(bad.get(path)).toContain(rule);
+  });
+});
+
+test('every package of the repository has a fence case', async () => {
+  const folders = ['shared', 'services'];
+  const listed = await Promise.all(
+    folders.map(async (folder) =>
+      (await readdir(join(repository, folder))).map((name) => `${folder}/${name}/`),
+    ),
+  );
+  const uncovered = listed.flat().filter((name) => !forbidden.some(([place]) => place.startsWith(name)));
+  expect(uncovered).toEqual([]);
+});
