@@ -1,0 +1,80 @@
+import type { Bus, Delivery, PromptEntry, StoredItem } from '@sluice/bus';
+import { ChunkWalk, claim, requeue } from '@sluice/core';
+import type { StoredGeneration, Walk } from '@sluice/core';
+import type { GenerationKey, StoredRecord, Token, TokenRecord } from '@sluice/protocol';
+
+/** A generation this worker owns, with what its log already says. */
+export type Claimed = {
+  readonly key: GenerationKey;
+  readonly entry: PromptEntry;
+  readonly item: StoredGeneration;
+  /** newest stored record; undefined: nothing was stored yet */
+  readonly head: StoredRecord | undefined;
+  /** all stored tokens of the head's epoch, oldest first */
+  readonly prefix: readonly Token[];
+};
+
+/** `gone`: done, cancelled or not wanted any more, so the job is finished. `leave`: somebody else has it. */
+export type ClaimResult =
+  { readonly type: 'claimed'; readonly claimed: Claimed } | { readonly type: 'gone' | 'leave' };
+
+export type ClaimContext = {
+  readonly bus: Bus;
+  readonly worker: string;
+  /** whether this worker runs the generation itself right now */
+  readonly isRunning: (key: GenerationKey) => boolean;
+};
+
+/**
+ * Takes a job's generation by compare-and-set; a job whose generation is done, parked or taken by a
+ * newer attempt is a stale repeat.
+ * @throws BusUnavailableError
+ */
+export const claimJob = async (
+  { job, redelivered }: Delivery,
+  context: ClaimContext,
+): Promise<ClaimResult> => {
+  const { bus, worker } = context;
+  const key: GenerationKey = { org: job.org, session: job.session, generation: job.generation };
+  for (;;) {
+    const stored = await bus.sessions.item(key, key.generation);
+    const item = stored?.item;
+    if (stored === undefined || item === undefined || item.kind !== 'generation') return { type: 'gone' };
+    if (item.status === 'done' || item.status === 'parked') return { type: 'gone' };
+    const free =
+      item.status === 'queued' ? item : redelivered ? await adoptable(stored, context, key) : undefined;
+    if (free === undefined) return { type: item.attempt > job.attempt ? 'gone' : 'leave' };
+    if (free.attempt >= job.attempt && item.status === 'queued') return { type: 'gone' };
+    const next = claim(free, worker);
+    if (next === undefined) return { type: 'leave' };
+    const rev = await bus.sessions.updateItem(key, next, stored.rev);
+    if (rev !== undefined) return loadClaimed(bus, key, next);
+  }
+};
+
+/** A redelivered job whose worker is gone: its generation may be taken over. */
+const adoptable = async (
+  { item }: StoredItem,
+  { bus, worker: self, isRunning }: ClaimContext,
+  key: GenerationKey,
+): Promise<StoredGeneration | undefined> => {
+  if (item.kind !== 'generation' || isRunning(key)) return undefined;
+  const live = await bus.workers.list();
+  const isHeld = live.some(({ worker }) => worker === item.worker && worker !== self);
+  return isHeld ? undefined : requeue(item);
+};
+
+const loadClaimed = async (bus: Bus, key: GenerationKey, item: StoredGeneration): Promise<ClaimResult> => {
+  const [entry, head] = await Promise.all([bus.sessions.prompt(key), bus.tokens.head(key)]);
+  if (entry === undefined) return { type: 'gone' };
+  const prefix = head === undefined ? [] : await readTokens(bus, key, head);
+  return { type: 'claimed', claimed: { key, entry, item, head, prefix } };
+};
+
+/** Every stored token of the head's epoch, read along the chunk chain. */
+const readTokens = async (bus: Bus, key: GenerationKey, head: StoredRecord): Promise<Token[]> => {
+  const walk = new ChunkWalk(head.record, 0);
+  let step: Walk = walk.next();
+  while (step.type === 'fetch') step = walk.step(await bus.tokens.at(key, step.sequence));
+  return step.records.flatMap((record: TokenRecord) => record.tokens);
+};

@@ -1,0 +1,81 @@
+import { count, defineConfig, LOG_LEVELS, port, setting } from '@sluice/runtime';
+import type { ConfigOf } from '@sluice/runtime';
+import { z } from 'zod';
+
+/** Settings of a worker; docs/OPERATIONS.md shows them as a table. */
+export const workerConfigSchema = defineConfig({
+  name: setting(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/)
+      .optional(),
+    {
+      env: 'SLUICE_WORKER_NAME',
+      about: 'Name of this worker, unique among live ones; default a random one.',
+    },
+  ),
+  natsUrl: setting(z.string().min(1).default('nats://127.0.0.1:4222'), {
+    env: 'SLUICE_NATS_URL',
+    about: 'NATS servers, separated by commas.',
+  }),
+  natsUser: setting(z.string().min(1).optional(), {
+    env: 'SLUICE_NATS_USER',
+    about: 'NATS user, when the server asks for one.',
+  }),
+  natsPassword: setting(z.string().min(1).optional(), {
+    env: 'SLUICE_NATS_PASSWORD',
+    about: 'Its password.',
+    secret: true,
+  }),
+  replicas: setting(count(1, 5).default(1), {
+    env: 'SLUICE_NATS_REPLICAS',
+    about: 'Copies of every stream: 1 on one server, 3 on a cluster.',
+  }),
+  slots: setting(count(1, 10_000).default(64), {
+    env: 'SLUICE_WORKER_SLOTS',
+    about: 'Generations run at once.',
+  }),
+  engine: setting(z.enum(['simulated', 'openai']).default('simulated'), {
+    env: 'SLUICE_ENGINE',
+    about: 'What produces tokens: the built-in engine, or an OpenAI-compatible server.',
+  }),
+  upstream: setting(z.url().optional(), {
+    env: 'SLUICE_UPSTREAM',
+    about: 'Base URL of the OpenAI-compatible server, up to and with /v1.',
+  }),
+  upstreamKey: setting(z.string().min(1).optional(), {
+    env: 'SLUICE_UPSTREAM_KEY',
+    about: 'Its API key.',
+    secret: true,
+  }),
+  profile: setting(z.enum(['vllm', 'sglang', 'llamacpp', 'ollama', 'openai']).default('openai'), {
+    env: 'SLUICE_UPSTREAM_PROFILE',
+    about: 'Which server it is: decides how a half-finished answer is continued.',
+  }),
+  model: setting(z.string().min(1).max(200).optional(), {
+    env: 'SLUICE_MODEL',
+    about: 'Model to offer; default every model the engine has.',
+  }),
+  tokensPerSecond: setting(z.coerce.number().min(0).default(40), {
+    env: 'SLUICE_SIMULATED_TOKENS_PER_SECOND',
+    about: 'Speed of the simulated engine; 0: as fast as it can.',
+  }),
+  ttftMs: setting(count().default(300), {
+    env: 'SLUICE_SIMULATED_TTFT_MS',
+    about: 'Time to first token of the simulated engine, ms.',
+  }),
+  adminPort: setting(port().default(9091), {
+    env: 'SLUICE_WORKER_ADMIN_PORT',
+    about: 'Port of /livez, /readyz and /metrics.',
+  }),
+  adminHost: setting(z.string().min(1).default('127.0.0.1'), {
+    env: 'SLUICE_WORKER_ADMIN_HOST',
+    about: 'Address the admin port listens on.',
+  }),
+  logLevel: setting(z.enum(LOG_LEVELS).default('info'), {
+    env: 'SLUICE_LOG_LEVEL',
+    about: 'Least severe log line that is written.',
+  }),
+});
+
+export type WorkerConfig = ConfigOf<typeof workerConfigSchema>;

@@ -1,0 +1,251 @@
+import type { Bus, Subscription } from '@sluice/bus';
+import { ChunkWriter } from '@sluice/core';
+import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
+import type { CancelReply, ChatMessage, End, Token } from '@sluice/protocol';
+import type { Clock, Logger } from '@sluice/runtime';
+import type { Claimed } from './claim.ts';
+import { Credit } from './credit.ts';
+import { EngineError } from './engines/engine.ts';
+import type { Engine, EngineRequest } from './engines/engine.ts';
+import type { WorkerMetrics } from './metrics.ts';
+import { persist } from './persistence.ts';
+import type { Settlement } from './settlement.ts';
+import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
+
+/** Held for this long without an ack: the engine is stopped and the slot freed, ms. */
+export const PARK_AFTER_MS = 2_000;
+
+/** Why the engine was told to stop before its own end, and when. */
+type Stop = {
+  readonly type: 'cancelled' | 'park' | 'drain' | 'too_long' | 'unstorable';
+  readonly at: number;
+};
+
+/** `lost`: a newer attempt owns the generation, or this worker cannot tell: it touches nothing more. */
+export type RunOutcome = End['reason'] | 'parked' | 'requeued' | 'lost';
+
+export type RunContext = {
+  readonly bus: Bus;
+  readonly engine: Engine;
+  readonly settlement: Settlement;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: WorkerMetrics;
+};
+
+/**
+ * One attempt at one generation: engine -> credit -> publisher, with acks and cancels coming back.
+ * `tick` is to be called a few times a second: silent edges and long holds are noticed there.
+ */
+export class GenerationRun {
+  readonly claimed: Claimed;
+  readonly #context: RunContext;
+  readonly #messages: readonly ChatMessage[];
+  readonly #writer: ChunkWriter;
+  readonly #publisher: TokenPublisher;
+  readonly #credit: Credit;
+  readonly #abort = new AbortController();
+  readonly #prefix: readonly Token[];
+  /** every token of this epoch, stored or about to be */
+  readonly #tokens: Token[];
+  readonly #startedAt: number;
+  #bytes = 0;
+  #tokensAfterStop = 0;
+  #stop: Stop | undefined;
+  #storageError: PublishStoppedError | undefined;
+
+  constructor(claimed: Claimed, messages: readonly ChatMessage[], context: RunContext) {
+    const { head, item, entry, prefix } = claimed;
+    this.claimed = claimed;
+    this.#messages = messages;
+    this.#context = context;
+    this.#startedAt = context.clock.now();
+    const goesOn =
+      head === undefined ||
+      head.record.end !== undefined ||
+      prefix.length === 0 ||
+      context.engine.canContinue(prefix);
+    const epoch = head === undefined ? 0 : head.record.epoch + (goesOn ? 0 : 1);
+    this.#prefix = goesOn ? prefix : [];
+    this.#tokens = [...this.#prefix];
+    for (const token of this.#prefix) this.#bytes += Buffer.byteLength(textOf(token));
+    this.#writer = new ChunkWriter(item.attempt, epoch, head);
+    this.#credit = new Credit(entry.body, epoch, this.#writer.head);
+    this.#publisher = new TokenPublisher({
+      tokens: context.bus.tokens,
+      key: claimed.key,
+      writer: this.#writer,
+      clock: context.clock,
+      onStored: () => context.metrics.records.inc(),
+      onStopped: (error) => {
+        this.#storageError = error;
+        this.#halt('unstorable');
+      },
+    });
+  }
+
+  /** Runs to an outcome; nothing that an engine, a client or an outage does makes it reject. */
+  async run(): Promise<RunOutcome> {
+    const control = await this.#serveControl();
+    try {
+      return await this.#attempt();
+    } catch (error) {
+      if (error instanceof PublishStoppedError) return await this.#onUnstorable(error);
+      throw error;
+    } finally {
+      control.close();
+      this.#observe();
+    }
+  }
+
+  /** The worker goes away: another one continues from the same token. */
+  drain(): void {
+    this.#halt('drain');
+  }
+
+  tick(now: number): void {
+    this.#credit.tick(now);
+    const held = this.#credit.heldFor(now) >= PARK_AFTER_MS;
+    if (held && this.#context.engine.canContinue(this.#tokens)) this.#halt('park');
+  }
+
+  async #attempt(): Promise<RunOutcome> {
+    const { head } = this.claimed;
+    // A worker that died between the last record and the item leaves a log that has its end already.
+    if (head?.record.end !== undefined) return this.#finish(head.record.end);
+    // From the claim record on, whoever else still writes under an older attempt is refused.
+    if (this.claimed.item.attempt > 1) await this.#publisher.claim();
+    const end = await this.#generate();
+    if (end !== undefined) {
+      await this.#publisher.finish(end);
+      return this.#finish(end);
+    }
+    await this.#publisher.flush();
+    const model = this.claimed.entry.body.model;
+    const drained = this.#stop?.type === 'drain';
+    const { settlement } = this.#context;
+    const left = drained
+      ? await settlement.requeue(this.#ending, model)
+      : await settlement.park(this.#ending);
+    return left ? (drained ? 'requeued' : 'parked') : 'lost';
+  }
+
+  /** Drives the engine until its end or until told to stop; undefined: nothing ended, it goes on later. */
+  async #generate(): Promise<End | undefined> {
+    const { entry, key } = this.claimed;
+    const request: EngineRequest = {
+      generation: key.generation,
+      model: entry.body.model,
+      messages: this.#messages,
+      params: entry.body.params ?? {},
+      prefix: this.#prefix,
+    };
+    const run = this.#context.engine.generate(request, this.#abort.signal);
+    let failure: unknown;
+    try {
+      while (this.#stop === undefined) {
+        const next = await run.next();
+        if (next.done === true) return { ...next.value };
+        this.#take(next.value);
+        if (!this.#credit.open || !this.#publisher.hasRoom) await this.#hold();
+      }
+    } catch (error) {
+      // Being told to stop surfaces here as the signal's reason; then the stop says what happens.
+      failure = error;
+    }
+    // Settles once the engine has let go of its upstream. It ended by throwing already in most cases.
+    await run.return({ reason: 'stop' }).catch(() => undefined);
+    return this.#stop === undefined ? this.#endOfFailure(failure) : this.#endOfStop(this.#stop);
+  }
+
+  #take(token: Token): void {
+    const { clock, metrics } = this.#context;
+    const now = clock.now();
+    if (this.#tokens.length === this.#prefix.length)
+      metrics.firstToken.observe((now - this.#startedAt) / 1000);
+    metrics.tokens.inc();
+    if (this.#stop !== undefined) this.#tokensAfterStop += 1;
+    this.#tokens.push(token);
+    this.#bytes += Buffer.byteLength(textOf(token));
+    this.#credit.take(now);
+    this.#publisher.push(token);
+    if (this.#bytes > MAX_GENERATION_BYTES) this.#halt('too_long');
+  }
+
+  async #hold(): Promise<void> {
+    const isStopped = (): boolean => this.#stop !== undefined;
+    if (!this.#credit.open) await this.#credit.whenOpen(this.#context.clock, isStopped);
+    if (!this.#publisher.hasRoom && !isStopped()) await this.#publisher.flush();
+  }
+
+  #halt(type: Stop['type']): void {
+    if (this.#stop !== undefined) return;
+    this.#stop = { type, at: this.#context.clock.now() };
+    this.#abort.abort(new Error(`run stopped: ${type}`));
+    this.#credit.release();
+  }
+
+  #endOfStop({ type, at }: Stop): End | undefined {
+    const { clock, metrics } = this.#context;
+    if (type === 'unstorable') throw this.#storageError as PublishStoppedError;
+    if (type === 'too_long') return { reason: 'length' };
+    if (type !== 'cancelled') return undefined;
+    const msToAbort = clock.now() - at;
+    metrics.abort.observe(msToAbort / 1000);
+    const wanted = this.claimed.entry.body.params?.max_tokens;
+    if (wanted !== undefined) metrics.saved.inc(Math.max(0, wanted - this.#tokens.length));
+    return { reason: 'cancelled', receipt: { tokensAfterCancel: this.#tokensAfterStop, msToAbort } };
+  }
+
+  #endOfFailure(error: unknown): End {
+    const { generation } = this.claimed.key;
+    this.#context.logger.warn('engine_failed', { generation, error });
+    if (error instanceof EngineError)
+      return { reason: 'error', error: { code: error.code, message: error.message } };
+    return { reason: 'error', error: { code: 'internal', message: 'the engine failed unexpectedly' } };
+  }
+
+  get #ending() {
+    const at = { epoch: this.#writer.epoch, seq: this.#writer.head };
+    return { key: this.claimed.key, attempt: this.claimed.item.attempt, at, tokens: this.#tokens };
+  }
+
+  async #finish(end: End): Promise<RunOutcome> {
+    const written = await this.#context.settlement.finish(this.#ending, end);
+    return written ? end.reason : 'lost';
+  }
+
+  /** Storage refuses: the item alone can still say how it ended. Otherwise the log is not ours to touch. */
+  async #onUnstorable({ reason, message }: PublishStoppedError): Promise<RunOutcome> {
+    const { metrics, logger, settlement } = this.#context;
+    logger.warn('run_unstorable', { generation: this.claimed.key.generation, reason, message });
+    if (reason === 'fenced') metrics.fenced.inc();
+    if (reason !== 'refused') return 'lost';
+    const stored = { ...this.#ending, tokens: this.#tokens.slice(0, this.#writer.head) };
+    const end: End = { reason: 'error', error: { code: 'storage_limit', message: 'the token log is full' } };
+    return (await settlement.finish(stored, end)) ? 'error' : 'lost';
+  }
+
+  #serveControl(): Promise<Subscription> {
+    const { bus, clock } = this.#context;
+    const { key, item } = this.claimed;
+    const cancel = (): CancelReply => {
+      this.#halt('cancelled');
+      return { type: 'cancelling', attempt: item.attempt };
+    };
+    return persist(
+      () => bus.control.serve(key, { ack: (ack) => this.#credit.onAck(ack, clock.now()), cancel }),
+      clock,
+      this.#abort.signal,
+    );
+  }
+
+  #observe(): void {
+    const { metrics, clock } = this.#context;
+    const { heldMs } = this.#credit;
+    metrics.paused.inc(heldMs / 1000);
+    const made = this.#tokens.length - this.#prefix.length;
+    const ranMs = clock.now() - this.#startedAt - heldMs;
+    if (made > 1 && ranMs > 0) metrics.timePerToken.observe(ranMs / 1000 / made);
+  }
+}

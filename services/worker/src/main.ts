@@ -1,0 +1,43 @@
+import { randomUUID } from 'node:crypto';
+import { createNatsBus } from '@sluice/bus';
+import { createLogger, loadConfig, onShutdown, redactConfig, startAdminServer } from '@sluice/runtime';
+import { workerConfigSchema } from './config.ts';
+import { createEngine } from './engines/index.ts';
+import { createWorker } from './worker.ts';
+
+const config = loadConfig(workerConfigSchema, process.env);
+const logger = createLogger({ service: 'worker', level: config.logLevel });
+logger.debug('configured', redactConfig(workerConfigSchema, config));
+
+const name = config.name ?? `w-${randomUUID().slice(0, 8)}`;
+const engine = createEngine(config);
+const models =
+  config.model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [config.model];
+const bus = await createNatsBus(
+  {
+    url: config.natsUrl,
+    name: `sluice-worker ${name}`,
+    replicas: config.replicas,
+    ...(config.natsUser === undefined ? {} : { user: config.natsUser, password: config.natsPassword ?? '' }),
+  },
+  (error) => logger.warn('invalid_record', { error }),
+);
+const worker = await createWorker({ name, slots: config.slots, models }, { bus, engine, logger });
+const admin = await startAdminServer({
+  port: config.adminPort,
+  host: config.adminHost,
+  registry: worker.metrics.registry,
+  ready: () => ({ ready: bus.link.connected, reason: 'not connected to NATS' }),
+});
+
+onShutdown(
+  async () => {
+    await worker.close();
+    await engine.close();
+    await bus.close();
+    await admin.close();
+  },
+  { logger, timeoutMs: 15_000 },
+);
+// One line on stdout for whoever started this process.
+process.stdout.write(`${JSON.stringify({ ready: true, worker: name, admin: admin.url })}\n`);

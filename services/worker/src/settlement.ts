@@ -1,0 +1,67 @@
+import type { Bus, StoredItem } from '@sluice/bus';
+import { finish, park, requeue, transcriptOf } from '@sluice/core';
+import type { StoredGeneration } from '@sluice/core';
+import type { End, GenerationKey, Position, Token } from '@sluice/protocol';
+import type { Clock } from '@sluice/runtime';
+import { persist } from './persistence.ts';
+
+/** What an attempt leaves behind: the text so far and where it stands in the log. */
+export type Ending = {
+  readonly key: GenerationKey;
+  readonly attempt: number;
+  readonly at: Position;
+  readonly tokens: readonly Token[];
+};
+
+/**
+ * Writes the outcome of an attempt into the item, through outages, unless a newer attempt owns it.
+ * Each resolves to whether the item now says so.
+ */
+export class Settlement {
+  readonly #bus: Bus;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+
+  /** @param signal aborted when the worker gives up waiting for NATS at shutdown */
+  constructor(bus: Bus, clock: Clock, signal: AbortSignal) {
+    this.#bus = bus;
+    this.#clock = clock;
+    this.#signal = signal;
+  }
+
+  finish({ key, attempt, at, tokens }: Ending, end: End): Promise<boolean> {
+    const transcript = transcriptOf(tokens);
+    return this.#write(key, attempt, (item) => finish(item, end, at, transcript));
+  }
+
+  park({ key, attempt, at }: Ending): Promise<boolean> {
+    return this.#write(key, attempt, (item) => park(item, attempt, at));
+  }
+
+  /** Hands the generation to another worker: its item is queued again and a job asks for it. */
+  async requeue({ key, attempt }: Ending, model: string): Promise<boolean> {
+    const written = await this.#write(key, attempt, requeue);
+    if (!written) return false;
+    const job = { ...key, model, attempt: attempt + 1 };
+    await persist(() => this.#bus.jobs.publish(job), this.#clock, this.#signal);
+    return true;
+  }
+
+  #write(
+    key: GenerationKey,
+    attempt: number,
+    change: (item: StoredGeneration) => StoredGeneration | undefined,
+  ): Promise<boolean> {
+    const once = async (): Promise<boolean> => {
+      for (;;) {
+        const stored: StoredItem | undefined = await this.#bus.sessions.item(key, key.generation);
+        if (stored?.item.kind !== 'generation' || stored.item.attempt !== attempt) return false;
+        const next = change(stored.item);
+        if (next === undefined) return false;
+        const rev = await this.#bus.sessions.updateItem(key, next, stored.rev);
+        if (rev !== undefined) return true;
+      }
+    };
+    return persist(once, this.#clock, this.#signal);
+  }
+}
