@@ -35,9 +35,14 @@ export class AckLedger {
     this.#entries.delete(party);
   }
 
-  /** Forgets parties that have been silent since before `cutoff` (ms): a dead edge must not govern. */
-  expire(cutoff: number): void {
+  /**
+   * Forgets parties that have been silent since before `cutoff` (ms): a dead edge must not govern.
+   * @returns whether there were any
+   */
+  expire(cutoff: number): boolean {
+    const before = this.#entries.size;
     for (const [party, entry] of this.#entries) if (entry.at < cutoff) this.#entries.delete(party);
+    return this.#entries.size < before;
   }
 
   /**

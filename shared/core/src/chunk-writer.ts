@@ -1,11 +1,11 @@
 import { MAX_CHUNK_TOKENS, MAX_RECORD_BYTES, headOf } from '@sluice/protocol';
-import type { End, StoredRecord, Token } from '@sluice/protocol';
+import type { End, StoredRecord, Token, TokenRecord } from '@sluice/protocol';
 
 /**
- * A chunk is closed early once its encoded tokens reach this size. Each record repeats its chunk, so
- * this bounds the bytes written per token when tokens are large.
+ * A chunk is closed early once its encoded tokens reach this many characters. Each record repeats its
+ * chunk, so this bounds what is written per token when tokens are large.
  */
-const CHUNK_SOFT_BYTES = 8 * 1024;
+const CHUNK_SOFT_LENGTH = 8 * 1024;
 
 /** An encoded record, ready to publish, and the seq its newest token has. */
 export type Draft = {
@@ -42,8 +42,11 @@ export class ChunkWriter {
    * @param attempt this claim's number, from 1
    * @param head the newest stored record, undefined when the log is empty
    * @param epoch the epoch to write in: the head's own to continue its text, a larger one to restart
+   * @throws TypeError when the head is of a newer attempt (we are fenced: a claim would fence the fencer)
+   *   or has an end (the log is complete: finish the item from it)
    */
   constructor(attempt: number, epoch = 0, head?: StoredRecord) {
+    if (head !== undefined) assertMayContinue(head.record, attempt, epoch);
     this.attempt = attempt;
     this.epoch = epoch;
     this.#last = head?.sequence ?? 0;
@@ -70,25 +73,29 @@ export class ChunkWriter {
    * Drafts the next record from the tokens that wait. Takes as many as fit the chunk, from the front
    * of `pending`; `taken` says how many. `end` is included only when nothing is left to take.
    * With no tokens and no end the draft is a claim: the chunk so far under this attempt.
+   *
+   * Changes nothing until `stored`. While it is unknown whether a draft was stored, that same draft is
+   * tried again: another one would be taken for somebody else's record. One that was surely refused may
+   * be replaced by drafting again.
+   * @throws RangeError when the record would exceed MAX_RECORD_BYTES
    */
   draft(pending: readonly Token[], at: number, end?: End): { readonly draft: Draft; readonly taken: number } {
     const chunk = this.#open(pending[0]);
     let taken = 0;
     for (const token of pending) {
-      if (chunk.count >= MAX_CHUNK_TOKENS || chunk.json.length >= CHUNK_SOFT_BYTES) break;
+      if (chunk.count >= MAX_CHUNK_TOKENS || chunk.json.length >= CHUNK_SOFT_LENGTH) break;
       const json = JSON.stringify(token);
       chunk.json = chunk.count === 0 ? json : `${chunk.json},${json}`;
       chunk.count += 1;
       taken += 1;
     }
-    this.#next = chunk;
     const final = end !== undefined && taken === pending.length;
     const tail = final ? `],"end":${JSON.stringify(end)}}` : ']}';
     const payload =
       `{"v":1,"epoch":${this.epoch},"attempt":${this.attempt},"base":${chunk.base},"prev":${chunk.prev},` +
       `"at":${at},"tokens":[${chunk.json}${tail}`;
-    if (payload.length > MAX_RECORD_BYTES)
-      throw new RangeError(`record of ${payload.length} characters: expected at most ${MAX_RECORD_BYTES}`);
+    assertFits(payload);
+    this.#next = chunk;
     const head = chunk.base + chunk.count;
     return {
       draft: { payload, expected: this.#last, attempt: this.attempt, epoch: this.epoch, head, final },
@@ -106,11 +113,27 @@ export class ChunkWriter {
 
   /** The chunk the next token goes to: the open one while it has room, else a new one linked to it. */
   #open(next: Token | undefined): Chunk {
-    const room = this.#chunk.count < MAX_CHUNK_TOKENS && this.#chunk.json.length < CHUNK_SOFT_BYTES;
+    const room = this.#chunk.count < MAX_CHUNK_TOKENS && this.#chunk.json.length < CHUNK_SOFT_LENGTH;
     if (next === undefined || room) return { ...this.#chunk };
     return { base: this.head, prev: this.#last, count: 0, json: '' };
   }
 }
+
+const assertMayContinue = (head: TokenRecord, attempt: number, epoch: number): void => {
+  if (head.attempt > attempt)
+    throw new TypeError(`attempt: expected at least ${head.attempt} as in the log's head, got ${attempt}`);
+  if (head.epoch > epoch)
+    throw new TypeError(`epoch: expected at least ${head.epoch} as in the log's head, got ${epoch}`);
+  if (head.end !== undefined) throw new TypeError('log: expected one without an end');
+};
+
+const assertFits = (payload: string): void => {
+  // A UTF-16 unit takes at most 3 bytes of UTF-8: short payloads need no counting.
+  if (payload.length * 3 <= MAX_RECORD_BYTES) return;
+  const bytes = Buffer.byteLength(payload);
+  if (bytes > MAX_RECORD_BYTES)
+    throw new RangeError(`record of ${bytes} bytes: expected at most ${MAX_RECORD_BYTES}`);
+};
 
 /** Whether a stored record is the one this draft would have written: the head read after an unclear publish. */
 export const isSameRecord = (draft: Draft, { record }: StoredRecord): boolean =>

@@ -16,6 +16,8 @@ export type Slice = {
 };
 
 const FIRST_BYTES = 256;
+/** Which call a piece belongs to that names none. */
+const FIRST_CALL: ToolRef = { index: 0 };
 
 /**
  * The tokens (base, head] of one generation, kept as the bytes that frames are made of: JSON-escaped
@@ -89,13 +91,15 @@ export class GenerationBuffer {
     const next = this.#runs[index + 1];
     const seq = next === undefined ? this.head : next.start;
     const text = this.#slab.subarray(this.#offset(from), this.#offset(seq));
-    return { seq, kind: run.kind, tool: run.tool, text };
+    return { seq, kind: run.kind, tool: from === run.start ? run.tool : continued(run.tool), text };
   }
 
   #restart(epoch: number): void {
     this.#epoch = epoch;
     this.#base = 0;
     this.#count = 0;
+    // Not reused: slices of the old text are views into it and may still wait for a socket.
+    this.#slab = Buffer.allocUnsafe(FIRST_BYTES);
     this.#ends = [];
     this.#runs = [];
     this.#end = undefined;
@@ -123,15 +127,17 @@ export class GenerationBuffer {
     this.#count += 1;
   }
 
-  /** Starts a run where the kind or the tool call changes. Ids come with the first piece of a call. */
+  /** Starts a run where the kind or the tool call changes, or where a piece brings a call's id or name. */
   #mark(token: Token): void {
     const kind = kindOf(token);
-    const tool = toolOf(token);
+    const tool = kind === 'tool_call' ? (toolOf(token) ?? FIRST_CALL) : undefined;
     const last = this.#runs.at(-1);
     const same =
       last !== undefined &&
       last.kind === kind &&
-      (tool === undefined || (tool.index === last.tool?.index && tool.id === undefined));
+      tool?.index === last.tool?.index &&
+      tool?.id === undefined &&
+      tool?.name === undefined;
     if (!same) this.#runs.push({ start: this.head, kind, tool });
   }
 
@@ -153,3 +159,7 @@ export class GenerationBuffer {
     this.#slab = larger;
   }
 }
+
+/** How the later pieces of a call name it: by index alone, whatever the frames were cut into. */
+const continued = (tool: ToolRef | undefined): ToolRef | undefined =>
+  tool === undefined ? undefined : { index: tool.index };

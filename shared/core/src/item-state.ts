@@ -27,7 +27,7 @@ export const requeue = (item: StoredGeneration): StoredGeneration | undefined =>
 export const park = (item: StoredGeneration, attempt: number, at: Position): StoredGeneration | undefined => {
   if (item.status !== 'running' || item.attempt !== attempt) return undefined;
   const { worker: _worker, ...rest } = item;
-  return { ...rest, status: 'parked', ...at };
+  return { ...rest, status: 'parked', epoch: at.epoch, seq: at.seq };
 };
 
 /** The end, with everything the log said. Whatever the state, but only once. */

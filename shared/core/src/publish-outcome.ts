@@ -18,6 +18,10 @@ export type HeadFinding =
   | { readonly type: 'ours'; readonly sequence: number }
   /** still the record before ours: the refusal came from a leader that had not caught up */
   | { readonly type: 'previous' }
+  /**
+   * a record of a newer attempt. One of an *older* attempt is possible only before our claim is stored: the
+   * worker we replace was faster once more, so make the writer anew from that head and claim again
+   */
   | { readonly type: 'newer' };
 
 export type PublishAction =
@@ -32,7 +36,12 @@ export type PublishAction =
   | { readonly type: 'give_up'; readonly detail: string };
 
 /** Retries so far and when the first try was sent (ms). */
-export type PublishState = { readonly tries: number; readonly since: number };
+export type PublishState = {
+  readonly tries: number;
+  readonly since: number;
+  /** the limit that refused a retry, while the head is read to learn whether an earlier try was stored */
+  readonly limit?: string;
+};
 
 export const PUBLISH_RETRY_MS = 30_000;
 const FIRST_BACKOFF_MS = 50;
@@ -43,12 +52,14 @@ export const publishStarted = (now: number): PublishState => ({ tries: 0, since:
 
 type Step = { readonly state: PublishState; readonly action: PublishAction };
 
-const retry = (state: PublishState, now: number, detail: string): Step => {
+const retry = (state: PublishState, now: number, detail: string, afterMs = backoffMs(state)): Step => {
   const next = { ...state, tries: state.tries + 1 };
   if (now - state.since >= PUBLISH_RETRY_MS) return { state: next, action: { type: 'give_up', detail } };
-  const afterMs = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(state.tries, 10));
   return { state: next, action: { type: 'retry', afterMs } };
 };
+
+const backoffMs = ({ tries }: PublishState): number =>
+  Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(tries, 10));
 
 export const onPublishOutcome = (state: PublishState, outcome: PublishOutcome, now: number): Step => {
   switch (outcome.type) {
@@ -57,14 +68,13 @@ export const onPublishOutcome = (state: PublishState, outcome: PublishOutcome, n
     case 'unknown':
       return retry(state, now, outcome.detail);
     case 'in_process':
-      return {
-        state: { ...state, tries: state.tries + 1 },
-        action: { type: 'retry', afterMs: IN_PROCESS_MS },
-      };
+      return retry(state, now, 'an earlier try stays in process', IN_PROCESS_MS);
     case 'wrong_sequence':
       return { state, action: { type: 'read_head' } };
     case 'limit':
-      return { state, action: { type: 'refused', detail: outcome.detail } };
+      if (state.tries === 0) return { state, action: { type: 'refused', detail: outcome.detail } };
+      // An earlier try may have been stored before the limit was reached.
+      return { state: { ...state, limit: outcome.detail }, action: { type: 'read_head' } };
   }
 };
 
@@ -73,6 +83,7 @@ export const onHeadFinding = (state: PublishState, finding: HeadFinding, now: nu
     case 'ours':
       return { state, action: { type: 'advance', sequence: finding.sequence } };
     case 'previous':
+      if (state.limit !== undefined) return { state, action: { type: 'refused', detail: state.limit } };
       return retry(state, now, 'the log refuses our record although its head is the one before it');
     case 'newer':
       return { state, action: { type: 'fenced' } };

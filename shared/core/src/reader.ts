@@ -92,12 +92,11 @@ export class Reader {
    * @returns whether it moved anything
    */
   ack(position: Position): boolean {
-    if (position.epoch !== this.#epoch || position.seq <= this.#acked) return false;
-    const seq = Math.min(position.seq, this.#sent);
-    if (seq === this.#acked) return false;
-    this.#acked = seq;
+    if (position.epoch !== this.#epoch) return false;
+    if (position.seq <= this.#acked || position.seq > this.#sent) return false;
+    this.#acked = position.seq;
     let freed = 0;
-    while (freed < this.#inFlight.length && (this.#inFlight[freed] as number) <= seq) freed += 1;
+    while (freed < this.#inFlight.length && (this.#inFlight[freed] as number) <= this.#acked) freed += 1;
     if (freed > 0) this.#inFlight.splice(0, freed);
     return true;
   }

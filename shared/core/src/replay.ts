@@ -1,3 +1,4 @@
+import { headOf } from '@sluice/protocol';
 import type { StoredRecord, TokenRecord } from '@sluice/protocol';
 
 /**
@@ -33,7 +34,7 @@ export class ChunkWalk {
   /** The record read for the last `fetch`; undefined when the stream no longer has it. */
   step(fetched: StoredRecord | undefined): Walk {
     const oldest = this.#records.at(-1) as TokenRecord;
-    const linked = fetched !== undefined && isLinked(fetched.record, oldest);
+    const linked = fetched?.sequence === oldest.prev && isLinked(fetched.record, oldest);
     if (!linked) return { type: 'expired', records: this.#ordered() };
     this.#records.push(fetched.record);
     return this.next();
@@ -44,6 +45,9 @@ export class ChunkWalk {
   }
 }
 
-/** A chunk's `prev` must be the last record of the chunk before: same epoch, ending where it starts. */
+/**
+ * A chunk's `prev` must be the last record of the chunk before: same epoch, ending where it starts, and
+ * not empty, so that every step lowers the base and a walk over a malformed log ends.
+ */
 const isLinked = (previous: TokenRecord, next: TokenRecord): boolean =>
-  previous.epoch === next.epoch && previous.base + previous.tokens.length === next.base;
+  previous.epoch === next.epoch && previous.tokens.length > 0 && headOf(previous) === next.base;

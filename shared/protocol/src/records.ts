@@ -13,7 +13,7 @@ export type Usage = {
   readonly [detail: string]: unknown;
 };
 
-/** What stopping early cost: tokens stored after the cancel arrived, and time until the engine let go. */
+/** What stopping early cost: tokens the engine yielded after the cancel arrived, ms until it had let go. */
 export type Receipt = { readonly tokensAfterCancel: number; readonly msToAbort: number };
 
 export type GenerationError = { readonly code: string; readonly message: string };
@@ -82,6 +82,32 @@ const isToken = (value: unknown): value is Token => {
   return MARKED_KINDS.has(kind) && typeof text === 'string' && isTool(tool);
 };
 
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Only the known fields: an end is spread into frames and items, where a foreign field could overwrite one. */
+const parseEnd = (value: unknown): End | undefined => {
+  if (!isObject(value) || !END_REASONS.has(value.reason)) return undefined;
+  const { reason, usage, error, receipt } = value;
+  if (usage !== undefined && !isObject(usage)) return undefined;
+  if (error !== undefined && !isGenerationError(error)) return undefined;
+  if (receipt !== undefined && !isReceipt(receipt)) return undefined;
+  return {
+    reason: reason as EndReason,
+    ...(usage === undefined ? {} : { usage }),
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    ...(receipt === undefined
+      ? {}
+      : { receipt: { tokensAfterCancel: receipt.tokensAfterCancel, msToAbort: receipt.msToAbort } }),
+  };
+};
+
+const isGenerationError = (value: unknown): value is GenerationError =>
+  isObject(value) && typeof value.code === 'string' && typeof value.message === 'string';
+
+const isReceipt = (value: unknown): value is Receipt =>
+  isObject(value) && isCount(value.tokensAfterCancel) && typeof value.msToAbort === 'number';
+
 /**
  * Parses one stored record. Workers may be anybody's program, so every field is checked.
  * @throws InvalidRecordError naming the field, never its content.
@@ -93,9 +119,8 @@ export const parseRecord = (json: string): TokenRecord => {
   } catch (cause) {
     throw new InvalidRecordError('token record: expected JSON', { cause });
   }
-  if (typeof value !== 'object' || value === null)
-    throw new InvalidRecordError('token record: expected an object');
-  const record = value as Partial<TokenRecord>;
+  if (!isObject(value)) throw new InvalidRecordError('token record: expected an object');
+  const record: Partial<TokenRecord> = value;
   const wrong = (field: string): InvalidRecordError =>
     new InvalidRecordError(`token record: wrong or missing \`${field}\``);
   if (record.v !== 1) throw wrong('v');
@@ -105,8 +130,10 @@ export const parseRecord = (json: string): TokenRecord => {
   if (!isCount(record.prev)) throw wrong('prev');
   if (!isCount(record.at)) throw wrong('at');
   if (!Array.isArray(record.tokens) || !record.tokens.every(isToken)) throw wrong('tokens');
-  if (record.end !== undefined && !END_REASONS.has(record.end?.reason)) throw wrong('end');
-  return record as TokenRecord;
+  if (record.end === undefined) return record as TokenRecord;
+  const end = parseEnd(record.end);
+  if (end === undefined) throw wrong('end');
+  return { ...(record as TokenRecord), end };
 };
 
 export const encodeRecord = (record: TokenRecord): string => JSON.stringify(record);

@@ -3,27 +3,40 @@ import { z } from 'zod';
 import type { ClientFrame } from './client-frames.ts';
 import { ID_PATTERN } from './ids.ts';
 import type { PromptBody } from './items.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
+import { DEFAULT_LIMITS, MAX_NESTING } from './limits.ts';
 
 const idSchema = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
 const count = z.int().min(0);
 const answerable = { id: z.string().max(64).optional() };
 
+const nestsAtMost = (value: unknown, levels: number): boolean =>
+  typeof value !== 'object' ||
+  value === null ||
+  (levels > 0 && Object.values(value).every((inner) => nestsAtMost(inner, levels - 1)));
+/** For values whose inside is the client's own: JSON.parse takes any depth, JSON.stringify does not. */
+const isShallow = (value: unknown): boolean => nestsAtMost(value, MAX_NESTING);
+const isShallowMessage = { error: `expected at most ${MAX_NESTING} levels of nesting` };
+const freeform = z.unknown().refine(isShallow, isShallowMessage);
+
 export const positionSchema = z.object({ epoch: count, seq: count });
 
-export const chatMessageSchema = z.looseObject({
-  role: z.string().min(1).max(32),
-  content: z.union([z.string(), z.array(z.unknown()), z.null()]).optional(),
-});
+export const chatMessageSchema = z
+  .looseObject({
+    role: z.string().min(1).max(32),
+    content: z.union([z.string(), z.array(z.unknown()), z.null()]).optional(),
+  })
+  .refine(isShallow, isShallowMessage);
 
-export const promptParamsSchema = z.looseObject({
-  max_tokens: z.int().min(1).max(1_000_000).optional(),
-  temperature: z.number().min(0).max(100).optional(),
-  top_p: z.number().min(0).max(1).optional(),
-  seed: z.int().optional(),
-  stop: z.union([z.string(), z.array(z.string()).max(16)]).optional(),
-  tools: z.array(z.unknown()).max(256).optional(),
-});
+export const promptParamsSchema = z
+  .looseObject({
+    max_tokens: z.int().min(1).max(1_000_000).optional(),
+    temperature: z.number().min(0).max(100).optional(),
+    top_p: z.number().min(0).max(1).optional(),
+    seed: z.int().optional(),
+    stop: z.union([z.string(), z.array(z.string()).max(16)]).optional(),
+    tools: z.array(z.unknown()).max(256).optional(),
+  })
+  .refine(isShallow, isShallowMessage);
 
 const promptShape = {
   model: z.string().min(1).max(200).optional(),
@@ -77,9 +90,9 @@ const frameSchemas = {
     session: idSchema,
     message: idSchema,
     text: z.string(),
-    data: z.unknown().optional(),
+    data: freeform.optional(),
   }),
-  signal: z.object({ type: z.literal('signal'), ...answerable, session: idSchema, data: z.unknown() }),
+  signal: z.object({ type: z.literal('signal'), ...answerable, session: idSchema, data: freeform }),
   ping: z.object({ type: z.literal('ping'), ...answerable }),
 } satisfies Record<ClientFrame['type'], z.ZodType>;
 
@@ -115,9 +128,15 @@ export const parseClientFrame = (text: string): FrameResult => {
     return bad('`type`: expected the name of a client frame', id);
   const parsed = frameSchemas[type as ClientFrame['type']].safeParse(value);
   if (parsed.success) return { type: 'frame', frame: parsed.data as ClientFrame };
-  const problem = parsed.error.issues[0];
-  const path = problem?.path.map(String).join('.') ?? '';
-  return bad(`\`${path.slice(0, 100)}\`: ${problem?.message ?? 'invalid'}`, id, true);
+  return bad(describe(parsed.error.issues[0]), id, true);
+};
+
+const describe = (issue: z.core.$ZodIssue | undefined): string => {
+  if (issue === undefined) return 'invalid';
+  // A key that is not an id is content of the client's, so it is not echoed.
+  if (issue.code === 'invalid_key') return `\`${issue.path.slice(0, -1).join('.')}\`: expected ids as keys`;
+  if (issue.path.length === 0) return issue.message;
+  return `\`${issue.path.map(String).join('.').slice(0, 100)}\`: ${issue.message}`;
 };
 
 /** @throws z.ZodError when the value is not a prompt body */

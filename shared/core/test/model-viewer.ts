@@ -1,0 +1,119 @@
+/** A client as the protocol wants it: it checks every frame it gets and keeps what the deltas say. */
+import { expect } from '@jest/globals';
+import { kindOf, textOf } from '@sluice/protocol';
+import type { End, Position, Token } from '@sluice/protocol';
+import { Reader } from '../src/index.ts';
+import type { GenerationBuffer } from '../src/index.ts';
+import { callOf } from './any-token.ts';
+
+const isWhole = (token: Token): boolean =>
+  callOf(token)?.id !== undefined || callOf(token)?.name !== undefined;
+
+/** One run: same kind, same call, and only its first token may bring the call's id and name. */
+const assertOneRun = (tokens: readonly Token[]): void => {
+  const [first, ...rest] = tokens as [Token, ...Token[]];
+  for (const token of rest) {
+    expect(kindOf(token)).toBe(kindOf(first));
+    expect(callOf(token)?.index).toBe(callOf(first)?.index);
+    expect(isWhole(token)).toBe(false);
+  }
+};
+
+export class ModelViewer {
+  readonly window: number;
+  reader: Reader;
+  epoch: number | undefined;
+  seq = 0;
+  ends: End[] = [];
+  /** seqs of frames got and not yet acked, over this attachment */
+  unacked: number[] = [];
+  /** tokens of the frames of the last pump */
+  frames: { readonly from: number; readonly seq: number }[] = [];
+  readonly #tokensOf: (epoch: number) => readonly Token[];
+
+  constructor(window: number, tokensOf: (epoch: number) => readonly Token[], position?: Position) {
+    this.window = window;
+    this.#tokensOf = tokensOf;
+    this.epoch = position?.epoch;
+    this.seq = position?.seq ?? 0;
+    this.reader = new Reader(window, position);
+  }
+
+  /** A new attachment (reconnect or repeated subscribe) at what this client has, or says it has. */
+  attach(position: Position | undefined): void {
+    this.reader = new Reader(this.window, position);
+    this.epoch = position?.epoch;
+    this.seq = position?.seq ?? 0;
+    this.ends = [];
+    this.unacked = [];
+  }
+
+  /** Sends whatever is due. @returns `behind` when the buffer starts too late for this viewer */
+  pump(buffer: GenerationBuffer): 'idle' | 'blocked' | 'behind' {
+    this.frames = [];
+    for (;;) {
+      const step = this.reader.next(buffer);
+      if (step === 'idle' || step === 'blocked' || step === 'behind') return step;
+      if (step === 'delta') this.#delta(buffer);
+      else if (step === 'reset') this.#reset(buffer.epoch);
+      else this.#end(buffer);
+    }
+  }
+
+  /** Acks the oldest `count` frames it has not acked. */
+  ackFrames(count: number): void {
+    const seq = this.unacked[Math.min(count, this.unacked.length) - 1];
+    if (seq === undefined) return;
+    this.unacked = this.unacked.filter((frame) => frame > seq);
+    this.reader.ack({ epoch: this.epoch as number, seq });
+    // An observer has no credit to give back.
+    if (this.window !== Infinity) expect(this.reader.inFlight).toBe(this.unacked.length);
+  }
+
+  /** Acks that no honest client sends: none of them may free a frame. */
+  forgeAck(ahead: number): void {
+    const before = this.reader.inFlight;
+    const epoch = this.epoch ?? 0;
+    expect(this.reader.ack({ epoch, seq: this.reader.sent + 1 + ahead })).toBe(false);
+    expect(this.reader.ack({ epoch: epoch + 1, seq: this.seq })).toBe(false);
+    expect(this.reader.ack({ epoch: epoch - 1, seq: this.seq })).toBe(false);
+    expect(this.reader.ack({ epoch, seq: this.reader.acked })).toBe(false);
+    expect(this.reader.inFlight).toBe(before);
+  }
+
+  #delta(buffer: GenerationBuffer): void {
+    const from = this.reader.sent;
+    const slice = buffer.slice(from);
+    if (slice === undefined) throw new Error('a delta without tokens');
+    this.reader.advance(slice.seq);
+    this.epoch ??= buffer.epoch;
+    expect(from).toBe(this.seq); // R1: tiles, no hole, no overlap
+    expect(slice.seq).toBeGreaterThan(from);
+    const tokens = this.#tokensOf(buffer.epoch).slice(from, slice.seq);
+    expect(tokens.length).toBe(slice.seq - from); // only stored tokens are shown
+    expect(JSON.parse(`"${slice.text.toString('utf8')}"`)).toBe(tokens.map(textOf).join(''));
+    assertOneRun(tokens);
+    expect(slice.kind).toBe(kindOf(tokens[0] as Token));
+    expect(slice.tool).toEqual(callOf(tokens[0] as Token));
+    this.seq = slice.seq;
+    this.frames.push({ from, seq: slice.seq });
+    this.unacked.push(slice.seq);
+    expect(this.unacked.length).toBeLessThanOrEqual(this.window); // R4
+    expect(this.ends).toEqual([]);
+  }
+
+  #reset(epoch: number): void {
+    this.reader.restart(epoch);
+    this.epoch = epoch;
+    this.seq = 0;
+    this.ends = [];
+    this.unacked = [];
+  }
+
+  #end(buffer: GenerationBuffer): void {
+    this.reader.finish();
+    this.epoch ??= buffer.epoch;
+    expect(this.seq).toBe(buffer.head);
+    this.ends.push(buffer.end as End);
+  }
+}
