@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { deferred, Queue, withTimeout } from './wait.ts';
 
 export type ProcessExit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
@@ -102,9 +103,11 @@ export const startChild = async (
   };
 };
 
+const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
+
 /**
  * Runs one of our TypeScript entry points without a build: Node with the `source` export condition and tsx.
- * The process inherits nothing from jest's own Node flags.
+ * The process inherits nothing from jest's own Node flags. `cwd` defaults to the repository, where tsx is found.
  */
 export const spawnNode = (
   scriptPath: string,
@@ -112,6 +115,7 @@ export const spawnNode = (
   options: ChildOptions = {},
 ): Promise<Child> =>
   startChild(process.execPath, ['--conditions=source', '--import', 'tsx', scriptPath, ...args], {
+    cwd: REPOSITORY,
     ...options,
     env: { NODE_OPTIONS: undefined, ...options.env },
   });
