@@ -35,21 +35,22 @@ export class ChunkWriter {
   readonly epoch: number;
   readonly attempt: number;
   #chunk: Chunk;
-  #next: Chunk | undefined;
+  #next: { readonly chunk: Chunk; readonly final: boolean } | undefined;
   #last: number;
+  #ended: boolean;
 
   /**
    * @param attempt this claim's number, from 1
    * @param head the newest stored record, undefined when the log is empty
    * @param epoch the epoch to write in: the head's own to continue its text, a larger one to restart
-   * @throws TypeError when the head is of a newer attempt (we are fenced: a claim would fence the fencer)
-   *   or has an end (the log is complete: finish the item from it)
+   * @throws TypeError when the head is of a newer attempt: we are fenced, a claim would fence the fencer
    */
   constructor(attempt: number, epoch = 0, head?: StoredRecord) {
     if (head !== undefined) assertMayContinue(head.record, attempt, epoch);
     this.attempt = attempt;
     this.epoch = epoch;
     this.#last = head?.sequence ?? 0;
+    this.#ended = head?.record.end !== undefined;
     if (head === undefined || head.record.epoch !== epoch) {
       this.#chunk = { base: 0, prev: 0, count: 0, json: '' };
     } else {
@@ -78,8 +79,10 @@ export class ChunkWriter {
    * tried again: another one would be taken for somebody else's record. One that was surely refused may
    * be replaced by drafting again.
    * @throws RangeError when the record would exceed MAX_RECORD_BYTES
+   * @throws TypeError when the log has its end: whoever read it before would never see what follows
    */
   draft(pending: readonly Token[], at: number, end?: End): { readonly draft: Draft; readonly taken: number } {
+    if (this.#ended) throw new TypeError('draft() after the end of the log');
     const chunk = this.#open(pending[0]);
     let taken = 0;
     for (const token of pending) {
@@ -95,7 +98,7 @@ export class ChunkWriter {
       `{"v":1,"epoch":${this.epoch},"attempt":${this.attempt},"base":${chunk.base},"prev":${chunk.prev},` +
       `"at":${at},"tokens":[${chunk.json}${tail}`;
     assertFits(payload);
-    this.#next = chunk;
+    this.#next = { chunk, final };
     const head = chunk.base + chunk.count;
     return {
       draft: { payload, expected: this.#last, attempt: this.attempt, epoch: this.epoch, head, final },
@@ -106,7 +109,8 @@ export class ChunkWriter {
   /** Confirms that the last draft was stored under this stream sequence. */
   stored(sequence: number): void {
     if (this.#next === undefined) throw new TypeError('stored() without a draft');
-    this.#chunk = this.#next;
+    this.#chunk = this.#next.chunk;
+    this.#ended = this.#next.final;
     this.#next = undefined;
     this.#last = sequence;
   }
@@ -124,7 +128,6 @@ const assertMayContinue = (head: TokenRecord, attempt: number, epoch: number): v
     throw new TypeError(`attempt: expected at least ${head.attempt} as in the log's head, got ${attempt}`);
   if (head.epoch > epoch)
     throw new TypeError(`epoch: expected at least ${head.epoch} as in the log's head, got ${epoch}`);
-  if (head.end !== undefined) throw new TypeError('log: expected one without an end');
 };
 
 const assertFits = (payload: string): void => {

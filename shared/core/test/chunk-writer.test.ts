@@ -219,9 +219,14 @@ describe('a log that must not be continued', () => {
     expect(() => new ChunkWriter(4, 0, headWith({}))).toThrow(TypeError);
   });
 
-  test('is one that has its end', () => {
-    expect(() => new ChunkWriter(4, 1, headWith({ end: { reason: 'stop' } }))).toThrow(TypeError);
-    expect(() => new ChunkWriter(4, 2, headWith({ end: { reason: 'stop' } }))).toThrow(TypeError);
+  test('is one that has its end, whoever wrote it', () => {
+    const ended = headWith({ end: { reason: 'stop' } });
+    expect(() => new ChunkWriter(4, 1, ended).draft([], 1)).toThrow(TypeError);
+    expect(() => new ChunkWriter(4, 2, ended).draft(['a'], 1)).toThrow(TypeError);
+    const writer = new ChunkWriter(1);
+    writer.draft(['a'], 1, { reason: 'stop' });
+    writer.stored(1);
+    expect(() => writer.draft(['b'], 1)).toThrow(TypeError);
   });
 });
 
