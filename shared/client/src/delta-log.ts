@@ -1,0 +1,74 @@
+import type { Delta } from './transcript.ts';
+
+/** A reader's place in a {@link DeltaLog}. */
+export interface Cursor {
+  /** Everything due of one kind as one delta; undefined when there is nothing new. */
+  next(): Delta | undefined;
+  close(): void;
+}
+
+const sameKind = (left: Delta, right: Delta): boolean =>
+  left.kind === right.kind &&
+  left.tool?.index === right.tool?.index &&
+  // Another id under the same index is another call.
+  (right.tool?.id === undefined || right.tool.id === left.tool?.id);
+
+const joined = (left: Delta, right: Delta): Delta => ({
+  ...left,
+  seq: right.seq,
+  text: left.text + right.text,
+});
+
+/**
+ * The deltas of one generation, for any number of readers at their own pace. What nobody has read yet is joined
+ * with what follows, as the server joins frames for a slow viewer, so a slow or late reader gets few large
+ * deltas and no reader has a queue of its own.
+ */
+export class DeltaLog {
+  #runs: Delta[] = [];
+  /** how many runs each open cursor has read */
+  readonly #read = new Map<Cursor, number>();
+
+  append(delta: Delta): void {
+    const last = this.#runs.at(-1);
+    if (last !== undefined && sameKind(last, delta) && !this.#isLastRunRead())
+      this.#runs[this.#runs.length - 1] = joined(last, delta);
+    else this.#runs.push(delta);
+  }
+
+  /** The text restarted: every reader starts over. */
+  clear(): void {
+    this.#runs = [];
+    for (const cursor of this.#read.keys()) this.#read.set(cursor, 0);
+  }
+
+  /** A reader that begins with the first token there is. */
+  open(): Cursor {
+    const cursor: Cursor = {
+      next: () => {
+        const read = this.#read.get(cursor);
+        const run = read === undefined ? undefined : this.#runs[read];
+        if (read !== undefined && run !== undefined) this.#read.set(cursor, read + 1);
+        return run;
+      },
+      close: () => {
+        this.#read.delete(cursor);
+        if (this.#read.size === 0) this.#compact();
+      },
+    };
+    this.#read.set(cursor, 0);
+    return cursor;
+  }
+
+  #isLastRunRead(): boolean {
+    for (const read of this.#read.values()) if (read >= this.#runs.length) return true;
+    return false;
+  }
+
+  /** Without readers, one run for each change of kind is enough. */
+  #compact(): void {
+    const runs = this.#runs;
+    this.#runs = [];
+    for (const run of runs) this.append(run);
+  }
+}

@@ -1,0 +1,95 @@
+import type { ClientFrame, ErrorFrame, Limits, OkFrame } from '@sluice/protocol';
+import { ClosedError, RequestError } from './errors.ts';
+
+/** Frames that are answered. Sending one of them twice does what sending it once does. */
+export type Request = Extract<
+  ClientFrame,
+  { readonly type: 'prompt' | 'message' | 'cancel' | 'subscribe' | 'unsubscribe' }
+>;
+
+type Pending = {
+  readonly frame: Request & { readonly id: string };
+  readonly resolve: (answer: OkFrame) => void;
+  readonly reject: (error: Error) => void;
+};
+
+/** What a lost connection does not take with it; subscriptions are made anew by whoever holds them. */
+const SURVIVES: ReadonlySet<Request['type']> = new Set(['prompt', 'message', 'cancel']);
+/** More than any UTF-16 unit needs in UTF-8. */
+const MAX_BYTES_PER_UNIT = 3;
+
+/**
+ * Requests that wait for `ok` or `error`. What survives a reconnect is sent again, unchanged and in order,
+ * until it was answered: the ids in it are the client's, so the server finds instead of repeating.
+ */
+export class Requests {
+  readonly #transmit: (frame: ClientFrame) => boolean;
+  readonly #pending = new Map<string, Pending>();
+  #count = 0;
+  #maxFrameBytes = Infinity;
+
+  /** @param transmit returns false when there is no live connection */
+  constructor(transmit: (frame: ClientFrame) => boolean) {
+    this.#transmit = transmit;
+  }
+
+  /**
+   * @throws RequestError when the server refuses, or the frame is larger than the server allows
+   * @throws ClosedError when the client closes first, or the connection a subscription was made on is lost
+   */
+  send(request: Request): Promise<OkFrame> {
+    this.#count += 1;
+    const id = `r${this.#count}`;
+    return new Promise((resolve, reject) => {
+      const pending: Pending = { frame: { ...request, id }, resolve, reject };
+      this.#pending.set(id, pending);
+      this.#try(pending);
+    });
+  }
+
+  /** @returns false when the frame answers nothing that waits here */
+  answer(frame: OkFrame | ErrorFrame): boolean {
+    const pending = frame.re === undefined ? undefined : this.#pending.get(frame.re);
+    if (pending === undefined) return false;
+    this.#pending.delete(pending.frame.id);
+    if (frame.type === 'ok') pending.resolve(frame);
+    else pending.reject(new RequestError(frame));
+    return true;
+  }
+
+  /** A connection is live: everything unanswered goes out again. */
+  live({ maxFrameBytes }: Limits): void {
+    this.#maxFrameBytes = maxFrameBytes ?? Infinity;
+    for (const pending of [...this.#pending.values()])
+      if (SURVIVES.has(pending.frame.type)) this.#try(pending);
+  }
+
+  lost(): void {
+    for (const pending of [...this.#pending.values()])
+      if (!SURVIVES.has(pending.frame.type)) this.#reject(pending, new ClosedError(1006, 'connection lost'));
+  }
+
+  /** The client closed for good. */
+  fail(error: Error): void {
+    for (const pending of [...this.#pending.values()]) this.#reject(pending, error);
+  }
+
+  #try(pending: Pending): void {
+    // A frame over the limit would close the connection for good; nobody else should suffer for it.
+    if (exceeds(pending.frame, this.#maxFrameBytes)) {
+      const message = `a ${pending.frame.type} may not exceed ${this.#maxFrameBytes} bytes`;
+      this.#reject(pending, new RequestError({ code: 'too_large', message, retryable: false }));
+    } else this.#transmit(pending.frame);
+  }
+
+  #reject(pending: Pending, error: Error): void {
+    this.#pending.delete(pending.frame.id);
+    pending.reject(error);
+  }
+}
+
+const exceeds = (frame: ClientFrame, maxBytes: number): boolean => {
+  if (maxBytes === Infinity) return false;
+  const json = JSON.stringify(frame);
+  return json.length * MAX_BYTES_PER_UNIT > maxBytes && new TextEncoder().encode(json).length > maxBytes;
+};
