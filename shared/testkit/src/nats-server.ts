@@ -39,8 +39,8 @@ export type NatsServer = {
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again with the same port and store; kills it first if it runs. */
   restart(): Promise<void>;
-  /** SIGSTOP: sockets stay open and nothing answers. */
-  pause(): void;
+  /** SIGSTOP: sockets stay open and nothing answers from when this resolves. */
+  pause(): Promise<void>;
   resume(): void;
   /** Ends the process and removes the store. Idempotent. */
   stop(): Promise<void>;
@@ -153,8 +153,8 @@ const serverOf = (addresses: Addresses, run: () => Promise<Child>, first: Child)
       await kill();
       child = await run();
     },
-    pause: () => child.signal('SIGSTOP'),
-    resume: () => child.signal('SIGCONT'),
+    pause: () => child.pause(),
+    resume: () => child.resume(),
     stop: async () => {
       await kill();
       await rm(dir, { recursive: true, force: true });

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { deferred, Queue, withTimeout } from './wait.ts';
+import { deferred, Queue, waitFor, withTimeout } from './wait.ts';
 
 export type ProcessExit = { readonly code: number | null; readonly signal: NodeJS.Signals | null };
 
@@ -25,6 +27,10 @@ export type Child = {
   /** Sends the signal (default SIGKILL), resumes a paused process so that it can act on it, awaits the exit. */
   kill(signal?: NodeJS.Signals, timeoutMs?: number): Promise<ProcessExit>;
   signal(signal: NodeJS.Signals): void;
+  /** SIGSTOP; resolves when every thread stands still, which is some time after the signal was sent. */
+  pause(): Promise<void>;
+  /** SIGCONT */
+  resume(): void;
 };
 
 const MAX_OUTPUT_CHARS = 64 * 1024;
@@ -45,6 +51,15 @@ const guard = (pid: number): ChildProcess => {
   const pipe = child.stdin as (NodeJS.WritableStream & { unref?: () => void }) | null;
   pipe?.unref?.();
   return child;
+};
+
+/** Whether all threads are in state T. Where there is no /proc, the signal is taken at its word. */
+const isStopped = async (pid: number): Promise<boolean> => {
+  if (!existsSync('/proc/self/task')) return true;
+  const threads = await readdir(`/proc/${pid}/task`);
+  const stats = await Promise.all(threads.map((id) => readFile(`/proc/${pid}/task/${id}/stat`, 'latin1')));
+  // The state follows the command's name, which is in brackets and may itself contain brackets.
+  return stats.every((stat) => stat.slice(stat.lastIndexOf(')') + 2).startsWith('T'));
 };
 
 const collect = (stream: Readable, lines: Queue<string>, keep: (text: string) => void): void => {
@@ -95,6 +110,11 @@ export const startChild = async (
     exited: exit.promise,
     output: () => output,
     signal: (signal) => void child.kill(signal),
+    pause: async () => {
+      child.kill('SIGSTOP');
+      await waitFor(() => isStopped(pid), { what: `process ${pid} to stop`, pollMs: 1 });
+    },
+    resume: () => void child.kill('SIGCONT'),
     kill: async (signal = 'SIGKILL', timeoutMs = 10_000) => {
       child.kill(signal);
       child.kill('SIGCONT');

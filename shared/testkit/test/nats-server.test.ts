@@ -54,7 +54,7 @@ describe('startNatsServer', () => {
 
   test('a paused server is silent until it is resumed', async () => {
     const server = await start();
-    server.pause();
+    await server.pause();
     expect(await answersPing(server.port, 100)).toBe(false);
     server.resume();
     expect(await waitFor(() => answersPing(server.port, 500), { what: 'PONG after resume' })).toBe(true);
@@ -62,7 +62,7 @@ describe('startNatsServer', () => {
 
   test('stopping a paused server ends it', async () => {
     const server = await start();
-    server.pause();
+    await server.pause();
     await server.stop();
     expect(isAlive(server.pid)).toBe(false);
   });

@@ -26,7 +26,7 @@ describe('spawnNode', () => {
 describe('startChild', () => {
   test('a paused process can be ended', async () => {
     const child = await startChild('sleep', ['60']);
-    child.signal('SIGSTOP');
+    await child.pause();
     await child.kill('SIGTERM');
     expect(isAlive(child.pid)).toBe(false);
   });
