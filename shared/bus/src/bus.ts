@@ -37,3 +37,8 @@ export class BusUnavailableError extends Error {
 export class StreamMismatchError extends Error {
   readonly code = 'stream_mismatch';
 }
+
+/** The server is too old, or runs without JetStream. */
+export class UnsupportedServerError extends Error {
+  readonly code = 'unsupported_server';
+}

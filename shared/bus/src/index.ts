@@ -1,4 +1,4 @@
-export { BusUnavailableError, StreamMismatchError } from './bus.ts';
+export { BusUnavailableError, StreamMismatchError, UnsupportedServerError } from './bus.ts';
 export type { Bus, Link } from './bus.ts';
 export type { Control, ControlListener, Presence } from './control.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';

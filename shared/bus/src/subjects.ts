@@ -1,4 +1,4 @@
-import { parseGenerationId } from '@sluice/protocol';
+import { isId } from '@sluice/protocol';
 import type { GenerationId, GenerationKey, ItemId, SessionKey } from '@sluice/protocol';
 
 /**
@@ -47,9 +47,11 @@ export const parseLiveSubject = (subject: string): LiveSubject | undefined => {
     : subject.startsWith('live.item.')
       ? 'item'
       : undefined;
-  if (kind === undefined) return undefined;
-  return { kind, id: parseGenerationId(subject.slice(subject.lastIndexOf('.') + 1)) };
+  const id = subject.slice(subject.lastIndexOf('.') + 1);
+  return kind !== undefined && isId(id) ? { kind, id: id as GenerationId } : undefined;
 };
+
+export const workerSubjects = `$KV.${BUCKETS.workers}.*`;
 
 const encodeModel = (model: string): string => Buffer.from(model).toString('base64url');
 

@@ -1,6 +1,6 @@
-import { connect } from 'nats';
+import { connect, errors } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
-import { BusUnavailableError } from '../bus.ts';
+import { BusUnavailableError, UnsupportedServerError } from '../bus.ts';
 
 export type NatsOptions = {
   /** `nats://host:port`, several separated by commas */
@@ -23,14 +23,25 @@ export type NatsOptions = {
 
 /** A request to NATS is given up after this long: its outcome is then unknown. */
 export const REQUEST_TIMEOUT_MS = 2_000;
+/** How long a start waits for a server, and for JetStream to elect its leaders. */
+const START_TIMEOUT_MS = 10_000;
+const START_RETRY_MS = 250;
+/** The first release with the batched direct gets and the consumer behaviour relied on here. */
+const MIN_SERVER = { major: 2, minor: 11 } as const;
+
+/** Prefix of every reply subject; a service's permissions allow it its own and no other's. */
+export const inboxPrefixOf = ({ user }: Pick<NatsOptions, 'user'>): string =>
+  user === undefined ? '_INBOX' : `_INBOX_${user}`;
 
 /**
  * Connects with the settings that survive outages: reconnect for ever (the library's default gives up
  * after 10 tries), and pings every second, so that a server that hangs is noticed in 2-4 s.
  * @throws BusUnavailableError when no server answers within 10 s
+ * @throws UnsupportedServerError when the server is older than 2.11
  */
-export const connectNats = async ({ url, name, user, password }: NatsOptions): Promise<NatsConnection> => {
-  const options: ConnectionOptions = {
+export const connectNats = async (options: NatsOptions): Promise<NatsConnection> => {
+  const { url, name, user, password } = options;
+  const settings: ConnectionOptions = {
     servers: url.split(',').map((server) => server.trim()),
     name,
     maxReconnectAttempts: -1,
@@ -39,19 +50,53 @@ export const connectNats = async ({ url, name, user, password }: NatsOptions): P
     pingInterval: 1_000,
     maxPingOut: 2,
     timeout: 2_000,
-    ignoreClusterUpdates: false,
-    ...(user === undefined ? {} : { user, pass: password ?? '', inboxPrefix: `_INBOX_${user}` }),
+    // The library would make a stack trace for each request, at several times the request's cost.
+    noAsyncTraces: true,
+    inboxPrefix: inboxPrefixOf(options),
+    ...(user === undefined ? {} : { user, pass: password ?? '' }),
   };
-  const deadline = Date.now() + 10_000;
+  const nc = await retryAtStart(() => connect(settings), isRefusedLogin, `NATS at ${url}`);
+  try {
+    requireVersion(nc);
+    return nc;
+  } catch (error) {
+    await nc.close();
+    throw error;
+  }
+};
+
+/**
+ * Repeats until it succeeds: services may start before NATS, and JetStream before its leaders.
+ * @param isFinal errors that waiting does not cure; thrown as they are
+ * @throws BusUnavailableError after {@link START_TIMEOUT_MS}
+ */
+export const retryAtStart = async <Result>(
+  run: () => Promise<Result>,
+  isFinal: (error: unknown) => boolean,
+  what: string,
+): Promise<Result> => {
+  const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
     try {
-      return await connect(options);
+      return await run();
     } catch (cause) {
+      if (isFinal(cause)) throw cause;
       if (Date.now() > deadline)
-        throw new BusUnavailableError(`NATS at ${url}: expected a server, got ${(cause as Error).message}`, {
+        throw new BusUnavailableError(`${what}: expected an answer, got ${(cause as Error).message}`, {
           cause,
         });
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS));
     }
   }
+};
+
+const isRefusedLogin = (error: unknown): boolean => error instanceof errors.AuthorizationError;
+
+const requireVersion = (nc: NatsConnection): void => {
+  const version = nc.info?.version ?? 'none';
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > MIN_SERVER.major || (major === MIN_SERVER.major && minor >= MIN_SERVER.minor)) return;
+  throw new UnsupportedServerError(
+    `expected nats-server ${MIN_SERVER.major}.${MIN_SERVER.minor} or later, got ${version}`,
+  );
 };

@@ -1,10 +1,10 @@
-import { JetStreamApiError, JetStreamError } from '@nats-io/jetstream';
+import { JetStreamApiError } from '@nats-io/jetstream';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { BusUnavailableError } from '../bus.ts';
 
-/** JetStream's code for "no message found". */
-const NO_MESSAGE = 10037;
 const WRONG_LAST_SEQUENCE = 10071;
+/** another write of the same subject, or the same message id, is being replicated right now */
+const IN_PROCESS: ReadonlySet<number> = new Set([10158, 10164]);
 
 /** Wraps whatever the library throws, so that callers know one error for "NATS did not answer". */
 export const unavailable = (what: string, cause: unknown): BusUnavailableError =>
@@ -16,6 +16,9 @@ export const unavailable = (what: string, cause: unknown): BusUnavailableError =
 
 export const isWrongSequence = (error: unknown): boolean =>
   error instanceof JetStreamApiError && error.code === WRONG_LAST_SEQUENCE;
+
+export const isInProcess = (error: unknown): boolean =>
+  error instanceof JetStreamApiError && IN_PROCESS.has(error.code);
 
 /**
  * The newest message of a subject. With several replicas a direct get may answer from one that lags,
@@ -30,31 +33,29 @@ export const readLast = async (
 ): Promise<StoredMsg | undefined> => {
   try {
     const query = { last_by_subj: subject };
-    const message =
-      replicas === 1
-        ? await jsm.direct.getMessage(stream, query)
-        : await jsm.streams.getMessage(stream, query);
-    return message ?? undefined;
+    const reader = replicas === 1 ? jsm.direct : jsm.streams;
+    return (await reader.getMessage(stream, query)) ?? undefined;
   } catch (error) {
-    if (isNotFound(error)) return undefined;
     throw unavailable(`read of ${stream}`, error);
   }
 };
 
-/** The message with this stream sequence, from any replica: what is stored never changes. */
+/**
+ * The message with this stream sequence. What is stored never changes, so any replica may answer;
+ * but one that lags does not have it yet, so only the leader's "not found" counts.
+ */
 export const readAt = async (
   jsm: JetStreamManager,
   stream: string,
   sequence: number,
+  replicas: number,
 ): Promise<StoredMsg | undefined> => {
   try {
-    return (await jsm.direct.getMessage(stream, { seq: sequence })) ?? undefined;
+    const query = { seq: sequence };
+    const found = await jsm.direct.getMessage(stream, query);
+    if (found !== null || replicas === 1) return found ?? undefined;
+    return (await jsm.streams.getMessage(stream, query)) ?? undefined;
   } catch (error) {
-    if (isNotFound(error)) return undefined;
     throw unavailable(`read of ${stream}`, error);
   }
 };
-
-const isNotFound = (error: unknown): boolean =>
-  (error instanceof JetStreamApiError && error.code === NO_MESSAGE) ||
-  (error instanceof JetStreamError && /message not found/i.test(error.message));

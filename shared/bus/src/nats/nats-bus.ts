@@ -1,12 +1,14 @@
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { JetStreamApiError, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from 'nats';
-import type { Bus, Link } from '../bus.ts';
+import { StreamMismatchError, UnsupportedServerError } from '../bus.ts';
+import type { Bus } from '../bus.ts';
 import { BUCKETS } from '../subjects.ts';
-import { REQUEST_TIMEOUT_MS, connectNats } from './connection.ts';
+import { flush } from './confirmed-subscription.ts';
+import { REQUEST_TIMEOUT_MS, connectNats, inboxPrefixOf, retryAtStart } from './connection.ts';
 import type { NatsOptions } from './connection.ts';
-import { unavailable } from './last-message.ts';
+import { createNatsLink, watchConnection } from './link.ts';
 import { createNatsControl, createNatsPresence } from './nats-control.ts';
 import { createNatsJobQueue } from './nats-job-queue.ts';
 import { createNatsSessionStore } from './nats-session-store.ts';
@@ -16,78 +18,80 @@ import { ensureStreams, wantedStreams } from './streams.ts';
 
 /**
  * Connects, creates or checks the streams, and returns the bus.
- * @param onInvalid called with the error for each stored record or item that cannot be read
- * @throws BusUnavailableError, StreamMismatchError
+ * @param onInvalid called with the error for each record, item or control message that cannot be
+ *   read, and with what a listener throws
+ * @throws BusUnavailableError, StreamMismatchError, UnsupportedServerError
  */
 export const createNatsBus = async (
   options: NatsOptions,
   onInvalid: (error: Error) => void = () => undefined,
 ): Promise<Bus> => {
-  const { replicas = 1, partitions = 1, ackWaitMs = 30_000 } = options;
   const nc = await connectNats(options);
   try {
-    const jsm = await jetstreamManager(nc, { timeout: REQUEST_TIMEOUT_MS });
-    await ensureStreams(jsm, options);
-    const js = jetstream(nc, { timeout: REQUEST_TIMEOUT_MS });
-    const kvm = new Kvm(js);
-    const open = (bucket: string) => kvm.open(bucket, { bindOnly: true, allow_direct: true });
-    const inboxPrefix = options.user === undefined ? undefined : `_INBOX_${options.user}`;
-    const tokens = createNatsTokenLog(nc, jsm, { replicas, partitions, inboxPrefix, onInvalid });
-    const [sessions, prompts, workers] = await Promise.all([
-      open(BUCKETS.sessions),
-      open(BUCKETS.prompts),
-      open(BUCKETS.workers),
-    ]);
-    let closing: Promise<void> | undefined;
-    return {
-      tokens,
-      sessions: createNatsSessionStore(jsm, { sessions, prompts }, replicas),
-      jobs: createNatsJobQueue(js, jsm, ackWaitMs),
-      control: createNatsControl(nc),
-      presence: createNatsPresence(nc),
-      workers: createNatsWorkerDirectory(workers),
-      link: createLink(nc, jsm, options),
-      close: () => {
-        tokens.close();
-        closing ??= nc.close();
-        return closing;
-      },
-    };
+    return await openBus(nc, options, onInvalid);
   } catch (error) {
     await nc.close();
     throw error;
   }
 };
 
-const createLink = (nc: NatsConnection, jsm: JetStreamManager, options: NatsOptions): Link => {
-  let connected = true;
-  const listeners = new Set<() => void>();
-  const follow = async (): Promise<void> => {
-    for await (const status of nc.status()) {
-      if (status.type === 'disconnect') connected = false;
-      if (status.type !== 'reconnect') continue;
-      connected = true;
-      for (const listener of listeners) listener();
-    }
+const openBus = async (
+  nc: NatsConnection,
+  options: NatsOptions,
+  onInvalid: (error: Error) => void,
+): Promise<Bus> => {
+  const { replicas = 1, partitions = 1, ackWaitMs = 30_000 } = options;
+  const inboxPrefix = inboxPrefixOf(options);
+  const connection = watchConnection(nc);
+  const jsm = await openStreams(nc, options);
+  const js = jetstream(nc, { timeout: REQUEST_TIMEOUT_MS });
+  const kvm = new Kvm(js);
+  const open = (bucket: string) => kvm.open(bucket, { allow_direct: true });
+  const [sessions, prompts, workers] = await Promise.all([
+    open(BUCKETS.sessions),
+    open(BUCKETS.prompts),
+    open(BUCKETS.workers),
+  ]);
+  const tokens = createNatsTokenLog(nc, jsm, { connection, replicas, partitions, inboxPrefix, onInvalid });
+  const streams = wantedStreams(options).map(({ name }) => name);
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    // What was sent last, a job handed back say, shall still arrive; without a server it cannot.
+    if (connection.connected) await flush(nc).catch(() => undefined);
+    tokens.close();
+    await nc.close();
   };
-  void follow();
-  const bounded = wantedStreams(options);
   return {
-    get connected() {
-      return connected && !nc.isClosed();
-    },
-    onReconnect: (listener) => {
-      listeners.add(listener);
-      return { close: () => void listeners.delete(listener) };
-    },
-    closed: nc.closed().then((error) => error ?? undefined),
-    fullness: async () => {
-      try {
-        const infos = await Promise.all(bounded.map(({ name }) => jsm.streams.info(name)));
-        return Math.max(...infos.map(({ state, config }) => state.bytes / config.max_bytes));
-      } catch (error) {
-        throw unavailable('stream usage', error);
-      }
-    },
+    tokens,
+    sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix }),
+    jobs: createNatsJobQueue(js, jsm, ackWaitMs),
+    control: createNatsControl(nc, onInvalid),
+    presence: createNatsPresence(nc, onInvalid),
+    workers: createNatsWorkerDirectory(nc, workers, inboxPrefix),
+    link: createNatsLink(nc, jsm, connection, streams),
+    close: () => (closing ??= close()),
   };
 };
+
+/** Waits through JetStream's elections. */
+const openStreams = (nc: NatsConnection, options: NatsOptions): Promise<JetStreamManager> => {
+  const open = async (): Promise<JetStreamManager> => {
+    const jsm = await jetstreamManager(nc, { timeout: REQUEST_TIMEOUT_MS }).catch((cause: Error) => {
+      if (!isSwitchedOff(nc, cause)) throw cause;
+      throw new UnsupportedServerError('expected a nats-server with JetStream, got one where it is off', {
+        cause,
+      });
+    });
+    await ensureStreams(jsm, options);
+    return jsm;
+  };
+  return retryAtStart(open, isFinal, 'JetStream');
+};
+
+/** During an election nobody answers either; the greeting, or an answer for the account, tells apart. */
+const isSwitchedOff = (nc: NatsConnection, error: Error): boolean =>
+  error.name === 'JetStreamNotEnabled' &&
+  (nc.info?.jetstream !== true || error.cause instanceof JetStreamApiError);
+
+const isFinal = (error: unknown): boolean =>
+  error instanceof UnsupportedServerError || error instanceof StreamMismatchError;

@@ -3,11 +3,13 @@ import { NoRespondersError, RequestError } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import type { Control, ControlListener, Presence } from '../control.ts';
 import { controlSubject, presenceSubject } from '../subjects.ts';
+import { guarded, subscribeNow } from './confirmed-subscription.ts';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
 import { unavailable } from './last-message.ts';
 
-export const createNatsControl = (nc: NatsConnection): Control => ({
-  ack: (key, ack) => nc.publish(controlSubject(key), JSON.stringify(ack)),
+/** @param onInvalid called with messages that cannot be read, and with what a listener throws */
+export const createNatsControl = (nc: NatsConnection, onInvalid: (error: Error) => void): Control => ({
+  ack: (key, ack) => publish(nc, controlSubject(key), ack),
   cancel: async (key, user) => {
     const request = JSON.stringify({ type: 'cancel', user });
     try {
@@ -18,48 +20,30 @@ export const createNatsControl = (nc: NatsConnection): Control => ({
       throw unavailable('cancel', error);
     }
   },
-  serve: async (key: GenerationKey, listener: ControlListener) => {
-    const subscription = nc.subscribe(controlSubject(key), {
-      callback: (error, message) => {
-        if (error === null || error === undefined) onControl(message, listener);
-      },
-    });
-    await nc.flush().catch((error: unknown) => {
-      subscription.unsubscribe();
-      throw unavailable('subscription to control messages', error);
-    });
-    return { close: () => subscription.unsubscribe() };
-  },
+  serve: (key: GenerationKey, listener: ControlListener) =>
+    subscribeNow(nc, controlSubject(key), (message) => onControl(message, listener), onInvalid),
 });
+
+/** Ephemeral state, repeated by its sender: on a closed connection there is nobody left to tell. */
+const publish = (nc: NatsConnection, subject: string, message: unknown): void => {
+  if (!nc.isClosed()) nc.publish(subject, JSON.stringify(message));
+};
 
 const isNoResponders = (error: unknown): boolean =>
   error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
 
 const onControl = (message: Msg, listener: ControlListener): void => {
-  const control = parse<ControlMessage>(message);
-  if (control?.type === 'ack') listener.ack(control);
-  else if (control?.type === 'cancel') message.respond(JSON.stringify(listener.cancel(control.user)));
+  const control = message.json<ControlMessage>();
+  if (control.type === 'ack') listener.ack(control);
+  else if (control.type === 'cancel') message.respond(JSON.stringify(listener.cancel(control.user)));
 };
 
-export const createNatsPresence = (nc: NatsConnection): Presence => ({
-  publish: (key, message) => nc.publish(presenceSubject(key), JSON.stringify(message)),
+/** @param onInvalid as for {@link createNatsControl} */
+export const createNatsPresence = (nc: NatsConnection, onInvalid: (error: Error) => void): Presence => ({
+  publish: (key, message) => publish(nc, presenceSubject(key), message),
   subscribe: (key, listener) => {
-    const subscription = nc.subscribe(presenceSubject(key), {
-      callback: (error, message) => {
-        if (error !== null && error !== undefined) return;
-        const presence = parse<PresenceMessage>(message);
-        if (presence !== undefined) listener(presence);
-      },
-    });
+    const onMessage = (message: Msg): void => listener(message.json<PresenceMessage>());
+    const subscription = nc.subscribe(presenceSubject(key), { callback: guarded(onMessage, onInvalid) });
     return { close: () => subscription.unsubscribe() };
   },
 });
-
-const parse = <Message>(message: Msg): Message | undefined => {
-  try {
-    return message.json<Message>();
-  } catch {
-    // Ephemeral and from our own services: what cannot be read carries nothing to act on.
-    return undefined;
-  }
-};

@@ -1,87 +1,116 @@
-import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import type { SessionKey } from '@sluice/protocol';
+import type { NatsConnection } from 'nats';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
 import type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from '../session-store.ts';
 import { BUCKETS, itemKey, itemSubjects, kvStream } from '../subjects.ts';
-import { isWrongSequence, readLast, unavailable } from './last-message.ts';
+import { isInProcess, isWrongSequence, readLast, unavailable } from './last-message.ts';
+import { readLastMessages, sequenceOf } from './last-messages.ts';
 
 const SESSIONS = kvStream(BUCKETS.sessions);
 const PROMPTS = kvStream(BUCKETS.prompts);
 
 type Buckets = { readonly sessions: KV; readonly prompts: KV };
+type Reading = { readonly replicas: number; readonly inboxPrefix: string };
 
 export const createNatsSessionStore = (
+  nc: NatsConnection,
   jsm: JetStreamManager,
   { sessions, prompts }: Buckets,
-  replicas: number,
+  reading: Reading,
 ): SessionStore => {
   const readItem = async (key: string): Promise<StoredItem | undefined> => {
-    const message = await readLast(jsm, SESSIONS, `$KV.${BUCKETS.sessions}.${key}`, replicas);
-    return message === undefined ? undefined : toStoredItem(message);
+    const message = await readLast(jsm, SESSIONS, `$KV.${BUCKETS.sessions}.${key}`, reading.replicas);
+    return message && { rev: message.seq, item: message.json<ItemBody>() };
   };
   const readPrompt = async (key: string): Promise<PromptEntry | undefined> => {
-    const message = await readLast(jsm, PROMPTS, `$KV.${BUCKETS.prompts}.${key}`, replicas);
+    const message = await readLast(jsm, PROMPTS, `$KV.${BUCKETS.prompts}.${key}`, reading.replicas);
     return message?.json<PromptEntry>();
   };
   return {
     createPrompt: async (key, entry) => {
       const id = itemKey(key, key.generation);
-      const rev = await write('store a prompt', () => prompts.create(id, JSON.stringify(entry)));
-      if (rev !== undefined) return { created: true, entry };
+      if ((await compareAndSet(prompts, id, JSON.stringify(entry), 0)) !== undefined)
+        return { created: true, entry };
       const known = await readPrompt(id);
       if (known === undefined) throw unavailable('read of a prompt', new Error('nothing where one exists'));
       return { created: false, entry: known };
     },
     prompt: (key) => readPrompt(itemKey(key, key.generation)),
-    createItem: (key, item) =>
-      write('store an item', () => sessions.create(itemKey(key, item.id as never), JSON.stringify(item))),
+    createItem: (key, item) => compareAndSet(sessions, itemKeyOf(key, item), JSON.stringify(item), 0),
     item: (key, id) => readItem(itemKey(key, id)),
     updateItem: async (key, item, rev) => {
-      const id = itemKey(key, item.id as never);
+      const id = itemKeyOf(key, item);
       const body = JSON.stringify(item);
-      const next = await write('update an item', () => sessions.update(id, body, rev));
+      const next = await compareAndSet(sessions, id, body, rev);
       if (next !== undefined) return next;
       // Refused: either somebody was faster, or it was ourselves in a try whose answer got lost.
       const found = await readItem(id);
       return found !== undefined && JSON.stringify(found.item) === body ? found.rev : undefined;
     },
-    items: (key, since) => readPage(jsm, key, since),
+    items: async (key, since) => {
+      const { replicas } = reading;
+      const newest = replicas === 1 ? undefined : await readLast(jsm, SESSIONS, itemSubjects(key), replicas);
+      return readPage(nc, key, { since, atLeast: newest?.seq ?? 0, inboxPrefix: reading.inboxPrefix });
+    },
   };
 };
 
-/** Runs a compare-and-set; undefined when it was refused. @throws BusUnavailableError */
-const write = async (what: string, run: () => Promise<number>): Promise<number | undefined> => {
-  try {
-    return await run();
-  } catch (error) {
-    if (isWrongSequence(error)) return undefined;
-    throw unavailable(what, error);
+const itemKeyOf = (key: SessionKey, { id }: ItemBody): string => itemKey(key, id as never);
+
+const IN_PROCESS_WAIT_MS = 30;
+const IN_PROCESS_TRIES = 30;
+
+/**
+ * Stores a value if `rev` (0: none) is still its key's newest; undefined when it is not. While another
+ * write of the key is being replicated the outcome is open, so the question is asked again.
+ * @throws BusUnavailableError
+ */
+const compareAndSet = async (
+  bucket: KV,
+  key: string,
+  value: string,
+  rev: number,
+): Promise<number | undefined> => {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await bucket.put(key, value, { previousSeq: rev });
+    } catch (error) {
+      if (isWrongSequence(error)) return undefined;
+      if (!isInProcess(error) || tries >= IN_PROCESS_TRIES) throw unavailable('write of a session', error);
+      await pause(IN_PROCESS_WAIT_MS);
+    }
   }
 };
 
-const toStoredItem = (message: StoredMsg): StoredItem => ({
-  rev: message.seq,
-  item: message.json<ItemBody>(),
-});
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** The last message of every item of the session, in order of rev, with one request. */
-const readPage = async (jsm: JetStreamManager, key: SessionKey, since: number): Promise<ItemPage> => {
-  const items: StoredItem[] = [];
-  let more = false;
-  try {
-    const messages = await jsm.direct.getLastMessagesFor(SESSIONS, {
-      multi_last: [itemSubjects(key)],
-      seq: since + 1,
-      batch: MAX_PAGE_ITEMS,
-      max_bytes: MAX_PAGE_BYTES,
-    } as never);
-    for await (const message of messages) {
-      items.push(toStoredItem(message));
-      more = (message as unknown as { pending: number }).pending > 0;
-    }
-  } catch (error) {
-    throw unavailable('list of a session', error);
+type PageRequest = {
+  readonly since: number;
+  /** the newest rev of the session as the leader knows it: a replica that lags is asked again */
+  readonly atLeast: number;
+  readonly inboxPrefix: string;
+};
+
+const LAG_WAIT_MS = 20;
+const LAG_TRIES = 50;
+
+/** The newest message of every item of the session, in order of rev, with one request. */
+const readPage = async (nc: NatsConnection, key: SessionKey, request: PageRequest): Promise<ItemPage> => {
+  const { since, atLeast, inboxPrefix } = request;
+  for (let tries = 1; ; tries += 1) {
+    const { messages, more } = await readLastMessages(nc, inboxPrefix, {
+      stream: SESSIONS,
+      subject: itemSubjects(key),
+      from: since + 1,
+      maxMessages: MAX_PAGE_ITEMS,
+      maxBytes: MAX_PAGE_BYTES,
+    });
+    const items = messages.map((message) => ({ rev: sequenceOf(message), item: message.json<ItemBody>() }));
+    const rev = items.at(-1)?.rev ?? since;
+    if (more || rev >= atLeast) return { items, rev, more };
+    if (tries >= LAG_TRIES) throw unavailable('list of a session', new Error('replicas that lag'));
+    await pause(LAG_WAIT_MS);
   }
-  return { items, rev: items.at(-1)?.rev ?? since, more };
 };

@@ -1,8 +1,15 @@
 import type { KV } from '@nats-io/kv';
+import type { NatsConnection } from 'nats';
+import { BUCKETS, kvStream, workerSubjects } from '../subjects.ts';
 import type { WorkerDirectory, WorkerInfo } from '../worker-directory.ts';
 import { unavailable } from './last-message.ts';
+import { readLastMessages } from './last-messages.ts';
 
-export const createNatsWorkerDirectory = (bucket: KV): WorkerDirectory => ({
+export const createNatsWorkerDirectory = (
+  nc: NatsConnection,
+  bucket: KV,
+  inboxPrefix: string,
+): WorkerDirectory => ({
   announce: async (entry) => {
     await bucket.put(entry.worker, JSON.stringify(entry)).catch((error: unknown) => {
       throw unavailable('announce a worker', error);
@@ -14,15 +21,11 @@ export const createNatsWorkerDirectory = (bucket: KV): WorkerDirectory => ({
     });
   },
   list: async () => {
-    try {
-      const entries: WorkerInfo[] = [];
-      for await (const key of await bucket.keys()) {
-        const entry = await bucket.get(key);
-        if (entry !== null && entry.operation === 'PUT') entries.push(entry.json<WorkerInfo>());
-      }
-      return entries;
-    } catch (error) {
-      throw unavailable('list of workers', error);
-    }
+    const query = { stream: kvStream(BUCKETS.workers), subject: workerSubjects };
+    const { messages } = await readLastMessages(nc, inboxPrefix, query);
+    // A worker that retired leaves a marker, which expires like an entry.
+    return messages
+      .filter((message) => !message.headers?.has('KV-Operation'))
+      .map((message) => message.json<WorkerInfo>());
   },
 });

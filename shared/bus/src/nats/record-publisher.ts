@@ -1,6 +1,7 @@
 import type { PublishOutcome } from '@sluice/core';
 import { createInbox, headers } from 'nats';
 import type { Msg, NatsConnection, Subscription } from 'nats';
+import type { Connection } from './link.ts';
 
 /** A publish without an answer after this long has an unknown outcome. */
 const PUBLISH_TIMEOUT_MS = 1_000;
@@ -14,9 +15,9 @@ type PubAck = {
 };
 
 /** Server error codes and what they mean for one record. */
-const WRONG_SEQUENCE = new Set([10071]);
-const IN_PROCESS = new Set([10158, 10164]);
-const LIMIT = new Set([10047, 10054, 10077, 10167]);
+const WRONG_SEQUENCE: ReadonlySet<number> = new Set([10071]);
+const IN_PROCESS: ReadonlySet<number> = new Set([10158, 10164]);
+const LIMIT: ReadonlySet<number> = new Set([10047, 10054, 10077, 10167]);
 
 /**
  * Publishes token records with an inbox of our own: one subscription for all answers and one sweep for
@@ -25,28 +26,33 @@ const LIMIT = new Set([10047, 10054, 10077, 10167]);
  */
 export class RecordPublisher {
   readonly #nc: NatsConnection;
-  readonly #inbox = `${createInbox()}.`;
-  readonly #subscription: Subscription;
+  readonly #connection: Connection;
+  readonly #inbox: string;
+  readonly #subscriptions: readonly { close(): void }[];
   /** in order of their deadlines */
   readonly #pending = new Map<string, Pending>();
   readonly #sweep: NodeJS.Timeout;
   #next = 0;
 
-  constructor(nc: NatsConnection, inboxPrefix?: string) {
+  constructor(nc: NatsConnection, connection: Connection, inboxPrefix: string) {
     this.#nc = nc;
-    if (inboxPrefix !== undefined) this.#inbox = `${createInbox(inboxPrefix)}.`;
-    this.#subscription = nc.subscribe(`${this.#inbox}*`, {
+    this.#connection = connection;
+    this.#inbox = `${createInbox(inboxPrefix)}.`;
+    const answers: Subscription = nc.subscribe(`${this.#inbox}*`, {
       callback: (error, message) => {
         if (error === null || error === undefined) this.#onAnswer(message);
       },
     });
+    // The answers of a lost connection are lost with it, so there is nothing to wait for.
+    const outages = connection.onDisconnect(() => this.#settleAll('connection lost'));
+    this.#subscriptions = [{ close: () => answers.unsubscribe() }, outages];
     this.#sweep = setInterval(() => this.#expire(), SWEEP_MS);
     this.#sweep.unref();
   }
 
   publish(subject: string, payload: string, expected: number): Promise<PublishOutcome> {
-    // The library drops what is published while it is disconnected, without a word.
-    if (this.#nc.isClosed()) return Promise.resolve({ type: 'unknown', detail: 'connection closed' });
+    // The library drops what is published while it is disconnected, or sends it late, without a word.
+    if (!this.#connection.connected) return Promise.resolve({ type: 'unknown', detail: 'not connected' });
     return new Promise((settle) => {
       const id = (this.#next++).toString(36);
       const fence = headers();
@@ -55,27 +61,33 @@ export class RecordPublisher {
       try {
         this.#nc.publish(subject, payload, { reply: this.#inbox + id, headers: fence });
       } catch (error) {
-        this.#settle(id, { type: 'unknown', detail: (error as Error).message });
+        // Nothing was sent: the record is larger than the server takes, or the connection just closed.
+        const type = this.#nc.isClosed() ? 'unknown' : 'limit';
+        this.#settle(id, { type, detail: (error as Error).message });
       }
     });
   }
 
+  /** Idempotent. What is still unanswered resolves as unknown. */
   close(): void {
     clearInterval(this.#sweep);
-    this.#subscription.unsubscribe();
-    for (const id of this.#pending.keys()) this.#settle(id, { type: 'unknown', detail: 'bus closed' });
+    for (const subscription of this.#subscriptions) subscription.close();
+    this.#settleAll('bus closed');
   }
 
   #onAnswer(message: Msg): void {
     const id = message.subject.slice(this.#inbox.length);
-    if (!this.#pending.has(id)) return;
-    this.#settle(id, outcomeOf(message));
+    if (this.#pending.has(id)) this.#settle(id, outcomeOf(message));
   }
 
   #settle(id: string, outcome: PublishOutcome): void {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
     pending?.settle(outcome);
+  }
+
+  #settleAll(detail: string): void {
+    for (const id of this.#pending.keys()) this.#settle(id, { type: 'unknown', detail });
   }
 
   #expire(): void {
@@ -91,7 +103,7 @@ const outcomeOf = (message: Msg): PublishOutcome => {
   // An empty answer is a status (503 no responders: an election, or JetStream not up yet).
   if (message.data.length === 0)
     return { type: 'unknown', detail: `status ${message.headers?.code ?? 'without code'}` };
-  const ack = message.json<PubAck>();
+  const ack = parseAck(message);
   if (ack.error === undefined && ack.seq !== undefined) return { type: 'stored', sequence: ack.seq };
   const code = ack.error?.err_code ?? 0;
   const detail = `${code} ${ack.error?.description ?? ''}`.trim();
@@ -99,4 +111,13 @@ const outcomeOf = (message: Msg): PublishOutcome => {
   if (IN_PROCESS.has(code)) return { type: 'in_process' };
   if (LIMIT.has(code)) return { type: 'limit', detail };
   return { type: 'unknown', detail };
+};
+
+const parseAck = (message: Msg): PubAck => {
+  try {
+    return message.json<PubAck>();
+  } catch {
+    // Not an answer of JetStream's. The record may be stored all the same: unknown.
+    return {};
+  }
 };

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream';
 import { StreamMismatchError } from '../bus.ts';
@@ -77,8 +78,10 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
 export const ensureStreams = async (jsm: JetStreamManager, options: NatsOptions): Promise<void> => {
   for (const wanted of wantedStreams(options)) {
     try {
-      await jsm.streams.add(wanted);
+      // A copy: the library writes into what it is given.
+      await jsm.streams.add({ ...wanted });
     } catch (error) {
+      // Whether it is the settings or the server that is not ready, the stream's own answer tells.
       const found = await jsm.streams.info(wanted.name).catch(() => undefined);
       if (found === undefined) throw error;
       const different = differences(wanted, found.config);
@@ -94,10 +97,8 @@ export const ensureStreams = async (jsm: JetStreamManager, options: NatsOptions)
 
 const differences = (wanted: Wanted, found: StreamConfig): string[] =>
   Object.entries(wanted)
-    .filter(([field, value]) => !isDeepEqual(value, found[field as keyof StreamConfig]))
+    .filter(([field, value]) => !isDeepStrictEqual(value, found[field as keyof StreamConfig]))
     .map(([field, value]) => {
       const got = found[field as keyof StreamConfig];
       return `${field}: expected ${JSON.stringify(value)}, found ${JSON.stringify(got)}`;
     });
-
-const isDeepEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -1,0 +1,56 @@
+import type { Msg, NatsConnection } from 'nats';
+import type { Subscription } from '../token-log.ts';
+import { REQUEST_TIMEOUT_MS } from './connection.ts';
+import { unavailable } from './last-message.ts';
+
+/**
+ * Subscribes, and resolves once the server has the subscription.
+ * @param onError called with what `onMessage` throws, and when the server refuses or ends the
+ *   subscription. An error must not leave the callback: the library's reader would end with it.
+ * @throws BusUnavailableError
+ */
+export const subscribeNow = async (
+  nc: NatsConnection,
+  subject: string,
+  onMessage: (message: Msg) => void,
+  onError: (error: Error) => void,
+): Promise<Subscription> => {
+  let subscription;
+  try {
+    subscription = nc.subscribe(subject, { callback: guarded(onMessage, onError) });
+    await flush(nc);
+  } catch (cause) {
+    subscription?.unsubscribe();
+    throw unavailable(`subscription to ${subject.slice(0, subject.indexOf('.'))}`, cause);
+  }
+  const { unsubscribe } = subscription;
+  return { close: unsubscribe.bind(subscription) };
+};
+
+/** A subscription's callback that never throws. */
+export const guarded =
+  (onMessage: (message: Msg) => void, onError: (error: Error) => void) =>
+  (refusal: Error | null | undefined, message: Msg): void => {
+    if (refusal) return onError(refusal);
+    try {
+      onMessage(message);
+    } catch (error) {
+      onError(error as Error);
+    }
+  };
+
+/** Resolves when the server has everything sent so far; during an outage the library may wait for long. */
+export const flush = async (nc: NatsConnection): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer in ${REQUEST_TIMEOUT_MS} ms`)), REQUEST_TIMEOUT_MS);
+  });
+  try {
+    const answered = nc.flush();
+    // The library rejects it on a reconnect, which may come after our own timeout.
+    answered.catch(() => undefined);
+    await Promise.race([answered, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};

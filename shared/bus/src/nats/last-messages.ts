@@ -1,0 +1,103 @@
+import { createInbox } from 'nats';
+import type { Msg, NatsConnection } from 'nats';
+import { REQUEST_TIMEOUT_MS } from './connection.ts';
+import { unavailable } from './last-message.ts';
+
+/** The server refuses a listing of more subjects than this (413). */
+export const MAX_LISTED_SUBJECTS = 1024;
+
+export type LastMessages = {
+  readonly stream: string;
+  /** may hold wildcards: the newest message of each subject that matches is read */
+  readonly subject: string;
+  /** lowest stream sequence wanted; default 1 */
+  readonly from?: number;
+  /** the answer ends after this many messages, or once it exceeds this many bytes */
+  readonly maxMessages?: number;
+  readonly maxBytes?: number;
+};
+
+/** `left` messages did not fit. `cut`: a message was replaced while it was read, so the rest is unread. */
+type Batch = { readonly messages: readonly Msg[]; readonly left: number; readonly cut: boolean };
+
+const MAX_CUTS = 20;
+
+/**
+ * Newest messages of many subjects, in stream order, with one request. The library's own call leaves
+ * its subscription behind and fails when a message is replaced during the read, which is ordinary here.
+ * @throws BusUnavailableError
+ */
+export const readLastMessages = async (
+  nc: NatsConnection,
+  inboxPrefix: string,
+  query: LastMessages,
+): Promise<{ readonly messages: readonly Msg[]; readonly more: boolean }> => {
+  const { maxMessages = MAX_LISTED_SUBJECTS } = query;
+  const newest = new Map<string, Msg>();
+  let from = query.from ?? 1;
+  try {
+    for (let cuts = 0; cuts < MAX_CUTS; cuts += 1) {
+      const room = maxMessages - newest.size;
+      const batch = await readBatch(nc, inboxPrefix, { ...query, from, maxMessages: room });
+      for (const message of batch.messages) {
+        from = sequenceOf(message) + 1;
+        const subject = subjectOf(message);
+        // Replaced between two reads: only the later one counts, and it belongs at the end.
+        newest.delete(subject);
+        newest.set(subject, message);
+      }
+      const more = batch.cut || batch.left > 0;
+      if (!batch.cut || newest.size >= maxMessages) return { messages: [...newest.values()], more };
+    }
+  } catch (error) {
+    throw unavailable(`list of ${query.stream}`, error);
+  }
+  throw unavailable(`list of ${query.stream}`, new Error(`${MAX_CUTS} reads cut by writes`));
+};
+
+const subjectOf = (message: Msg): string => message.headers?.get('Nats-Subject') ?? '';
+
+/** Stream sequence of a message from a direct get or a republish. */
+export const sequenceOf = (message: Msg): number => {
+  const sequence = Number(message.headers?.get('Nats-Sequence'));
+  if (!Number.isSafeInteger(sequence) || sequence < 1)
+    throw new TypeError('expected a Nats-Sequence header, got none');
+  return sequence;
+};
+
+const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages): Promise<Batch> =>
+  new Promise((resolve, reject) => {
+    const inbox = createInbox(inboxPrefix);
+    const messages: Msg[] = [];
+    let left = 0;
+    const close = (): void => {
+      clearTimeout(timer);
+      subscription.unsubscribe();
+    };
+    const finish = (cut: boolean): void => {
+      close();
+      resolve({ messages, left, cut });
+    };
+    const fail = (error: Error): void => {
+      close();
+      reject(error);
+    };
+    const timer = setTimeout(
+      () => fail(new Error(`no answer in ${REQUEST_TIMEOUT_MS} ms`)),
+      REQUEST_TIMEOUT_MS,
+    );
+    const onMessage = (error: Error | null | undefined, message: Msg): void => {
+      if (error) return fail(error);
+      const status = message.headers?.code ?? 0;
+      if (status === 0) {
+        left = Number(message.headers?.get('Nats-Num-Pending'));
+        messages.push(message);
+      } else if (status === 204) finish(false);
+      else if (status === 404) finish(message.headers?.description.toLowerCase() !== 'no results');
+      else fail(new Error(`status ${status} ${message.headers?.description ?? ''}`));
+    };
+    const subscription = nc.subscribe(inbox, { callback: onMessage });
+    const { stream, subject, from, maxMessages, maxBytes } = query;
+    const request = { multi_last: [subject], seq: from, batch: maxMessages, max_bytes: maxBytes };
+    nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply: inbox });
+  });

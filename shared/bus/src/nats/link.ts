@@ -1,0 +1,62 @@
+import type { JetStreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from 'nats';
+import type { Link } from '../bus.ts';
+import type { Subscription } from '../token-log.ts';
+import { unavailable } from './last-message.ts';
+
+/** The connection's state as the parts of the bus need it. */
+export type Connection = {
+  readonly connected: boolean;
+  onReconnect(listener: () => void): Subscription;
+  onDisconnect(listener: () => void): Subscription;
+};
+
+/**
+ * Follows the connection. The library drops what is published while it is disconnected, or sends it
+ * late, and tells neither: whoever publishes something that matters asks here first.
+ */
+export const watchConnection = (nc: NatsConnection): Connection => {
+  let connected = true;
+  const reconnects = new Set<() => void>();
+  const disconnects = new Set<() => void>();
+  const follow = async (): Promise<void> => {
+    for await (const { type } of nc.status()) {
+      if (type !== 'disconnect' && type !== 'reconnect') continue;
+      connected = type === 'reconnect';
+      for (const listener of connected ? reconnects : disconnects) listener();
+    }
+  };
+  void follow();
+  const add = (listeners: Set<() => void>, listener: () => void): Subscription => {
+    listeners.add(listener);
+    return { close: () => void listeners.delete(listener) };
+  };
+  return {
+    get connected() {
+      return connected && !nc.isClosed();
+    },
+    onReconnect: (listener) => add(reconnects, listener),
+    onDisconnect: (listener) => add(disconnects, listener),
+  };
+};
+
+export const createNatsLink = (
+  nc: NatsConnection,
+  jsm: JetStreamManager,
+  connection: Connection,
+  streams: readonly string[],
+): Link => ({
+  get connected() {
+    return connection.connected;
+  },
+  onReconnect: connection.onReconnect,
+  closed: nc.closed().then((error) => error ?? undefined),
+  fullness: async () => {
+    try {
+      const infos = await Promise.all(streams.map((stream) => jsm.streams.info(stream)));
+      return Math.max(...infos.map(({ state, config }) => state.bytes / config.max_bytes));
+    } catch (error) {
+      throw unavailable('stream usage', error);
+    }
+  },
+});
