@@ -1,0 +1,89 @@
+import { describe, expect, test } from '@jest/globals';
+import { canContinueFrom } from '../../src/engines/openai/profile.ts';
+import { ContinuedText } from '../../src/engines/openai/continued-text.ts';
+import { requestBody } from '../../src/engines/openai/request-body.ts';
+import { requestOf } from './collect.ts';
+
+describe('the text that a server is asked to continue', () => {
+  const after = (prefix: readonly string[], output: readonly string[]): string => {
+    const continued = new ContinuedText(prefix);
+    return output.map((token) => continued.dropRepeated(token) ?? '').join('');
+  };
+
+  test('is sent without the white space at its end, which is then taken out of the output', () => {
+    expect(new ContinuedText(['a', ' b', '\n\n'])).toMatchObject({ text: 'a b', tokens: 2 });
+    expect(after(['a', '\n\n'], ['\n', '\n', 'c'])).toBe('c');
+    expect(after(['a', '\n\n'], ['\n\n  c'])).toBe('  c');
+    expect(after(['a '], [' ', ' b'])).toBe(' b');
+  });
+
+  test('may be continued with other white space or none', () => {
+    expect(after(['a', '\n\n'], ['\nb', '\n'])).toBe('b\n');
+    expect(after(['a', ' '], ['b', ' c'])).toBe('b c');
+    expect(after(['a'], [' b'])).toBe(' b');
+  });
+
+  test('is nothing when only white space is stored', () => {
+    expect(new ContinuedText(['\n', ' '])).toMatchObject({ text: '', tokens: 0 });
+    expect(after(['\n', ' '], ['\n', ' a'])).toBe('a');
+  });
+
+  test('is what profiles other than openai can continue, unless it holds more than text', () => {
+    for (const profile of ['vllm', 'sglang', 'llamacpp', 'ollama'] as const) {
+      expect(canContinueFrom(profile, ['a'])).toBe(true);
+      expect(canContinueFrom(profile, ['a', { kind: 'reasoning', text: 'b' }])).toBe(false);
+      expect(canContinueFrom(profile, [{ kind: 'tool_call', text: 'b' }])).toBe(false);
+    }
+    expect(canContinueFrom('openai', ['a'])).toBe(false);
+    expect(canContinueFrom('openai', [])).toBe(true);
+  });
+});
+
+describe('the request body', () => {
+  const bodyOf = (params: object, prefix: readonly string[] = [], profile: 'vllm' | 'ollama' = 'vllm') =>
+    requestBody(requestOf('hello', { params: { ...params }, prefix }), new ContinuedText(prefix), {
+      profile,
+      model: 'served',
+    });
+
+  test('passes params on, known or not, and keeps what makes it ours', () => {
+    const params = {
+      temperature: 0.5,
+      top_k: 7,
+      simulated: { tokens: 1 },
+      n: 4,
+      stream: false,
+      stream_options: {},
+      model: 'other',
+      messages: [],
+    };
+    expect(bodyOf(params)).toEqual({
+      temperature: 0.5,
+      top_k: 7,
+      model: 'served',
+      messages: [{ role: 'user', content: 'hello' }],
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+  });
+
+  test('asks to continue in the way of the profile, with the rest of the tokens', () => {
+    const messages = [
+      { role: 'user', content: 'hello' },
+      { role: 'assistant', content: 'a b' },
+    ];
+    expect(bodyOf({ max_tokens: 10 }, ['a', ' b'])).toMatchObject({
+      messages,
+      max_tokens: 8,
+      continue_final_message: true,
+      add_generation_prompt: false,
+    });
+    const trailing = bodyOf({ max_completion_tokens: 10 }, ['a', ' b'], 'ollama');
+    expect(trailing).toMatchObject({ messages, max_completion_tokens: 8 });
+    expect(trailing).not.toHaveProperty('continue_final_message');
+  });
+
+  test('is not needed when the stored tokens are as many as allowed', () => {
+    expect(bodyOf({ max_tokens: 2 }, ['a', ' b'])).toBeUndefined();
+  });
+});

@@ -1,0 +1,112 @@
+import { waitFor } from '@sluice/testkit';
+import {
+  createEngine,
+  PROFILES,
+  SimulatedEngine,
+  startMockServer,
+  systemClock,
+} from '../../src/engines/index.ts';
+import type { Clock, Engine, MockFaults, Profile } from '../../src/engines/index.ts';
+import { describeEngineContract } from './engine-contract.ts';
+import type { EngineHarness, EngineSubject } from './engine-contract.ts';
+
+/** The system's clock, with a count of the timers that are set. */
+const countingClock = (): Clock & { readonly pending: () => number } => {
+  const open = new Set<object>();
+  return {
+    now: systemClock.now,
+    pending: () => open.size,
+    setTimer: (callback, ms) => {
+      const entry = {};
+      open.add(entry);
+      const fire = (): void => {
+        open.delete(entry);
+        callback();
+      };
+      const cancel = systemClock.setTimer(fire, ms);
+      return () => {
+        open.delete(entry);
+        cancel();
+      };
+    },
+  };
+};
+
+/** Counts generators that have begun and not ended, and what they yield. */
+const counted = (engine: Engine): Pick<EngineSubject, 'engine' | 'running' | 'madeWhileUnread'> => {
+  let running = 0;
+  let made = 0;
+  const generate: Engine['generate'] = async function* (request, signal) {
+    signal.throwIfAborted();
+    running += 1;
+    try {
+      const run = engine.generate(request, signal);
+      for (;;) {
+        const step = await run.next();
+        if (step.done === true) return step.value;
+        made += 1;
+        yield step.value;
+      }
+    } finally {
+      running -= 1;
+    }
+  };
+  const wrapped: Engine = {
+    name: engine.name,
+    models: (signal) => engine.models(signal),
+    canContinue: (prefix) => engine.canContinue(prefix),
+    close: () => engine.close(),
+    generate,
+  };
+  return { engine: wrapped, running: () => running, madeWhileUnread: async () => made };
+};
+
+const simulated: EngineHarness = {
+  name: 'simulated',
+  abortMs: 50,
+  cuts: 100,
+  start: async (options) => {
+    const clock = countingClock();
+    const inner = new SimulatedEngine({ ...options, clock });
+    return {
+      ...counted(inner),
+      transcript: (request) => inner.transcript(request),
+      leftovers: async () => clock.pending(),
+      close: async () => undefined,
+    };
+  },
+};
+
+const openAi = (quirks: Profile, faults: MockFaults = {}): EngineHarness => ({
+  name: `openai against ${quirks}${faults.sliceBytes === undefined ? '' : `, ${faults.sliceBytes} byte at a time`}`,
+  abortMs: 50,
+  cuts: faults.sliceBytes === undefined ? 60 : 10,
+  start: async (options) => {
+    const mock = await startMockServer({ quirks, simulated: options, faults });
+    return {
+      engine: createEngine({ engine: 'openai', upstream: mock.url, profile: quirks, apiKey: 'sk-secret' }),
+      transcript: (request) => mock.engine.transcript(request),
+      running: () => mock.requests.filter(({ stoppedAt }) => stoppedAt === undefined).length,
+      madeWhileUnread: async () => {
+        const [request] = mock.requests;
+        let seen: number | undefined;
+        const isStill = (): boolean => {
+          const before = seen;
+          seen = request?.tokensGenerated;
+          return request?.isBlocked === true && seen === before;
+        };
+        await waitFor(isStill, { what: 'the server to wait for its client', pollMs: 20 });
+        return request?.tokensGenerated ?? 0;
+      },
+      leftovers: () =>
+        waitFor(async () => ((await mock.connections()) === 0 ? 'none' : undefined), {
+          what: 'no open connection',
+        }).then(() => 0),
+      close: () => mock.close(),
+    };
+  },
+});
+
+describeEngineContract(simulated);
+for (const profile of PROFILES) describeEngineContract(openAi(profile));
+describeEngineContract(openAi('vllm', { sliceBytes: 1 }));
