@@ -1,0 +1,63 @@
+# Everything a newcomer needs, on Linux and macOS with Node and make. No Docker.
+#
+# Recipes are one shell line each where a signal matters: `exec` hands Ctrl-C to the program itself.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+NODE ?= node
+# Prints the path of a nats-server that is new enough, fetching it the first time; 10 ms afterwards.
+PROVISION := ./deploy/nats/provision.sh
+# Recipes run with this prefix find the server, and stop with its message when there is none.
+WITH_NATS = SLUICE_NATS_SERVER=$$($(PROVISION)) && export SLUICE_NATS_SERVER &&
+JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node_modules/jest/bin/jest.js
+# `make test ONLY=e2e/fences` runs what matches.
+ONLY ?=
+
+.PHONY: help setup node nats demo test lint typecheck check format bench-quick clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: node node_modules/.sluice-installed nats ## Install what everything else needs (seconds when it is there)
+
+NEEDS_NODE := Sluice needs Node 20.19 or newer, see https://nodejs.org. Found here:
+node:
+	@command -v $(NODE) >/dev/null || { echo '$(NEEDS_NODE) none' >&2; exit 1; }
+	@$(NODE) -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || \
+	  { echo "$(NEEDS_NODE) $$($(NODE) --version)" >&2; exit 1; }
+
+# The stamp lives in node_modules, so that removing the folder removes it too.
+node_modules/.sluice-installed: package-lock.json | node
+	npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+nats:
+	@$(PROVISION) >/dev/null
+
+demo: setup ## Start everything on this machine and open a chat (Ctrl-C stops it)
+	@$(WITH_NATS) exec $(NODE) services/cli/bin/sluice.js up
+
+test: setup ## Run all tests; ONLY=<pattern> runs some
+	@$(WITH_NATS) exec $(JEST) $(ONLY)
+
+lint: node node_modules/.sluice-installed ## Check rules, import fences and formatting
+	@npm run --silent lint
+
+typecheck: node node_modules/.sluice-installed ## Compile all packages and check the tests' types
+	@npm run --silent typecheck
+
+# One after the other: two at once on a small machine make the timing tests unfair.
+check: setup ## What CI runs: lint, typecheck, test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory typecheck
+	@$(MAKE) --no-print-directory test
+
+format: node node_modules/.sluice-installed ## Rewrite files in the common format
+	@npm run --silent format
+
+bench-quick: setup ## Measure latency and throughput here, about a minute
+	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=source services/loadgen/src/main.ts quick
+
+clean: ## Remove everything built or installed here (the cached nats-server stays)
+	rm -rf node_modules coverage .cache shared/*/dist services/*/dist shared/*/node_modules services/*/node_modules
