@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { textOf } from '@sluice/protocol';
 import { canContinueFrom } from '../../src/engines/openai/profile.ts';
 import { ContinuedText } from '../../src/engines/openai/continued-text.ts';
 import { requestBody } from '../../src/engines/openai/request-body.ts';
@@ -7,7 +8,7 @@ import { requestOf } from './collect.ts';
 describe('the text that a server is asked to continue', () => {
   const after = (prefix: readonly string[], output: readonly string[]): string => {
     const continued = new ContinuedText(prefix);
-    return output.map((token) => continued.dropRepeated(token) ?? '').join('');
+    return output.map((token) => textOf(continued.dropRepeated(token) ?? '')).join('');
   };
 
   test('is sent without the white space at its end, which is then taken out of the output', () => {

@@ -14,7 +14,7 @@ import type { EngineHarness, EngineSubject } from './engine-contract.ts';
 const countingClock = (): Clock & { readonly pending: () => number } => {
   const open = new Set<object>();
   return {
-    now: systemClock.now,
+    now: () => systemClock.now(),
     pending: () => open.size,
     setTimer: (callback, ms) => {
       const entry = {};

@@ -15,14 +15,14 @@ import { collect, joined, never, requestOf } from './collect.ts';
 export type EngineSubject = {
   readonly engine: Engine;
   /** what a run of this request has to say */
-  transcript(request: EngineRequest): Transcript;
+  readonly transcript: (request: EngineRequest) => Transcript;
   /** runs behind the engine that have not stopped */
-  running(): number;
+  readonly running: () => number;
   /** how many tokens were made for the latest run when nothing moves any more because nobody reads */
-  madeWhileUnread(): Promise<number>;
+  readonly madeWhileUnread: () => Promise<number>;
   /** connections and timers that are still open after `close` */
-  leftovers(): Promise<number>;
-  close(): Promise<void>;
+  readonly leftovers: () => Promise<number>;
+  readonly close: () => Promise<void>;
 };
 
 export type EngineHarness = {

@@ -20,9 +20,9 @@ const text = { type: 'string' } as const;
 const { values } = parseArgs({
   options: { port: text, host: text, quirks: text, 'tokens-per-second': text, 'ttft-ms': text },
 });
-const fromEnvironment = Object.fromEntries(
+const fromEnvironment = Object.fromEntries<unknown>(
   Object.keys(settingsSchema.shape)
-    .map((name) => [name, process.env[`MOCK_${name.toUpperCase().replaceAll('-', '_')}`]])
+    .map((name): [string, unknown] => [name, process.env[`MOCK_${name.toUpperCase().replaceAll('-', '_')}`]])
     .filter(([, value]) => value !== undefined),
 );
 

@@ -40,10 +40,10 @@ const tokenOfCall = (call: unknown, position: number): MarkedToken | undefined =
 export const usageOf = (value: unknown): Usage | undefined => {
   if (typeof value !== 'object' || value === null) return undefined;
   const usage: Record<string, unknown> = {};
-  for (const [name, figure] of Object.entries(value)) {
+  for (const [name, figure] of Object.entries<unknown>({ ...value })) {
     if (isFigure(figure)) usage[name] = figure;
     else if (typeof figure === 'object' && figure !== null && !Array.isArray(figure)) {
-      const details = Object.entries(figure).filter(([, detail]) => isFigure(detail));
+      const details = Object.entries<unknown>({ ...figure }).filter(([, detail]) => isFigure(detail));
       if (details.length > 0) usage[name] = Object.fromEntries(details);
     }
   }

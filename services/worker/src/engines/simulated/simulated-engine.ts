@@ -1,4 +1,5 @@
 import type { Token } from '@sluice/protocol';
+import { setMaxListeners } from 'node:events';
 import { EngineError } from '../engine.ts';
 import type { Engine, EngineEnd, EngineRequest, EngineRun } from '../engine.ts';
 import { systemClock } from './clock.ts';
@@ -40,6 +41,8 @@ export class SimulatedEngine implements Engine {
     this.#clock = clock;
     this.#exit = exit;
     this.#pacer = new Pacer(clock);
+    // Every run listens; Node's warning at ten is about leaks, and each run takes its listener back.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   async models(signal: AbortSignal): Promise<readonly string[]> {
