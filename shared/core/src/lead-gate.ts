@@ -10,14 +10,18 @@ export const INITIAL_LEAD = 64;
 /** A longer round trip is a viewer that stalled, not a path that is slow. */
 const MAX_ROUND_TRIP_MS = 2_000;
 const SMOOTHING = 0.25;
-/** Speed is measured over spans of at least this length, so that bursts do not look like speed. */
+/**
+ * Speed is measured over spans of this much open time, so that bursts do not look like speed; or of so many
+ * tokens, for engines that use up any lead within a millisecond.
+ */
 const SPEED_SPAN_MS = 100;
+const SPEED_SPAN_TOKENS = MAX_LEAD;
 
 /**
  * How far a worker may run ahead of the governing ack:
  * clamp(2 x tokens/s x ack round trip, 16, 256), or 16 in `strict`.
- * Pure: every call takes the time. Speed is measured only while the gate is open, so being held does
- * not talk the lead down.
+ * Pure: every call takes the time. Speed is measured in time the gate was open, so being held does
+ * not talk the lead down, and an engine that is held all the time is measured too.
  */
 export class LeadGate {
   readonly mode: Lead;
@@ -27,7 +31,9 @@ export class LeadGate {
   #roundTripMs: number | undefined;
   #tokensPerMs: number | undefined;
   #probe: { readonly seq: number; readonly at: number } | undefined;
-  #span: { readonly from: number; readonly at: number } | undefined;
+  /** `at` moves on with every hold: now - at is open time */
+  #span: { readonly from: number; at: number } | undefined;
+  #shutAt: number | undefined;
 
   /** @param seq tokens already stored when this run starts; they count as acknowledged until told otherwise */
   constructor(mode: Lead, seq = 0) {
@@ -59,12 +65,12 @@ export class LeadGate {
     this.#probe ??= { seq: this.#taken, at: now };
     this.#span ??= { from: this.#taken, at: now };
     const ms = now - this.#span.at;
-    if (ms >= SPEED_SPAN_MS) {
-      const sample = (this.#taken - this.#span.from) / ms;
-      this.#tokensPerMs = smooth(this.#tokensPerMs, sample);
+    const tokens = this.#taken - this.#span.from;
+    if (ms >= SPEED_SPAN_MS || tokens >= SPEED_SPAN_TOKENS) {
+      this.#tokensPerMs = smooth(this.#tokensPerMs, tokens / Math.max(ms, 1));
       this.#span = { from: this.#taken, at: now };
     }
-    if (!this.open) this.#span = undefined;
+    this.#noteHold(now);
   }
 
   /**
@@ -73,12 +79,23 @@ export class LeadGate {
    */
   govern(seq: number, now: number): void {
     this.#unbounded = seq === Infinity;
-    if (this.#unbounded) return;
+    if (!this.#unbounded) this.#ack(seq, now);
+    this.#noteHold(now);
+  }
+
+  #ack(seq: number, now: number): void {
     this.#acked = Math.min(seq, this.#taken);
-    if (this.#probe !== undefined && seq >= this.#probe.seq) {
-      const sample = Math.min(now - this.#probe.at, MAX_ROUND_TRIP_MS);
-      this.#roundTripMs = smooth(this.#roundTripMs, sample);
-      this.#probe = undefined;
+    if (this.#probe === undefined || seq < this.#probe.seq) return;
+    const sample = Math.min(now - this.#probe.at, MAX_ROUND_TRIP_MS);
+    this.#roundTripMs = smooth(this.#roundTripMs, sample);
+    this.#probe = undefined;
+  }
+
+  #noteHold(now: number): void {
+    if (!this.open) this.#shutAt ??= now;
+    else if (this.#shutAt !== undefined) {
+      if (this.#span !== undefined) this.#span.at += now - this.#shutAt;
+      this.#shutAt = undefined;
     }
   }
 }
