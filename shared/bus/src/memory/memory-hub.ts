@@ -5,7 +5,7 @@ import type { PromptEntry, StoredItem } from '../session-store.ts';
 import type { TailListener } from '../token-log.ts';
 import type { WorkerInfo } from '../worker-directory.ts';
 
-export type QueuedJob = { readonly job: Job; deliveries: number };
+export type QueuedJob = { readonly job: Job; deliveries: number; acked: boolean };
 export type Puller = (delivery: Delivery | undefined) => void;
 
 /** What NATS would hold, in memory: several buses on one hub behave like services on one server. */

@@ -7,35 +7,50 @@ import type { MemoryHub, Puller, QueuedJob } from './memory-hub.ts';
 export const createMemoryJobs = (hub: MemoryHub, ackWaitMs: number): JobQueue => {
   const deliver = (subject: string, queued: QueuedJob): Delivery => {
     queued.deliveries += 1;
-    let timer = setTimeout(() => offer(subject, queued), ackWaitMs).unref();
+    let settled = false;
+    let timer: NodeJS.Timeout;
+    const offerAfter = (ms: number): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => offer(subject, queued), ms).unref();
+    };
+    offerAfter(ackWaitMs);
     return {
       job: queued.job,
       redelivered: queued.deliveries > 1,
       working: () => {
-        clearTimeout(timer);
-        timer = setTimeout(() => offer(subject, queued), ackWaitMs).unref();
+        if (!settled) offerAfter(ackWaitMs);
       },
       ack: () => {
+        settled = true;
+        queued.acked = true;
         clearTimeout(timer);
         return Promise.resolve();
       },
       nak: (delayMs = 0) => {
-        clearTimeout(timer);
-        setTimeout(() => offer(subject, queued), delayMs).unref();
+        if (!settled) offerAfter(delayMs);
+        settled = true;
       },
     };
   };
 
   const offer = (subject: string, queued: QueuedJob): void => {
+    if (queued.acked) return;
     const [puller] = hub.pullers.get(subject) ?? [];
     if (puller !== undefined) return puller(deliver(subject, queued));
     hub.jobs.set(subject, [...(hub.jobs.get(subject) ?? []), queued]);
   };
 
+  const nextWaiting = (subject: string): QueuedJob | undefined => {
+    const waiting = (hub.jobs.get(subject) ?? []).filter(({ acked }) => !acked);
+    const next = waiting.shift();
+    hub.jobs.set(subject, waiting);
+    return next;
+  };
+
   const pull = (subject: string, waitMs: number, signal: AbortSignal): Promise<Delivery | undefined> => {
-    const waiting = hub.jobs.get(subject)?.shift();
-    if (waiting !== undefined) return Promise.resolve(deliver(subject, waiting));
     if (signal.aborted) return Promise.resolve(undefined);
+    const waiting = nextWaiting(subject);
+    if (waiting !== undefined) return Promise.resolve(deliver(subject, waiting));
     return new Promise((resolve) => {
       const settle: Puller = (delivery) => {
         subscription.close();
@@ -55,7 +70,7 @@ export const createMemoryJobs = (hub: MemoryHub, ackWaitMs: number): JobQueue =>
       const id = `${job.org}.${job.session}.${job.generation}.${job.attempt}`;
       if (!hub.jobIds.has(id)) {
         hub.jobIds.add(id);
-        offer(jobSubject(job.model, 'any'), { job, deliveries: 0 });
+        offer(jobSubject(job.model, 'any'), { job: { ...job }, deliveries: 0, acked: false });
       }
       return Promise.resolve();
     },

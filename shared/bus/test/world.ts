@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
+import type { GenerationKey } from '@sluice/protocol';
+import { startNatsServer } from '@sluice/testkit';
+import { createMemoryBus, createMemoryHub, createNatsBus } from '../src/index.ts';
+import type { Bus } from '../src/index.ts';
+
+/** One "NATS": several buses opened in it see each other, like services on one server. */
+export type World = {
+  open(): Promise<Bus>;
+  stop(): Promise<void>;
+};
+
+export type WorldOptions = { readonly ackWaitMs?: number };
+
+export type Backend = {
+  readonly name: string;
+  start(options?: WorldOptions): Promise<World>;
+};
+
+const memory: Backend = {
+  name: 'memory',
+  start: ({ ackWaitMs = 30_000 } = {}) => {
+    const hub = createMemoryHub();
+    return Promise.resolve({
+      open: () => Promise.resolve(createMemoryBus(hub, { ackWaitMs })),
+      stop: () => Promise.resolve(),
+    });
+  },
+};
+
+const nats: Backend = {
+  name: 'nats',
+  start: async (options = {}) => {
+    const server = await startNatsServer();
+    const buses: Bus[] = [];
+    return {
+      open: async () => {
+        const bus = await createNatsBus({ url: server.url, name: 'contract', ...options });
+        buses.push(bus);
+        return bus;
+      },
+      stop: async () => {
+        await Promise.all(buses.map((bus) => bus.close()));
+        await server.stop();
+      },
+    };
+  },
+};
+
+/** The contract of every interface holds for each of these. */
+export const backends: readonly Backend[] = [memory, nats];
+
+export const newKey = (): GenerationKey => ({
+  org: parseOrg(`org-${randomUUID()}`),
+  session: parseSessionId(randomUUID()),
+  generation: parseGenerationId(randomUUID()),
+});
