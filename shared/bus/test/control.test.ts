@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { ControlAck, PresenceMessage } from '@sluice/protocol';
+import { Queue, waitFor } from '@sluice/testkit';
+import type { Bus, ControlListener } from '../src/index.ts';
+import { backends, newKey } from './world.ts';
+import type { World } from './world.ts';
+
+const ackOf = (seq: number): ControlAck => ({ type: 'ack', edge: 'e', epoch: 0, seq, viewers: 2 });
+
+const listenerOf = (acks: Queue<ControlAck>, users: string[] = []): ControlListener => ({
+  ack: (ack) => acks.push(ack),
+  cancel: (user) => {
+    users.push(user);
+    return { type: 'cancelling', attempt: 3 };
+  },
+});
+
+describe.each(backends)('Control and Presence on $name', ({ start }) => {
+  let world: World;
+  let worker: Bus;
+  let edge: Bus;
+  beforeAll(async () => {
+    world = await start();
+    [worker, edge] = await Promise.all([world.open(), world.open()]);
+  });
+  afterAll(() => world.stop());
+
+  test('acks reach the worker that runs the generation, in order', async () => {
+    const key = newKey();
+    const acks = new Queue<ControlAck>();
+    const serving = await worker.control.serve(key, listenerOf(acks));
+    for (let seq = 1; seq <= 50; seq += 1) edge.control.ack(key, ackOf(seq));
+    for (let seq = 1; seq <= 50; seq += 1) expect(await acks.next()).toEqual(ackOf(seq));
+    serving.close();
+  });
+
+  test('acks of other generations, sessions and orgs do not', async () => {
+    const key = newKey();
+    const acks = new Queue<ControlAck>();
+    const serving = await worker.control.serve(key, listenerOf(acks));
+    const strange = newKey();
+    for (const part of ['org', 'session', 'generation'] as const)
+      edge.control.ack({ ...key, [part]: strange[part] }, ackOf(1));
+    edge.control.ack(key, ackOf(2));
+    expect(await acks.next()).toEqual(ackOf(2));
+    expect(acks.size).toBe(0);
+    serving.close();
+  });
+
+  test('a cancel is answered by the worker, which learns who asked', async () => {
+    const key = newKey();
+    const users: string[] = [];
+    const serving = await worker.control.serve(key, listenerOf(new Queue(), users));
+    expect(await edge.control.cancel(key, 'alice')).toEqual({ type: 'cancelling', attempt: 3 });
+    expect(await worker.control.cancel(key, 'bob')).toEqual({ type: 'cancelling', attempt: 3 });
+    expect(users).toEqual(['alice', 'bob']);
+    serving.close();
+  });
+
+  test('a cancel of a generation that nobody runs is answered at once with nothing', async () => {
+    const start = performance.now();
+    expect(await edge.control.cancel(newKey(), 'alice')).toBeUndefined();
+    expect(performance.now() - start).toBeLessThan(500);
+  });
+
+  test('a worker that stopped serving gets nothing and answers nothing', async () => {
+    const key = newKey();
+    const acks = new Queue<ControlAck>();
+    const serving = await worker.control.serve(key, listenerOf(acks));
+    serving.close();
+    edge.control.ack(key, ackOf(1));
+    await waitFor(async () => (await edge.control.cancel(key, 'alice')) === undefined, {
+      what: 'no answer to a cancel',
+    });
+    expect(acks.size).toBe(0);
+  });
+
+  test('presence reaches every edge of the session, and no other session', async () => {
+    const key = newKey();
+    const [here, there, elsewhere] = [
+      new Queue<PresenceMessage>(),
+      new Queue<PresenceMessage>(),
+      new Queue<PresenceMessage>(),
+    ];
+    const subscriptions = [
+      edge.presence.subscribe(key, (message) => here.push(message)),
+      worker.presence.subscribe(key, (message) => there.push(message)),
+      worker.presence.subscribe({ ...key, org: newKey().org }, (message) => elsewhere.push(message)),
+    ];
+    // A subscription takes effect asynchronously: presence is repeated, so the test repeats it too.
+    const join = { type: 'join', edge: 'e', user: 'u', connection: 'c' } as const;
+    await waitFor(
+      () => {
+        edge.presence.publish(key, join);
+        return there.size > 0;
+      },
+      { what: 'presence on the other edge' },
+    );
+    expect(await there.next()).toEqual(join);
+    expect(await here.next()).toEqual(join);
+    expect(elsewhere.size).toBe(0);
+    for (const subscription of subscriptions) subscription.close();
+  });
+
+  test('presence that is closed hears nothing more', async () => {
+    const key = newKey();
+    const [closed, open] = [new Queue<PresenceMessage>(), new Queue<PresenceMessage>()];
+    const first = edge.presence.subscribe(key, (message) => closed.push(message));
+    const second = edge.presence.subscribe(key, (message) => open.push(message));
+    const signal = (data: number): PresenceMessage => ({ type: 'signal', user: 'u', data });
+    edge.presence.publish(key, signal(1));
+    await closed.next();
+    first.close();
+    edge.presence.publish(key, signal(2));
+    expect(await open.takeUntil((message) => message.type === 'signal' && message.data === 2)).toHaveLength(
+      2,
+    );
+    expect(closed.size).toBe(0);
+    second.close();
+  });
+});
