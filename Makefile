@@ -57,7 +57,7 @@ format: node node_modules/.sluice-installed ## Rewrite files in the common forma
 	@npm run --silent format
 
 bench-quick: setup ## Measure latency and throughput here, about a minute
-	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=source services/loadgen/src/main.ts quick
+	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts quick
 
 clean: ## Remove everything built or installed here (the cached nats-server stays)
 	rm -rf node_modules coverage .cache shared/*/dist services/*/dist shared/*/node_modules services/*/node_modules

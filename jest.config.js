@@ -1,7 +1,7 @@
-/** ESM without a build step: sources are resolved through the `source` export condition. */
+/** ESM without a build step: sources are resolved through the `sluice-source` export condition. */
 export default {
   testEnvironment: 'node',
-  testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
+  testEnvironmentOptions: { customExportConditions: ['sluice-source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

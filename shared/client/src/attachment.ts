@@ -95,9 +95,9 @@ export class Attachment {
   /** The track of a generation, for somebody who calls `release` when done with it. */
   follow(generation: string): Track {
     const track = this.view.track(generation);
-    if (this.failure !== undefined) return track;
     this.#followers += 1;
     track.follow();
+    if (this.failure !== undefined) return track;
     this.#wanted ??= { observe: false, window: this.#defaultWindow };
     if (this.#phase === 'detached') this.#subscribe();
     return track;

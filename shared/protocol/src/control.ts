@@ -32,4 +32,4 @@ export type PresenceMessage =
       readonly viewers: readonly { readonly user: string; readonly connection: string }[];
     }
   | { readonly type: 'sync'; readonly edge: string }
-  | { readonly type: 'signal'; readonly user: string; readonly data: unknown };
+  | { readonly type: 'signal'; readonly user: string; readonly connection: string; readonly data: unknown };

@@ -54,7 +54,8 @@ const oneSourceMessage = { error: 'expected exactly one of `input` and `messages
 
 export const promptBodySchema = z.object(promptShape).refine(oneSource, oneSourceMessage);
 
-const frameSchemas = {
+/** One schema per client frame. */
+export const frameSchemas = {
   auth: z.object({ type: z.literal('auth'), ...answerable, token: z.string().min(1).max(8192) }),
   subscribe: z.object({
     type: z.literal('subscribe'),

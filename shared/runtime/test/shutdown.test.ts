@@ -10,7 +10,7 @@ type Run = { readonly child: ChildProcess; readonly output: () => string; readon
 
 /** Starts the script and resolves once it has said that it is ready. */
 const start = async (mode: string): Promise<Run> => {
-  const args = ['--conditions=source', '--import', 'tsx', SCRIPT, mode];
+  const args = ['--conditions=sluice-source', '--import', 'tsx', SCRIPT, mode];
   const env = { ...process.env, NODE_OPTIONS: '' };
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';

@@ -134,7 +134,7 @@ export const spawnNode = (
   args: readonly string[] = [],
   options: ChildOptions = {},
 ): Promise<Child> =>
-  startChild(process.execPath, ['--conditions=source', '--import', 'tsx', scriptPath, ...args], {
+  startChild(process.execPath, ['--conditions=sluice-source', '--import', 'tsx', scriptPath, ...args], {
     cwd: REPOSITORY,
     ...options,
     env: { NODE_OPTIONS: undefined, ...options.env },

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import type { Bus, ItemBody, PromptEntry } from '@sluice/bus';
+import type { StoredGeneration } from '@sluice/core';
+import { DEFAULT_LIMITS, SluiceError } from '@sluice/protocol';
+import type { GenerationKey, PromptBody } from '@sluice/protocol';
+import type { Clock } from '@sluice/runtime';
+import type { ModelDirectory } from './model-directory.ts';
+
+export type AdmissionDeps = {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly models: ModelDirectory;
+  readonly defaultModel: string | undefined;
+  readonly maxItemsPerSession: number;
+  /** fill of the fullest stream, 0..1, as of a moment ago */
+  readonly fullness: () => number;
+};
+
+export type Submission = {
+  readonly key: GenerationKey;
+  readonly user: string;
+  readonly body: PromptBody;
+  /** items the session has already */
+  readonly items: number;
+  /** Called before a new generation is made; throws SluiceError to refuse it. */
+  readonly checkQuota: () => Promise<void>;
+};
+
+/** Above this fill new prompts are refused, so that running generations can still end. */
+const FULL = 0.8;
+const MAX_INPUT_SHOWN = 4_000;
+
+/**
+ * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
+ * Prompt, item and job are written in this order; a crash in between heals when the prompt is repeated.
+ * @returns whether this call created it
+ * @throws SluiceError conflict, unavailable, quota_exceeded; BusUnavailableError
+ */
+export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<boolean> => {
+  const { key, user, body } = submission;
+  const { bus, clock } = deps;
+  const hash = hashOf(body);
+  const known = await bus.sessions.prompt(key);
+  if (known !== undefined) return repeat(key, known, hash, bus);
+  checkSpace(submission, deps);
+  const model = await chooseModel(body, deps);
+  await submission.checkQuota();
+  const entry = { hash, user, createdAt: clock.now(), body: { ...body, model } };
+  const { created, entry: stored } = await bus.sessions.createPrompt(key, entry);
+  if (!created) return repeat(key, stored, hash, bus);
+  await enqueue(key, stored, bus);
+  return true;
+};
+
+const repeat = async (key: GenerationKey, entry: PromptEntry, hash: string, bus: Bus): Promise<boolean> => {
+  if (entry.hash !== hash)
+    throw new SluiceError('conflict', 'this generation id was used before with another body');
+  await enqueue(key, entry, bus);
+  return false;
+};
+
+/** Makes sure that the item exists and, while it is queued, that a job asks for it. */
+const enqueue = async (key: GenerationKey, entry: PromptEntry, bus: Bus): Promise<void> => {
+  const rev = await bus.sessions.createItem(key, itemOf(key, entry));
+  const stored = rev === undefined ? (await bus.sessions.item(key, key.generation))?.item : undefined;
+  const item: ItemBody = stored ?? itemOf(key, entry);
+  if (item.kind !== 'generation' || item.status !== 'queued') return;
+  await bus.jobs.publish({ ...key, model: item.model, attempt: item.attempt + 1 });
+};
+
+const itemOf = (key: GenerationKey, { user, createdAt, body }: PromptEntry): StoredGeneration => ({
+  id: key.generation,
+  kind: 'generation',
+  user,
+  createdAt,
+  model: body.model,
+  input: shownInput(body),
+  governor: body.governor ?? 'fastest',
+  status: 'queued',
+  attempt: 0,
+  epoch: 0,
+  seq: 0,
+});
+
+/** What the person typed: the input, or the text of the last user message. */
+const shownInput = ({ input, messages }: PromptBody): string => {
+  if (input !== undefined) return input;
+  const content = messages?.findLast(({ role }) => role === 'user')?.content;
+  const text = typeof content === 'string' ? content : textParts(content);
+  return text.slice(0, MAX_INPUT_SHOWN);
+};
+
+const textParts = (content: unknown): string =>
+  Array.isArray(content)
+    ? content
+        .map((part: unknown) => (part as { text?: unknown } | null)?.text)
+        .filter((text) => typeof text === 'string')
+        .join('')
+    : '';
+
+const checkSpace = ({ body, items }: Submission, { fullness, maxItemsPerSession }: AdmissionDeps): void => {
+  const bytes = Buffer.byteLength(JSON.stringify(body));
+  if (bytes > DEFAULT_LIMITS.maxPromptBytes)
+    throw new SluiceError(
+      'too_large',
+      `prompt: expected at most ${DEFAULT_LIMITS.maxPromptBytes} bytes, got ${bytes}`,
+    );
+  if (items >= maxItemsPerSession)
+    throw new SluiceError(
+      'quota_exceeded',
+      `session: expected at most ${maxItemsPerSession} items; start a new one`,
+    );
+  if (fullness() >= FULL)
+    throw new SluiceError('unavailable', 'storage is nearly full: no new prompts', { retryAfterMs: 30_000 });
+};
+
+const chooseModel = async ({ model }: PromptBody, deps: AdmissionDeps): Promise<string> => {
+  const wanted = model ?? deps.defaultModel;
+  const offered = (list: readonly string[]): string | undefined =>
+    wanted === undefined ? list[0] : list.find((name) => name === wanted);
+  const found = offered(await deps.models.models()) ?? offered(await deps.models.modelsNow());
+  if (found !== undefined) return found;
+  const what = wanted === undefined ? 'no worker is up' : 'no live worker offers this model';
+  throw new SluiceError('unavailable', what, { retryAfterMs: 2_000 });
+};
+
+/** Independent of the order of fields, so that any client that means the same sends the same. */
+const hashOf = (body: PromptBody): string =>
+  createHash('sha256')
+    .update(JSON.stringify(canonical(body)))
+    .digest('hex');
+
+const canonical = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (typeof value !== 'object' || value === null) return value;
+  const sorted = Object.entries(value)
+    .filter(([, field]) => field !== undefined)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([name, field]) => [name, canonical(field)]);
+};

@@ -1,0 +1,25 @@
+import type { Org } from '@sluice/protocol';
+
+export type Scope = 'read' | 'prompt' | 'cancel' | 'admin';
+
+export const DEFAULT_SCOPES: readonly Scope[] = ['read', 'prompt', 'cancel'];
+
+/** What a verified token allows. */
+export type Grant = {
+  readonly user: string;
+  readonly org: Org;
+  readonly scopes: ReadonlySet<string>;
+  /** exact ids or `prefix*`; undefined: every session of the org */
+  readonly sessions: readonly string[] | undefined;
+  /** ms since the Unix epoch */
+  readonly expiresAt: number;
+};
+
+/** Whether the grant reaches this session at all; where not, the session does not exist for its bearer. */
+export const reaches = ({ sessions }: Grant, session: string): boolean =>
+  sessions === undefined ||
+  sessions.some((pattern) =>
+    pattern.endsWith('*') ? session.startsWith(pattern.slice(0, -1)) : session === pattern,
+  );
+
+export const allows = ({ scopes }: Grant, scope: Scope): boolean => scopes.has(scope);

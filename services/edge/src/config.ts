@@ -1,0 +1,131 @@
+import { count, defineConfig, flag, list, LOG_LEVELS, port, setting } from '@sluice/runtime';
+import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
+import { DEFAULT_LIMITS } from '@sluice/protocol';
+import { z } from 'zod';
+
+/** Settings of an edge; docs/OPERATIONS.md shows them as a table. */
+export const edgeConfigSchema = defineConfig({
+  name: setting(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/)
+      .optional(),
+    {
+      env: 'SLUICE_EDGE_NAME',
+      about: 'Name of this edge, unique among live ones; default a random one.',
+    },
+  ),
+  host: setting(z.string().min(1).default('127.0.0.1'), {
+    env: 'SLUICE_EDGE_HOST',
+    about: 'Address the public port listens on.',
+  }),
+  port: setting(port().default(8080), { env: 'SLUICE_EDGE_PORT', about: 'Public port; 0: any free one.' }),
+  adminHost: setting(z.string().min(1).default('127.0.0.1'), {
+    env: 'SLUICE_EDGE_ADMIN_HOST',
+    about: 'Address the admin port listens on.',
+  }),
+  adminPort: setting(port().default(9090), {
+    env: 'SLUICE_EDGE_ADMIN_PORT',
+    about: 'Port of /livez, /readyz and /metrics.',
+  }),
+  natsUrl: setting(z.string().min(1).default('nats://127.0.0.1:4222'), {
+    env: 'SLUICE_NATS_URL',
+    about: 'NATS servers, separated by commas.',
+  }),
+  natsUser: setting(z.string().min(1).optional(), {
+    env: 'SLUICE_NATS_USER',
+    about: 'NATS user, when the server asks for one.',
+  }),
+  natsPassword: setting(z.string().min(1).optional(), {
+    env: 'SLUICE_NATS_PASSWORD',
+    about: 'Its password.',
+    secret: true,
+  }),
+  replicas: setting(count(1, 5).default(1), {
+    env: 'SLUICE_NATS_REPLICAS',
+    about: 'Copies of every stream: 1 on one server, 3 on a cluster.',
+  }),
+  jwtSecret: setting(z.string().min(32, 'expected at least 32 characters').optional(), {
+    env: 'SLUICE_JWT_SECRET',
+    about: 'Shared secret of HS256 tokens, at least 32 characters.',
+    secret: true,
+  }),
+  jwtPublicKey: setting(z.string().startsWith('-----BEGIN').optional(), {
+    env: 'SLUICE_JWT_PUBLIC_KEY',
+    about: 'PEM public key: RSA for RS256 tokens, P-256 for ES256.',
+  }),
+  jwksUrl: setting(z.url().optional(), {
+    env: 'SLUICE_JWT_JWKS_URL',
+    about: 'Key set of an identity provider, looked up by `kid`, for RS256 and ES256.',
+  }),
+  jwtIssuer: setting(z.string().min(1).optional(), {
+    env: 'SLUICE_JWT_ISSUER',
+    about: 'Required `iss`; unset: not looked at.',
+  }),
+  jwtAudience: setting(z.string().min(1).optional(), {
+    env: 'SLUICE_JWT_AUDIENCE',
+    about: 'Required `aud`; unset: not looked at.',
+  }),
+  allowedOrigins: setting(list().default([]), {
+    env: 'SLUICE_ALLOWED_ORIGINS',
+    about: 'Origins browsers may connect from, exact, separated by commas; empty: any.',
+  }),
+  defaultModel: setting(z.string().min(1).max(200).optional(), {
+    env: 'SLUICE_DEFAULT_MODEL',
+    about: 'Model of prompts that name none; default the first one that live workers offer.',
+  }),
+  maxConnections: setting(count(1).default(15_000), {
+    env: 'SLUICE_EDGE_MAX_CONNECTIONS',
+    about: 'Open connections; more are refused with 503.',
+  }),
+  maxConnectionsPerUser: setting(count(1).default(100), {
+    env: 'SLUICE_EDGE_MAX_CONNECTIONS_PER_USER',
+    about: 'Open connections of one user of an org.',
+  }),
+  promptsPerMinute: setting(count(1).default(120), {
+    env: 'SLUICE_EDGE_PROMPTS_PER_MINUTE',
+    about: 'New prompts of one user of an org.',
+  }),
+  maxFramesPerSecond: setting(count(1).default(DEFAULT_LIMITS.maxFramesPerSecond), {
+    env: 'SLUICE_EDGE_MAX_FRAMES_PER_SECOND',
+    about: 'Frames a connection may send.',
+  }),
+  maxSessionsPerConnection: setting(count(1).default(DEFAULT_LIMITS.maxSessionsPerConnection), {
+    env: 'SLUICE_EDGE_MAX_SESSIONS_PER_CONNECTION',
+    about: 'Sessions a connection may watch.',
+  }),
+  maxItemsPerSession: setting(count(1, 1000).default(DEFAULT_LIMITS.maxItemsPerSession), {
+    env: 'SLUICE_EDGE_MAX_ITEMS_PER_SESSION',
+    about: 'Items of a session; the listing of a session cannot hold more than 1000.',
+  }),
+  heartbeatMs: setting(count(100).default(20_000), {
+    env: 'SLUICE_EDGE_HEARTBEAT_MS',
+    about: 'Interval of WebSocket pings, ms; a connection that misses two is closed.',
+  }),
+  lingerMs: setting(count().default(30_000), {
+    env: 'SLUICE_EDGE_LINGER_MS',
+    about: 'How long a session stays in memory after its last viewer left, ms.',
+  }),
+  demoPage: setting(flag().default(false), {
+    env: 'SLUICE_EDGE_DEMO_PAGE',
+    about: 'Serve the demonstration page at /.',
+  }),
+  logLevel: setting(z.enum(LOG_LEVELS).default('info'), {
+    env: 'SLUICE_LOG_LEVEL',
+    about: 'Least severe log line that is written.',
+  }),
+});
+
+export type EdgeConfig = ConfigOf<typeof edgeConfigSchema>;
+
+/** A key source is needed: an edge without one would accept nobody, or worse. */
+export const checkEdgeConfig = ({ jwtSecret, jwtPublicKey, jwksUrl }: EdgeConfig): ConfigProblem[] =>
+  jwtSecret === undefined && jwtPublicKey === undefined && jwksUrl === undefined
+    ? [
+        {
+          name: 'SLUICE_JWT_SECRET',
+          expected: 'one of SLUICE_JWT_SECRET, SLUICE_JWT_PUBLIC_KEY, SLUICE_JWT_JWKS_URL',
+          got: 'none',
+        },
+      ]
+    : [];

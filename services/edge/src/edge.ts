@@ -1,0 +1,157 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Bus } from '@sluice/bus';
+import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
+import type { Limits } from '@sluice/protocol';
+import { systemClock } from '@sluice/runtime';
+import type { Clock, Logger } from '@sluice/runtime';
+import { createKeySource } from './auth/keys.ts';
+import { createVerifier } from './auth/verifier.ts';
+import type { EdgeConfig } from './config.ts';
+import type { EdgeContext } from './edge-context.ts';
+import type { FeedContext } from './feed-context.ts';
+import { Flusher } from './flusher.ts';
+import { Hub, TICK_MS } from './hub.ts';
+import { createEdgeMetrics } from './metrics.ts';
+import type { EdgeMetrics } from './metrics.ts';
+import { ModelDirectory } from './model-directory.ts';
+import { WebSocketTransport } from './transports/websocket.ts';
+import { UserLimits } from './user-limits.ts';
+
+/** The fill of the streams changes slowly: it is read this often, ms. */
+const FULLNESS_MS = 5_000;
+/** Clients are told to reconnect somewhere within this time when the edge drains, ms. */
+const DRAIN_SPREAD_MS = 5_000;
+
+export type EdgeDeps = { readonly bus: Bus; readonly logger: Logger; readonly clock?: Clock };
+
+export type Edge = {
+  /** `http://host:port` of the public port */
+  readonly url: string;
+  readonly port: number;
+  readonly metrics: EdgeMetrics;
+  /** false while it drains */
+  readonly accepting: boolean;
+  /** Sends clients away over a few seconds, then closes. */
+  drain(spreadMs?: number): Promise<void>;
+  /** Closes at once: clients see 1012 and reconnect. Idempotent. */
+  close(): Promise<void>;
+};
+
+export type EdgeOptions = Omit<
+  EdgeConfig,
+  'natsUrl' | 'natsUser' | 'natsPassword' | 'replicas' | 'adminPort' | 'adminHost' | 'logLevel' | 'name'
+> & { readonly name: string };
+
+/** Builds an edge on a bus and listens. The caller owns the bus and closes it afterwards. */
+export const createEdge = async (
+  options: EdgeOptions,
+  { bus, logger, clock = systemClock }: EdgeDeps,
+): Promise<Edge> => {
+  const metrics: EdgeMetrics = createEdgeMetrics({
+    connections: () => transport.connections,
+    sessions: () => hub.sessions,
+    viewers: () => hub.viewers,
+  });
+  const feeds: FeedContext = { bus, clock, metrics, logger, flusher: new Flusher(), edge: options.name };
+  const hub = new Hub(feeds, options.lingerMs);
+  let fullness = 0;
+  const context = contextOf(options, feeds, { hub, fullness: () => fullness });
+  const transport = new WebSocketTransport(context, options);
+
+  const server = createServer((_request, response) => {
+    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' });
+    response.end('expected a WebSocket upgrade at /v1/ws\n');
+  });
+  server.on('upgrade', (request, socket, head) => {
+    const [path] = (request.url ?? '').split('?');
+    if (path === '/v1/ws') transport.upgrade(request, socket, head);
+    else socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  });
+
+  const readFullness = async (): Promise<void> => {
+    try {
+      fullness = await bus.link.fullness();
+    } catch (error) {
+      logger.warn('stream_usage_failed', { error });
+    }
+  };
+  const ticking = setInterval(() => {
+    const now = clock.now();
+    hub.tick(now);
+    transport.tick(now);
+  }, TICK_MS);
+  const measuring = setInterval(() => void readFullness(), FULLNESS_MS);
+  const reconnects = bus.link.onReconnect(() => hub.recheck());
+
+  const port = await listen(server, options.port, options.host);
+  let closed: Promise<void> | undefined;
+  let accepting = true;
+  const close = async (): Promise<void> => {
+    accepting = false;
+    clearInterval(measuring);
+    reconnects.close();
+    transport.close();
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+    clearInterval(ticking);
+    hub.close();
+    metrics.close();
+  };
+  logger.info('edge_started', { edge: options.name, port });
+  return {
+    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    port,
+    metrics,
+    get accepting() {
+      return accepting;
+    },
+    drain: async (spreadMs = DRAIN_SPREAD_MS) => {
+      accepting = false;
+      await transport.drain(spreadMs);
+      await (closed ??= close());
+    },
+    close: () => (closed ??= close()),
+  };
+};
+
+const contextOf = (
+  options: EdgeOptions,
+  feeds: FeedContext,
+  { hub, fullness }: { readonly hub: Hub; readonly fullness: () => number },
+): EdgeContext => {
+  const { bus, clock, logger } = feeds;
+  const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
+  const limits: Limits = {
+    ...DEFAULT_LIMITS,
+    maxFramesPerSecond,
+    maxSessionsPerConnection,
+    maxItemsPerSession,
+  };
+  const keys = createKeySource(options);
+  return {
+    ...feeds,
+    hub,
+    limits,
+    verify: createVerifier({ keys, issuer: options.jwtIssuer, audience: options.jwtAudience }),
+    users: new UserLimits(options),
+    admission: {
+      bus,
+      clock,
+      fullness,
+      maxItemsPerSession,
+      defaultModel: options.defaultModel,
+      models: new ModelDirectory({ bus, clock, logger }),
+    },
+    heartbeatMs: options.heartbeatMs,
+    authTimeoutMs: AUTH_TIMEOUT_MS,
+  };
+};
+
+const listen = (server: ReturnType<typeof createServer>, port: number, host: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
+  });

@@ -1,0 +1,283 @@
+import { BusUnavailableError, toItem } from '@sluice/bus';
+import type { StoredItem, Subscription } from '@sluice/bus';
+import { parseGenerationId, withoutText } from '@sluice/protocol';
+import type { GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
+import type { FeedContext } from './feed-context.ts';
+import { encodeFrame } from './frames.ts';
+import type { Frame } from './frames.ts';
+import { GenerationFeed } from './generation-feed.ts';
+import type { GenerationState } from './generation-tail.ts';
+import { PresenceRoster } from './presence-roster.ts';
+import type { RosterChange } from './presence-roster.ts';
+import type { Viewer } from './viewer.ts';
+
+/** A finished generation stays in memory this long after its last sign of life, ms. */
+const FINISHED_LINGER_MS = 30_000;
+/** A queued generation nobody has claimed for this long may have lost its job, ms. */
+const REQUEUE_AFTER_MS = 5_000;
+
+/**
+ * The edge's one live subscription to a session, shared by all its viewers here. Owns the session's
+ * generation feeds and its roster.
+ */
+export class Feed {
+  readonly key: SessionKey;
+  readonly #context: FeedContext;
+  readonly #viewers = new Set<Viewer>();
+  readonly #generations = new Map<string, GenerationFeed>();
+  /** generations whose first sign was a record: their item is being read */
+  readonly #discovering = new Set<string>();
+  /** items that came live while a viewer's list was being read */
+  readonly #collectors = new Set<StoredItem[]>();
+  #tail: Subscription | undefined;
+  #roster: PresenceRoster | undefined;
+  #opened: Promise<void> | undefined;
+  #rev = 0;
+  #items = 0;
+  #idleSince: number | undefined;
+  #requeuedAt = 0;
+
+  constructor(key: SessionKey, context: FeedContext) {
+    this.key = key;
+    this.#context = context;
+  }
+
+  get viewers(): number {
+    return this.#viewers.size;
+  }
+  /** Items the session has, as far as this feed knows. */
+  get items(): number {
+    return this.#items;
+  }
+  /** Since when nobody watches, ms; undefined while somebody does. */
+  get idleSince(): number | undefined {
+    return this.#idleSince;
+  }
+
+  /**
+   * Attaches a viewer: sends `subscribed` with the items changed since `rev`, then everything due.
+   * @throws BusUnavailableError, and the viewer is not attached
+   */
+  async attach(viewer: Viewer, rev: number): Promise<void> {
+    this.#viewers.add(viewer);
+    this.#idleSince = undefined;
+    const collector: StoredItem[] = [];
+    this.#collectors.add(collector);
+    try {
+      await (this.#opened ??= this.#open());
+      const page = await this.#context.bus.sessions.items(this.key, rev);
+      const named = await this.#named(viewer);
+      if (!this.#viewers.has(viewer)) return;
+      if (!viewer.observe) this.#roster?.join(viewer.ref);
+      this.#send(viewer, this.#subscribed(page));
+      viewer.ready = true;
+      for (const item of collector) if (item.rev > page.rev) this.#send(viewer, this.#itemFrame(item));
+      this.#serve(viewer, named);
+    } catch (error) {
+      this.detach(viewer);
+      throw error;
+    } finally {
+      this.#collectors.delete(collector);
+    }
+  }
+
+  detach(viewer: Viewer): void {
+    if (!this.#viewers.delete(viewer)) return;
+    for (const generation of this.#generations.values()) generation.detach(viewer);
+    if (!viewer.observe) this.#roster?.leave(viewer.ref);
+    if (this.#viewers.size === 0) this.#idleSince = this.#context.clock.now();
+  }
+
+  ack(viewer: Viewer, generation: string, position: Position): void {
+    this.#generations.get(generation)?.ack(viewer, position);
+  }
+
+  /** The viewer's socket has room again. */
+  resume(viewer: Viewer): void {
+    for (const generation of this.#generations.values()) generation.resume(viewer);
+  }
+
+  signal(viewer: Viewer, data: unknown): void {
+    this.#roster?.signal(viewer.ref, data);
+  }
+
+  /** Called about once a second. */
+  tick(now: number): void {
+    this.#roster?.tick(now);
+    for (const [id, generation] of this.#generations) {
+      generation.tick(now);
+      if (generation.isFinished && now - generation.activeAt > FINISHED_LINGER_MS) {
+        generation.close();
+        this.#generations.delete(id);
+      } else this.#requeueIfLost(generation, now);
+    }
+  }
+
+  /** Live messages may have been missed: reads what changed. */
+  async recheck(): Promise<void> {
+    for (const generation of this.#generations.values()) generation.recheck();
+    try {
+      for (let more = this.#opened !== undefined; more;) {
+        const page = await this.#context.bus.sessions.items(this.key, this.#rev);
+        for (const item of page.items) this.#onItem(item);
+        more = page.more;
+      }
+    } catch (error) {
+      // The next reconnect or tail check looks again.
+      this.#context.logger.warn('session_recheck_failed', { session: this.key.session, error });
+    }
+  }
+
+  close(): void {
+    this.#tail?.close();
+    this.#roster?.close();
+    for (const generation of this.#generations.values()) generation.close();
+  }
+
+  /** Subscribes first and lists then: whatever is stored in between is seen twice, never not at all. */
+  async #open(): Promise<void> {
+    const { bus, clock, edge } = this.#context;
+    try {
+      this.#tail = await bus.tokens.tail(this.key, {
+        record: (generation, record) => this.#onRecord(generation, record),
+        item: (item) => this.#onItem(item),
+      });
+      for (let more = true; more;) {
+        const page = await bus.sessions.items(this.key, this.#rev);
+        for (const { rev, item } of page.items) {
+          if (item.kind === 'generation' && item.status !== 'done') this.#generationOf({ rev, item });
+        }
+        this.#items += page.items.length;
+        this.#rev = Math.max(this.#rev, page.rev);
+        more = page.more;
+      }
+    } catch (error) {
+      this.#opened = undefined;
+      this.#tail?.close();
+      throw error;
+    }
+    const listener = {
+      changed: (change: RosterChange) => this.#onRoster(change),
+      signal: (user: string, connection: string, data: unknown) => this.#onSignal(user, connection, data),
+    };
+    this.#roster = new PresenceRoster(this.key, { presence: bus.presence, edge, listener, now: clock.now() });
+  }
+
+  /** Finished generations that the viewer named: it wants their missing tokens and their end (R7). */
+  async #named(viewer: Viewer): Promise<GenerationState[]> {
+    const states: GenerationState[] = [];
+    for (const id of viewer.positions.keys()) {
+      if (this.#generations.has(id)) continue;
+      const stored = await this.#context.bus.sessions.item(this.key, parseGenerationId(id));
+      if (stored?.item.kind === 'generation') states.push({ rev: stored.rev, item: stored.item });
+    }
+    return states;
+  }
+
+  #serve(viewer: Viewer, named: readonly GenerationState[]): void {
+    for (const state of named) this.#generationOf(state);
+    for (const [id, generation] of this.#generations) {
+      const position = viewer.positions.get(id);
+      if (position !== undefined || generation.item.status !== 'done') generation.attach(viewer, position);
+    }
+  }
+
+  #generationOf(state: GenerationState): GenerationFeed {
+    const known = this.#generations.get(state.item.id);
+    if (known !== undefined) {
+      known.onItem(state);
+      return known;
+    }
+    const key = { ...this.key, generation: parseGenerationId(state.item.id) };
+    const generation = new GenerationFeed(key, state, this.#context);
+    this.#generations.set(state.item.id, generation);
+    return generation;
+  }
+
+  #onRecord(id: GenerationId, record: TokenRecord): void {
+    const generation = this.#generations.get(id);
+    if (generation !== undefined) generation.onRecord(record);
+    else if (!this.#discovering.has(id)) void this.#discover(id);
+  }
+
+  /** A record of a generation whose item was not seen, or not yet. */
+  async #discover(id: GenerationId): Promise<void> {
+    this.#discovering.add(id);
+    try {
+      const stored = await this.#context.bus.sessions.item(this.key, id);
+      if (stored !== undefined) this.#onItem(stored);
+    } catch (error) {
+      if (!(error instanceof BusUnavailableError)) throw error;
+      this.#context.logger.warn('item_read_failed', { generation: id, error });
+    } finally {
+      this.#discovering.delete(id);
+    }
+  }
+
+  #onItem(stored: StoredItem): void {
+    const { rev, item } = stored;
+    if (rev > this.#rev) this.#announce(stored);
+    if (item.kind !== 'generation') return;
+    const known = this.#generations.get(item.id);
+    if (known !== undefined) known.onItem({ rev, item });
+    else if (item.status !== 'done') this.#welcome(this.#generationOf({ rev, item }));
+  }
+
+  #announce(stored: StoredItem): void {
+    const { rev, item } = stored;
+    this.#rev = rev;
+    for (const collector of this.#collectors) collector.push(stored);
+    const frame = this.#itemFrame(stored);
+    for (const viewer of this.#viewers) if (viewer.ready) viewer.sink.send(frame);
+    if (item.kind === 'message' || (item.status === 'queued' && item.attempt === 0)) this.#items += 1;
+  }
+
+  /** A generation that is new here starts at 0 for everyone who is attached. */
+  #welcome(generation: GenerationFeed): void {
+    for (const viewer of this.#viewers) if (viewer.ready) generation.attach(viewer);
+  }
+
+  /** Publishing a job again is idempotent; a generation that stays queued may have lost its own. */
+  #requeueIfLost({ item, key, activeAt }: GenerationFeed, now: number): void {
+    const isWaiting = item.status === 'queued' && now - activeAt > REQUEUE_AFTER_MS;
+    if (!isWaiting || now - this.#requeuedAt < REQUEUE_AFTER_MS) return;
+    this.#requeuedAt = now;
+    const { bus, logger } = this.#context;
+    const job = { ...key, model: item.model, attempt: item.attempt + 1 };
+    bus.jobs.publish(job).catch((error: unknown) => logger.warn('job_publish_failed', { error }));
+  }
+
+  #onRoster(change: RosterChange): void {
+    const { session } = this.key;
+    const self = change.joined?.connection ?? change.left?.connection;
+    const frame = encodeFrame({ type: 'presence', session, ...change });
+    for (const viewer of this.#viewers)
+      if (viewer.ready && viewer.ref.connection !== self) viewer.sink.send(frame);
+  }
+
+  #onSignal(user: string, connection: string, data: unknown): void {
+    const frame = encodeFrame({ type: 'signal', session: this.key.session, user, data });
+    for (const viewer of this.#viewers)
+      if (viewer.ready && viewer.ref.connection !== connection) viewer.sink.send(frame);
+  }
+
+  #subscribed(page: { items: readonly StoredItem[]; rev: number; more: boolean }): Frame {
+    return encodeFrame({
+      type: 'subscribed',
+      session: this.key.session,
+      rev: page.rev,
+      viewers: this.#roster?.count ?? 0,
+      items: page.items.map(toItem),
+      ...(page.more ? { more: true } : {}),
+    });
+  }
+
+  #itemFrame(stored: StoredItem): Frame {
+    const item = withoutText(toItem(stored));
+    return encodeFrame({ type: 'item', session: this.key.session, rev: stored.rev, item });
+  }
+
+  #send(viewer: Viewer, frame: Frame): void {
+    viewer.sink.send(frame);
+  }
+}

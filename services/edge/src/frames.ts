@@ -1,0 +1,72 @@
+import type { Slice } from '@sluice/core';
+import type { GenerationKey, ServerFrame } from '@sluice/protocol';
+
+/**
+ * One frame, encoded once and written to any number of sockets: a WebSocket header directly followed
+ * by the JSON payload, in one buffer.
+ */
+export type Frame = {
+  /** header and payload, as they go on a WebSocket */
+  readonly bytes: Buffer;
+  /** the JSON alone */
+  readonly payload: Buffer;
+};
+
+const FINAL_TEXT = 0x81;
+const LENGTH_16 = 126;
+const LENGTH_64 = 127;
+
+const headerBytes = (length: number): number => (length < LENGTH_16 ? 2 : length < 0x10000 ? 4 : 10);
+
+const allocate = (length: number): Frame => {
+  const header = headerBytes(length);
+  const bytes = Buffer.allocUnsafe(header + length);
+  bytes[0] = FINAL_TEXT;
+  if (header === 2) bytes[1] = length;
+  else if (header === 4) {
+    bytes[1] = LENGTH_16;
+    bytes.writeUInt16BE(length, 2);
+  } else {
+    bytes[1] = LENGTH_64;
+    bytes.writeUInt32BE(0, 2);
+    bytes.writeUInt32BE(length, 6);
+  }
+  return { bytes, payload: bytes.subarray(header) };
+};
+
+/** For every frame but deltas: they are rare enough for plain JSON. */
+export const encodeFrame = (frame: ServerFrame): Frame => {
+  const json = JSON.stringify(frame);
+  const encoded = allocate(Buffer.byteLength(json));
+  encoded.payload.write(json, 0);
+  return encoded;
+};
+
+/** The part of a generation's delta frames that never changes. */
+export const deltaPrefix = ({ session, generation }: GenerationKey): string =>
+  `{"type":"delta","session":"${session}","generation":"${generation}","epoch":`;
+
+export type DeltaHead = {
+  readonly prefix: string;
+  readonly epoch: number;
+  readonly from: number;
+  readonly at: number;
+};
+
+/** Splices a slice, which is JSON-escaped already, between the two ends of its frame. */
+export const encodeDelta = ({ prefix, epoch, from, at }: DeltaHead, slice: Slice): Frame => {
+  const head = `${prefix}${epoch},"from":${from},"seq":${slice.seq},"text":"`;
+  const kind = slice.kind === 'text' ? '' : `,"kind":"${slice.kind}"`;
+  const tool = slice.tool === undefined ? '' : `,"tool":${JSON.stringify(slice.tool)}`;
+  const toolBytes = slice.tool === undefined ? 0 : Buffer.byteLength(tool);
+  const end = `,"at":${at}}`;
+  const length = head.length + slice.text.length + 1 + kind.length + toolBytes + end.length;
+  const frame = allocate(length);
+  const { payload } = frame;
+  let offset = payload.write(head, 0, 'latin1');
+  offset += slice.text.copy(payload, offset);
+  offset += payload.write(`"${kind}`, offset, 'latin1');
+  if (toolBytes > 0) offset += payload.write(tool, offset);
+  payload.write(end, offset, 'latin1');
+  return frame;
+};

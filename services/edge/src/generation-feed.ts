@@ -1,0 +1,249 @@
+import { Reader } from '@sluice/core';
+import type { GenerationBuffer, StoredGeneration } from '@sluice/core';
+import type { End, GenerationKey, Position, TokenRecord } from '@sluice/protocol';
+import { AckForwarder } from './ack-forwarder.ts';
+import type { FeedContext } from './feed-context.ts';
+import type { Flushable } from './flusher.ts';
+import { deltaPrefix, encodeDelta, encodeFrame } from './frames.ts';
+import type { Frame } from './frames.ts';
+import { GenerationTail } from './generation-tail.ts';
+import type { GenerationState } from './generation-tail.ts';
+import type { Viewer } from './viewer.ts';
+
+type Attachment = {
+  readonly viewer: Viewer;
+  readonly reader: Reader;
+  /** the buffer its position was found to fit; another one must be looked at again */
+  fits: GenerationBuffer | undefined;
+};
+
+/** The last frame made: viewers at the same position get the same buffer. */
+type Encoded = {
+  readonly epoch: number;
+  readonly from: number;
+  readonly head: number;
+  readonly seq: number;
+  readonly frame: Frame;
+};
+
+/**
+ * One generation of a session on this edge: its log, the readers of its viewers, and their acks.
+ * Live, replay, late and slow viewers are all the same here: a reader moves toward the head as far as
+ * its credit and its socket allow.
+ */
+export class GenerationFeed implements Flushable {
+  readonly key: GenerationKey;
+  readonly #context: FeedContext;
+  readonly #tail: GenerationTail;
+  readonly #acks: AckForwarder;
+  readonly #prefix: string;
+  readonly #attachments = new Map<Viewer, Attachment>();
+  #encoded: Encoded | undefined;
+
+  constructor(key: GenerationKey, state: GenerationState, context: FeedContext) {
+    const { bus, edge, clock, metrics, logger } = context;
+    this.key = key;
+    this.#context = context;
+    this.#prefix = deltaPrefix(key);
+    this.#acks = new AckForwarder(key, state.item.governor, { control: bus.control, edge });
+    this.#tail = new GenerationTail(key, state, {
+      bus,
+      now: clock.now(),
+      owner: {
+        oldestNeeded: (epoch, head) => this.#oldestNeeded(epoch, head),
+        changed: () => context.flusher.schedule(this),
+        failed: (error) => {
+          metrics.tailChecks.inc({ found: 'failure' });
+          logger.warn('generation_read_failed', { generation: key.generation, error });
+        },
+      },
+    });
+  }
+
+  get item(): StoredGeneration {
+    return this.#tail.item;
+  }
+  get activeAt(): number {
+    return this.#tail.activeAt;
+  }
+  /** Whether it is over for every viewer here, so that it can be dropped and read again if need be. */
+  get isFinished(): boolean {
+    if (this.item.status !== 'done') return false;
+    for (const { reader } of this.#attachments.values()) if (!reader.ended) return false;
+    return true;
+  }
+
+  onRecord(record: TokenRecord): void {
+    const { clock, metrics } = this.#context;
+    const before = this.#tail.buffer.head;
+    if (this.#tail.onRecord(record, clock.now())) metrics.healed.inc();
+    const news = this.#tail.buffer.head - before;
+    if (news > 0) metrics.tokensIn.inc(news);
+  }
+
+  onItem(state: GenerationState): void {
+    this.#tail.onItem(state, this.#context.clock.now());
+  }
+
+  /** Serves a viewer from a position, or from the start; again from another one if it is attached. */
+  attach(viewer: Viewer, position?: Position): void {
+    const reader = new Reader(viewer.window, position);
+    const { loaded, exact } = this.#tail;
+    const source = !loaded ? 'log' : exact ? 'buffer' : 'item';
+    if (position !== undefined) this.#context.metrics.resumes.inc({ source });
+    this.#attachments.set(viewer, { viewer, reader, fits: undefined });
+    this.#record(viewer, reader);
+    if (!loaded) this.#tail.load();
+    this.#context.flusher.schedule(this);
+  }
+
+  isAttached(viewer: Viewer): boolean {
+    return this.#attachments.has(viewer);
+  }
+
+  detach(viewer: Viewer): void {
+    if (!this.#attachments.delete(viewer)) return;
+    this.#acks.delete(viewer.ref.connection);
+    this.#context.flusher.schedule(this);
+  }
+
+  ack(viewer: Viewer, position: Position): void {
+    const attachment = this.#attachments.get(viewer);
+    if (attachment === undefined || !attachment.reader.ack(position)) return;
+    this.#record(viewer, attachment.reader);
+    this.#step(attachment);
+    this.#context.flusher.schedule(this.#forwarding);
+  }
+
+  /** The viewer's socket has room again. */
+  resume(viewer: Viewer): void {
+    const attachment = this.#attachments.get(viewer);
+    if (attachment !== undefined) this.#step(attachment);
+  }
+
+  /** Called about once a second: looks at a silent log, repeats acks. */
+  tick(now: number): void {
+    if (this.#tail.check(now)) this.#context.metrics.tailChecks.inc({ found: 'silence' });
+    this.#forward();
+  }
+
+  /** Live messages may have been missed: look at the log now. */
+  recheck(): void {
+    this.#tail.checkNow();
+  }
+
+  flush(): void {
+    const { metrics, clock } = this.#context;
+    const before = this.#encoded;
+    for (const attachment of this.#attachments.values()) this.#step(attachment);
+    if (this.#encoded !== before)
+      metrics.delivery.observe(Math.max(0, clock.now() - this.#tail.buffer.at) / 1000);
+    this.#forward();
+  }
+
+  close(): void {
+    this.#tail.close();
+  }
+
+  /** Acks go out at the end of a turn too, but need no look at every viewer. */
+  readonly #forwarding: Flushable = { flush: () => this.#forward() };
+
+  #forward(): void {
+    const { metrics, clock } = this.#context;
+    if (this.item.status === 'done') return;
+    if (this.#acks.forward(this.#tail.buffer.epoch, clock.now())) metrics.governed.inc();
+  }
+
+  /** Moves one reader as far as credit and socket allow. */
+  #step(attachment: Attachment): void {
+    const { viewer, reader } = attachment;
+    if (!viewer.ready || !this.#tail.loaded) return;
+    const { epoch, base, head } = this.#tail.buffer;
+    const log = { epoch, base, head, end: this.#tail.end };
+    if (attachment.fits !== this.#tail.buffer) this.#fit(attachment);
+    for (;;) {
+      const step = reader.next(log);
+      if (step === 'idle') return;
+      if (step === 'blocked' || !viewer.sink.writable) return this.#context.metrics.blocked.inc();
+      if (step === 'behind') return this.#onBehind(attachment);
+      if (step === 'delta') this.#sendDelta(viewer, reader);
+      else if (step === 'reset') this.#sendReset(viewer, reader);
+      else this.#sendEnd(viewer, reader, log.end as End);
+    }
+  }
+
+  /**
+   * Looks once whether a reader's position means anything in this buffer: in one made of an item's text
+   * only its two ends do.
+   */
+  #fit(attachment: Attachment): void {
+    const { viewer, reader, fits } = attachment;
+    const { buffer, exact } = this.#tail;
+    attachment.fits = buffer;
+    if (!exact && reader.sent > 0 && reader.sent < buffer.head) this.#sendReset(viewer, reader);
+    if (fits === undefined) this.#context.metrics.replayed.inc(Math.max(0, buffer.head - reader.sent));
+  }
+
+  #sendDelta(viewer: Viewer, reader: Reader): void {
+    const from = reader.sent;
+    const { seq, frame } = this.#frameFrom(from);
+    viewer.sink.send(frame);
+    reader.advance(seq);
+    this.#context.metrics.frames.inc();
+    this.#context.metrics.tokensOut.inc(seq - from);
+  }
+
+  #frameFrom(from: number): Encoded {
+    const { buffer } = this.#tail;
+    const { epoch, head, at } = buffer;
+    const last = this.#encoded;
+    if (last?.from === from && last.head === head && last.epoch === epoch) return last;
+    const slice = buffer.slice(from);
+    if (slice === undefined) throw new Error(`expected tokens after ${from} in (${buffer.base}, ${head}]`);
+    const frame = encodeDelta({ prefix: this.#prefix, epoch, from, at }, slice);
+    this.#encoded = { epoch, from, head, seq: slice.seq, frame };
+    return this.#encoded;
+  }
+
+  #sendReset(viewer: Viewer, reader: Reader): void {
+    const { session, generation } = this.key;
+    const { epoch } = this.#tail.buffer;
+    const reason = this.#tail.exact ? 'the text was started again' : 'the position has expired';
+    viewer.sink.send(encodeFrame({ type: 'reset', session, generation, epoch, reason }));
+    reader.restart(epoch);
+    this.#record(viewer, reader);
+  }
+
+  #sendEnd(viewer: Viewer, reader: Reader, end: End): void {
+    const { session, generation } = this.key;
+    const { epoch, sent: seq } = reader;
+    viewer.sink.send(encodeFrame({ type: 'end', session, generation, epoch, seq, ...end }));
+    reader.finish();
+  }
+
+  /** Its next token is older than what is held here: load it, or say that it is gone. */
+  #onBehind({ viewer, reader }: Attachment): void {
+    if (!this.#tail.hasExpired(reader.sent)) return this.#tail.load();
+    const { session, generation } = this.key;
+    const message = 'the tokens after this position have expired';
+    viewer.sink.send(
+      encodeFrame({ type: 'error', code: 'not_found', message, retryable: false, session, generation }),
+    );
+    this.detach(viewer);
+  }
+
+  #record(viewer: Viewer, { epoch, acked: seq }: Reader): void {
+    if (viewer.observe) return;
+    const { connection, user } = viewer.ref;
+    this.#acks.set({ connection, epoch, seq, isOwner: user === this.item.user });
+  }
+
+  #oldestNeeded(epoch: number, head: number): number {
+    let oldest = Infinity;
+    for (const { reader } of this.#attachments.values()) {
+      const holds = reader.sent === 0 || (reader.epoch === epoch && reader.sent <= head);
+      oldest = Math.min(oldest, holds ? reader.sent : 0);
+    }
+    return oldest;
+  }
+}

@@ -1,0 +1,60 @@
+import type { TokenLog } from '@sluice/bus';
+import { ChunkWalk, GenerationBuffer } from '@sluice/core';
+import type { StoredGeneration, Walk } from '@sluice/core';
+import type { End, GenerationKey, Token, TokenRecord } from '@sluice/protocol';
+
+/** The end that a finished item tells. */
+export const endOf = ({ reason = 'stop', usage, error, receipt }: StoredGeneration): End => ({
+  reason,
+  ...(usage === undefined ? {} : { usage }),
+  ...(error === undefined ? {} : { error }),
+  ...(receipt === undefined ? {} : { receipt }),
+});
+
+/** Records oldest first, and whether they reach back to the token after `from`. */
+export type Chain = { readonly records: readonly TokenRecord[]; readonly complete: boolean };
+
+/** Reads the records that a reader at `from` misses up to `newest`. @throws BusUnavailableError */
+export const readChain = async (
+  tokens: TokenLog,
+  key: GenerationKey,
+  newest: TokenRecord,
+  from: number,
+): Promise<Chain> => {
+  const walk = new ChunkWalk(newest, from);
+  let step: Walk = walk.next();
+  while (step.type === 'fetch') step = walk.step(await tokens.at(key, step.sequence));
+  return { records: step.records, complete: step.type === 'complete' };
+};
+
+/** A buffer over the records of one chain. */
+export const bufferOf = ({ records }: Chain): GenerationBuffer => {
+  const first = records[0] as TokenRecord;
+  const buffer = new GenerationBuffer(first.epoch, first.base);
+  for (const record of records) buffer.apply(record);
+  return buffer;
+};
+
+/**
+ * The text of a finished item as a buffer, for when the tokens have expired. Its head is the item's
+ * seq; where one token ended and the next began is no longer known, so no position but 0 and the head
+ * means anything in it.
+ */
+export const bufferOfItem = (item: StoredGeneration): GenerationBuffer => {
+  const pieces: Token[] = [];
+  if (item.reasoning !== undefined) pieces.push({ kind: 'reasoning', text: item.reasoning });
+  if (item.text !== undefined && item.text !== '') pieces.push(item.text);
+  for (const [index, { id, name, arguments: text }] of (item.toolCalls ?? []).entries())
+    pieces.push({ kind: 'tool_call', text, tool: { index, id, name } });
+  const last = pieces.at(-1) ?? '';
+  const filler: Token = typeof last === 'string' ? '' : { ...last, text: '', ...fillerTool(last) };
+  while (pieces.length < item.seq) pieces.push(filler);
+  const buffer = new GenerationBuffer(item.epoch, 0);
+  const { epoch, attempt, createdAt: at } = item;
+  buffer.apply({ v: 1, epoch, attempt, base: 0, prev: 0, at, tokens: pieces, end: endOf(item) });
+  return buffer;
+};
+
+/** A piece of the same call carries only its index: an id would start another. */
+const fillerTool = (last: Exclude<Token, string>): object =>
+  last.tool === undefined ? {} : { tool: { index: last.tool.index } };

@@ -1,0 +1,208 @@
+import type { Bus, StoredItem } from '@sluice/bus';
+import { GenerationBuffer } from '@sluice/core';
+import type { StoredGeneration } from '@sluice/core';
+import type { End, GenerationKey, TokenRecord } from '@sluice/protocol';
+import { bufferOf, bufferOfItem, endOf, readChain } from './generation-log.ts';
+
+/** A generation's item, of which only the state is kept in memory. */
+export type GenerationState = { readonly rev: number; readonly item: StoredGeneration };
+
+export type TailOwner = {
+  /** seq of the oldest position that is needed in this epoch; Infinity: none is */
+  oldestNeeded(epoch: number, head: number): number;
+  /** The buffer, the item or the end changed. */
+  changed(): void;
+  /** A read failed; the next tail check tries again. */
+  failed(error: unknown): void;
+};
+
+/** A silent open generation is looked at after this long, then less and less often, ms. */
+const FIRST_CHECK_MS = 1_500;
+const MAX_CHECK_MS = 10_000;
+
+/**
+ * This edge's copy of one generation's log, kept up with the live records and repaired from the log.
+ * Completeness is decided by numbers alone: a record that does not fit makes it read what is missing,
+ * and a timer only ever causes another look at the head.
+ */
+export class GenerationTail {
+  readonly #key: GenerationKey;
+  readonly #bus: Bus;
+  readonly #owner: TailOwner;
+  #state: GenerationState;
+  #buffer = new GenerationBuffer();
+  #loaded = false;
+  #exact = true;
+  /** seq before the oldest token that retention has left */
+  #floor = 0;
+  /** newest live record: applied again after a load, which may have read an older head */
+  #latest: TokenRecord | undefined;
+  #loading = false;
+  #again = false;
+  #activeAt: number;
+  #checkAfterMs = FIRST_CHECK_MS;
+  #closed = false;
+
+  constructor(key: GenerationKey, state: GenerationState, deps: { bus: Bus; owner: TailOwner; now: number }) {
+    this.#key = key;
+    this.#bus = deps.bus;
+    this.#owner = deps.owner;
+    this.#state = lean(state);
+    this.#activeAt = deps.now;
+  }
+
+  get buffer(): GenerationBuffer {
+    return this.#buffer;
+  }
+  get item(): StoredGeneration {
+    return this.#state.item;
+  }
+  /** Whether the buffer shows what the log held at some time after the first viewer came. */
+  get loaded(): boolean {
+    return this.#loaded;
+  }
+  /** false: made of the item's text, whose token boundaries are unknown; only 0 and the head are positions. */
+  get exact(): boolean {
+    return this.#exact;
+  }
+  /** Whether the token after `seq` is gone for good. */
+  hasExpired(seq: number): boolean {
+    return seq < this.#floor;
+  }
+  /** When the log or the item last said something new, ms. */
+  get activeAt(): number {
+    return this.#activeAt;
+  }
+
+  /** From the log; from the item where the log has none but all of the text is here. */
+  get end(): End | undefined {
+    if (this.#buffer.end !== undefined) return this.#buffer.end;
+    const { item } = this;
+    const whole = item.epoch === this.#buffer.epoch && item.seq === this.#buffer.head;
+    return item.status === 'done' && whole ? endOf(item) : undefined;
+  }
+
+  /** @returns whether the record left a hole, which is being filled now */
+  onRecord(record: TokenRecord, now: number): boolean {
+    this.#active(now);
+    this.#latest = record;
+    if (!this.#loaded) return false;
+    if (this.#buffer.apply(record) === 'hole') {
+      this.load();
+      return true;
+    }
+    this.#owner.changed();
+    return false;
+  }
+
+  onItem(state: GenerationState, now: number): void {
+    if (state.rev <= this.#state.rev) return;
+    this.#active(now);
+    this.#state = lean(state);
+    // A generation can end without an end in its log: cancelled before it ran, or storage full.
+    if (this.item.status === 'done' && this.#loaded && this.end === undefined) this.load();
+    this.#owner.changed();
+  }
+
+  /** Looks at head and item if they have been silent for long: live messages can get lost. */
+  check(now: number): boolean {
+    if (!this.#loaded || this.end !== undefined || now - this.#activeAt < this.#checkAfterMs) return false;
+    this.#checkAfterMs = Math.min(MAX_CHECK_MS, this.#checkAfterMs * 2);
+    this.#activeAt = now;
+    void this.#refreshItem();
+    this.load();
+    return true;
+  }
+
+  /** Looks at once, for instance after a reconnect to NATS. */
+  checkNow(): void {
+    if (!this.#loaded || this.end !== undefined) return;
+    void this.#refreshItem();
+    this.load();
+  }
+
+  /** Reads what the log has and this copy lacks. Calls while it runs make it run once more. */
+  load(): void {
+    this.#again = true;
+    if (this.#loading) return;
+    this.#loading = true;
+    void this.#loadAll();
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+
+  async #loadAll(): Promise<void> {
+    try {
+      while (this.#again && !this.#closed) {
+        this.#again = false;
+        await this.#loadOnce();
+        const latest = this.#latest;
+        if (latest !== undefined && this.#exact && this.#buffer.apply(latest) === 'hole') this.#again = true;
+      }
+      if (!this.#closed) this.#owner.changed();
+    } catch (error) {
+      this.#owner.failed(error);
+    } finally {
+      this.#loading = false;
+    }
+  }
+
+  async #loadOnce(): Promise<void> {
+    const { tokens } = this.#bus;
+    const newest = (await tokens.head(this.#key))?.record;
+    if (newest === undefined) return this.#loadItem();
+    const from = this.#needed(newest);
+    const chain = await readChain(tokens, this.#key, newest, from);
+    if (!chain.complete && this.item.status === 'done') return this.#loadItem();
+    this.#floor = chain.complete ? 0 : (chain.records[0]?.base ?? 0);
+    const extends_ = this.#loaded && newest.epoch === this.#buffer.epoch && from >= this.#buffer.base;
+    if (extends_) for (const record of chain.records) this.#buffer.apply(record);
+    else this.#buffer = bufferOf(chain);
+    this.#loaded = true;
+    this.#exact = true;
+  }
+
+  /** The log has nothing, or no longer its beginning: what the item says is all there is. */
+  async #loadItem(): Promise<void> {
+    if (this.item.status === 'done' && this.item.seq > 0) {
+      const stored = await this.#bus.sessions.item(this.#key, this.#key.generation);
+      if (stored?.item.kind === 'generation' && stored.item.status === 'done') {
+        this.#buffer = bufferOfItem(stored.item);
+        this.#exact = false;
+      }
+    }
+    this.#loaded = true;
+  }
+
+  /** From where on records are needed: the head of this copy, or further back if a reader is there. */
+  #needed(newest: TokenRecord): number {
+    const head = newest.base + newest.tokens.length;
+    const oldest = this.#owner.oldestNeeded(newest.epoch, head);
+    const isCopy = this.#loaded && this.#exact && newest.epoch === this.#buffer.epoch;
+    if (isCopy && oldest >= this.#buffer.base) return Math.min(this.#buffer.head, head);
+    return Math.min(oldest, head);
+  }
+
+  async #refreshItem(): Promise<void> {
+    try {
+      const stored: StoredItem | undefined = await this.#bus.sessions.item(this.#key, this.#key.generation);
+      if (stored?.item.kind === 'generation')
+        this.onItem({ rev: stored.rev, item: stored.item }, this.#activeAt);
+    } catch (error) {
+      this.#owner.failed(error);
+    }
+  }
+
+  #active(now: number): void {
+    this.#activeAt = now;
+    this.#checkAfterMs = FIRST_CHECK_MS;
+  }
+}
+
+/** Texts are in the buffer, or in the store: a copy here would double them. */
+const lean = ({ rev, item }: GenerationState): GenerationState => {
+  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = item;
+  return { rev, item: rest };
+};

@@ -1,0 +1,59 @@
+import type { SessionKey } from '@sluice/protocol';
+import type { FeedContext } from './feed-context.ts';
+import { Feed } from './feed.ts';
+
+export const TICK_MS = 500;
+
+/** The sessions that are watched on this edge: session -> feed. Feeds linger after their last viewer. */
+export class Hub {
+  readonly #context: FeedContext;
+  readonly #lingerMs: number;
+  readonly #feeds = new Map<string, Feed>();
+
+  constructor(context: FeedContext, lingerMs: number) {
+    this.#context = context;
+    this.#lingerMs = lingerMs;
+  }
+
+  get sessions(): number {
+    return this.#feeds.size;
+  }
+
+  get viewers(): number {
+    let viewers = 0;
+    for (const feed of this.#feeds.values()) viewers += feed.viewers;
+    return viewers;
+  }
+
+  /** The session's feed; it opens with its first viewer. */
+  feed(key: SessionKey): Feed {
+    const path = `${key.org}.${key.session}`;
+    const feed = this.#feeds.get(path) ?? new Feed(key, this.#context);
+    this.#feeds.set(path, feed);
+    return feed;
+  }
+
+  /** The feed of a session that is watched here already. */
+  known(key: SessionKey): Feed | undefined {
+    return this.#feeds.get(`${key.org}.${key.session}`);
+  }
+
+  tick(now: number): void {
+    for (const [path, feed] of this.#feeds) {
+      feed.tick(now);
+      if (feed.idleSince === undefined || now - feed.idleSince < this.#lingerMs) continue;
+      feed.close();
+      this.#feeds.delete(path);
+    }
+  }
+
+  /** The link to NATS was down: every feed may have missed something. */
+  recheck(): void {
+    for (const feed of this.#feeds.values()) void feed.recheck();
+  }
+
+  close(): void {
+    for (const feed of this.#feeds.values()) feed.close();
+    this.#feeds.clear();
+  }
+}

@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import { createNatsBus } from '@sluice/bus';
+import { createLogger, loadConfig, onShutdown, redactConfig, startAdminServer } from '@sluice/runtime';
+import { checkEdgeConfig, edgeConfigSchema } from './config.ts';
+import { createEdge } from './edge.ts';
+
+const config = loadConfig(edgeConfigSchema, process.env, { check: checkEdgeConfig });
+const logger = createLogger({ service: 'edge', level: config.logLevel });
+logger.debug('configured', redactConfig(edgeConfigSchema, config));
+
+const name = config.name ?? `e-${randomUUID().slice(0, 8)}`;
+const bus = await createNatsBus(
+  {
+    url: config.natsUrl,
+    name: `sluice-edge ${name}`,
+    replicas: config.replicas,
+    ...(config.natsUser === undefined ? {} : { user: config.natsUser, password: config.natsPassword ?? '' }),
+  },
+  (error) => logger.warn('invalid_record', { error }),
+);
+const edge = await createEdge({ ...config, name }, { bus, logger });
+const admin = await startAdminServer({
+  port: config.adminPort,
+  host: config.adminHost,
+  registry: edge.metrics.registry,
+  ready: () =>
+    edge.accepting
+      ? { ready: bus.link.connected, reason: 'not connected to NATS' }
+      : { ready: false, reason: 'draining' },
+});
+
+onShutdown(
+  async () => {
+    await edge.drain();
+    await bus.close();
+    await admin.close();
+  },
+  { logger, timeoutMs: 25_000 },
+);
+// One line on stdout for whoever started this process.
+process.stdout.write(`${JSON.stringify({ ready: true, edge: name, url: edge.url, admin: admin.url })}\n`);

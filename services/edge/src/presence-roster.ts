@@ -1,0 +1,139 @@
+import type { Presence, Subscription } from '@sluice/bus';
+import type { PresenceMessage, SessionKey, ViewerRef } from '@sluice/protocol';
+
+/** Each edge repeats who it has this often; one that is silent for three times as long has nobody, ms. */
+const ANNOUNCE_MS = 5_000;
+const SILENCE_MS = 15_000;
+/** Beyond this many viewers, arrivals are told as a count and at most once a second. */
+const MAX_NAMED = 50;
+
+export type RosterChange = {
+  readonly viewers: number;
+  readonly joined?: ViewerRef;
+  readonly left?: ViewerRef;
+};
+
+export type RosterListener = {
+  changed(change: RosterChange): void;
+  signal(user: string, connection: string, data: unknown): void;
+};
+
+type RemoteEdge = { readonly viewers: Map<string, ViewerRef>; at: number };
+
+/** Who watches a session, on this edge and on the others. Observers are never in it. */
+export class PresenceRoster {
+  readonly #key: SessionKey;
+  readonly #presence: Presence;
+  readonly #edge: string;
+  readonly #listener: RosterListener;
+  readonly #subscription: Subscription;
+  readonly #local = new Map<string, ViewerRef>();
+  readonly #remote = new Map<string, RemoteEdge>();
+  #announcedAt: number;
+  #untold = false;
+  #now: number;
+
+  constructor(
+    key: SessionKey,
+    deps: { presence: Presence; edge: string; listener: RosterListener; now: number },
+  ) {
+    this.#key = key;
+    this.#presence = deps.presence;
+    this.#edge = deps.edge;
+    this.#listener = deps.listener;
+    this.#announcedAt = deps.now;
+    this.#now = deps.now;
+    this.#subscription = deps.presence.subscribe(key, (message) => this.#onMessage(message));
+    this.#presence.publish(key, { type: 'sync', edge: deps.edge });
+  }
+
+  get count(): number {
+    let count = this.#local.size;
+    for (const { viewers } of this.#remote.values()) count += viewers.size;
+    return count;
+  }
+
+  join(viewer: ViewerRef): void {
+    this.#local.set(viewer.connection, viewer);
+    this.#presence.publish(this.#key, { type: 'join', edge: this.#edge, ...viewer });
+    this.#changed({ joined: viewer });
+  }
+
+  leave(viewer: ViewerRef): void {
+    if (!this.#local.delete(viewer.connection)) return;
+    this.#presence.publish(this.#key, { type: 'leave', edge: this.#edge, ...viewer });
+    this.#changed({ left: viewer });
+  }
+
+  signal(viewer: ViewerRef, data: unknown): void {
+    this.#presence.publish(this.#key, { type: 'signal', ...viewer, data });
+  }
+
+  tick(now: number): void {
+    this.#now = now;
+    if (this.#local.size > 0 && now - this.#announcedAt >= ANNOUNCE_MS) this.#announce();
+    for (const [edge, remote] of this.#remote) {
+      if (now - remote.at < SILENCE_MS) continue;
+      this.#remote.delete(edge);
+      this.#untold ||= remote.viewers.size > 0;
+    }
+    if (this.#untold) this.#tell({});
+  }
+
+  close(): void {
+    this.#subscription.close();
+  }
+
+  #announce(): void {
+    this.#announcedAt = this.#now;
+    const viewers = [...this.#local.values()];
+    this.#presence.publish(this.#key, { type: 'viewers', edge: this.#edge, viewers });
+  }
+
+  #onMessage(message: PresenceMessage): void {
+    if (message.type === 'signal') {
+      this.#listener.signal(message.user, message.connection, message.data);
+      return;
+    }
+    if (message.edge === this.#edge) return;
+    if (message.type === 'sync') {
+      if (this.#local.size > 0) this.#announce();
+      return;
+    }
+    const remote = this.#remoteOf(message.edge);
+    if (message.type === 'viewers') this.#replace(remote, message.viewers);
+    else this.#move(remote, message.type, { user: message.user, connection: message.connection });
+  }
+
+  #remoteOf(edge: string): RemoteEdge {
+    const remote = this.#remote.get(edge) ?? { viewers: new Map<string, ViewerRef>(), at: 0 };
+    remote.at = this.#now;
+    this.#remote.set(edge, remote);
+    return remote;
+  }
+
+  #replace({ viewers }: RemoteEdge, now: readonly ViewerRef[]): void {
+    const same = viewers.size === now.length && now.every(({ connection }) => viewers.has(connection));
+    if (same) return;
+    viewers.clear();
+    for (const viewer of now) viewers.set(viewer.connection, viewer);
+    this.#tell({});
+  }
+
+  #move({ viewers }: RemoteEdge, type: 'join' | 'leave', viewer: ViewerRef): void {
+    if (type === 'join') viewers.set(viewer.connection, viewer);
+    else viewers.delete(viewer.connection);
+    this.#changed(type === 'join' ? { joined: viewer } : { left: viewer });
+  }
+
+  /** In a crowd, telling everyone of everyone would cost the square of its size. */
+  #changed(change: Omit<RosterChange, 'viewers'>): void {
+    if (this.count > MAX_NAMED) this.#untold = true;
+    else this.#tell(change);
+  }
+
+  #tell(change: Omit<RosterChange, 'viewers'>): void {
+    this.#untold = false;
+    this.#listener.changed({ viewers: this.count, ...change });
+  }
+}
