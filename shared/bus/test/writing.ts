@@ -1,0 +1,96 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { ChunkWriter, isSameRecord, onHeadFinding, onPublishOutcome, publishStarted } from '@sluice/core';
+import type { Draft, HeadFinding } from '@sluice/core';
+import { parseRecord } from '@sluice/protocol';
+import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
+import { connect } from 'nats';
+import { BusUnavailableError } from '../src/index.ts';
+import type { TokenLog } from '../src/index.ts';
+
+export type Written = { readonly unknown: number; readonly fenced: boolean };
+
+/** What a worker does: writes each token as a record of its own, driven by core's state machine. */
+export const writeTokens = async (
+  log: TokenLog,
+  key: GenerationKey,
+  tokens: readonly Token[],
+  onStored: (count: number) => void = () => undefined,
+): Promise<Written> => {
+  const writer = new ChunkWriter(1);
+  let unknown = 0;
+  for (const [index, token] of tokens.entries()) {
+    const { draft } = writer.draft([token], index);
+    let state = publishStarted(performance.now());
+    for (let sequence: number | undefined; sequence === undefined;) {
+      const outcome = await log.append(key, draft);
+      if (outcome.type === 'unknown') unknown += 1;
+      let step = onPublishOutcome(state, outcome, performance.now());
+      if (step.action.type === 'read_head')
+        step = onHeadFinding(step.state, await findHead(log, key, draft), performance.now());
+      state = step.state;
+      if (step.action.type === 'fenced') return { unknown, fenced: true };
+      if (step.action.type === 'retry') await pause(step.action.afterMs);
+      else if (step.action.type === 'advance') sequence = step.action.sequence;
+      else throw new Error(`unexpected ${JSON.stringify(step.action)}`);
+      if (sequence !== undefined) writer.stored(sequence);
+    }
+    onStored(index + 1);
+  }
+  return { unknown, fenced: false };
+};
+
+const findHead = async (log: TokenLog, key: GenerationKey, draft: Draft): Promise<HeadFinding> => {
+  for (;;) {
+    try {
+      const head = await log.head(key);
+      if (head !== undefined && isSameRecord(draft, head)) return { type: 'ours', sequence: head.sequence };
+      return { type: (head?.sequence ?? 0) === draft.expected ? 'previous' : 'newer' };
+    } catch (error) {
+      if (!(error instanceof BusUnavailableError)) throw error;
+      await pause(100);
+    }
+  }
+};
+
+/** The text as a reader gets it: from the head back along `prev`. */
+export const readTokens = async (log: TokenLog, key: GenerationKey): Promise<Token[]> => {
+  const tokens: Token[] = [];
+  let stored = await log.head(key);
+  while (stored !== undefined) {
+    const { base, prev, tokens: chunk } = stored.record;
+    tokens.unshift(...chunk);
+    if (prev === 0) break;
+    stored = await log.at(key, prev);
+    if (stored === undefined) throw new Error(`expected a record at ${prev}, below seq ${base}`);
+  }
+  return tokens;
+};
+
+/** Every stored record, in stream order, by an ordinary JetStream consumer: the oracle. */
+export const scanTokens = async (url: string): Promise<(StoredRecord & { readonly subject: string })[]> => {
+  const nc = await connect({ servers: url });
+  try {
+    const jsm = await jetstreamManager(nc);
+    const { state } = await jsm.streams.info('TOKENS');
+    const found: (StoredRecord & { readonly subject: string })[] = [];
+    if (state.messages === 0) return found;
+    const consumer = await jetstream(nc).consumers.get('TOKENS');
+    for await (const { seq, subject, ...message } of wrap(await consumer.consume())) {
+      found.push({ sequence: seq, subject, record: parseRecord(message.text) });
+      if (seq === state.last_seq) break;
+    }
+    return found;
+  } finally {
+    await nc.close();
+  }
+};
+
+type Read = { readonly seq: number; readonly subject: string; readonly text: string };
+
+async function* wrap(messages: AsyncIterable<{ seq: number; subject: string; string(): string }>) {
+  for await (const message of messages) {
+    const read: Read = { seq: message.seq, subject: message.subject, text: message.string() };
+    yield read;
+  }
+}
