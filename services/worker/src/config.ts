@@ -1,6 +1,7 @@
 import { count, defineConfig, LOG_LEVELS, port, setting } from '@sluice/runtime';
-import type { ConfigOf } from '@sluice/runtime';
+import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { z } from 'zod';
+import type { EngineConfig } from './engines/index.ts';
 
 /** Settings of a worker; docs/OPERATIONS.md shows them as a table. */
 export const workerConfigSchema = defineConfig({
@@ -79,3 +80,16 @@ export const workerConfigSchema = defineConfig({
 });
 
 export type WorkerConfig = ConfigOf<typeof workerConfigSchema>;
+
+export const checkWorkerConfig = ({ engine, upstream }: WorkerConfig): ConfigProblem[] =>
+  engine === 'openai' && upstream === undefined
+    ? [{ name: 'SLUICE_UPSTREAM', expected: 'a URL, since SLUICE_ENGINE is openai', got: 'nothing' }]
+    : [];
+
+/** The part of the settings that makes the engine. */
+export const engineConfigOf = (config: WorkerConfig): EngineConfig => {
+  const { engine, upstream, upstreamKey, profile, model, tokensPerSecond, ttftMs } = config;
+  if (engine === 'simulated') return { engine, tokensPerSecond, ttftMs, models: [model ?? 'simulated'] };
+  if (upstream === undefined) throw new TypeError('engine openai: expected an upstream URL');
+  return { engine, upstream, profile, ...(upstreamKey === undefined ? {} : { apiKey: upstreamKey }) };
+};

@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { createNatsBus } from '@sluice/bus';
 import { createLogger, loadConfig, onShutdown, redactConfig, startAdminServer } from '@sluice/runtime';
-import { workerConfigSchema } from './config.ts';
+import { checkWorkerConfig, engineConfigOf, workerConfigSchema } from './config.ts';
 import { createEngine } from './engines/index.ts';
 import { createWorker } from './worker.ts';
 
-const config = loadConfig(workerConfigSchema, process.env);
+const config = loadConfig(workerConfigSchema, process.env, { check: checkWorkerConfig });
 const logger = createLogger({ service: 'worker', level: config.logLevel });
 logger.debug('configured', redactConfig(workerConfigSchema, config));
 
 const name = config.name ?? `w-${randomUUID().slice(0, 8)}`;
-const engine = createEngine(config);
-const models =
-  config.model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [config.model];
+const engine = createEngine(engineConfigOf(config));
+const models = config.model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [config.model];
 const bus = await createNatsBus(
   {
     url: config.natsUrl,

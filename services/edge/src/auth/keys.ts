@@ -1,7 +1,6 @@
 import { createPublicKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import type { Algorithm } from 'jsonwebtoken';
-import { JwksClient } from 'jwks-rsa';
 
 /** A key and the one algorithm it is used with: never the token header's word. */
 export type VerificationKey = { readonly key: string | KeyObject; readonly algorithm: Algorithm };
@@ -29,19 +28,23 @@ export const createKeySource = ({ jwtSecret, jwtPublicKey, jwksUrl }: KeyConfig)
   const fixed: VerificationKey[] = [];
   if (jwtSecret !== undefined) fixed.push({ key: jwtSecret, algorithm: 'HS256' });
   if (jwtPublicKey !== undefined) fixed.push(publicKeyOf(createPublicKey(jwtPublicKey)));
-  const jwks = jwksUrl === undefined ? undefined : createJwks(jwksUrl);
+  const jwks = jwksUrl === undefined ? undefined : openJwks(jwksUrl);
   return async ({ kid, alg }) => {
     const match = fixed.find(({ algorithm }) => algorithm === alg);
     if (match !== undefined) return match;
     if (jwks === undefined) throw new Error('no key for this algorithm');
     if (kid === undefined || !KID_PATTERN.test(kid)) throw new Error('no usable kid');
-    const signing = await jwks.getSigningKey(kid);
+    const signing = await (await jwks).getSigningKey(kid);
     return publicKeyOf(createPublicKey(signing.getPublicKey()));
   };
 };
 
-const createJwks = (jwksUri: string): JwksClient =>
-  new JwksClient({
+/** Loaded only when a key set is configured: the library brings a second JOSE implementation along. */
+const openJwks = async (
+  jwksUri: string,
+): Promise<{ getSigningKey(kid: string): Promise<{ getPublicKey(): string }> }> => {
+  const { JwksClient } = await import('jwks-rsa');
+  return new JwksClient({
     jwksUri,
     cache: true,
     cacheMaxAge: 10 * 60_000,
@@ -49,6 +52,7 @@ const createJwks = (jwksUri: string): JwksClient =>
     jwksRequestsPerMinute: 10,
     timeout: 5_000,
   });
+};
 
 const publicKeyOf = (key: KeyObject): VerificationKey => {
   if (key.asymmetricKeyType === 'rsa') return { key, algorithm: 'RS256' };

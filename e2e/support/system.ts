@@ -1,0 +1,81 @@
+import { createNatsBus } from '@sluice/bus';
+import type { Bus } from '@sluice/bus';
+import { createEdge } from '@sluice/edge';
+import type { Edge, EdgeOptions } from '@sluice/edge';
+import { silentLogger } from '@sluice/runtime';
+import { startNatsServer } from '@sluice/testkit';
+import type { NatsServer } from '@sluice/testkit';
+import { createWorker } from '@sluice/worker';
+import type { Engine, Worker } from '@sluice/worker';
+
+export const SECRET = 'a secret of the tests, at least 32 bytes';
+
+const EDGE_DEFAULTS: EdgeOptions = {
+  name: 'edge-1',
+  host: '127.0.0.1',
+  port: 0,
+  jwtSecret: SECRET,
+  jwtPublicKey: undefined,
+  jwksUrl: undefined,
+  jwtIssuer: undefined,
+  jwtAudience: undefined,
+  allowedOrigins: [],
+  defaultModel: undefined,
+  maxConnections: 15_000,
+  maxConnectionsPerUser: 10_000,
+  promptsPerMinute: 100_000,
+  maxFramesPerSecond: 1_000,
+  maxSessionsPerConnection: 64,
+  maxItemsPerSession: 1_000,
+  heartbeatMs: 20_000,
+  lingerMs: 30_000,
+  demoPage: false,
+};
+
+/** A whole system in this process on a real nats-server; each part also closes by itself. */
+export type System = {
+  readonly nats: NatsServer;
+  addEdge(options?: Partial<EdgeOptions>): Promise<Edge>;
+  addWorker(engine: Engine, options?: { name?: string; slots?: number }): Promise<Worker>;
+  bus(): Promise<Bus>;
+  close(): Promise<void>;
+};
+
+export const startSystem = async (): Promise<System> => {
+  const nats = await startNatsServer();
+  const closers: (() => Promise<void>)[] = [];
+  let edges = 0;
+  let workers = 0;
+  const bus = async (): Promise<Bus> => {
+    const opened = await createNatsBus({ url: nats.url, name: 'e2e' });
+    closers.push(() => opened.close());
+    return opened;
+  };
+  return {
+    nats,
+    bus,
+    addEdge: async (options = {}) => {
+      edges += 1;
+      const edge = await createEdge(
+        { ...EDGE_DEFAULTS, name: `edge-${edges}`, ...options },
+        { bus: await bus(), logger: silentLogger },
+      );
+      closers.push(() => edge.close());
+      return edge;
+    },
+    addWorker: async (engine, { name, slots = 100 } = {}) => {
+      workers += 1;
+      const models = await engine.models(AbortSignal.timeout(5_000));
+      const worker = await createWorker(
+        { name: name ?? `worker-${workers}`, slots, models },
+        { bus: await bus(), engine, logger: silentLogger },
+      );
+      closers.push(() => worker.close());
+      return worker;
+    },
+    close: async () => {
+      for (const close of closers.toReversed()) await close();
+      await nats.stop();
+    },
+  };
+};
