@@ -253,7 +253,7 @@ describe('limits', () => {
       /^[A-Z_]+$/.test(name) && (typeof value === 'number' || typeof value === 'string');
     const inCode = Object.entries(protocol)
       .filter(isConstant)
-      .map(([name, value]) => [name, String(value)]);
+      .map(([name, value]) => [name, `${value as string | number}`]);
     expect(Object.fromEntries(valuesOf(fixed))).toEqual(Object.fromEntries(inCode));
   });
 });

@@ -95,10 +95,12 @@ describe('an end', () => {
 });
 
 describe('an invalid record', () => {
-  const wrongCounts = [undefined, null, '1', -1, 1.5, 2 ** 53, 1e400, true, [], {}];
+  const wrongCounts = [undefined, null, '1', -1, 1.5, 2 ** 53, true, [], {}];
 
   test.each(['epoch', 'attempt', 'base', 'prev', 'at'])('is one whose `%s` is no count', (field) => {
     for (const value of wrongCounts) expect(() => parse({ [field]: value })).toThrow(`\`${field}\``);
+    const infinite = JSON.stringify({ ...record, [field]: 'HERE' }).replace('"HERE"', '1e400');
+    expect(() => parseRecord(infinite)).toThrow(`\`${field}\``);
   });
 
   test('is one of another version', () => {

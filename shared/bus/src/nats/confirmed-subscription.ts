@@ -19,6 +19,7 @@ export const subscribeNow = async (
   try {
     subscription = nc.subscribe(subject, { callback: guarded(onMessage, onError) });
     await flush(nc);
+    if (subscription.isClosed()) throw new Error('a refusal');
   } catch (cause) {
     subscription?.unsubscribe();
     throw unavailable(`subscription to ${subject.slice(0, subject.indexOf('.'))}`, cause);
