@@ -9,15 +9,19 @@ import { callOf } from './any-token.ts';
 const isWhole = (token: Token): boolean =>
   callOf(token)?.id !== undefined || callOf(token)?.name !== undefined;
 
-/** One run: same kind, same call, and only its first token may bring the call's id and name. */
-const assertOneRun = (tokens: readonly Token[]): void => {
-  const [first, ...rest] = tokens as [Token, ...Token[]];
-  for (const token of rest) {
-    expect(kindOf(token)).toBe(kindOf(first));
-    expect(callOf(token)?.index).toBe(callOf(first)?.index);
-    expect(isWhole(token)).toBe(false);
-  }
+/** `expect` is too slow for what is checked hundreds of thousands of times. */
+const must = (condition: boolean, what: string): void => {
+  if (!condition) throw new Error(`expected that ${what}`);
 };
+
+/** One run: same kind, same call, and only its first token may bring the call's id and name. */
+const isOneRun = ([first, ...rest]: readonly Token[]): boolean =>
+  rest.every(
+    (token) =>
+      kindOf(token) === kindOf(first as Token) &&
+      callOf(token)?.index === callOf(first as Token)?.index &&
+      !isWhole(token),
+  );
 
 export class ModelViewer {
   readonly window: number;
@@ -87,19 +91,19 @@ export class ModelViewer {
     if (slice === undefined) throw new Error('a delta without tokens');
     this.reader.advance(slice.seq);
     this.epoch ??= buffer.epoch;
-    expect(from).toBe(this.seq); // R1: tiles, no hole, no overlap
-    expect(slice.seq).toBeGreaterThan(from);
+    must(from === this.seq && slice.seq > from, 'deltas tile: no hole, no overlap (R1)');
     const tokens = this.#tokensOf(buffer.epoch).slice(from, slice.seq);
-    expect(tokens.length).toBe(slice.seq - from); // only stored tokens are shown
-    expect(JSON.parse(`"${slice.text.toString('utf8')}"`)).toBe(tokens.map(textOf).join(''));
-    assertOneRun(tokens);
-    expect(slice.kind).toBe(kindOf(tokens[0] as Token));
+    must(tokens.length === slice.seq - from, 'only stored tokens are shown');
+    const text: unknown = JSON.parse(`"${slice.text.toString('utf8')}"`);
+    must(text === tokens.map(textOf).join(''), 'a delta has the text of its tokens');
+    must(isOneRun(tokens), 'a delta holds one kind and one tool call');
+    must(slice.kind === kindOf(tokens[0] as Token), 'a delta has the kind of its tokens');
     expect(slice.tool).toEqual(callOf(tokens[0] as Token));
     this.seq = slice.seq;
     this.frames.push({ from, seq: slice.seq });
     this.unacked.push(slice.seq);
-    expect(this.unacked.length).toBeLessThanOrEqual(this.window); // R4
-    expect(this.ends).toEqual([]);
+    must(this.unacked.length <= this.window, 'no more than a window is in flight (R4)');
+    must(this.ends.length === 0, 'no delta follows the end');
   }
 
   #reset(epoch: number): void {
