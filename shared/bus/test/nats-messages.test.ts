@@ -1,0 +1,207 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { ChunkWriter } from '@sluice/core';
+import type { ControlAck } from '@sluice/protocol';
+import { Queue, startNatsServer, waitFor } from '@sluice/testkit';
+import type { NatsServer } from '@sluice/testkit';
+import { connect } from 'nats';
+import type { NatsConnection } from 'nats';
+import { WORKER_TTL_MS, createNatsBus } from '../src/index.ts';
+import type { Bus } from '../src/index.ts';
+import { readLastMessages, sequenceOf } from '../src/nats/last-messages.ts';
+import { controlSubject, itemSubjects, jobSubject, parseLiveSubject, tokenSubject } from '../src/subjects.ts';
+import { newKey } from './world.ts';
+
+let server: NatsServer;
+let bus: Bus;
+/** somebody else's program */
+let stranger: NatsConnection;
+let invalid: Queue<Error>;
+beforeAll(async () => {
+  server = await startNatsServer({ monitor: true });
+});
+afterAll(() => server.stop());
+beforeEach(async () => {
+  invalid = new Queue('an error that is reported');
+  bus = await createNatsBus({ url: server.url, name: 'messages' }, (error) => invalid.push(error));
+  stranger = await connect({ servers: server.url });
+});
+afterEach(async () => {
+  await Promise.all([bus.close(), stranger.close()]);
+});
+
+const draftOf = (text: string, expected = 0) => ({ ...new ChunkWriter(1).draft([text], 1).draft, expected });
+const message = (id: string, text: string) =>
+  ({ id, kind: 'message', user: 'u', createdAt: 1, text }) as const;
+
+describe('what strangers publish', () => {
+  test('a record that cannot be read is reported, and the tail goes on', async () => {
+    const key = newKey();
+    const records = new Queue<unknown>();
+    await bus.tokens.tail(key, { record: (_id, record) => records.push(record), item: () => undefined });
+    const subject = tokenSubject(0, key);
+    const { seq } = await jetstream(stranger).publish(subject, 'not a record');
+    expect(await invalid.next()).toMatchObject({ code: 'invalid_record' });
+    await bus.tokens.append(key, draftOf('good', seq));
+    expect(await records.next()).toMatchObject({ tokens: ['good'] });
+  });
+
+  test('an id that is none in a subject is passed over', async () => {
+    const key = newKey();
+    const records = new Queue<unknown>();
+    await bus.tokens.tail(key, { record: (_id, record) => records.push(record), item: () => undefined });
+    const [org, session] = [key.org, key.session];
+    const { payload } = draftOf('foreign');
+    stranger.publish(`live.tok.${org}.${session}.bad!id`, payload);
+    stranger.publish(`live.tok.${org}.${session}.${'x'.repeat(65)}`, payload);
+    stranger.publish(`live.other.${org}.${session}.id`, payload);
+    await stranger.flush();
+    await bus.tokens.append(key, draftOf('good'));
+    expect(await records.next()).toMatchObject({ tokens: ['good'] });
+    expect(records.size + invalid.size).toBe(0);
+  });
+
+  test('an item that is not JSON, or comes from no stream, is reported', async () => {
+    const key = newKey();
+    const items = new Queue<unknown>();
+    await bus.tokens.tail(key, { record: () => undefined, item: (item) => items.push(item) });
+    stranger.publish(`live.item.${key.org}.${key.session}.id`, '{}');
+    expect(await invalid.next()).toMatchObject({ message: expect.stringContaining('Nats-Sequence') });
+    await jetstream(stranger).publish(itemSubjects(key).replace('*', 'id'), 'not an item');
+    expect(await invalid.next()).toBeInstanceOf(SyntaxError);
+    expect(items.size).toBe(0);
+  });
+
+  test('a job that is none is taken off the queue, and the pull gets the next one', async () => {
+    const job = { ...newKey(), model: 'garbage', attempt: 1 };
+    const garbage = ['not JSON', '{}', JSON.stringify({ ...job, org: 'bad.org' }), 'null'];
+    for (const body of garbage) await jetstream(stranger).publish(jobSubject(job.model, 'any'), body);
+    await bus.jobs.publish(job);
+    const delivery = await bus.jobs.pull(job.model, 5_000, new AbortController().signal);
+    expect(delivery?.job).toEqual(job);
+    await delivery?.ack();
+    await waitFor(
+      async () => (await (await jetstreamManager(stranger)).streams.info('JOBS')).state.messages === 0,
+      { what: 'an empty job queue' },
+    );
+  });
+
+  test('a control message that cannot be read is reported, and serving goes on', async () => {
+    const key = newKey();
+    const acks = new Queue<ControlAck>();
+    await bus.control.serve(key, {
+      ack: (ack) => acks.push(ack),
+      cancel: () => ({ type: 'cancelling', attempt: 1 }),
+    });
+    stranger.publish(controlSubject(key), 'not JSON');
+    stranger.publish(controlSubject(key), 'null');
+    stranger.publish(controlSubject(key), '{"type":"unheard of"}');
+    await stranger.flush();
+    expect(await invalid.next()).toBeInstanceOf(SyntaxError);
+    bus.control.ack(key, { type: 'ack', edge: 'e', epoch: 0, seq: 7, viewers: 1 });
+    expect(await acks.next()).toMatchObject({ seq: 7 });
+  });
+});
+
+test('a listener that throws is reported, and breaks neither its own nor any other subscription', async () => {
+  const key = newKey();
+  const records = new Queue<unknown>();
+  let calls = 0;
+  await bus.tokens.tail(key, {
+    record: (_id, record) => {
+      calls += 1;
+      if (calls === 1) throw new Error('bug in a listener');
+      records.push(record);
+    },
+    item: () => undefined,
+  });
+  const outcome = await bus.tokens.append(key, draftOf('a'));
+  expect(await invalid.next()).toMatchObject({ message: 'bug in a listener' });
+  if (outcome.type !== 'stored') throw new Error(outcome.type);
+  await bus.tokens.append(key, draftOf('b', outcome.sequence));
+  expect(await records.next()).toMatchObject({ tokens: ['b'] });
+});
+
+test('a record larger than the server takes is refused as a limit', async () => {
+  expect(
+    await bus.tokens.append(newKey(), draftOf('x'.repeat(2 * 1024 * 1024).slice(0, 890_000))),
+  ).toMatchObject({
+    type: 'stored',
+  });
+  const tooLarge = { ...draftOf(''), payload: 'x'.repeat(1024 * 1024 + 1) };
+  expect(await bus.tokens.append(newKey(), tooLarge)).toMatchObject({ type: 'limit' });
+});
+
+describe('a listing', () => {
+  const list = (key: ReturnType<typeof newKey>, limits: { maxMessages?: number; maxBytes?: number }) =>
+    readLastMessages(stranger, '_INBOX', {
+      stream: 'KV_SESSIONS',
+      subject: itemSubjects(key),
+      ...limits,
+    });
+
+  test('with an item larger than its byte limit holds that item, and says that there is more', async () => {
+    const key = newKey();
+    for (const id of ['a', 'b']) await bus.sessions.createItem(key, message(id, 'x'.repeat(10_000)));
+    const first = await list(key, { maxBytes: 100 });
+    expect(first.messages).toHaveLength(1);
+    expect(first.more).toBe(true);
+    const second = await readLastMessages(stranger, '_INBOX', {
+      stream: 'KV_SESSIONS',
+      subject: itemSubjects(key),
+      from: sequenceOf(first.messages[0] as never) + 1,
+      maxBytes: 100,
+    });
+    expect(second.messages).toHaveLength(1);
+    expect(second.more).toBe(false);
+  });
+
+  test('of more subjects than the server lists at once fails instead of leaving some out', async () => {
+    const key = newKey();
+    const ids = Array.from({ length: 1_025 }, (_, n) => `${n}`);
+    await Promise.all(ids.map((id) => bus.sessions.createItem(key, message(id, ''))));
+    await expect(bus.sessions.items(key, 0)).rejects.toThrow(/413/);
+  });
+
+  test('leaves no subscription behind', async () => {
+    const count = async (): Promise<number> => {
+      await stranger.flush();
+      const answer = await fetch(`${server.monitorUrl}/subsz`);
+      return ((await answer.json()) as { num_subscriptions: number }).num_subscriptions;
+    };
+    const key = newKey();
+    await bus.sessions.createItem(key, message('a', ''));
+    await bus.sessions.items(key, 0);
+    await bus.workers.list();
+    const before = await count();
+    for (let n = 0; n < 50; n += 1) await Promise.all([bus.sessions.items(key, 0), bus.workers.list()]);
+    await bus.sessions.items(newKey(), 0);
+    expect(await count()).toBeLessThanOrEqual(before);
+  });
+});
+
+test('a worker that stops announcing itself is forgotten after its time', async () => {
+  await bus.workers.announce({ worker: 'silent', models: ['m'], slots: 1, running: 0 });
+  const announced = performance.now();
+  expect(await bus.workers.list()).toHaveLength(1);
+  await waitFor(async () => (await bus.workers.list()).length === 0, {
+    what: 'the worker to be forgotten',
+    timeoutMs: WORKER_TTL_MS + 5_000,
+    pollMs: 100,
+  });
+  expect(performance.now() - announced).toBeGreaterThan(WORKER_TTL_MS * 0.9);
+}, 20_000);
+
+describe('a live subject', () => {
+  test.each([
+    ['live.tok.o.s.g', { kind: 'tok', id: 'g' }],
+    ['live.item.o.s.i-1_A', { kind: 'item', id: 'i-1_A' }],
+    ['live.other.o.s.g', undefined],
+    ['live.tok.o.s.', undefined],
+    ['live.tok.o.s.bad id', undefined],
+    [`live.tok.o.s.${'x'.repeat(65)}`, undefined],
+    ['', undefined],
+  ])('%j is read as %j', (subject, parsed) => {
+    expect(parseLiveSubject(subject)).toEqual(parsed);
+  });
+});
