@@ -29,7 +29,7 @@ const EDGE_DEFAULTS: EdgeOptions = {
   maxItemsPerSession: 1_000,
   heartbeatMs: 20_000,
   lingerMs: 30_000,
-  demoPage: false,
+  webDir: undefined,
 };
 
 /** A whole system in this process on a real nats-server; each part also closes by itself. */

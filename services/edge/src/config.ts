@@ -1,4 +1,4 @@
-import { count, defineConfig, flag, list, LOG_LEVELS, port, setting } from '@sluice/runtime';
+import { count, defineConfig, list, LOG_LEVELS, port, setting } from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { z } from 'zod';
@@ -106,9 +106,9 @@ export const edgeConfigSchema = defineConfig({
     env: 'SLUICE_EDGE_LINGER_MS',
     about: 'How long a session stays in memory after its last viewer left, ms.',
   }),
-  demoPage: setting(flag().default(false), {
-    env: 'SLUICE_EDGE_DEMO_PAGE',
-    about: 'Serve the demonstration page at /.',
+  webDir: setting(z.string().startsWith('/', 'expected an absolute path').optional(), {
+    env: 'SLUICE_EDGE_WEB_DIR',
+    about: 'Folder of the built web pages to serve at /; unset: none.',
   }),
   logLevel: setting(z.enum(LOG_LEVELS).default('info'), {
     env: 'SLUICE_LOG_LEVEL',

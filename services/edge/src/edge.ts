@@ -1,4 +1,3 @@
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Bus } from '@sluice/bus';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
@@ -11,6 +10,7 @@ import type { EdgeConfig } from './config.ts';
 import type { EdgeContext } from './edge-context.ts';
 import type { FeedContext } from './feed-context.ts';
 import { Flusher } from './flusher.ts';
+import { createHttpServer } from './http-server.ts';
 import { Hub, TICK_MS } from './hub.ts';
 import { createEdgeMetrics } from './metrics.ts';
 import type { EdgeMetrics } from './metrics.ts';
@@ -59,11 +59,11 @@ export const createEdge = async (
   const context = contextOf(options, feeds, { hub, fullness: () => fullness });
   const transport = new WebSocketTransport(context, options);
 
-  const server = createServer((_request, response) => {
-    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' });
-    response.end('expected a WebSocket upgrade at /v1/ws\n');
+  const http = await createHttpServer({
+    webDir: options.webDir,
+    maxBodyBytes: context.limits.maxPromptBytes,
   });
-  server.on('upgrade', (request, socket, head) => {
+  http.server.on('upgrade', (request, socket, head) => {
     const [path] = (request.url ?? '').split('?');
     if (path === '/v1/ws') transport.upgrade(request, socket, head);
     else socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
@@ -84,7 +84,8 @@ export const createEdge = async (
   const measuring = setInterval(() => void readFullness(), FULLNESS_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
 
-  const port = await listen(server, options.port, options.host);
+  await http.listen({ port: options.port, host: options.host });
+  const { port } = http.server.address() as AddressInfo;
   let closed: Promise<void> | undefined;
   let accepting = true;
   const close = async (): Promise<void> => {
@@ -92,10 +93,7 @@ export const createEdge = async (
     clearInterval(measuring);
     reconnects.close();
     transport.close();
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
+    await http.close();
     clearInterval(ticking);
     hub.close();
     metrics.close();
@@ -149,9 +147,3 @@ const contextOf = (
     authTimeoutMs: AUTH_TIMEOUT_MS,
   };
 };
-
-const listen = (server: ReturnType<typeof createServer>, port: number, host: string): Promise<number> =>
-  new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
-  });
