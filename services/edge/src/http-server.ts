@@ -35,7 +35,7 @@ export const createHttpServer = async ({ webDir, maxBodyBytes }: HttpOptions): P
   if (webDir !== undefined) {
     await app.register(fastifyStatic, {
       root: webDir,
-      setHeaders: (reply) => void reply.setHeader('content-security-policy', CONTENT_SECURITY_POLICY),
+      setHeaders: (reply) => void reply.header('content-security-policy', CONTENT_SECURITY_POLICY),
     });
   }
   return app;

@@ -107,7 +107,7 @@ describe.each(backends)('Control and Presence on $name', ({ start }) => {
     const [closed, open] = [new Queue<PresenceMessage>(), new Queue<PresenceMessage>()];
     const first = edge.presence.subscribe(key, (message) => closed.push(message));
     const second = edge.presence.subscribe(key, (message) => open.push(message));
-    const signal = (data: number): PresenceMessage => ({ type: 'signal', user: 'u', data });
+    const signal = (data: number): PresenceMessage => ({ type: 'signal', user: 'u', connection: 'c', data });
     edge.presence.publish(key, signal(1));
     await closed.next();
     first.close();

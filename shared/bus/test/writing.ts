@@ -4,6 +4,7 @@ import { ChunkWriter, isSameRecord, onHeadFinding, onPublishOutcome, publishStar
 import type { Draft, HeadFinding } from '@sluice/core';
 import { parseRecord } from '@sluice/protocol';
 import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
+import { waitFor } from '@sluice/testkit';
 import { connect } from 'nats';
 import { BusUnavailableError } from '../src/index.ts';
 import type { TokenLog } from '../src/index.ts';
@@ -71,26 +72,19 @@ export const readTokens = async (log: TokenLog, key: GenerationKey): Promise<Tok
 export const scanTokens = async (url: string): Promise<(StoredRecord & { readonly subject: string })[]> => {
   const nc = await connect({ servers: url });
   try {
-    const jsm = await jetstreamManager(nc);
-    const { state } = await jsm.streams.info('TOKENS');
+    const info = async () => (await jetstreamManager(nc, { timeout: 1_000 })).streams.info('TOKENS');
+    // After a failover JetStream may still be electing.
+    const { state } = await waitFor(info, { what: 'JetStream to answer', timeoutMs: 20_000 });
     const found: (StoredRecord & { readonly subject: string })[] = [];
     if (state.messages === 0) return found;
     const consumer = await jetstream(nc).consumers.get('TOKENS');
-    for await (const { seq, subject, ...message } of wrap(await consumer.consume())) {
-      found.push({ sequence: seq, subject, record: parseRecord(message.text) });
-      if (seq === state.last_seq) break;
+    for await (const message of await consumer.consume()) {
+      const { seq: sequence, subject } = message;
+      found.push({ sequence, subject, record: parseRecord(message.string()) });
+      if (sequence === state.last_seq) break;
     }
     return found;
   } finally {
     await nc.close();
   }
 };
-
-type Read = { readonly seq: number; readonly subject: string; readonly text: string };
-
-async function* wrap(messages: AsyncIterable<{ seq: number; subject: string; string(): string }>) {
-  for await (const message of messages) {
-    const read: Read = { seq: message.seq, subject: message.subject, text: message.string() };
-    yield read;
-  }
-}

@@ -9,30 +9,56 @@ import type { Delivery, Job } from '../job-queue.ts';
 const REQUEST_MS = 5_000;
 /** the library's lower bound */
 const MIN_REQUEST_MS = 1_000;
+const RETRY_MS = 200;
 
-/** Waits for one job; undefined when `waitMs` pass or `signal` aborts. Throws what the library throws. */
+/** The consumer to pull from: `open` makes it unless it is known, `forget` makes the next `open` look anew. */
+export type ConsumerSource = { open(): Promise<Consumer>; forget(): void };
+
+/**
+ * Waits for one job; undefined when `waitMs` pass or `signal` aborts. Failures are waited through while
+ * there is time: a consumer that has just been made, or lost its leader, has no responders for a moment.
+ */
 export const pullOne = async (
-  opening: Promise<Consumer>,
+  source: ConsumerSource,
   waitMs: number,
   signal: AbortSignal,
 ): Promise<Delivery | undefined> => {
   const end = endOf(waitMs, signal);
   const deadline = performance.now() + waitMs;
   try {
-    const consumer = await Promise.race([opening, end.reached]);
-    if (consumer === undefined) return undefined;
     for (;;) {
-      const leftMs = deadline - performance.now();
-      const expires = Math.ceil(Math.max(MIN_REQUEST_MS, Math.min(REQUEST_MS, leftMs)));
-      const messages = await consumer.fetch({ max_messages: 1, expires });
-      const delivery = await firstOf(messages, end.reached);
-      if (delivery !== undefined) return delivery;
+      try {
+        const delivery = await request(source, deadline, end.reached);
+        if (delivery !== undefined) return delivery;
+      } catch (error) {
+        // The consumer itself may be what is missing: the server may have lost its store.
+        source.forget();
+        if (!signal.aborted && performance.now() + RETRY_MS >= deadline) throw error;
+        await Promise.race([pause(RETRY_MS), end.reached]);
+      }
       if (signal.aborted || performance.now() >= deadline) return undefined;
     }
   } finally {
     end.close();
   }
 };
+
+const request = async (
+  source: ConsumerSource,
+  deadline: number,
+  end: Promise<undefined>,
+): Promise<Delivery | undefined> => {
+  const opening = source.open();
+  // Given up on at the end: whether it fails later concerns nobody.
+  opening.catch(() => undefined);
+  const consumer = await Promise.race([opening, end]);
+  if (consumer === undefined) return undefined;
+  const leftMs = deadline - performance.now();
+  const expires = Math.ceil(Math.max(MIN_REQUEST_MS, Math.min(REQUEST_MS, leftMs)));
+  return firstOf(await consumer.fetch({ max_messages: 1, expires }), end);
+};
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** `reached` resolves when the time is over or the signal aborts. */
 const endOf = (waitMs: number, signal: AbortSignal): { reached: Promise<undefined>; close(): void } => {

@@ -1,10 +1,5 @@
-import { JetStreamApiError } from '@nats-io/jetstream';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { BusUnavailableError } from '../bus.ts';
-
-const WRONG_LAST_SEQUENCE = 10071;
-/** another write of the same subject, or the same message id, is being replicated right now */
-const IN_PROCESS: ReadonlySet<number> = new Set([10158, 10164]);
 
 /** Wraps whatever the library throws, so that callers know one error for "NATS did not answer". */
 export const unavailable = (what: string, cause: unknown): BusUnavailableError =>
@@ -13,12 +8,6 @@ export const unavailable = (what: string, cause: unknown): BusUnavailableError =
     : new BusUnavailableError(`${what}: expected an answer from NATS, got ${(cause as Error).message}`, {
         cause,
       });
-
-export const isWrongSequence = (error: unknown): boolean =>
-  error instanceof JetStreamApiError && error.code === WRONG_LAST_SEQUENCE;
-
-export const isInProcess = (error: unknown): boolean =>
-  error instanceof JetStreamApiError && IN_PROCESS.has(error.code);
 
 /**
  * The newest message of a subject. With several replicas a direct get may answer from one that lags,

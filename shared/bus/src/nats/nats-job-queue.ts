@@ -4,7 +4,9 @@ import type { Consumer, JetStreamClient, JetStreamManager } from '@nats-io/jetst
 import type { JobQueue } from '../job-queue.ts';
 import { STREAMS, jobSubject } from '../subjects.ts';
 import { pullOne } from './job-pull.ts';
-import { isInProcess, unavailable } from './last-message.ts';
+import type { ConsumerSource } from './job-pull.ts';
+import { unavailable } from './last-message.ts';
+import { retryInProcess } from './write.ts';
 
 /** Jobs that may be running at once per model, over all workers. */
 const MAX_RUNNING = 100_000;
@@ -15,31 +17,30 @@ export const createNatsJobQueue = (
   ackWaitMs: number,
 ): JobQueue => {
   const consumers = new Map<string, Promise<Consumer>>();
-
-  const consumerOf = (model: string): Promise<Consumer> => {
-    const known = consumers.get(model) ?? openConsumer(js, jsm, model, ackWaitMs);
-    consumers.set(model, known);
-    known.catch(() => consumers.delete(model));
-    return known;
-  };
+  const sourceOf = (model: string): ConsumerSource => ({
+    open: () => {
+      const consumer = consumers.get(model) ?? openConsumer(js, jsm, model, ackWaitMs);
+      consumers.set(model, consumer);
+      return consumer;
+    },
+    forget: () => void consumers.delete(model),
+  });
 
   return {
     publish: async (job) => {
       const id = `${job.org}.${job.session}.${job.generation}.${job.attempt}`;
+      const subject = jobSubject(job.model, 'any');
       try {
-        await js.publish(jobSubject(job.model, 'any'), JSON.stringify(job), { msgID: id });
+        await retryInProcess(() => js.publish(subject, JSON.stringify(job), { msgID: id }));
       } catch (error) {
-        // The same job, published by somebody else, is being replicated: it is on its way.
-        if (!isInProcess(error)) throw unavailable('enqueue a job', error);
+        throw unavailable('enqueue a job', error);
       }
     },
     pull: async (model, waitMs, signal) => {
       if (signal.aborted) return undefined;
       try {
-        return await pullOne(consumerOf(model), waitMs, signal);
+        return await pullOne(sourceOf(model), waitMs, signal);
       } catch (error) {
-        // The consumer may be what is missing (the server lost its store): the next pull opens it anew.
-        consumers.delete(model);
         throw unavailable('pull a job', error);
       }
     },

@@ -5,8 +5,9 @@ import type { NatsConnection } from 'nats';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
 import type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from '../session-store.ts';
 import { BUCKETS, itemKey, itemSubjects, kvStream } from '../subjects.ts';
-import { isInProcess, isWrongSequence, readLast, unavailable } from './last-message.ts';
+import { readLast, unavailable } from './last-message.ts';
 import { readLastMessages, sequenceOf } from './last-messages.ts';
+import { compareAndSet } from './write.ts';
 
 const SESSIONS = kvStream(BUCKETS.sessions);
 const PROMPTS = kvStream(BUCKETS.prompts);
@@ -58,31 +59,6 @@ export const createNatsSessionStore = (
 };
 
 const itemKeyOf = (key: SessionKey, { id }: ItemBody): string => itemKey(key, id as never);
-
-const IN_PROCESS_WAIT_MS = 30;
-const IN_PROCESS_TRIES = 30;
-
-/**
- * Stores a value if `rev` (0: none) is still its key's newest; undefined when it is not. While another
- * write of the key is being replicated the outcome is open, so the question is asked again.
- * @throws BusUnavailableError
- */
-const compareAndSet = async (
-  bucket: KV,
-  key: string,
-  value: string,
-  rev: number,
-): Promise<number | undefined> => {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await bucket.put(key, value, { previousSeq: rev });
-    } catch (error) {
-      if (isWrongSequence(error)) return undefined;
-      if (!isInProcess(error) || tries >= IN_PROCESS_TRIES) throw unavailable('write of a session', error);
-      await pause(IN_PROCESS_WAIT_MS);
-    }
-  }
-};
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
