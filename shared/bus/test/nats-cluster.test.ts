@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { ChunkWriter } from '@sluice/core';
+import { headOf } from '@sluice/protocol';
+import { deferred, startNatsCluster, waitFor } from '@sluice/testkit';
+import type { NatsCluster, NatsServer } from '@sluice/testkit';
+import { connect } from 'nats';
+import { createNatsBus } from '../src/index.ts';
+import type { Bus, ItemBody } from '../src/index.ts';
+import { tokenSubject } from '../src/subjects.ts';
+import { newKey } from './world.ts';
+import { readTokens, scanTokens, writeTokens } from './writing.ts';
+
+let cluster: NatsCluster;
+/** one per server, so that reads come from leaders and followers */
+let buses: readonly Bus[];
+beforeAll(async () => {
+  cluster = await startNatsCluster(3);
+  buses = await Promise.all(
+    cluster.urls.map((url) => createNatsBus({ url, name: 'cluster', replicas: 3, ackWaitMs: 2_000 })),
+  );
+}, 60_000);
+afterAll(async () => {
+  await Promise.all(buses.map((bus) => bus.close()));
+  await cluster.stop();
+}, 30_000);
+
+const busAt = (n: number): Bus => buses[n % buses.length] as Bus;
+
+const leaderOf = async (stream: string): Promise<NatsServer> => {
+  const nc = await connect({ servers: [...cluster.urls] });
+  try {
+    const jsm = await jetstreamManager(nc);
+    const leader = await waitFor(async () => (await jsm.streams.info(stream)).cluster?.leader, {
+      what: `a leader of ${stream}`,
+    });
+    return cluster.servers[Number(leader.slice(1)) - 1] as NatsServer;
+  } finally {
+    await nc.close();
+  }
+};
+
+const message = (id: string, text: string): ItemBody => ({
+  id,
+  kind: 'message',
+  user: 'u',
+  createdAt: 1,
+  text,
+});
+
+test('a head is read from the leader: whatever was acked is seen by every server at once', async () => {
+  const key = newKey();
+  expect(await busAt(0).tokens.head(key)).toBeUndefined();
+  const writer = new ChunkWriter(1);
+  for (let n = 0; n < 200; n += 1) {
+    const { draft } = writer.draft([`${n}`], 1);
+    const outcome = await busAt(n).tokens.append(key, draft);
+    if (outcome.type !== 'stored') throw new Error(JSON.stringify(outcome));
+    writer.stored(outcome.sequence);
+    const heads = await Promise.all(buses.map((bus) => bus.tokens.head(key)));
+    expect(heads.map((head) => head?.sequence)).toEqual(buses.map(() => outcome.sequence));
+    expect(await busAt(n + 1).tokens.at(key, outcome.sequence)).toBeDefined();
+  }
+  expect(await busAt(1).tokens.at(key, 1_000_000)).toBeUndefined();
+});
+
+test('a listing holds whatever was stored before it began', async () => {
+  const key = newKey();
+  for (let n = 0; n < 100; n += 1) {
+    const rev = await busAt(n).sessions.createItem(key, message(`${n}`, 't'));
+    const page = await busAt(n + 1).sessions.items(key, 0);
+    expect(page.rev).toBe(rev);
+    expect(page.items).toHaveLength(n + 1);
+    expect(await busAt(n + 2).sessions.items(key, rev ?? 0)).toMatchObject({ items: [], more: false });
+  }
+});
+
+test('of 50 prompts, and of 50 claims, at once exactly one wins', async () => {
+  const key = newKey();
+  const all = Array.from({ length: 50 }, (_, n) => n);
+  const prompts = await Promise.all(
+    all.map((n) =>
+      busAt(n).sessions.createPrompt(key, { hash: `${n}`, user: 'u', createdAt: 1, body: { model: 'm' } }),
+    ),
+  );
+  expect(prompts.filter(({ created }) => created)).toHaveLength(1);
+  expect(new Set(prompts.map(({ entry }) => entry.hash)).size).toBe(1);
+  const rev = await busAt(0).sessions.createItem(key, message('i', 'queued'));
+  const claims = await Promise.all(
+    all.map((n) => busAt(n).sessions.updateItem(key, message('i', `w${n}`), rev ?? 0)),
+  );
+  expect(claims.filter((claim) => claim !== undefined)).toHaveLength(1);
+});
+
+test('a job published by three at once is delivered once', async () => {
+  const job = { ...newKey(), model: 'cluster', attempt: 1 };
+  await Promise.all([0, 1, 2, 3, 4, 5].map((n) => busAt(n).jobs.publish(job)));
+  const never = new AbortController().signal;
+  const delivery = await busAt(0).jobs.pull('cluster', 5_000, never);
+  expect(delivery?.job).toEqual(job);
+  await delivery?.ack();
+  expect(await busAt(1).jobs.pull('cluster', 300, never)).toBeUndefined();
+});
+
+test('a pull that is aborted at any server loses no job', async () => {
+  const never = new AbortController().signal;
+  await Promise.all(buses.map((bus) => bus.jobs.pull('aborts', 1_000, never)));
+  for (let n = 0; n < 30; n += 1) {
+    const job = { ...newKey(), model: 'aborts', attempt: 1 };
+    const abort = new AbortController();
+    const pulling = busAt(n).jobs.pull('aborts', 60_000, abort.signal);
+    const published = busAt(n + 1).jobs.publish(job);
+    setTimeout(() => abort.abort(), n % 5);
+    const caught = await pulling;
+    await published;
+    const start = performance.now();
+    const delivery = caught ?? (await busAt(n + 2).jobs.pull('aborts', 5_000, never));
+    expect(delivery?.job).toEqual(job);
+    expect(performance.now() - start).toBeLessThan(1_000);
+    await delivery?.ack();
+  }
+}, 60_000);
+
+test('the loss of the leader costs time, and no token is lost, doubled or out of order', async () => {
+  const keys = Array.from({ length: 15 }, newKey);
+  const tokens = Array.from({ length: 200 }, (_, n) => `${n} `);
+  const some = deferred<void>();
+  let newest = 0;
+  let gap = 0;
+  const onStored = (count: number): void => {
+    const now = performance.now();
+    if (newest > 0) gap = Math.max(gap, now - newest);
+    newest = now;
+    if (count === 30) some.resolve();
+  };
+  const leader = await leaderOf('TOKENS');
+  const writing = keys.map((key, n) => writeTokens(busAt(n).tokens, key, tokens, onStored));
+  await some.promise;
+  await leader.kill('SIGKILL');
+  const written = await Promise.all(writing);
+  console.info(`no record was stored for ${(gap / 1_000).toFixed(1)} s after the leader was killed`);
+  await leader.restart();
+  expect(written.filter(({ fenced }) => fenced)).toEqual([]);
+  expect(gap).toBeLessThan(12_000);
+  await waitFor(() => buses.every((bus) => bus.link.connected), { what: 'every bus to be connected' });
+  for (const key of keys) expect(await readTokens(busAt(0).tokens, key)).toEqual(tokens);
+  const stored = await scanTokens(cluster.urls[0] ?? '');
+  for (const key of keys) {
+    const heads = stored
+      .filter(({ subject }) => subject === tokenSubject(0, key))
+      .map(({ record }) => headOf(record));
+    expect(heads).toEqual(tokens.map((_, n) => n + 1));
+  }
+}, 90_000);
