@@ -1,6 +1,12 @@
 import { Reader } from '@sluice/core';
 import type { GenerationBuffer, StoredGeneration } from '@sluice/core';
-import type { End, GenerationKey, Position, TokenRecord } from '@sluice/protocol';
+import type {
+  End,
+  GenerationKey,
+  GenerationState as GenerationRunState,
+  Position,
+  TokenRecord,
+} from '@sluice/protocol';
 import { AckForwarder } from './ack-forwarder.ts';
 import type { FeedContext } from './feed-context.ts';
 import type { Flushable } from './flusher.ts';
@@ -8,6 +14,7 @@ import { deltaPrefix, encodeDelta, encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { GenerationTail } from './generation-tail.ts';
 import type { GenerationState } from './generation-tail.ts';
+import { revive } from './revival.ts';
 import type { Viewer } from './viewer.ts';
 
 type Attachment = {
@@ -39,6 +46,8 @@ export class GenerationFeed implements Flushable {
   readonly #prefix: string;
   readonly #attachments = new Map<Viewer, Attachment>();
   #encoded: Encoded | undefined;
+  /** the parked state that a viewer has ended already */
+  #revivedRev = 0;
 
   constructor(key: GenerationKey, state: GenerationState, context: FeedContext) {
     const { bus, edge, clock, metrics, logger } = context;
@@ -82,7 +91,17 @@ export class GenerationFeed implements Flushable {
   }
 
   onItem(state: GenerationState): void {
+    const before = this.item;
     this.#tail.onItem(state, this.#context.clock.now());
+    const shown = stateShown(before, this.item);
+    if (shown !== undefined) this.onState(shown);
+  }
+
+  /** Tells every viewer in what state the run is; informative, and never stored. */
+  onState(state: GenerationRunState): void {
+    const { session, generation } = this.key;
+    const frame = encodeFrame({ type: 'state', session, generation, state });
+    for (const { viewer } of this.#attachments.values()) if (viewer.ready) viewer.sink.send(frame);
   }
 
   /** Serves a viewer from a position, or from the start; again from another one if it is attached. */
@@ -93,6 +112,7 @@ export class GenerationFeed implements Flushable {
     if (position !== undefined) this.#context.metrics.resumes.inc({ source });
     this.#attachments.set(viewer, { viewer, reader, fits: undefined });
     this.#record(viewer, reader);
+    this.#revive(viewer);
     if (!loaded) this.#tail.load();
     this.#context.flusher.schedule(this);
   }
@@ -111,6 +131,7 @@ export class GenerationFeed implements Flushable {
     const attachment = this.#attachments.get(viewer);
     if (attachment === undefined || !attachment.reader.ack(position)) return;
     this.#record(viewer, attachment.reader);
+    this.#revive(viewer);
     this.#step(attachment);
     this.#context.flusher.schedule(this.#forwarding);
   }
@@ -238,6 +259,18 @@ export class GenerationFeed implements Flushable {
     this.#acks.set({ connection, epoch, seq, isOwner: user === this.item.user });
   }
 
+  /** A viewer that comes or acks wants more: a parked generation goes on. */
+  #revive({ observe }: Viewer): void {
+    const { bus, logger } = this.#context;
+    const { rev } = this.#tail;
+    if (observe || this.item.status !== 'parked' || this.#revivedRev === rev) return;
+    this.#revivedRev = rev;
+    revive(this.key, bus).catch((error: unknown) => {
+      this.#revivedRev = 0;
+      logger.warn('revival_failed', { generation: this.key.generation, error });
+    });
+  }
+
   #oldestNeeded(epoch: number, head: number): number {
     let oldest = Infinity;
     for (const { reader } of this.#attachments.values()) {
@@ -247,3 +280,11 @@ export class GenerationFeed implements Flushable {
     return oldest;
   }
 }
+
+/** The `state` frame that a change of the item deserves; queued, done and a first start need none. */
+const stateShown = (before: StoredGeneration, after: StoredGeneration): GenerationRunState | undefined => {
+  if (before.status === after.status) return undefined;
+  if (after.status === 'parked') return 'parked';
+  if (after.status === 'queued' && before.status === 'running') return 'recovering';
+  return after.status === 'running' && after.attempt > 1 ? 'running' : undefined;
+};

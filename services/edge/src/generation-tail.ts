@@ -57,6 +57,10 @@ export class GenerationTail {
   get item(): StoredGeneration {
     return this.#state.item;
   }
+  /** Which version of the item this is. */
+  get rev(): number {
+    return this.#state.rev;
+  }
   /** Whether the buffer shows what the log held at some time after the first viewer came. */
   get loaded(): boolean {
     return this.#loaded;

@@ -1,4 +1,3 @@
-import fastifyStatic from '@fastify/static';
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 
@@ -33,7 +32,8 @@ export const createHttpServer = async ({ webDir, maxBodyBytes }: HttpOptions): P
     void reply.code(404).type('text/plain; charset=utf-8').send('not found; the WebSocket is at /v1/ws\n');
   });
   if (webDir !== undefined) {
-    await app.register(fastifyStatic, {
+    const { default: serveStatic } = await import('@fastify/static');
+    await app.register(serveStatic, {
       root: webDir,
       setHeaders: (reply) => void reply.header('content-security-policy', CONTENT_SECURITY_POLICY),
     });
