@@ -31,14 +31,18 @@ export class DeltaLog {
 
   append(delta: Delta): void {
     const last = this.#runs.at(-1);
-    if (last !== undefined && sameKind(last, delta) && !this.#isLastRunRead())
-      this.#runs[this.#runs.length - 1] = joined(last, delta);
+    const isOpen = last !== undefined && !this.#isLastRunRead();
+    if (isOpen && sameKind(last, delta)) this.#runs[this.#runs.length - 1] = joined(last, delta);
+    else if (isOpen && last.seq === 0) this.#runs[this.#runs.length - 1] = delta;
     else this.#runs.push(delta);
   }
 
-  /** The text restarted: every reader starts over. */
-  clear(): void {
-    this.#runs = [];
+  /**
+   * The text restarted: every reader starts over. What it reads first says so, even if no token follows: an
+   * empty delta of the new epoch, unless there is a real one by then.
+   */
+  restart(epoch: number): void {
+    this.#runs = [{ epoch, from: 0, seq: 0, text: '' }];
     for (const cursor of this.#read.keys()) this.#read.set(cursor, 0);
   }
 

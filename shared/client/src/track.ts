@@ -140,7 +140,7 @@ export class Track {
   }
 
   #restarted(epoch: number, reason: string): void {
-    this.log.clear();
+    this.log.restart(epoch);
     this.attached(this.#window);
     this.events.emit('reset', { epoch, reason });
   }

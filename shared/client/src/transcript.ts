@@ -10,8 +10,8 @@ import type {
 import { ProtocolError } from './errors.ts';
 
 /**
- * New tokens of a generation: (from, seq] of `epoch`, joined. `kind` is `text` unless given. A higher or lower
- * `epoch` than before, with `from` 0, means that the text restarted: throw away what was put together.
+ * New tokens of a generation: (from, seq] of `epoch`, joined. `kind` is `text` unless given. Another `epoch` than
+ * before means that the text restarted from 0: throw away what was put together.
  */
 export type Delta = Position & {
   readonly from: number;

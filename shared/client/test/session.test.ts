@@ -1,0 +1,435 @@
+import { describe, expect, test } from '@jest/globals';
+import type { DeltaFrame, EndFrame, GenerationItem, Item, MessageItem } from '@sluice/protocol';
+import { DetachedError, GenerationFailedError, RequestError } from '../src/errors.ts';
+import { Bench } from './fake-transport.ts';
+import type { FakeTransport } from './fake-transport.ts';
+
+const ids = { session: 's', generation: 'g' };
+const delta = (from: number, seq: number, text: string, epoch = 0): DeltaFrame => ({
+  type: 'delta',
+  ...ids,
+  epoch,
+  from,
+  seq,
+  text,
+  at: 0,
+});
+const end = (seq: number, fields: Partial<EndFrame> = {}): EndFrame => ({
+  type: 'end',
+  ...ids,
+  epoch: 0,
+  seq,
+  reason: 'stop',
+  ...fields,
+});
+const item = (rev: number, fields: Partial<GenerationItem> = {}): GenerationItem => ({
+  id: 'g',
+  kind: 'generation',
+  rev,
+  user: 'ann',
+  createdAt: 0,
+  model: 'm',
+  input: 'hi',
+  governor: 'fastest',
+  status: 'running',
+  attempt: 1,
+  epoch: 0,
+  seq: 0,
+  ...fields,
+});
+const line = (id: string, rev: number): MessageItem => ({
+  id,
+  kind: 'message',
+  rev,
+  user: 'bob',
+  createdAt: 0,
+  text: id,
+});
+
+/** A live client with session `s` subscribed. */
+const attached = async (
+  items: readonly Item[] = [],
+  rev = 0,
+): Promise<{ bench: Bench; transport: FakeTransport }> => {
+  const bench = new Bench();
+  void bench.client.session('s').subscribe();
+  const transport = await bench.goLive();
+  transport.deliver({ type: 'subscribed', session: 's', rev, viewers: 2, items });
+  return { bench, transport };
+};
+
+describe('a prompt', () => {
+  test('subscribes, is sent, and its text arrives', async () => {
+    const bench = new Bench();
+    const generation = bench.client.session('s').prompt({ input: 'hi', model: 'm', generation: 'g' });
+    const transport = await bench.goLive();
+    expect(transport.sent).toEqual([
+      { type: 'subscribe', session: 's', positions: { g: { epoch: 0, seq: 0 } }, window: 32, id: 'r2' },
+      { type: 'prompt', session: 's', generation: 'g', input: 'hi', model: 'm', id: 'r1' },
+    ]);
+    transport.subscribed('s');
+    transport.answer('prompt', true);
+    transport.deliver({ type: 'item', session: 's', rev: 1, item: item(1, { status: 'queued' }) });
+    const seen: string[] = [];
+    generation.on('delta', ({ text }) => seen.push(text));
+    transport.deliver(delta(0, 2, 'Hel'), delta(2, 3, 'lo'), end(3, { usage: { completion_tokens: 3 } }));
+    expect(await generation.done).toBe('Hello');
+    expect(await generation.accepted).toEqual({ created: true });
+    expect(await generation.end).toEqual({
+      epoch: 0,
+      seq: 3,
+      reason: 'stop',
+      usage: { completion_tokens: 3 },
+    });
+    expect([seen, generation.status, generation.position.seq]).toEqual([['Hel', 'lo'], 'done', 3]);
+  });
+
+  test('is sent again, the same, over reconnects until it is answered, and then no more', async () => {
+    const bench = new Bench();
+    const session = bench.client.session('s');
+    const generation = session.prompt({ input: 'hi', generation: 'g' });
+    const said = session.message('hello', { id: 'm1' });
+    const first = await bench.goLive();
+    const second = await bench.reconnect();
+    expect(second.all('prompt')).toEqual(first.all('prompt'));
+    expect(second.all('message')).toEqual(first.all('message'));
+    expect(second.sent[0]?.type).toBe('subscribe');
+    second.answer('prompt', true);
+    second.answer('message');
+    expect(await said).toBe('m1');
+    const third = await bench.reconnect();
+    expect([third.all('prompt'), third.all('message')]).toEqual([[], []]);
+    expect(third.all('subscribe')[0]?.positions).toEqual({ g: { epoch: 0, seq: 0 } });
+    generation.detach();
+  });
+
+  test('that is refused rejects its promises with code and retryable', async () => {
+    const { bench, transport } = await attached();
+    const generation = bench.client.session('s').prompt('hi');
+    transport.refuse('prompt', 'conflict');
+    await expect(generation.end).rejects.toBeInstanceOf(RequestError);
+    await expect(generation.done).rejects.toMatchObject({ code: 'conflict', retryable: false });
+    const iterate = async (): Promise<void> => {
+      for await (const _ of generation) throw new Error('expected nothing');
+    };
+    await expect(iterate()).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  test('larger than the server allows is refused here', async () => {
+    const bench = new Bench();
+    await bench.goLive({ maxFrameBytes: 1_000 });
+    const generation = bench.client.session('s').prompt('é'.repeat(500));
+    await expect(generation.accepted).rejects.toMatchObject({ code: 'too_large' });
+    expect(bench.transport.all('prompt')).toEqual([]);
+  });
+
+  test('needs exactly one source and possible ids', () => {
+    const session = new Bench().client.session('s');
+    expect(() => session.prompt({})).toThrow(TypeError);
+    expect(() => session.prompt({ input: 'a', messages: [] })).toThrow(TypeError);
+    expect(() => session.prompt({ input: 'a', generation: 'a.b' })).toThrow(TypeError);
+  });
+
+  test('of an id that exists already asks for its item', async () => {
+    const { bench, transport } = await attached();
+    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
+    transport.answer('prompt', false);
+    await bench.settle();
+    expect(transport.all('subscribe')).toHaveLength(2);
+    const whole = item(4, { status: 'done', reason: 'length', seq: 2, text: 'Hi' });
+    transport.deliver({ type: 'subscribed', session: 's', rev: 4, viewers: 1, items: [whole] });
+    expect(await generation.done).toBe('Hi');
+    expect((await generation.end).reason).toBe('length');
+  });
+
+  test('lets the session go when nothing else wants it', async () => {
+    const bench = new Bench();
+    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
+    const transport = await bench.goLive();
+    transport.subscribed('s');
+    transport.deliver(delta(0, 1, 'a'), end(1));
+    await generation.end;
+    await bench.settle();
+    expect(transport.sent.map(({ type }) => type)).toEqual(['subscribe', 'prompt', 'ack', 'unsubscribe']);
+  });
+});
+
+describe('cancel and detach', () => {
+  test('cancel is sent again until it is answered', async () => {
+    const { bench, transport } = await attached();
+    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
+    transport.answer('prompt', true);
+    const cancelled = generation.cancel();
+    const again = await bench.reconnect();
+    expect(again.all('cancel')).toEqual(transport.all('cancel'));
+    again.answer('cancel');
+    await cancelled;
+    again.subscribed('s');
+    again.deliver(
+      delta(0, 1, 'a'),
+      end(1, { reason: 'cancelled', receipt: { tokensAfterCancel: 1, msToAbort: 5 } }),
+    );
+    expect(await generation.end).toMatchObject({ reason: 'cancelled', receipt: { tokensAfterCancel: 1 } });
+    expect(await generation.done).toBe('a');
+    await generation.cancel();
+    expect(again.all('cancel')).toHaveLength(1);
+  });
+
+  test('detach ends the handle quietly while the session goes on', async () => {
+    const { bench, transport } = await attached();
+    const session = bench.client.session('s');
+    const generation = session.prompt({ input: 'hi', generation: 'g' });
+    const texts: string[] = [];
+    const reading = (async () => {
+      for await (const { text } of generation) texts.push(text);
+    })();
+    transport.deliver(delta(0, 1, 'a'));
+    await bench.settle();
+    generation.detach();
+    await reading;
+    await expect(generation.end).rejects.toBeInstanceOf(DetachedError);
+    transport.deliver(delta(1, 2, 'b'), end(2));
+    expect(texts).toEqual(['a']);
+    expect(await session.generation('g').done).toBe('ab');
+    expect(transport.all('unsubscribe')).toEqual([]);
+  });
+
+  test('an end with reason error is data to `end` and an error to the others', async () => {
+    const { bench, transport } = await attached();
+    const generation = bench.client.session('s').generation('g');
+    transport.deliver(end(0, { reason: 'error', error: { code: 'engine', message: 'out of memory' } }));
+    expect((await generation.end).reason).toBe('error');
+    await expect(generation.done).rejects.toBeInstanceOf(GenerationFailedError);
+    await expect(generation[Symbol.asyncIterator]().next()).rejects.toThrow('engine: out of memory');
+  });
+
+  test('closing the client rejects what is open', async () => {
+    const { bench } = await attached();
+    const session = bench.client.session('s');
+    const generation = session.prompt('hi');
+    const said = session.message('hello');
+    await Promise.all([bench.client.close(), expect(said).rejects.toMatchObject({ code: 'closed' })]);
+    await expect(generation.done).rejects.toMatchObject({ code: 'closed', closeCode: 1000 });
+    await expect(session.prompt('again').end).rejects.toMatchObject({ code: 'closed' });
+    await expect(bench.client.session('other').subscribe()).rejects.toMatchObject({ code: 'closed' });
+  });
+});
+
+describe('a subscription', () => {
+  test('holds items in the order of their rev, with text as it grows', async () => {
+    const { bench, transport } = await attached([line('m1', 1), item(2), line('m2', 3)], 3);
+    const session = bench.client.session('s');
+    transport.deliver(delta(0, 2, 'Hel'));
+    expect([...session.items.keys()]).toEqual(['m1', 'g', 'm2']);
+    expect(session.items.get('g')).toMatchObject({ text: 'Hel', seq: 2, status: 'running' });
+    expect(session.viewers).toBe(2);
+    transport.deliver(delta(2, 3, 'lo'), end(3));
+    transport.deliver({
+      type: 'item',
+      session: 's',
+      rev: 4,
+      item: item(4, { status: 'done', reason: 'stop', seq: 3 }),
+    });
+    expect([...session.items.keys()]).toEqual(['m1', 'm2', 'g']);
+    expect(session.items.get('g')).toMatchObject({ text: 'Hello', status: 'done', reason: 'stop', rev: 4 });
+  });
+
+  test('follows pages and resolves after the last, without mixing two attachments', async () => {
+    const bench = new Bench();
+    const session = bench.client.session('s');
+    const subscribed = session.subscribe({ window: 8 });
+    const transport = await bench.goLive();
+    transport.deliver({ type: 'subscribed', session: 's', rev: 5, viewers: 1, items: [item(5)], more: true });
+    // In flight from before the second page was asked for: it comes again.
+    transport.deliver(delta(0, 1, 'a'));
+    transport.deliver({ type: 'item', session: 's', rev: 9, item: line('new', 9) });
+    expect(transport.all('subscribe')[1]).toMatchObject({
+      rev: 5,
+      positions: { g: { epoch: 0, seq: 0 } },
+      window: 8,
+    });
+    transport.deliver({ type: 'subscribed', session: 's', rev: 7, viewers: 1, items: [line('old', 7)] });
+    await subscribed;
+    transport.deliver(delta(0, 2, 'ab'));
+    expect([...session.items.keys()]).toEqual(['g', 'old', 'new']);
+    expect(session.items.get('g')).toMatchObject({ text: 'ab' });
+    expect((await bench.reconnect()).all('subscribe')[0]?.rev).toBe(9);
+  });
+
+  test('resumes by rev and by the position of every open generation', async () => {
+    const { bench, transport } = await attached(
+      [item(2), item(3, { id: 'g2', status: 'done', text: 'x', seq: 1 })],
+      3,
+    );
+    transport.deliver(delta(0, 7, 'abc'));
+    const again = await bench.reconnect();
+    expect(again.all('subscribe')).toMatchObject([{ rev: 3, positions: { g: { epoch: 0, seq: 7 } } }]);
+    again.subscribed('s', 3);
+    again.deliver(delta(7, 8, 'd'));
+    expect(bench.client.session('s').generation('g').text).toBe('abcd');
+    expect(await bench.client.session('s').generation('g2').done).toBe('x');
+  });
+
+  test('is done with a generation whose tokens are gone when its item comes in full', async () => {
+    const { bench, transport } = await attached([item(2)], 2);
+    const generation = bench.client.session('s').generation('g');
+    const texts: string[] = [];
+    generation.on('delta', ({ text }) => texts.push(text));
+    transport.deliver(delta(0, 2, 'ab'));
+    const again = await bench.reconnect();
+    const whole = item(4, { status: 'done', reason: 'stop', seq: 4, text: 'abcd' });
+    again.deliver({ type: 'subscribed', session: 's', rev: 4, viewers: 1, items: [whole] });
+    expect(await generation.done).toBe('abcd');
+    // R7: it was named, so deltas and the end follow; they add nothing, and are acked.
+    again.deliver(delta(2, 4, 'cd'), end(4));
+    expect([texts, generation.text, again.all('ack').at(-1)?.seq]).toEqual([['ab', 'cd'], 'abcd', 4]);
+    expect(bench.errors).toEqual([]);
+  });
+
+  test('starts over when the server lost its store', async () => {
+    const { bench, transport } = await attached([line('m1', 8)], 8);
+    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
+    transport.answer('prompt', true);
+    const again = await bench.reconnect();
+    again.subscribed('s', 2);
+    expect(again.all('subscribe')[1]?.rev).toBeUndefined();
+    again.deliver({ type: 'subscribed', session: 's', rev: 2, viewers: 1, items: [line('m9', 2)] });
+    expect([...bench.client.session('s').items.keys()]).toEqual(['m9']);
+    await expect(generation.end).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('that is refused rejects; one that is refused later is tried again while that can help', async () => {
+    const bench = new Bench();
+    const refused = bench.client.session('secret').subscribe();
+    const transport = await bench.goLive();
+    transport.refuse('subscribe', 'forbidden');
+    await expect(refused).rejects.toMatchObject({ code: 'forbidden', retryable: false });
+    const errors: Error[] = [];
+    const session = bench.client.session('s');
+    session.on('error', (error) => errors.push(error));
+    const subscribed = session.subscribe();
+    transport.subscribed('s');
+    await subscribed;
+    const again = await bench.reconnect();
+    expect(again.all('subscribe').map((frame) => frame.session)).toEqual(['s']);
+    again.refuse('subscribe', 'unavailable', true);
+    await bench.settle();
+    expect(errors).toHaveLength(1);
+    bench.clock.advance(2_000);
+    expect(again.all('subscribe')).toHaveLength(2);
+  });
+
+  test('passes on presence, signals, states and errors', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const session = bench.client.session('s');
+    const seen: unknown[] = [];
+    for (const name of ['presence', 'signal', 'state', 'reset', 'error'] as const)
+      session.on(name, (value) => seen.push([name, value]));
+    transport.deliver({
+      type: 'presence',
+      session: 's',
+      viewers: 3,
+      joined: { user: 'bob', connection: 'c9' },
+    });
+    transport.deliver({ type: 'signal', session: 's', user: 'bob', data: 'typing' });
+    transport.deliver({ type: 'state', ...ids, state: 'paused' });
+    transport.deliver({ type: 'reset', ...ids, epoch: 1, reason: 'restart' });
+    transport.deliver({ type: 'error', code: 'internal', message: 'oops', retryable: true, session: 's' });
+    session.signal({ typing: true });
+    expect(transport.all('signal')).toEqual([{ type: 'signal', session: 's', data: { typing: true } }]);
+    expect(seen).toEqual([
+      ['presence', { viewers: 3, joined: { user: 'bob', connection: 'c9' } }],
+      ['signal', { user: 'bob', data: 'typing' }],
+      ['state', { generation: 'g', state: 'paused' }],
+      ['reset', { generation: 'g', epoch: 1, reason: 'restart' }],
+      ['error', expect.objectContaining({ code: 'internal', retryable: true })],
+    ]);
+  });
+
+  test('ends with unsubscribe, after which frames in flight mean nothing', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const session = bench.client.session('s');
+    const generation = session.generation('g');
+    const left = session.unsubscribe();
+    transport.deliver(delta(0, 1, 'a'));
+    transport.answer('unsubscribe');
+    await left;
+    await expect(generation.end).rejects.toBeInstanceOf(DetachedError);
+    expect(generation.text).toBe('');
+    expect((await bench.reconnect()).all('subscribe')).toEqual([]);
+  });
+});
+
+describe('continuity', () => {
+  test('a hole drops the connection and resumes from the last good position', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const errors: Error[] = [];
+    bench.client.session('s').on('error', (error) => errors.push(error));
+    transport.deliver(delta(0, 2, 'ab'), delta(3, 4, 'd'), delta(4, 5, 'e'));
+    expect(transport.closedWith?.code).toBe(4000);
+    expect([errors.length, bench.errors.length]).toEqual([1, 1]);
+    bench.clock.advance(10_000);
+    const again = await bench.goLive();
+    expect(again.all('subscribe')[0]?.positions).toEqual({ g: { epoch: 0, seq: 2 } });
+    expect(bench.client.session('s').generation('g').text).toBe('ab');
+  });
+
+  test('a reset restarts the text in its epoch, for iterators as well', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const generation = bench.client.session('s').generation('g');
+    const iterator = generation[Symbol.asyncIterator]();
+    transport.deliver(delta(0, 2, 'ab'));
+    expect((await iterator.next()).value).toMatchObject({ epoch: 0, from: 0, text: 'ab' });
+    transport.deliver({ type: 'reset', ...ids, epoch: 1, reason: 'worker lost' }, delta(0, 1, 'x', 1));
+    expect((await iterator.next()).value).toMatchObject({ epoch: 1, from: 0, text: 'x' });
+    transport.deliver(end(1, { epoch: 1 }));
+    expect((await iterator.next()).done).toBe(true);
+    expect(await generation.done).toBe('x');
+  });
+});
+
+describe('acks', () => {
+  test('go out for a quarter of the window, after 100 ms, and at the end', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    for (let seq = 1; seq <= 8; seq += 1) transport.deliver(delta(seq - 1, seq, 'x'));
+    expect(transport.all('ack').map(({ seq }) => seq)).toEqual([8]);
+    transport.deliver(delta(8, 9, 'x'));
+    bench.clock.advance(100);
+    transport.deliver(delta(9, 10, 'x'), end(10));
+    expect(transport.all('ack').map(({ seq, epoch }) => [epoch, seq])).toEqual([
+      [0, 8],
+      [0, 9],
+      [0, 10],
+    ]);
+  });
+
+  test('are not sent by an observer', async () => {
+    const bench = new Bench();
+    void bench.client.session('s').subscribe({ observe: true });
+    const transport = await bench.goLive();
+    expect(transport.all('subscribe')[0]).toMatchObject({ observe: true });
+    transport.subscribed('s');
+    transport.deliver(delta(0, 1, 'a'), end(1));
+    expect(transport.all('ack')).toEqual([]);
+  });
+
+  test('wait for the iterator when an ack means consumed', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const generation = bench.client.session('s').generation('g', { ack: 'consumed' });
+    for (let seq = 1; seq <= 16; seq += 1) transport.deliver(delta(seq - 1, seq, 'x'));
+    bench.clock.advance(1_000);
+    expect(transport.all('ack')).toEqual([]);
+    const iterator = generation[Symbol.asyncIterator]();
+    expect((await iterator.next()).value).toMatchObject({ from: 0, seq: 16 });
+    expect(transport.all('ack')).toEqual([]);
+    const next = iterator.next();
+    await bench.settle();
+    expect(transport.all('ack').map(({ seq }) => seq)).toEqual([16]);
+    generation.detach();
+    expect((await next).done).toBe(true);
+    // Nobody consumes any more, yet the session is still watched.
+    transport.deliver(delta(16, 17, 'x'));
+    bench.clock.advance(100);
+    expect(transport.all('ack').at(-1)?.seq).toBe(17);
+  });
+});
