@@ -49,7 +49,9 @@ export const anyToken: fc.Arbitrary<Token> = fc.oneof(
   { weight: 1, arbitrary: anyMarked },
 );
 
-export const anyTokens = (maxLength: number): fc.Arbitrary<Token[]> => fc.array(anyToken, { maxLength });
+/** Lists of any length up to the given one: fast-check alone would seldom go beyond ten. */
+export const anyTokens = (maxLength: number): fc.Arbitrary<Token[]> =>
+  fc.array(anyToken, { maxLength, size: 'max' });
 
 export const anyEnd: fc.Arbitrary<End> = fc.oneof(
   fc.constant<End>({ reason: 'stop', usage: { prompt_tokens: 9, completion_tokens: 34 } }),

@@ -210,7 +210,7 @@ const anyWindows = fc.array(fc.oneof(fc.integer({ min: 1, max: 8 }), fc.constant
 
 test('every viewer gets exactly the stored text and one end, whatever happens on the way', () => {
   fc.assert(
-    fc.property(anyWindows, fc.array(anyOp, { maxLength: 60 }), anyEnd, (windows, ops, end) => {
+    fc.property(anyWindows, fc.array(anyOp, { maxLength: 60, size: 'max' }), anyEnd, (windows, ops, end) => {
       const world = new World(windows);
       for (const op of ops) world.run(op);
       world.settle(end);
@@ -229,7 +229,7 @@ test('every viewer gets exactly the stored text and one end, whatever happens on
 
 test('a viewer that stalled gets its backlog as one frame per run', () => {
   fc.assert(
-    fc.property(anyTokens(120), fc.integer({ min: 1, max: 40 }), (tokens, group) => {
+    fc.property(anyTokens(70), fc.integer({ min: 1, max: 40 }), (tokens, group) => {
       const world = new World([1, Infinity]);
       const [stalled, observer] = world.viewers as [ModelViewer, ModelViewer];
       world.produce(['first'], 1);

@@ -87,7 +87,7 @@ describe('apply', () => {
 describe('slice', () => {
   test('of any tokens, from any seq, is their text up to where the kind or the call changes', () => {
     fc.assert(
-      fc.property(anyTokens(60), fc.integer({ min: 1, max: 9 }), (tokens, group) => {
+      fc.property(anyTokens(40), fc.integer({ min: 1, max: 9 }), (tokens, group) => {
         const buffer = new GenerationBuffer();
         for (let base = 0; base < tokens.length; base += group)
           buffer.apply(record(tokens.slice(base, base + group), { base }));
@@ -97,10 +97,9 @@ describe('slice', () => {
           const held = tokens.slice(from, slice?.seq);
           const first = held[0] as Token;
           if (textAfter(buffer, from) !== held.map(textOf).join('')) throw new Error(`text after ${from}`);
-          expect({ kind: slice?.kind, tool: slice?.tool }).toEqual({
-            kind: kindOf(first),
-            tool: callOf(first),
-          });
+          expect(slice?.kind).toBe(kindOf(first));
+          const tool = callOf(first);
+          if (slice?.tool !== tool) expect(slice?.tool).toEqual(tool);
         }
         expect(buffer.slice(tokens.length)).toBeUndefined();
       }),

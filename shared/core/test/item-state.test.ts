@@ -122,7 +122,10 @@ describe('a transition', () => {
 });
 
 test('over any path attempts never fall, only a claim raises them by one, identity stays, done is final', () => {
-  const anyPath = fc.array(fc.constantFrom(...(Object.keys(TRUTH.done) as Transition[])), { maxLength: 40 });
+  const anyPath = fc.array(fc.constantFrom(...(Object.keys(TRUTH.done) as Transition[])), {
+    maxLength: 40,
+    size: 'max',
+  });
   fc.assert(
     fc.property(anyPath, (path) => {
       let item = itemIn('queued');
