@@ -1,7 +1,12 @@
-import type { Msg, NatsConnection } from 'nats';
+import type { Msg, NatsConnection, Subscription as NatsSubscription } from 'nats';
 import type { Subscription } from '../token-log.ts';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
 import { unavailable } from './last-message.ts';
+
+export type ConfirmedSubscription = Subscription & {
+  /** Closes once everything that is on its way here has arrived. Idempotent. */
+  drain(): void;
+};
 
 /**
  * Subscribes, and resolves once the server has the subscription.
@@ -14,8 +19,8 @@ export const subscribeNow = async (
   subject: string,
   onMessage: (message: Msg) => void,
   onError: (error: Error) => void,
-): Promise<Subscription> => {
-  let subscription;
+): Promise<ConfirmedSubscription> => {
+  let subscription: NatsSubscription | undefined;
   try {
     subscription = nc.subscribe(subject, { callback: guarded(onMessage, onError) });
     await flush(nc);
@@ -24,8 +29,14 @@ export const subscribeNow = async (
     subscription?.unsubscribe();
     throw unavailable(`subscription to ${subject.slice(0, subject.indexOf('.'))}`, cause);
   }
-  const { unsubscribe } = subscription;
-  return { close: unsubscribe.bind(subscription) };
+  const confirmed = subscription;
+  return {
+    close: () => confirmed.unsubscribe(),
+    drain: () => {
+      // Without a connection nothing is on its way.
+      confirmed.drain().catch(() => confirmed.unsubscribe());
+    },
+  };
 };
 
 /** A subscription's callback that never throws. */

@@ -1,5 +1,5 @@
 import type { CancelReply, ControlMessage, GenerationKey, PresenceMessage } from '@sluice/protocol';
-import { NoRespondersError, RequestError } from 'nats';
+import { NoRespondersError, RequestError, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import type { Control, ControlListener, Presence } from '../control.ts';
 import { controlSubject, presenceSubject } from '../subjects.ts';
@@ -20,9 +20,25 @@ export const createNatsControl = (nc: NatsConnection, onInvalid: (error: Error) 
       throw unavailable('cancel', error);
     }
   },
-  serve: (key: GenerationKey, listener: ControlListener) =>
-    subscribeNow(nc, controlSubject(key), (message) => onControl(message, listener), onInvalid),
+  serve: async (key: GenerationKey, listener: ControlListener) => {
+    let open = true;
+    const onMessage = (message: Msg): void => (open ? onControl(message, listener) : refuse(message));
+    const subscription = await subscribeNow(nc, controlSubject(key), onMessage, onInvalid);
+    return {
+      close: () => {
+        open = false;
+        subscription.drain();
+      },
+    };
+  },
 });
+
+const NO_RESPONDERS = 503;
+
+/** Answers a request that crossed with the close as the server does when nobody serves: no timeout for it. */
+const refuse = (message: Msg): void => {
+  message.respond('', { headers: headers(NO_RESPONDERS, 'No Responders') });
+};
 
 /** Ephemeral state, repeated by its sender: on a closed connection there is nobody left to tell. */
 const publish = (nc: NatsConnection, subject: string, message: unknown): void => {

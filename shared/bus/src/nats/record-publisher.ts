@@ -22,7 +22,7 @@ const LIMIT: ReadonlySet<number> = new Set([10047, 10054, 10077, 10167]);
 /**
  * Publishes token records with an inbox of our own: one subscription for all answers and one sweep for
  * all timeouts. The library's `publish` makes a promise chain and a timer per message and costs about
- * ten times the CPU, which matters only here, on the one path that runs per token.
+ * three times the CPU, which matters only here, on the one path that runs per token.
  */
 export class RecordPublisher {
   readonly #nc: NatsConnection;
