@@ -49,6 +49,8 @@ export class Generation implements AsyncIterable<Delta> {
   readonly #owner: GenerationOwner;
   readonly #events = new Emitter<GenerationEvents>();
   readonly #removals: (() => void)[];
+  /** there was text before this handle, perhaps the answer to another prompt */
+  readonly #isKnown: boolean;
   #failure: Error | undefined;
   #isSettled = false;
   #resolveEnd: (end: GenerationEnd) => void = () => undefined;
@@ -72,7 +74,8 @@ export class Generation implements AsyncIterable<Delta> {
     // Whoever looks at one of the promises is told; whoever looks at none need not crash for it.
     for (const promise of [this.accepted, this.end, this.done]) promise.catch(() => undefined);
     this.#removals = this.#listen();
-    if (track.end !== undefined) this.#settle(() => this.#resolveEnd(track.end as GenerationEnd));
+    this.#isKnown = track.end !== undefined || track.transcript.position.seq > 0;
+    if (track.end !== undefined) this.#finish(track.end);
     else if (failure !== undefined) this.#fail(failure);
     accepted.catch((error: Error) => this.#fail(error));
   }
@@ -121,6 +124,7 @@ export class Generation implements AsyncIterable<Delta> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Delta, void, undefined> {
+    if (this.#isKnown) await this.accepted;
     const cursor = this.#track.log.open();
     let last: Delta | undefined;
     try {
@@ -175,11 +179,20 @@ export class Generation implements AsyncIterable<Delta> {
       }),
       events.on('state', (state) => this.#events.emit('state', state)),
       events.on('end', (end) => {
-        this.#settle(() => this.#resolveEnd(end));
+        this.#finish(end);
         this.#events.emit('end', end);
       }),
       events.on('failed', (error) => this.#fail(error)),
     ];
+  }
+
+  /** Only an accepted prompt has this end: under the same id there may be the answer to another one. */
+  #finish(end: GenerationEnd): void {
+    this.#notify();
+    this.accepted.then(
+      () => this.#settle(() => this.#resolveEnd(end)),
+      (error: Error) => this.#fail(error),
+    );
   }
 
   #fail(error: Error): void {

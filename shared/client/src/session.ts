@@ -3,6 +3,7 @@ import type { Item, PromptBody } from '@sluice/protocol';
 import type { AckPolicy } from './acker.ts';
 import type { Attachment, Watch, Wire } from './attachment.ts';
 import type { Listener } from './emitter.ts';
+import { RequestError } from './errors.ts';
 import { Generation } from './generation.ts';
 import { newId } from './new-id.ts';
 import type { SessionEvents } from './session-events.ts';
@@ -97,17 +98,9 @@ export class Session {
     }: PromptOptions = typeof prompt === 'string' ? { input: prompt } : prompt;
     if ((body.input === undefined) === (body.messages === undefined))
       throw new TypeError('prompt: expected exactly one of `input` and `messages`');
+    const isNew = !this.#exists(generation);
     const track = this.#follow(generation, ack);
-    const accepted = this.#wire
-      .request({ type: 'prompt', session: this.id, generation, ...body })
-      .then(({ created = true }) => {
-        // It exists, but was announced before this client watched: ask for its item.
-        const isMissing =
-          track.end === undefined && this.#attachment.view.items.get(generation) === undefined;
-        if (!created && isMissing) this.#attachment.refresh();
-        return { created };
-      });
-    return this.#handle(track, accepted);
+    return this.#handle(track, this.#ask(generation, body, isNew));
   }
 
   /** Follows a generation that exists or will; at once complete when its text is here already. */
@@ -133,6 +126,25 @@ export class Session {
    */
   signal(data: unknown): void {
     this.#wire.send({ type: 'signal', session: this.id, data });
+  }
+
+  async #ask(generation: string, body: PromptBody, isNew: boolean): Promise<{ readonly created: boolean }> {
+    const request = { type: 'prompt', session: this.id, generation, ...body } as const;
+    try {
+      const { created = true } = await this.#wire.request(request);
+      // It exists, but was announced before this client watched: ask for its item.
+      if (!created && !this.#exists(generation)) this.#attachment.refresh();
+      return { created };
+    } catch (error) {
+      // Taken once, then sent again over a reconnect and refused for the moment: it runs all the same.
+      const isTaken = error instanceof RequestError && error.retryable && isNew && this.#exists(generation);
+      if (isTaken) return { created: true };
+      throw error;
+    }
+  }
+
+  #exists(generation: string): boolean {
+    return this.#attachment.view.items.get(generation) !== undefined;
   }
 
   #follow(generation: string, ack: AckPolicy | undefined): Track {
