@@ -191,6 +191,23 @@ describe('acks', () => {
     ]);
   });
 
+  test('start over with the text, so that no ack of an old epoch is taken for one of the new', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const generation = bench.client.session('s').generation('g', { ack: 'consumed' });
+    const iterator = generation[Symbol.asyncIterator]();
+    transport.deliver(delta(0, 9, 'abc'));
+    await iterator.next();
+    transport.deliver({ type: 'reset', ...ids, epoch: 1, reason: 'worker lost' }, delta(0, 2, 'x', 1));
+    await iterator.next();
+    bench.clock.advance(1_000);
+    expect(transport.all('ack')).toEqual([]);
+    const last = iterator.next();
+    await bench.settle();
+    transport.deliver(end(2, { epoch: 1 }));
+    await last;
+    expect(transport.all('ack')).toEqual([{ type: 'ack', ...ids, epoch: 1, seq: 2 }]);
+  });
+
   test('are not sent by an observer', async () => {
     const bench = new Bench();
     void bench.client.session('s').subscribe({ observe: true });
