@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { ChunkWriter } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
+import type { GenerationKey } from '@sluice/protocol';
 import { deferred, startNatsCluster, waitFor } from '@sluice/testkit';
 import type { NatsCluster, NatsServer } from '@sluice/testkit';
 import { connect } from 'nats';
@@ -48,18 +49,21 @@ const message = (id: string, text: string): ItemBody => ({
   text,
 });
 
+const append = async (bus: Bus, key: GenerationKey, writer: ChunkWriter): Promise<{ sequence: number }> => {
+  const outcome = await bus.tokens.append(key, writer.draft(['x'], 1).draft);
+  if (outcome.type !== 'stored') throw new Error(`expected stored, got ${JSON.stringify(outcome)}`);
+  writer.stored(outcome.sequence);
+  return outcome;
+};
+
 test('a head is read from the leader: whatever was acked is seen by every server at once', async () => {
   const key = newKey();
   expect(await busAt(0).tokens.head(key)).toBeUndefined();
   const writer = new ChunkWriter(1);
   for (let n = 0; n < 200; n += 1) {
-    const { draft } = writer.draft([`${n}`], 1);
-    const outcome = await busAt(n).tokens.append(key, draft);
-    if (outcome.type !== 'stored') throw new Error(JSON.stringify(outcome));
-    writer.stored(outcome.sequence);
+    const { sequence } = await append(busAt(n), key, writer);
     const heads = await Promise.all(buses.map((bus) => bus.tokens.head(key)));
-    expect(heads.map((head) => head?.sequence)).toEqual(buses.map(() => outcome.sequence));
-    expect(await busAt(n + 1).tokens.at(key, outcome.sequence)).toBeDefined();
+    expect(heads.map((head) => head?.sequence)).toEqual(buses.map(() => sequence));
   }
   expect(await busAt(1).tokens.at(key, 1_000_000)).toBeUndefined();
 });
@@ -119,6 +123,39 @@ test('a pull that is aborted at any server loses no job', async () => {
     expect(performance.now() - start).toBeLessThan(1_000);
     await delivery?.ack();
   }
+}, 60_000);
+
+// Under load a follower lags by milliseconds: a direct get right after the leader's ack is stale now and then.
+const LOAD = Array.from({ length: 100 }, newKey);
+const ROUNDS = 30;
+
+const leaderIndex = async (stream: string): Promise<number> =>
+  cluster.servers.indexOf(await leaderOf(stream));
+
+test('under load a record is there for every server as soon as it is acked', async () => {
+  const leader = await leaderIndex('TOKENS');
+  const write = async (key: GenerationKey): Promise<void> => {
+    const writer = new ChunkWriter(1);
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const { sequence } = await append(busAt(leader), key, writer);
+      expect((await busAt(leader + 1).tokens.at(key, sequence))?.sequence).toBe(sequence);
+      if (round % 5 === 0) expect((await busAt(leader + 2).tokens.head(key))?.sequence).toBe(sequence);
+    }
+  };
+  await Promise.all(LOAD.map(write));
+}, 60_000);
+
+test('under load a listing holds what was acked before it began', async () => {
+  const leader = await leaderIndex('KV_SESSIONS');
+  const write = async (key: GenerationKey): Promise<void> => {
+    let rev = 0;
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const since = rev;
+      rev = (await busAt(leader).sessions.createItem(key, message(`${round}`, 't'))) ?? 0;
+      expect((await busAt(leader + 1).sessions.items(key, since)).rev).toBe(rev);
+    }
+  };
+  await Promise.all(LOAD.map(write));
 }, 60_000);
 
 test('the loss of the leader costs time, and no token is lost, doubled or out of order', async () => {

@@ -4,8 +4,8 @@ import { ChunkWriter } from '@sluice/core';
 import type { ControlAck } from '@sluice/protocol';
 import { Queue, startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
-import { connect } from 'nats';
-import type { NatsConnection } from 'nats';
+import { connect, headers } from 'nats';
+import type { Msg, NatsConnection } from 'nats';
 import { WORKER_TTL_MS, createNatsBus } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
 import { readLastMessages, sequenceOf } from '../src/nats/last-messages.ts';
@@ -163,6 +163,53 @@ describe('a listing', () => {
     await expect(bus.sessions.items(key, 0)).rejects.toThrow(/413/);
   });
 
+  test('goes on after a message that was replaced while it was read', async () => {
+    const answer = (request: Msg, subject: string, sequence: number): void => {
+      const head = headers();
+      head.set('Nats-Subject', subject);
+      head.set('Nats-Sequence', String(sequence));
+      head.set('Nats-Num-Pending', '1');
+      request.respond(subject, { headers: head });
+    };
+    const status = (request: Msg, code: number, text: string): void =>
+      void request.respond('', { headers: headers(code, text) });
+    const asked: unknown[] = [];
+    // As the server does: `b` and `a` change during the first read, which ends where it misses `b`.
+    stranger.subscribe('$JS.API.DIRECT.GET.SCRIPTED', {
+      callback: (_error, request) => {
+        asked.push(request.json());
+        if (asked.length === 1) {
+          answer(request, 'a', 3);
+          return status(request, 404, 'Message Not Found');
+        }
+        for (const [subject, sequence] of [
+          ['c', 5],
+          ['b', 8],
+          ['a', 9],
+        ] as const)
+          answer(request, subject, sequence);
+        return status(request, 204, 'EOB');
+      },
+    });
+    await stranger.flush();
+    const reader = await connect({ servers: server.url });
+    const listed = await readLastMessages(reader, '_INBOX', {
+      stream: 'SCRIPTED',
+      subject: '>',
+      maxMessages: 10,
+    });
+    expect(listed.messages.map((found) => [found.string(), sequenceOf(found)])).toEqual([
+      ['c', 5],
+      ['b', 8],
+      ['a', 9],
+    ]);
+    expect(asked).toEqual([
+      { multi_last: ['>'], seq: 1, batch: 10 },
+      { multi_last: ['>'], seq: 4, batch: 9 },
+    ]);
+    await reader.close();
+  });
+
   test('leaves no subscription behind', async () => {
     const count = async (): Promise<number> => {
       await stranger.flush();
@@ -178,6 +225,18 @@ describe('a listing', () => {
     await bus.sessions.items(newKey(), 0);
     expect(await count()).toBeLessThanOrEqual(before);
   });
+});
+
+test('a pull gets its job although its consumer was deleted', async () => {
+  const never = new AbortController().signal;
+  await bus.jobs.pull('deleted', 50, never);
+  const jsm = await jetstreamManager(stranger);
+  for await (const { name } of jsm.consumers.list('JOBS')) await jsm.consumers.delete('JOBS', name);
+  const job = { ...newKey(), model: 'deleted', attempt: 1 };
+  await bus.jobs.publish(job);
+  const delivery = await bus.jobs.pull('deleted', 5_000, never);
+  expect(delivery?.job).toEqual(job);
+  await delivery?.ack();
 });
 
 test('a worker that stops announcing itself is forgotten after its time', async () => {

@@ -227,7 +227,7 @@ describe('four partitions', () => {
         await waitFor(() => live === key.generation, { what: 'the live record' });
         tail.close();
       }
-      expect([...used.keys()].toSorted()).toEqual([0, 1, 2, 3]);
+      expect([...used.keys()].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
       for (const [partition, sessions] of used) {
         const { state } = await withJsm(server, (jsm) => jsm.streams.info(tokenStream(partition)));
         expect(state.messages).toBe(sessions);

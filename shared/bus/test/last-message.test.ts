@@ -1,0 +1,49 @@
+import { describe, expect, test } from '@jest/globals';
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
+import { BusUnavailableError } from '../src/index.ts';
+import { readAt, readLast } from '../src/nats/last-message.ts';
+
+type Answer = 'old' | 'new' | 'nothing' | 'error';
+
+/** JetStream with a replica that answers direct gets, and a leader that answers the others. */
+const cluster = (replica: Answer, leader: Answer): JetStreamManager => {
+  const reader = (answer: Answer) => ({
+    getMessage: (): Promise<StoredMsg | null> => {
+      if (answer === 'error') return Promise.reject(new Error('timeout'));
+      return Promise.resolve(answer === 'nothing' ? null : ({ subject: answer } as StoredMsg));
+    },
+  });
+  return { direct: reader(replica), streams: reader(leader) } as unknown as JetStreamManager;
+};
+
+describe('the newest message', () => {
+  test('comes from the leader when there are replicas, however old theirs is', async () => {
+    expect(await readLast(cluster('old', 'new'), 'S', 's', 3)).toMatchObject({ subject: 'new' });
+    expect(await readLast(cluster('old', 'nothing'), 'S', 's', 3)).toBeUndefined();
+  });
+
+  test('of a single server is a direct get', async () => {
+    expect(await readLast(cluster('new', 'error'), 'S', 's', 1)).toMatchObject({ subject: 'new' });
+    expect(await readLast(cluster('nothing', 'error'), 'S', 's', 1)).toBeUndefined();
+  });
+
+  test('that cannot be read is unavailable, not absent', async () => {
+    await expect(readLast(cluster('new', 'error'), 'S', 's', 3)).rejects.toThrow(BusUnavailableError);
+  });
+});
+
+describe('the message at a sequence', () => {
+  test('comes from any replica that has it', async () => {
+    expect(await readAt(cluster('new', 'error'), 'S', 1, 3)).toMatchObject({ subject: 'new' });
+  });
+
+  test('is absent only when the leader says so: a replica may lag', async () => {
+    expect(await readAt(cluster('nothing', 'new'), 'S', 1, 3)).toMatchObject({ subject: 'new' });
+    expect(await readAt(cluster('nothing', 'nothing'), 'S', 1, 3)).toBeUndefined();
+    await expect(readAt(cluster('nothing', 'error'), 'S', 1, 3)).rejects.toThrow(BusUnavailableError);
+  });
+
+  test('that is absent on a single server costs one read', async () => {
+    expect(await readAt(cluster('nothing', 'error'), 'S', 1, 1)).toBeUndefined();
+  });
+});
