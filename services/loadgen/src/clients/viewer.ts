@@ -1,0 +1,134 @@
+import { DEFAULT_LIMITS } from '@sluice/protocol';
+import type { DeltaFrame, PromptBody, ServerFrame } from '@sluice/protocol';
+import type { AckClock, Acker } from './ack-clock.ts';
+import { TEXT } from './frame-decoder.ts';
+import { encodeClientFrame } from './frame-encoder.ts';
+import { openLink } from './link.ts';
+import type { Link, Target } from './link.ts';
+import type { Tally } from './tally.ts';
+import { Transcript } from './transcript.ts';
+
+/** A quarter of the window, as clients should. */
+const ACK_EVERY_FRAMES = DEFAULT_LIMITS.defaultWindow / 4;
+
+/** What all viewers of a process share. */
+export type ViewerContext = { readonly tally: Tally; readonly acks: AckClock };
+
+type Waiting = {
+  readonly type: ServerFrame['type'];
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+};
+
+/** The frame that brought the first tokens, and when. */
+export type FirstDelta = { readonly seq: number; readonly text: string; readonly atMs: number };
+
+/**
+ * One connection that watches one session: keeps and checks what it receives, and acks as the protocol
+ * asks. Peers are watched in the same way, but get no acks, since they know none.
+ */
+export class Viewer implements Acker {
+  readonly session: string;
+  readonly transcripts = new Map<string, Transcript>();
+  /** anything that should not have come */
+  readonly faults: string[] = [];
+  firstDelta: FirstDelta | undefined;
+  /** Called with each delta's text as it came. */
+  onRawDelta: ((raw: string) => void) | undefined;
+  readonly #target: Target;
+  readonly #context: ViewerContext;
+  #link: Link | undefined;
+  #waiting: Waiting | undefined;
+  #unacked = 0;
+  #owed: DeltaFrame | undefined;
+  #scheduled = false;
+
+  constructor(session: string, target: Target, context: ViewerContext) {
+    this.session = session;
+    this.#target = target;
+    this.#context = context;
+  }
+
+  /** Resolves when frames can be sent. @throws Error when the connection is refused */
+  async open(): Promise<void> {
+    const ready = this.#target.kind === 'edge' ? this.#next('ready') : undefined;
+    this.#link = await openLink(this.#target, `/${this.session}`, {
+      text: (payload) => this.#onText(payload.toString()),
+      lost: (reason) => {
+        this.faults.push(reason);
+        this.#waiting?.reject(new Error(reason));
+      },
+    });
+    await ready;
+  }
+
+  async subscribe(): Promise<void> {
+    const subscribed = this.#next('subscribed');
+    this.#link?.send({ type: 'subscribe', session: this.session });
+    await subscribed;
+  }
+
+  prompt(generation: string, body: PromptBody): void {
+    this.#link?.send({ type: 'prompt', session: this.session, generation, ...body });
+  }
+
+  ackIfDue(): void {
+    this.#scheduled = false;
+    if (this.#unacked > 0) this.#ack();
+  }
+
+  close(): void {
+    this.#link?.close();
+  }
+
+  #next(type: ServerFrame['type']): Promise<void> {
+    return new Promise((resolve, reject) => (this.#waiting = { type, resolve, reject }));
+  }
+
+  #onText(text: string): void {
+    const frame = JSON.parse(text) as ServerFrame;
+    if (frame.type === 'delta') {
+      this.onRawDelta?.(text);
+      return this.#onDelta(frame);
+    }
+    if (frame.type === 'end') {
+      if (this.#unacked > 0) this.#ack();
+      this.#context.tally.ended += 1;
+      this.#transcript(frame.generation).end(frame);
+    } else if (frame.type === 'reset') this.#transcript(frame.generation).reset(frame.epoch);
+    else if (frame.type === 'error') this.faults.push(`error ${frame.code}: ${frame.message}`);
+    if (this.#waiting?.type === frame.type) this.#waiting.resolve();
+  }
+
+  #onDelta(frame: DeltaFrame): void {
+    const { from, seq, at, text } = frame;
+    this.#context.tally.delta(from, seq, at);
+    this.#transcript(frame.generation).delta(frame);
+    this.firstDelta ??= { seq, text, atMs: performance.now() };
+    if (this.#target.kind !== 'edge') return;
+    this.#owed = frame;
+    this.#unacked += 1;
+    if (this.#unacked >= ACK_EVERY_FRAMES) this.#ack();
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#context.acks.add(this);
+    }
+  }
+
+  #ack(): void {
+    if (this.#owed === undefined) return;
+    const { session, generation, epoch, seq } = this.#owed;
+    this.#unacked = 0;
+    const json = `{"type":"ack","session":"${session}","generation":"${generation}","epoch":${epoch},"seq":${seq}}`;
+    this.#link?.sendEncoded(encodeClientFrame(TEXT, json));
+  }
+
+  #transcript(generation: string): Transcript {
+    const known = this.transcripts.get(generation);
+    if (known !== undefined) return known;
+    const transcript = new Transcript();
+    this.transcripts.set(generation, transcript);
+    this.#context.tally.started += 1;
+    return transcript;
+  }
+}

@@ -1,0 +1,99 @@
+import { fileURLToPath } from 'node:url';
+import { mintToken, readyMessage, startChild, startNatsServer, TEST_SECRET } from '@sluice/testkit';
+import type { Child } from '@sluice/testkit';
+import type { Target } from './clients/link.ts';
+
+export type EdgeProcess = {
+  readonly pid: number;
+  readonly target: Target;
+  readonly adminUrl: string;
+  close(): Promise<void>;
+};
+
+/** nats-server, a worker and edges, each a process of its own, as they run in production. */
+export type System = {
+  readonly natsUrl: string;
+  readonly natsPid: number;
+  readonly workerPid: number;
+  addEdge(): Promise<EdgeProcess>;
+  close(): Promise<void>;
+};
+
+export type SystemOptions = {
+  /** folder for V8 CPU profiles of the edges; none are taken without */
+  readonly profileDir?: string;
+};
+
+const SERVICES = new URL('../..', import.meta.url);
+/** What one machine may do at once is not what is measured here. */
+const LIMITS = {
+  SLUICE_EDGE_MAX_CONNECTIONS: '50000',
+  SLUICE_EDGE_MAX_CONNECTIONS_PER_USER: '50000',
+  SLUICE_EDGE_PROMPTS_PER_MINUTE: '10000000',
+  SLUICE_WORKER_SLOTS: '5000',
+};
+
+type ServiceOptions = {
+  readonly env: Readonly<Record<string, string>>;
+  readonly flags?: readonly string[];
+};
+
+const startService = async (name: string, { env, flags = [] }: ServiceOptions): Promise<Child> => {
+  const script = fileURLToPath(new URL(`${name}/src/main.ts`, SERVICES));
+  // The same Node flags as this process, hence sources or built files alike.
+  return startChild(process.execPath, [...flags, ...process.execArgv, script], {
+    cwd: fileURLToPath(SERVICES),
+    env: { ...LIMITS, SLUICE_LOG_LEVEL: 'warn', ...env },
+  });
+};
+
+const addressOf = (message: Record<string, unknown>, field: string): string => {
+  const address = message[field];
+  if (typeof address !== 'string') throw new Error(`ready line: expected a string in ${field}`);
+  return address;
+};
+
+export const startSystem = async ({ profileDir }: SystemOptions = {}): Promise<System> => {
+  const nats = await startNatsServer();
+  const worker = await startService('worker', {
+    env: { SLUICE_NATS_URL: nats.url, SLUICE_WORKER_ADMIN_PORT: '0' },
+  });
+  await readyMessage(worker);
+  const edges = new Set<EdgeProcess>();
+  const token = mintToken({ org: 'bench', user: 'loadgen', ttlS: 86_400 });
+  const addEdge = async (): Promise<EdgeProcess> => {
+    const child = await startService('edge', {
+      env: {
+        SLUICE_NATS_URL: nats.url,
+        SLUICE_EDGE_PORT: '0',
+        SLUICE_EDGE_ADMIN_PORT: '0',
+        SLUICE_JWT_SECRET: TEST_SECRET,
+      },
+      flags: profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`],
+    });
+    const message = await readyMessage(child);
+    const edge: EdgeProcess = {
+      pid: child.pid,
+      target: { kind: 'edge', port: Number(new URL(addressOf(message, 'url')).port), token },
+      adminUrl: addressOf(message, 'admin'),
+      close: async () => {
+        edges.delete(edge);
+        // A profile is written at a regular exit only.
+        await child.kill(profileDir === undefined ? 'SIGKILL' : 'SIGTERM', 60_000);
+      },
+    };
+    edges.add(edge);
+    return edge;
+  };
+  return {
+    natsUrl: nats.url,
+    natsPid: nats.pid,
+    workerPid: worker.pid,
+    addEdge,
+    close: async () => {
+      for (const edge of edges) await edge.close();
+      await worker.kill();
+      await nats.stop();
+    },
+  };
+};
