@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Bus, ItemBody, PromptEntry } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import { DEFAULT_LIMITS, SluiceError } from '@sluice/protocol';
-import type { GenerationKey, PromptBody } from '@sluice/protocol';
+import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import type { ModelDirectory } from './model-directory.ts';
 
@@ -20,8 +20,8 @@ export type Submission = {
   readonly key: GenerationKey;
   readonly user: string;
   readonly body: PromptBody;
-  /** items the session has already */
-  readonly items: number;
+  /** Counts the items the session has already. */
+  readonly items: () => Promise<number>;
   /** Called before a new generation is made; throws SluiceError to refuse it. */
   readonly checkQuota: () => Promise<void>;
 };
@@ -42,7 +42,8 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const hash = hashOf(body);
   const known = await bus.sessions.prompt(key);
   if (known !== undefined) return repeat(key, known, hash, bus);
-  checkSpace(submission, deps);
+  checkSize(body);
+  await checkRoom(submission.items, deps);
   const model = await chooseModel(body, deps);
   await submission.checkQuota();
   const entry = { hash, user, createdAt: clock.now(), body: { ...body, model } };
@@ -64,7 +65,8 @@ const enqueue = async (key: GenerationKey, entry: PromptEntry, bus: Bus): Promis
   const rev = await bus.sessions.createItem(key, itemOf(key, entry));
   const stored = rev === undefined ? (await bus.sessions.item(key, key.generation))?.item : undefined;
   const item: ItemBody = stored ?? itemOf(key, entry);
-  if (item.kind !== 'generation' || item.status !== 'queued') return;
+  if (item.kind !== 'generation') throw new SluiceError('conflict', 'a message of the session has this id');
+  if (item.status !== 'queued') return;
   await bus.jobs.publish({ ...key, model: item.model, attempt: item.attempt + 1 });
 };
 
@@ -98,20 +100,33 @@ const textParts = (content: unknown): string =>
         .join('')
     : '';
 
-const checkSpace = ({ body, items }: Submission, { fullness, maxItemsPerSession }: AdmissionDeps): void => {
+const checkSize = (body: PromptBody): void => {
   const bytes = Buffer.byteLength(JSON.stringify(body));
-  if (bytes > DEFAULT_LIMITS.maxPromptBytes)
-    throw new SluiceError(
-      'too_large',
-      `prompt: expected at most ${DEFAULT_LIMITS.maxPromptBytes} bytes, got ${bytes}`,
-    );
-  if (items >= maxItemsPerSession)
-    throw new SluiceError(
-      'quota_exceeded',
-      `session: expected at most ${maxItemsPerSession} items; start a new one`,
-    );
+  const { maxPromptBytes } = DEFAULT_LIMITS;
+  if (bytes > maxPromptBytes)
+    throw new SluiceError('too_large', `prompt: expected at most ${maxPromptBytes} bytes, got ${bytes}`);
+};
+
+/** Whether a session and the storage below it take one more item. @throws SluiceError where they do not */
+export const checkRoom = async (
+  items: () => Promise<number>,
+  { fullness, maxItemsPerSession: most }: AdmissionDeps,
+): Promise<void> => {
   if (fullness() >= FULL)
-    throw new SluiceError('unavailable', 'storage is nearly full: no new prompts', { retryAfterMs: 30_000 });
+    throw new SluiceError('unavailable', 'storage is nearly full: nothing new', { retryAfterMs: 30_000 });
+  if ((await items()) >= most)
+    throw new SluiceError('quota_exceeded', `session: expected at most ${most} items; start a new one`);
+};
+
+/** Items of a session that has no feed here. @throws BusUnavailableError */
+export const countItems = async (key: SessionKey, { bus }: AdmissionDeps): Promise<number> => {
+  let count = 0;
+  for (let rev = 0, more = true; more;) {
+    const page = await bus.sessions.items(key, rev);
+    count += page.items.length;
+    ({ rev, more } = page);
+  }
+  return count;
 };
 
 const chooseModel = async ({ model }: PromptBody, deps: AdmissionDeps): Promise<string> => {
@@ -136,5 +151,5 @@ const canonical = (value: unknown): unknown => {
   const sorted = Object.entries(value)
     .filter(([, field]) => field !== undefined)
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return sorted.map(([name, field]) => [name, canonical(field)]);
+  return Object.fromEntries(sorted.map(([name, field]) => [name, canonical(field)]));
 };

@@ -49,8 +49,9 @@ const isHeld = async ({ worker }: StoredGeneration, bus: Bus): Promise<boolean> 
 };
 
 /**
- * Nothing runs: the item becomes cancelled with the text so far. A run whose worker seems dead is fenced
- * first by an end in its log, under the next attempt, lest it wakes up and writes on.
+ * Nothing runs: the item becomes cancelled with the text so far. Where a worker had it before, an end in
+ * the log comes first, under the next attempt: that fences a worker that only seems dead. An end that
+ * the log has already, since its worker died before it told the item, stands.
  * @returns whether it was written; false: the generation moved meanwhile, look again
  */
 const endHere = async (
@@ -60,9 +61,10 @@ const endHere = async (
   now: number,
 ): Promise<boolean> => {
   const { rev, item } = stored;
-  const end: End = { reason: 'cancelled', receipt: { tokensAfterCancel: 0, msToAbort: 0 } };
   const head = await bus.tokens.head(key);
-  if (item.status === 'running') {
+  const known = head?.record.end;
+  const end: End = known ?? { reason: 'cancelled', receipt: { tokensAfterCancel: 0, msToAbort: 0 } };
+  if (known === undefined && item.attempt > 0) {
     const writer = new ChunkWriter(item.attempt + 1, head?.record.epoch ?? 0, head);
     const outcome = await bus.tokens.append(key, writer.draft([], now, end).draft);
     if (outcome.type !== 'stored') return false;

@@ -1,21 +1,20 @@
-import { BusUnavailableError } from '@sluice/bus';
 import {
   CLOSE_CODES,
   EXPIRING_NOTICE_MS,
-  isRetryable,
   parseGenerationId,
-  parseItemId,
   parseSessionId,
   SluiceError,
 } from '@sluice/protocol';
 import type {
   AckFrame,
+  AuthFrame,
   CancelFrame,
   ClientFrame,
   CloseCode,
   ErrorFrame,
   MessageFrame,
   OkFrame,
+  PingFrame,
   PromptFrame,
   SessionId,
   SessionKey,
@@ -23,22 +22,23 @@ import type {
   SubscribeFrame,
 } from '@sluice/protocol';
 import { parseClientFrame } from '@sluice/protocol/schema';
-import { admit } from './admission.ts';
+import { admit, countItems } from './admission.ts';
 import { CredentialError } from './auth/verifier.ts';
-import { allows, reaches } from './auth/grant.ts';
+import { allows, isSameUser, reaches } from './auth/grant.ts';
 import type { Grant, Scope } from './auth/grant.ts';
 import { cancelGeneration } from './cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
 import { FrameBudget } from './frame-budget.ts';
+import { FrameQueue } from './frame-queue.ts';
 import { encodeFrame } from './frames.ts';
+import { postMessage } from './message-post.ts';
+import { refusalOf } from './refusal.ts';
 import { Viewer } from './viewer.ts';
 import type { FrameSink } from './viewer.ts';
 
 /** What a connection needs of its socket besides sending frames. */
 export type ConnectionSocket = FrameSink & { close(code: CloseCode, reason: string): void };
 
-/** Frames waiting behind one that talks to NATS; a client that sends more does not wait for answers. */
-const MAX_WAITING = 256;
 const UNKNOWN_TYPES_PER_MINUTE = 3;
 
 /**
@@ -52,9 +52,10 @@ export class Connection {
   readonly #openedAt: number;
   readonly #viewers = new Map<string, Viewer>();
   #grant: Grant | undefined;
-  #budget: FrameBudget;
-  #queue: Promise<void> = Promise.resolve();
-  #waiting = 0;
+  readonly #budget: FrameBudget;
+  readonly #queue = new FrameQueue();
+  /** continues what waits for room in the socket */
+  #onRoom: (() => void) | undefined;
   #unknownTypes: number[] = [];
   #noticed = false;
   #closed = false;
@@ -75,28 +76,15 @@ export class Connection {
     return this.#openedAt;
   }
 
-  /** The first credential, from the upgrade or an `auth` frame: answered by `ready`, or closed with 4401. */
-  async authenticate(token: string, id?: string): Promise<void> {
-    const { verify, limits, heartbeatMs, users } = this.#context;
-    try {
-      const grant = await verify(token);
-      if (this.#closed) return;
-      if (!users.enter(grant)) return this.#close(CLOSE_CODES.tryLater, 'too many connections of this user');
-      this.#grant = grant;
-      const { user, org, expiresAt } = grant;
-      this.#send({ type: 'ready', connection: this.id, user, org, expiresAt, heartbeatMs, limits });
-      if (id !== undefined) this.#ok(id);
-    } catch (error) {
-      if (!(error instanceof CredentialError)) throw error;
-      this.#context.logger.info('credential_refused', { connection: this.id, error: error.cause });
-      this.#close(CLOSE_CODES.credential, error.message);
-    }
+  /** A credential that came with the upgrade: answered by `ready`, or closed with 4401. */
+  authenticate(token: string): void {
+    this.#enqueue({ type: 'auth', token }, 0);
   }
 
   onText(text: string): void {
     if (this.#closed) return;
     const budget = this.#budget.take(this.#context.clock.now());
-    if (budget === 'abuse') return this.#close(CLOSE_CODES.abuse, 'too many frames');
+    if (budget === 'abuse') return this.close(CLOSE_CODES.abuse, 'too many frames');
     const result = parseClientFrame(text);
     if (result.type === 'bad') return this.#onBadFrame(result);
     const { frame } = result;
@@ -104,7 +92,7 @@ export class Connection {
       const retryAfterMs = this.#budget.waitMs;
       return this.#refuse(frame, new SluiceError('rate_limited', 'too many frames', { retryAfterMs }));
     }
-    this.#dispatch(frame);
+    this.#dispatch(frame, text.length);
   }
 
   /** A frame that no frame can be: binary. */
@@ -114,15 +102,26 @@ export class Connection {
 
   /** The socket has room again. */
   onDrain(): void {
+    this.#continue();
     for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.resume(viewer);
   }
 
-  /** The socket is gone. */
+  /** The socket is gone, or goes: nothing more is said on it. Idempotent. */
   onClose(): void {
+    if (this.#closed) return;
     this.#closed = true;
+    this.#continue();
     if (this.#grant !== undefined) this.#context.users.leave(this.#grant);
     for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.detach(viewer);
     this.#viewers.clear();
+  }
+
+  /** Ends the connection for a reason of ours. Idempotent: the first reason counts. */
+  close(code: CloseCode, reason: string): void {
+    if (this.#closed) return;
+    this.#context.metrics.closes.inc({ code: String(code) });
+    this.#socket.close(code, reason);
+    this.onClose();
   }
 
   /** Called about once a second: credentials that never came, that expire, that have expired. */
@@ -130,11 +129,11 @@ export class Connection {
     if (this.#closed) return;
     if (this.#grant === undefined) {
       if (now - this.#openedAt >= this.#context.authTimeoutMs)
-        this.#close(CLOSE_CODES.authTimeout, 'no credential in time');
+        this.close(CLOSE_CODES.authTimeout, 'no credential in time');
       return;
     }
     const { expiresAt } = this.#grant;
-    if (now >= expiresAt) return this.#close(CLOSE_CODES.credential, 'the token has expired');
+    if (now >= expiresAt) return this.close(CLOSE_CODES.credential, 'the token has expired');
     if (this.#noticed || now < expiresAt - EXPIRING_NOTICE_MS) return;
     this.#noticed = true;
     this.#send({ type: 'expiring', expiresAt });
@@ -145,35 +144,31 @@ export class Connection {
     this.#send({ type: 'goaway', reconnectMs });
   }
 
-  #dispatch(frame: ClientFrame): void {
-    if (frame.type === 'auth') return this.#enqueue(frame, () => this.#onAuth(frame.token, frame.id));
-    if (this.#grant === undefined)
-      return this.#refuse(frame, new SluiceError('unauthorized', 'expected `auth` first'));
-    if (frame.type === 'ping') {
-      this.#send({ type: 'pong' });
-      return this.#ok(frame.id);
+  #dispatch(frame: ClientFrame, size: number): void {
+    const isUrgent = frame.type === 'ping' || frame.type === 'ack';
+    if (this.#grant === undefined || !isUrgent) return this.#enqueue(frame, size);
+    try {
+      this.#handleAtOnce(frame);
+      this.#ok(frame.id);
+    } catch (error) {
+      this.#refuse(frame, error);
     }
-    if (frame.type === 'ack') return this.#onAck(frame);
-    const grant = this.#grant;
-    this.#enqueue(frame, () => this.#handle(frame, grant));
   }
 
-  /** In order, one at a time: a cancel must not overtake its prompt. */
-  #enqueue(frame: ClientFrame, handle: () => Promise<Partial<OkFrame> | undefined | void>): void {
-    if (this.#waiting >= MAX_WAITING)
-      return this.#refuse(frame, new SluiceError('rate_limited', 'too many frames wait for an answer'));
-    this.#waiting += 1;
-    const run = async (): Promise<void> => {
-      this.#waiting -= 1;
+  /** In order, one at a time: a cancel must not overtake its prompt, nor anything its `auth`. */
+  #enqueue(frame: ClientFrame, size: number): void {
+    const work = async (): Promise<void> => {
       if (this.#closed) return;
       try {
-        const answer = await handle();
-        if (frame.type !== 'auth') this.#ok(frame.id, answer ?? {});
+        if (frame.type === 'auth') return await this.#onAuth(frame);
+        if (this.#grant === undefined) throw new SluiceError('unauthorized', 'expected `auth` first');
+        this.#ok(frame.id, await this.#handle(frame, this.#grant));
       } catch (error) {
         this.#refuse(frame, error);
       }
     };
-    this.#queue = this.#queue.then(run);
+    if (!this.#queue.add(size, work))
+      this.#refuse(frame, new SluiceError('rate_limited', 'too many frames wait for an answer'));
   }
 
   async #handle(frame: ClientFrame, grant: Grant): Promise<Partial<OkFrame> | undefined> {
@@ -195,20 +190,68 @@ export class Connection {
       case 'signal':
         this.#onSignal(frame);
         return undefined;
-      default:
+      case 'ping':
+      case 'ack':
+        this.#handleAtOnce(frame);
+        return undefined;
+      case 'auth':
         return undefined;
     }
   }
 
-  async #onAuth(token: string, id: string | undefined): Promise<void> {
+  #handleAtOnce(frame: PingFrame | AckFrame): void {
+    if (frame.type === 'ping') return this.#send({ type: 'pong' });
+    this.#context.metrics.acks.inc();
+    const viewer = this.#viewers.get(frame.session);
+    if (viewer === undefined) throw new SluiceError('not_found', 'subscribe to the session first');
+    this.#context.hub.known(viewer.key)?.ack(viewer, frame.generation, frame);
+  }
+
+  async #onAuth({ token, id }: AuthFrame): Promise<void> {
+    const { verify } = this.#context;
     const old = this.#grant;
-    if (old === undefined) return this.authenticate(token, id);
-    const grant = await this.#context.verify(token);
-    if (grant.user !== old.user || grant.org !== old.org)
+    if (old === undefined) return this.#onFirstAuth(token, id);
+    const grant = await verify(token);
+    if (this.#closed) return;
+    if (!isSameUser(grant, old))
       throw new SluiceError('forbidden', 'a refreshed token must keep `sub` and `org`');
     this.#grant = grant;
     this.#noticed = false;
     this.#ok(id);
+    this.#dropUncovered(grant);
+  }
+
+  async #onFirstAuth(token: string, id: string | undefined): Promise<void> {
+    const { verify, limits, heartbeatMs, users, logger } = this.#context;
+    try {
+      const grant = await verify(token);
+      if (this.#closed) return;
+      if (!users.enter(grant)) return this.close(CLOSE_CODES.tryLater, 'too many connections of this user');
+      this.#grant = grant;
+      const { user, org, expiresAt } = grant;
+      this.#send({ type: 'ready', connection: this.id, user, org, expiresAt, heartbeatMs, limits });
+      this.#ok(id);
+    } catch (error) {
+      if (id !== undefined) this.#refuse({ type: 'auth', token: '', id }, error);
+      if (error instanceof CredentialError) {
+        logger.info('credential_refused', { connection: this.id, reason: error.reason });
+        return this.close(CLOSE_CODES.credential, error.message);
+      }
+      logger.warn('credential_unchecked', { connection: this.id, error });
+      this.close(CLOSE_CODES.tryLater, 'the token cannot be checked at the moment');
+    }
+  }
+
+  /** After a refresh: sessions that the new grant does not cover are left (R6). */
+  #dropUncovered(grant: Grant): void {
+    for (const session of [...this.#viewers.keys()]) {
+      try {
+        this.#open(session, grant, 'read');
+      } catch (error) {
+        this.#unsubscribe(session);
+        this.#refuse({ type: 'unsubscribe', session }, error);
+      }
+    }
   }
 
   async #onSubscribe(frame: SubscribeFrame, grant: Grant): Promise<void> {
@@ -219,8 +262,12 @@ export class Connection {
   async #attach(frame: Omit<SubscribeFrame, 'type'> & { session: SessionId }, grant: Grant): Promise<void> {
     const { hub, limits } = this.#context;
     const { session, rev = 0, positions = {}, observe = false, window = limits.defaultWindow } = frame;
+    const named = Object.entries(positions);
+    if (named.length > limits.maxItemsPerSession)
+      throw new SluiceError('too_large', `\`positions\`: expected at most ${limits.maxItemsPerSession}`);
     if (!this.#viewers.has(session) && this.#viewers.size >= limits.maxSessionsPerConnection)
       throw new SluiceError('quota_exceeded', `expected at most ${limits.maxSessionsPerConnection} sessions`);
+    await this.#room();
     // Subscribing again is a new attachment from the positions it names.
     this.#unsubscribe(session);
     const viewer = new Viewer({
@@ -229,7 +276,7 @@ export class Connection {
       sink: this.#socket,
       window,
       observe,
-      positions: new Map(Object.entries(positions)),
+      positions: new Map(named),
     });
     this.#viewers.set(session, viewer);
     try {
@@ -249,7 +296,7 @@ export class Connection {
   }
 
   async #onPrompt(frame: PromptFrame, grant: Grant): Promise<Partial<OkFrame>> {
-    const { hub, admission, users, metrics } = this.#context;
+    const { admission, users, metrics } = this.#context;
     const session = this.#open(frame.session, grant, 'prompt');
     const generation = parseGenerationId(frame.generation);
     const key = { org: grant.org, session, generation };
@@ -259,12 +306,18 @@ export class Connection {
       key,
       user: grant.user,
       body,
-      items: hub.known(key)?.items ?? 0,
+      items: () => this.#items(key),
       checkQuota: () => users.takePrompt(grant),
     };
     const created = await admit(submission, admission);
     metrics.prompts.inc({ created: String(created) });
     return { generation, created };
+  }
+
+  /** How many items a session has: its feed knows, if this connection watches it. */
+  #items(key: SessionKey): Promise<number> {
+    const feed = this.#viewers.has(key.session) ? this.#context.hub.known(key) : undefined;
+    return feed === undefined ? countItems(key, this.#context.admission) : Promise.resolve(feed.items);
   }
 
   async #onCancel(frame: CancelFrame, grant: Grant): Promise<void> {
@@ -274,23 +327,10 @@ export class Connection {
   }
 
   async #onMessage(frame: MessageFrame, grant: Grant): Promise<void> {
-    const { bus, clock, admission } = this.#context;
     const session = this.#open(frame.session, grant, 'prompt');
     const key: SessionKey = { org: grant.org, session };
-    const { message, text, data } = frame;
-    if (admission.fullness() >= 0.8) throw new SluiceError('unavailable', 'storage is nearly full');
-    const item = {
-      id: parseItemId(message),
-      kind: 'message' as const,
-      user: grant.user,
-      createdAt: clock.now(),
-      text,
-      ...(data === undefined ? {} : { data }),
-    };
-    if ((await bus.sessions.createItem(key, item)) !== undefined) return;
-    const known = (await bus.sessions.item(key, item.id))?.item;
-    const isSame = known?.kind === 'message' && known.user === grant.user && known.text === text;
-    if (!isSame) throw new SluiceError('conflict', 'this id was used before with another body');
+    const { admission } = this.#context;
+    await postMessage(key, { ...frame, user: grant.user, items: () => this.#items(key) }, admission);
   }
 
   #onSignal({ session, data }: SignalSendFrame): void {
@@ -302,20 +342,23 @@ export class Connection {
     this.#context.hub.known(viewer.key)?.signal(viewer, data);
   }
 
-  #onAck(frame: AckFrame): void {
-    this.#context.metrics.acks.inc();
-    const viewer = this.#viewers.get(frame.session);
-    if (viewer === undefined) return this.#refuse(frame, new SluiceError('not_found', 'not subscribed'));
-    this.#context.hub.known(viewer.key)?.ack(viewer, frame.generation, frame);
-    this.#ok(frame.id);
-  }
-
   /** The session, if this grant reaches it: what it does not reach does not exist for it. */
   #open(session: string, grant: Grant, scope: Scope | undefined): SessionId {
     if (!reaches(grant, session)) throw new SluiceError('not_found', 'no such session');
     if (scope !== undefined && !allows(grant, scope))
       throw new SluiceError('forbidden', `expected scope \`${scope}\``);
     return parseSessionId(session);
+  }
+
+  /** Resolves once the socket takes frames again: a client that does not read gets no more answers made. */
+  async #room(): Promise<void> {
+    while (!this.#closed && !this.#socket.writable)
+      await new Promise<void>((resolve) => (this.#onRoom = resolve));
+  }
+
+  #continue(): void {
+    this.#onRoom?.();
+    this.#onRoom = undefined;
   }
 
   #onBadFrame(bad: { id: string | undefined; knownType: boolean; message: string }): void {
@@ -325,25 +368,15 @@ export class Connection {
     const now = this.#context.clock.now();
     this.#unknownTypes = [...this.#unknownTypes.filter((at) => now - at < 60_000), now];
     if (this.#unknownTypes.length >= UNKNOWN_TYPES_PER_MINUTE)
-      this.#close(CLOSE_CODES.badFrames, 'three frames that are none of the protocol');
+      this.close(CLOSE_CODES.badFrames, 'three frames that are none of the protocol');
   }
 
   #refuse(frame: ClientFrame, error: unknown): void {
     if (this.#closed) return;
-    const known = toSluiceError(error);
-    if (known.code === 'internal')
+    const refusal = refusalOf(frame, error);
+    if (refusal.code === 'internal')
       this.#context.logger.error('frame_failed', { connection: this.id, type: frame.type, error });
-    const { session, generation } = frame as { session?: string; generation?: string };
-    this.#sendError({
-      type: 'error',
-      ...(frame.id === undefined ? {} : { re: frame.id }),
-      code: known.code,
-      message: known.message,
-      retryable: isRetryable(known.code),
-      ...(known.retryAfterMs === undefined ? {} : { retryAfterMs: known.retryAfterMs }),
-      ...(session === undefined ? {} : { session }),
-      ...(generation === undefined ? {} : { generation }),
-    });
+    this.#sendError(refusal);
   }
 
   #sendError(frame: ErrorFrame): void {
@@ -358,19 +391,4 @@ export class Connection {
   #send(frame: Parameters<typeof encodeFrame>[0]): void {
     if (!this.#closed) this.#socket.send(encodeFrame(frame));
   }
-
-  #close(code: CloseCode, reason: string): void {
-    if (this.#closed) return;
-    this.#context.metrics.closes.inc({ code: String(code) });
-    this.#socket.close(code, reason);
-    this.onClose();
-  }
 }
-
-const toSluiceError = (error: unknown): SluiceError => {
-  if (error instanceof SluiceError) return error;
-  if (error instanceof BusUnavailableError)
-    return new SluiceError('unavailable', 'storage does not answer', { retryAfterMs: 1_000, cause: error });
-  if (error instanceof CredentialError) return new SluiceError('unauthorized', error.message);
-  return new SluiceError('internal', 'an unexpected error occurred', { cause: error });
-};

@@ -15,11 +15,10 @@ import { Hub, TICK_MS } from './hub.ts';
 import { createEdgeMetrics } from './metrics.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { ModelDirectory } from './model-directory.ts';
-import { WebSocketTransport } from './transports/websocket.ts';
+import { StorageFill } from './storage-fill.ts';
+import { refuseUpgrade, WebSocketTransport } from './transports/websocket.ts';
 import { UserLimits } from './user-limits.ts';
 
-/** The fill of the streams changes slowly: it is read this often, ms. */
-const FULLNESS_MS = 5_000;
 /** Clients are told to reconnect somewhere within this time when the edge drains, ms. */
 const DRAIN_SPREAD_MS = 5_000;
 
@@ -55,8 +54,8 @@ export const createEdge = async (
   });
   const feeds: FeedContext = { bus, clock, metrics, logger, flusher: new Flusher(), edge: options.name };
   const hub = new Hub(feeds, options.lingerMs);
-  let fullness = 0;
-  const context = contextOf(options, feeds, { hub, fullness: () => fullness });
+  const fill = await StorageFill.open(bus.link, logger);
+  const context = contextOf(options, feeds, { hub, fullness: () => fill.fullness });
   const transport = new WebSocketTransport(context, options);
 
   const http = await createHttpServer({
@@ -66,22 +65,14 @@ export const createEdge = async (
   http.server.on('upgrade', (request, socket, head) => {
     const [path] = (request.url ?? '').split('?');
     if (path === '/v1/ws') transport.upgrade(request, socket, head);
-    else socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    else refuseUpgrade(socket, { status: '404 Not Found', reason: 'the WebSocket is at /v1/ws' });
   });
 
-  const readFullness = async (): Promise<void> => {
-    try {
-      fullness = await bus.link.fullness();
-    } catch (error) {
-      logger.warn('stream_usage_failed', { error });
-    }
-  };
   const ticking = setInterval(() => {
     const now = clock.now();
     hub.tick(now);
     transport.tick(now);
   }, TICK_MS);
-  const measuring = setInterval(() => void readFullness(), FULLNESS_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
 
   await http.listen({ port: options.port, host: options.host });
@@ -90,9 +81,9 @@ export const createEdge = async (
   let accepting = true;
   const close = async (): Promise<void> => {
     accepting = false;
-    clearInterval(measuring);
+    fill.close();
     reconnects.close();
-    transport.close();
+    await transport.close();
     await http.close();
     clearInterval(ticking);
     hub.close();
@@ -133,7 +124,12 @@ const contextOf = (
     ...feeds,
     hub,
     limits,
-    verify: createVerifier({ keys, issuer: options.jwtIssuer, audience: options.jwtAudience }),
+    verify: createVerifier({
+      keys,
+      issuer: options.jwtIssuer,
+      audience: options.jwtAudience,
+      now: clock.now,
+    }),
     users: new UserLimits(options),
     admission: {
       bus,

@@ -8,6 +8,11 @@ export type HttpOptions = {
   readonly maxBodyBytes: number;
 };
 
+/** Whoever connects has this long to send the head of a request, ms. */
+const HEADERS_TIMEOUT_MS = 5_000;
+/** How often that is looked at, ms. */
+const TIMEOUT_CHECK_MS = 1_000;
+
 /** Scripts and styles from here only; connections to here only, by WebSocket too. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -23,7 +28,12 @@ const CONTENT_SECURITY_POLICY = [
 
 /** The public port's HTTP side: the web pages. WebSocket upgrades are the caller's. */
 export const createHttpServer = async ({ webDir, maxBodyBytes }: HttpOptions): Promise<FastifyInstance> => {
-  const app = fastify({ logger: false, forceCloseConnections: true, bodyLimit: maxBodyBytes });
+  const app = fastify({
+    logger: false,
+    forceCloseConnections: true,
+    bodyLimit: maxBodyBytes,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
+  });
   app.addHook('onSend', async (_request, reply) => {
     void reply.header('x-content-type-options', 'nosniff');
     void reply.header('referrer-policy', 'no-referrer');

@@ -23,3 +23,6 @@ export const reaches = ({ sessions }: Grant, session: string): boolean =>
   );
 
 export const allows = ({ scopes }: Grant, scope: Scope): boolean => scopes.has(scope);
+
+export const isSameUser = (one: Grant, other: Grant): boolean =>
+  one.user === other.user && one.org === other.org;

@@ -5,7 +5,15 @@ import type { Algorithm } from 'jsonwebtoken';
 /** A key and the one algorithm it is used with: never the token header's word. */
 export type VerificationKey = { readonly key: string | KeyObject; readonly algorithm: Algorithm };
 
-/** Finds the key for a token. @throws Error when there is none for this `kid` */
+/** The key set could not be read, so nothing is known about the token. */
+export class KeysUnavailableError extends Error {
+  readonly code = 'unavailable';
+}
+
+/** No configured key fits the token. */
+export class NoKeyError extends Error {}
+
+/** Finds the key for a token. @throws NoKeyError, KeysUnavailableError */
 export type KeySource = (header: {
   readonly kid?: string | undefined;
   readonly alg: string;
@@ -32,17 +40,28 @@ export const createKeySource = ({ jwtSecret, jwtPublicKey, jwksUrl }: KeyConfig)
   return async ({ kid, alg }) => {
     const match = fixed.find(({ algorithm }) => algorithm === alg);
     if (match !== undefined) return match;
-    if (jwks === undefined) throw new Error('no key for this algorithm');
-    if (kid === undefined || !KID_PATTERN.test(kid)) throw new Error('no usable kid');
-    const signing = await (await jwks).getSigningKey(kid);
-    return publicKeyOf(createPublicKey(signing.getPublicKey()));
+    if (jwks === undefined) throw new NoKeyError('no key for this algorithm');
+    if (kid === undefined || !KID_PATTERN.test(kid)) throw new NoKeyError('no usable kid');
+    const pem = await findPem(await jwks, kid);
+    return publicKeyOf(createPublicKey(pem));
   };
 };
 
+type KeySet = { getSigningKey(kid: string): Promise<{ getPublicKey(): string }> };
+
+const findPem = async (jwks: KeySet, kid: string): Promise<string> => {
+  try {
+    return (await jwks.getSigningKey(kid)).getPublicKey();
+  } catch (cause) {
+    // The library's message would repeat the kid, which is anybody's text.
+    if (cause instanceof Error && cause.name === 'SigningKeyNotFoundError')
+      throw new NoKeyError('unknown kid');
+    throw new KeysUnavailableError('the key set cannot be read', { cause });
+  }
+};
+
 /** Loaded only when a key set is configured: the library brings a second JOSE implementation along. */
-const openJwks = async (
-  jwksUri: string,
-): Promise<{ getSigningKey(kid: string): Promise<{ getPublicKey(): string }> }> => {
+const openJwks = async (jwksUri: string): Promise<KeySet> => {
   const { JwksClient } = await import('jwks-rsa');
   return new JwksClient({
     jwksUri,

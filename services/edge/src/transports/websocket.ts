@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BEARER_SUBPROTOCOL_PREFIX, CLOSE_CODES, SUBPROTOCOL } from '@sluice/protocol';
 import type { CloseCode } from '@sluice/protocol';
@@ -12,8 +13,14 @@ import type { Frame } from '../frames.ts';
 
 /** A socket that holds more than this is not written to until it has drained, bytes. */
 const HIGH_WATER_BYTES = 64 * 1024;
-/** A socket that does not drain at all for this long is closed, ms. */
+/** A socket that takes none of what waits for it for this long is closed, ms. */
 const STALL_MS = 60_000;
+/** Nor may more than this ever wait for one, bytes: what is not paced by credit has a bound too. */
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+/** How long a client may take to answer a close, ms. */
+const CLOSE_TIMEOUT_MS = 5_000;
+/** The same when the whole edge closes, ms. */
+const LAST_CLOSE_TIMEOUT_MS = 1_000;
 /** What a client may break one message into; the frame limit bounds its size. */
 const MAX_FRAGMENTS = 64;
 
@@ -42,6 +49,8 @@ export class WebSocketTransport {
       // Twice the limit, so that a frame somewhat too large gets our close code and its reason.
       maxPayload: context.limits.maxFrameBytes * 2,
       maxFragments: MAX_FRAGMENTS,
+      // Spread, because @types/ws does not know this option yet.
+      ...{ closeTimeout: CLOSE_TIMEOUT_MS },
       handleProtocols: () => SUBPROTOCOL,
     });
   }
@@ -52,12 +61,12 @@ export class WebSocketTransport {
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const refusal = this.#refusal(request);
-    if (refusal !== undefined) return refuse(socket, refusal);
+    if (refusal !== undefined) return refuseUpgrade(socket, refusal);
     this.#server.handleUpgrade(request, socket, head, (ws) => {
-      const open = new OpenSocket(ws, socket, this.#context, () => this.#sockets.delete(open));
+      const open = new OpenSocket(ws, socket as Socket, this.#context, () => this.#sockets.delete(open));
       this.#sockets.add(open);
       const token = credentialOf(request);
-      if (token !== undefined) void open.connection.authenticate(token);
+      if (token !== undefined) open.connection.authenticate(token);
     });
   }
 
@@ -78,10 +87,11 @@ export class WebSocketTransport {
     await Promise.all(closing);
   }
 
-  close(): void {
+  /** Closes every connection. Resolves when all sockets are gone: at once, but for clients that hang. */
+  async close(): Promise<void> {
     this.#accepting = false;
-    for (const socket of this.#sockets) socket.close(CLOSE_CODES.restart, 'the server restarts');
     this.#server.close();
+    await Promise.all([...this.#sockets].map((socket) => socket.shutdown(LAST_CLOSE_TIMEOUT_MS)));
   }
 
   #refusal({ headers }: IncomingMessage): Refusal | undefined {
@@ -101,30 +111,33 @@ export class WebSocketTransport {
 class OpenSocket implements ConnectionSocket {
   readonly connection: Connection;
   readonly #ws: WebSocket;
-  readonly #socket: Duplex;
+  readonly #socket: Socket;
   readonly #context: EdgeContext;
-  readonly #onClosed: () => void;
+  readonly #closed: Promise<void>;
   #missed = 0;
-  #stalledSince: number | undefined;
+  /** bytes the socket had taken when it was last seen to move, and when that was */
+  #moved: { readonly bytes: number; readonly at: number };
   #goawayTimer: NodeJS.Timeout | undefined;
 
-  constructor(ws: WebSocket, socket: Duplex, context: EdgeContext, onClosed: () => void) {
+  constructor(ws: WebSocket, socket: Socket, context: EdgeContext, onClosed: () => void) {
     this.#ws = ws;
     this.#socket = socket;
     this.#context = context;
-    this.#onClosed = onClosed;
+    this.#moved = { bytes: 0, at: context.clock.now() };
     this.connection = new Connection(randomUUID(), this, context);
     ws.on('message', (message: RawData, isBinary: boolean) => this.#onMessage(message as Buffer, isBinary));
     ws.on('pong', () => (this.#missed = 0));
-    ws.on('close', () => this.#onClose());
+    this.#closed = new Promise((resolve) => ws.once('close', () => resolve()));
+    ws.on('close', () => {
+      clearTimeout(this.#goawayTimer);
+      this.connection.onClose();
+      onClosed();
+    });
     // ws closes the socket itself after a protocol error; the close event follows.
     ws.on('error', (error) =>
       context.logger.debug('socket_error', { connection: this.connection.id, error }),
     );
-    socket.on('drain', () => {
-      this.#stalledSince = undefined;
-      this.connection.onDrain();
-    });
+    socket.on('drain', () => this.connection.onDrain());
   }
 
   get writable(): boolean {
@@ -133,7 +146,8 @@ class OpenSocket implements ConnectionSocket {
 
   send({ bytes }: Frame): void {
     if (this.#ws.readyState !== this.#ws.OPEN) return;
-    if (!this.#socket.write(bytes)) this.#stalledSince ??= this.#context.clock.now();
+    if (this.#socket.writableLength > MAX_BUFFERED_BYTES) this.#cut(CLOSE_CODES.tooSlow, 'too much waits');
+    else this.#socket.write(bytes);
   }
 
   close(code: CloseCode, reason: string): void {
@@ -141,52 +155,58 @@ class OpenSocket implements ConnectionSocket {
   }
 
   ping(): void {
-    if (this.#missed >= 2) {
-      // The other side may never read a close frame: end the socket as well.
-      this.close(CLOSE_CODES.heartbeatMissed, 'no answer to two pings');
-      this.#ws.terminate();
-      return;
-    }
+    if (this.#missed >= 2) return this.#cut(CLOSE_CODES.heartbeatMissed, 'no answer to two pings');
     this.#missed += 1;
     if (this.#ws.readyState === this.#ws.OPEN) this.#ws.ping();
   }
 
   tick(now: number): void {
     this.connection.tick(now);
-    if (this.#stalledSince === undefined || now - this.#stalledSince < STALL_MS) return;
-    this.close(CLOSE_CODES.tooSlow, 'the socket did not drain');
-    this.#ws.terminate();
+    const { bytesWritten, writableLength } = this.#socket;
+    const bytes = bytesWritten - writableLength;
+    if (writableLength === 0 || bytes !== this.#moved.bytes) this.#moved = { bytes, at: now };
+    else if (now - this.#moved.at >= STALL_MS) this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
   }
 
+  /** Announces the close and does it after `delayMs`. Resolves when the socket is gone. */
   goaway(delayMs: number): Promise<void> {
     this.connection.goaway(Math.round(delayMs));
-    return new Promise((resolve) => {
-      this.#ws.once('close', () => resolve());
-      this.#goawayTimer = setTimeout(() => this.close(CLOSE_CODES.restart, 'the server restarts'), delayMs);
-    });
+    this.#goawayTimer = setTimeout(() => this.#restart(), delayMs);
+    return this.#closed;
+  }
+
+  /** Closes now, and without the client's answer after `timeoutMs`. Resolves when the socket is gone. */
+  async shutdown(timeoutMs: number): Promise<void> {
+    this.#restart();
+    const timer = setTimeout(() => this.#ws.terminate(), timeoutMs);
+    await this.#closed;
+    clearTimeout(timer);
+  }
+
+  #restart(): void {
+    this.connection.close(CLOSE_CODES.restart, 'the server restarts');
+  }
+
+  /** For clients that may never read a close frame: ends the TCP connection as well. */
+  #cut(code: CloseCode, reason: string): void {
+    this.connection.close(code, reason);
+    this.#ws.terminate();
   }
 
   #onMessage(message: Buffer, isBinary: boolean): void {
     this.#missed = 0;
-    if (message.length > this.#context.limits.maxFrameBytes)
-      return this.close(
-        CLOSE_CODES.tooLarge,
-        `expected frames of at most ${this.#context.limits.maxFrameBytes} bytes`,
-      );
-    if (isBinary) this.connection.onBinary();
+    const { maxFrameBytes } = this.#context.limits;
+    if (message.length > maxFrameBytes)
+      this.connection.close(CLOSE_CODES.tooLarge, `expected frames of at most ${maxFrameBytes} bytes`);
+    else if (isBinary) this.connection.onBinary();
     else this.connection.onText(message.toString());
-  }
-
-  #onClose(): void {
-    clearTimeout(this.#goawayTimer);
-    this.connection.onClose();
-    this.#onClosed();
   }
 }
 
 type Refusal = { readonly status: string; readonly reason: string; readonly retryAfterS?: number };
 
-const refuse = (socket: Duplex, { status, reason, retryAfterS }: Refusal): void => {
+/** Answers an upgrade request with an HTTP error. */
+export const refuseUpgrade = (socket: Duplex, { status, reason, retryAfterS }: Refusal): void => {
   const retry = retryAfterS === undefined ? '' : `retry-after: ${retryAfterS}\r\n`;
   socket.on('error', () => socket.destroy());
   socket.end(

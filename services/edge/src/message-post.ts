@@ -1,0 +1,45 @@
+import { isDeepStrictEqual } from 'node:util';
+import { DEFAULT_LIMITS, parseItemId, SluiceError } from '@sluice/protocol';
+import type { SessionKey } from '@sluice/protocol';
+import { checkRoom } from './admission.ts';
+import type { AdmissionDeps } from './admission.ts';
+
+export type MessagePost = {
+  /** the client's own id, of the right form */
+  readonly message: string;
+  readonly user: string;
+  readonly text: string;
+  readonly data?: unknown;
+  /** Counts the items the session has already. */
+  readonly items: () => Promise<number>;
+};
+
+/**
+ * Stores a chat line, or finds it: as with prompts, what was stored under its id first decides.
+ * @throws SluiceError conflict, too_large, quota_exceeded, unavailable; BusUnavailableError
+ */
+export const postMessage = async (
+  key: SessionKey,
+  { message, user, text, data, items }: MessagePost,
+  deps: AdmissionDeps,
+): Promise<void> => {
+  const { bus, clock } = deps;
+  const { maxPromptBytes } = DEFAULT_LIMITS;
+  const id = parseItemId(message);
+  const body = { id, kind: 'message' as const, user, text, ...(data === undefined ? {} : { data }) };
+  const isRepeat = async (): Promise<boolean> => {
+    const known = (await bus.sessions.item(key, id))?.item;
+    if (known === undefined) return false;
+    const { createdAt: _createdAt, ...stored } = known;
+    if (isDeepStrictEqual(stored, body)) return true;
+    throw new SluiceError('conflict', 'this id was used before with another body');
+  };
+  if (await isRepeat()) return;
+  const bytes = Buffer.byteLength(JSON.stringify(body));
+  // A number may be longer once it is encoded again, so this can exceed the largest frame by far.
+  if (bytes > maxPromptBytes)
+    throw new SluiceError('too_large', `message: expected at most ${maxPromptBytes} bytes, got ${bytes}`);
+  await checkRoom(items, deps);
+  const rev = await bus.sessions.createItem(key, { ...body, createdAt: clock.now() });
+  if (rev === undefined) await isRepeat();
+};

@@ -1,0 +1,34 @@
+import { BusUnavailableError } from '@sluice/bus';
+import { isRetryable, SluiceError } from '@sluice/protocol';
+import type { ErrorFrame } from '@sluice/protocol';
+import { KeysUnavailableError } from './auth/keys.ts';
+import { CredentialError } from './auth/verifier.ts';
+
+/** What a frame says of itself that its refusal repeats. */
+type Subject = { readonly id?: string; readonly session?: string; readonly generation?: string };
+
+/** The `error` frame that tells a client why its frame was refused. */
+export const refusalOf = (frame: Subject, error: unknown): ErrorFrame => {
+  const { code, message, retryAfterMs } = toSluiceError(error);
+  const { id, session, generation } = frame;
+  return {
+    type: 'error',
+    ...(id === undefined ? {} : { re: id }),
+    code,
+    message,
+    retryable: isRetryable(code),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(session === undefined ? {} : { session }),
+    ...(generation === undefined ? {} : { generation }),
+  };
+};
+
+const toSluiceError = (error: unknown): SluiceError => {
+  if (error instanceof SluiceError) return error;
+  if (error instanceof CredentialError) return new SluiceError('unauthorized', error.message);
+  const unavailable = (what: string): SluiceError =>
+    new SluiceError('unavailable', what, { retryAfterMs: 1_000, cause: error });
+  if (error instanceof BusUnavailableError) return unavailable('storage does not answer');
+  if (error instanceof KeysUnavailableError) return unavailable('the token cannot be checked at the moment');
+  return new SluiceError('internal', 'an unexpected error occurred', { cause: error });
+};

@@ -1,0 +1,45 @@
+import { BusUnavailableError } from '@sluice/bus';
+import type { Bus } from '@sluice/bus';
+
+/** A bus that remembers what was asked of it, and that can be made to fail. */
+export type RecordingBus = {
+  readonly bus: Bus;
+  /** `part.method` of each call, oldest first; the link's are not counted */
+  readonly operations: string[];
+  /** arguments of each call, as JSON, for a search of what must never reach NATS */
+  readonly written: string[];
+  /** while true, whatever resolves rejects with {@link BusUnavailableError} */
+  isDown: boolean;
+  /** fill of the fullest stream that the link reports */
+  fullness: number;
+};
+
+type Method = (...args: unknown[]) => unknown;
+
+export const recordingBus = (inner: Bus): RecordingBus => {
+  const recording: RecordingBus = { bus: inner, operations: [], written: [], isDown: false, fullness: 0 };
+  const wrap = <Part extends object>(name: string, part: Part): Part => {
+    const methods = Object.entries(part as Record<string, Method>).map(([method, run]) => {
+      const recorded: Method = (...args) => {
+        recording.operations.push(`${name}.${method}`);
+        recording.written.push(JSON.stringify(args));
+        if (!recording.isDown) return run(...args);
+        const isAsync = name !== 'presence' && !(name === 'control' && method === 'ack');
+        return isAsync ? Promise.reject(new BusUnavailableError('down')) : undefined;
+      };
+      return [method, recorded] as const;
+    });
+    return Object.fromEntries(methods) as Part;
+  };
+  const bus: Bus = {
+    tokens: wrap('tokens', inner.tokens),
+    sessions: wrap('sessions', inner.sessions),
+    jobs: wrap('jobs', inner.jobs),
+    control: wrap('control', inner.control),
+    presence: wrap('presence', inner.presence),
+    workers: wrap('workers', inner.workers),
+    link: { ...inner.link, fullness: () => Promise.resolve(recording.fullness) },
+    close: () => inner.close(),
+  };
+  return Object.assign(recording, { bus });
+};

@@ -1,0 +1,98 @@
+import { createMemoryBus, createMemoryHub } from '@sluice/bus';
+import type { Bus, MemoryHub } from '@sluice/bus';
+import { createLogger, systemClock } from '@sluice/runtime';
+import type { Clock } from '@sluice/runtime';
+import { mintToken, openRawClient, TEST_AUDIENCE, TEST_ISSUER, TEST_SECRET } from '@sluice/testkit';
+import type { MintOptions, RawClient, RawClientOptions } from '@sluice/testkit';
+import { createEdge } from '../../src/index.ts';
+import type { Edge, EdgeOptions } from '../../src/index.ts';
+import { FakeWorker } from './fake-worker.ts';
+import { recordingBus } from './recording-bus.ts';
+import type { RecordingBus } from './recording-bus.ts';
+
+const DEFAULTS: Omit<EdgeOptions, 'name'> = {
+  host: '127.0.0.1',
+  port: 0,
+  jwtSecret: TEST_SECRET,
+  jwtPublicKey: undefined,
+  jwksUrl: undefined,
+  jwtIssuer: TEST_ISSUER,
+  jwtAudience: TEST_AUDIENCE,
+  allowedOrigins: [],
+  defaultModel: undefined,
+  maxConnections: 1_000,
+  maxConnectionsPerUser: 1_000,
+  promptsPerMinute: 10_000,
+  maxFramesPerSecond: 10_000,
+  maxSessionsPerConnection: 64,
+  maxItemsPerSession: 1_000,
+  heartbeatMs: 20_000,
+  lingerMs: 30_000,
+  webDir: undefined,
+};
+
+export type TestEdge = {
+  readonly edge: Edge;
+  /** of the WebSocket */
+  readonly url: string;
+  readonly recording: RecordingBus;
+  /** every log line, as written */
+  readonly logs: string[];
+  /** Opens a client; `as` mints its token (org acme, user ann by default). */
+  open(as?: Partial<MintOptions>, options?: RawClientOptions): Promise<RawClient>;
+};
+
+export type EdgeSetup = Partial<EdgeOptions> & { readonly clock?: Clock };
+
+/** Edges and workers that see each other over one in-memory bus. */
+export type World = {
+  readonly hub: MemoryHub;
+  readonly bus: Bus;
+  addEdge(setup?: EdgeSetup): Promise<TestEdge>;
+  /** A scripted worker that has announced itself. */
+  addWorker(name?: string, models?: readonly string[]): Promise<FakeWorker>;
+  close(): Promise<void>;
+};
+
+export const tokenOf = (as: Partial<MintOptions> = {}): string =>
+  mintToken({ org: 'acme', user: 'ann', ...as });
+
+export const createWorld = (): World => {
+  const hub = createMemoryHub();
+  const bus = createMemoryBus(hub);
+  const edges: Edge[] = [];
+  const clients: RawClient[] = [];
+  return {
+    hub,
+    bus,
+    addEdge: async ({ clock = systemClock, ...options } = {}) => {
+      const recording = recordingBus(createMemoryBus(hub));
+      const logs: string[] = [];
+      const logger = createLogger({
+        service: 'edge',
+        level: 'debug',
+        destination: { write: (line: string) => void logs.push(line) },
+      });
+      const name = options.name ?? `edge-${edges.length + 1}`;
+      const edge = await createEdge({ ...DEFAULTS, ...options, name }, { bus: recording.bus, logger, clock });
+      edges.push(edge);
+      const url = `ws://127.0.0.1:${edge.port}/v1/ws`;
+      const open = async (as: Partial<MintOptions> = {}, rest: RawClientOptions = {}): Promise<RawClient> => {
+        const client = await openRawClient(url, { token: tokenOf(as), ...rest });
+        clients.push(client);
+        await client.nextFrame('ready');
+        return client;
+      };
+      return { edge, url, recording, logs, open };
+    },
+    addWorker: async (name = 'w1', models = ['m1']) => {
+      const worker = new FakeWorker(bus, name, models);
+      await worker.announce();
+      return worker;
+    },
+    close: async () => {
+      for (const client of clients) client.terminate();
+      await Promise.all(edges.map((edge) => edge.close()));
+    },
+  };
+};
