@@ -25,7 +25,7 @@ test('a prompt over a WebSocket ends with the text the item stores', async () =>
   expect(end.reason).toBe('stop');
   const bus = await system.bus();
   const stored = await bus.sessions.item({ org: 'acme', session: 's1' } as never, generation.id as never);
-  expect(sha256(text)).toBe(sha256((stored?.item as {text: string}).text));
+  expect(sha256(text)).toBe(sha256((stored?.item as { text: string }).text));
   console.log(text.length, end, randomUUID().length);
   await client.close();
 });

@@ -1,0 +1,55 @@
+import type { Bus } from '@sluice/bus';
+import { connect } from '@sluice/client';
+import type { Client, ConnectOptions } from '@sluice/client';
+import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
+import type { GenerationKey, Token } from '@sluice/protocol';
+import { mintToken } from '@sluice/testkit';
+import { recordSockets } from './recording.ts';
+import type { RecordedSocket } from './recording.ts';
+import { SECRET } from './system.ts';
+
+export const ORG = 'acme';
+
+export const tokenFor = (user: string, org = ORG): string => mintToken({ org, user, secret: SECRET });
+
+export type RecordedClient = { readonly client: Client; readonly sockets: readonly RecordedSocket[] };
+
+/** An SDK client that reconnects quickly and whose raw frames are kept. */
+export const recordedClient = (
+  url: string,
+  user = 'ann',
+  options: Partial<ConnectOptions> = {},
+): RecordedClient => {
+  const { WebSocket, sockets } = recordSockets();
+  const client = connect({
+    url,
+    token: tokenFor(user),
+    WebSocket: WebSocket as never,
+    backoff: { baseMs: 5, capMs: 50 },
+    ...options,
+  });
+  return { client, sockets };
+};
+
+export const keyOf = (session: string, generation: string, org = ORG): GenerationKey => ({
+  org: parseOrg(org),
+  session: parseSessionId(session),
+  generation: parseGenerationId(generation),
+});
+
+/** The tokens of a generation as the log stores them, read chunk by chunk. */
+export const storedTokens = async (bus: Bus, key: GenerationKey): Promise<readonly Token[]> => {
+  const head = await bus.tokens.head(key);
+  if (head === undefined) return [];
+  const chunks = [head.record];
+  for (let { prev } = head.record; prev > 0;) {
+    const record = (await bus.tokens.at(key, prev))?.record;
+    if (record === undefined) throw new Error(`expected a record at ${prev}, the chain is broken`);
+    chunks.push(record);
+    ({ prev } = record);
+  }
+  return chunks.toReversed().flatMap(({ tokens }) => tokens);
+};
+
+export const storedText = async (bus: Bus, key: GenerationKey): Promise<string> =>
+  (await storedTokens(bus, key)).map((token) => (typeof token === 'string' ? token : '')).join('');

@@ -1,0 +1,41 @@
+import type { ClientFrame, Position, ServerFrame } from '@sluice/protocol';
+import type { Attachment } from '@sluice/testkit';
+import { WebSocket } from 'ws';
+
+/** Every frame of one connection, both ways, taken below the SDK. */
+export type RecordedSocket = {
+  readonly received: { readonly frame: ServerFrame; readonly at: number }[];
+  readonly sent: ClientFrame[];
+};
+
+/** A WebSocket class that keeps what its sockets carry: raw transcripts of an SDK's connections. */
+export const recordSockets = (): { WebSocket: typeof WebSocket; sockets: RecordedSocket[] } => {
+  const sockets: RecordedSocket[] = [];
+  class RecordingWebSocket extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      const record: RecordedSocket = { received: [], sent: [] };
+      sockets.push(record);
+      this.on('message', (data) =>
+        record.received.push({ frame: JSON.parse(String(data)) as ServerFrame, at: performance.now() }),
+      );
+      const send = this.send.bind(this) as (text: string) => void;
+      this.send = (text: unknown) => {
+        record.sent.push(JSON.parse(String(text)) as ClientFrame);
+        send(String(text));
+      };
+    }
+  }
+  return { WebSocket: RecordingWebSocket as typeof WebSocket, sockets };
+};
+
+/** What each connection received of a session, with the position it had named for the generation. */
+export const attachmentsOf = (sockets: readonly RecordedSocket[], generation: string): Attachment[] =>
+  sockets.map(({ received, sent }) => {
+    const frames = received.map(({ frame }) => frame);
+    const given = sent
+      .filter((frame) => frame.type === 'subscribe')
+      .map(({ positions }) => positions?.[generation])
+      .find((position): position is Position => position !== undefined);
+    return given === undefined ? { frames } : { frames, given };
+  });
