@@ -17,8 +17,9 @@ export type JobQueue = {
   /** Idempotent: the same job (generation and attempt) published again soon is stored once. */
   publish(job: Job): Promise<void>;
   /**
-   * Waits for the next job of a model. Resolves to undefined when `waitMs` pass or `signal` aborts.
-   * @throws BusUnavailableError
+   * Waits for the next job of a model. Resolves to undefined when `waitMs` pass or `signal` aborts; a job
+   * that arrives too late for it goes to the next pull at once. Outages are waited through.
+   * @throws BusUnavailableError when NATS still does not answer at the end of `waitMs`
    */
   pull(model: string, waitMs: number, signal: AbortSignal): Promise<Delivery | undefined>;
 };

@@ -2,7 +2,7 @@ import type { Draft, PublishOutcome } from '@sluice/core';
 import type { GenerationId, GenerationKey, SessionKey, StoredRecord, TokenRecord } from '@sluice/protocol';
 import type { StoredItem } from './session-store.ts';
 
-/** Called for what is stored in a session from now on, in the server's order. Must not throw. */
+/** Called for what is stored in a session from now on, in the server's order. Must not throw: the message is then lost. */
 export type TailListener = {
   record(generation: GenerationId, record: TokenRecord): void;
   item(item: StoredItem): void;
@@ -17,11 +17,11 @@ export type TokenLog = {
    * timeout whatever happens; `unknown` means the record may or may not be stored.
    */
   append(key: GenerationKey, draft: Draft): Promise<PublishOutcome>;
-  /** The newest record as the stream's leader has it. @throws BusUnavailableError */
+  /** The newest record as the stream's leader has it. @throws BusUnavailableError, InvalidRecordError */
   head(key: GenerationKey): Promise<StoredRecord | undefined>;
   /**
    * The record with this stream sequence, undefined when retention has removed it or when it belongs
-   * to another generation. @throws BusUnavailableError
+   * to another generation. @throws BusUnavailableError, InvalidRecordError
    */
   at(key: GenerationKey, sequence: number): Promise<StoredRecord | undefined>;
   /**
