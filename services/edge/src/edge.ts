@@ -54,7 +54,7 @@ export const createEdge = async (
   });
   const feeds: FeedContext = { bus, clock, metrics, logger, flusher: new Flusher(), edge: options.name };
   const hub = new Hub(feeds, options.lingerMs);
-  const fill = await StorageFill.open(bus.link, logger);
+  const fill = new StorageFill(bus.link, logger);
   const context = contextOf(options, feeds, { hub, fullness: () => fill.fullness });
   const transport = new WebSocketTransport(context, options);
 
@@ -68,6 +68,7 @@ export const createEdge = async (
     else refuseUpgrade(socket, { status: '404 Not Found', reason: 'the WebSocket is at /v1/ws' });
   });
 
+  await fill.open();
   const ticking = setInterval(() => {
     const now = clock.now();
     hub.tick(now);

@@ -111,7 +111,6 @@ export class GenerationFeed implements Flushable {
     const source = !loaded ? 'log' : exact ? 'buffer' : 'item';
     if (position !== undefined) this.#context.metrics.resumes.inc({ source });
     this.#attachments.set(viewer, { viewer, reader, fits: undefined });
-    this.#record(viewer, reader);
     this.#revive(viewer);
     if (!loaded) this.#tail.load();
     this.#context.flusher.schedule(this);
@@ -202,6 +201,9 @@ export class GenerationFeed implements Flushable {
     const { buffer, exact } = this.#tail;
     attachment.fits = buffer;
     if (!exact && reader.sent > 0 && reader.sent < buffer.head) this.#sendReset(viewer, reader);
+    // A position is the client's word: it counts as an ack only once it is known to lie in the log.
+    const isInLog = reader.sent === 0 || (reader.epoch === buffer.epoch && reader.sent <= buffer.head);
+    if (isInLog) this.#record(viewer, reader);
     if (fits === undefined) this.#context.metrics.replayed.inc(Math.max(0, buffer.head - reader.sent));
   }
 

@@ -8,20 +8,18 @@ const READ_MS = 5_000;
 export class StorageFill {
   readonly #link: Link;
   readonly #logger: Logger;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #fullness = 0;
 
-  private constructor(link: Link, logger: Logger) {
+  constructor(link: Link, logger: Logger) {
     this.#link = link;
     this.#logger = logger;
-    this.#timer = setInterval(() => void this.#read(), READ_MS);
   }
 
   /** Resolves after a first look: an edge that starts on a full store admits nothing. */
-  static async open(link: Link, logger: Logger): Promise<StorageFill> {
-    const fill = new StorageFill(link, logger);
-    await fill.#read();
-    return fill;
+  async open(): Promise<void> {
+    await this.#read();
+    this.#timer = setInterval(() => void this.#read(), READ_MS);
   }
 
   /** 0..1; 0 while nothing could be read yet */
