@@ -1,0 +1,163 @@
+/** Strings and other values that are no ids: each would mean something to NATS, a log or a path. */
+export const hostileIds: readonly unknown[] = [
+  '',
+  '*',
+  '>',
+  'a.b',
+  '..',
+  '.',
+  'a.*',
+  'a.>',
+  '$JS.API',
+  '$JS.API.STREAM.DELETE.TOKENS',
+  '_INBOX.x',
+  'a b',
+  ' a',
+  'a\t',
+  'a\r\nPUB x 0\r\n',
+  'a\n',
+  'a\u0000',
+  '\u0000',
+  'é',
+  'a\u0301',
+  '\u202eabc',
+  '😀',
+  '\ud800',
+  'a/b',
+  '../../etc/passwd',
+  'a\\b',
+  'a:b',
+  'a=b',
+  '"',
+  'a'.repeat(65),
+  'a'.repeat(10_000),
+  0,
+  1,
+  -1,
+  1.5,
+  1e999,
+  true,
+  false,
+  null,
+  {},
+  { toString: 'a' },
+  { id: 'a' },
+  [],
+  ['a'],
+  [['a']],
+];
+
+type Frame = Readonly<Record<string, unknown>>;
+
+/** One good frame of each type, but `auth`; none of their sessions exists. */
+export const goodFrames: Readonly<Record<string, Frame>> = {
+  subscribe: {
+    type: 'subscribe',
+    session: 's',
+    rev: 1,
+    positions: { g: { epoch: 0, seq: 1 } },
+    window: 8,
+    observe: false,
+  },
+  unsubscribe: { type: 'unsubscribe', session: 's' },
+  prompt: {
+    type: 'prompt',
+    session: 's',
+    generation: 'g',
+    model: 'm1',
+    input: 'x',
+    params: { max_tokens: 5, temperature: 1, top_p: 1, seed: 1, stop: ['x'], tools: [] },
+    lead: 'adaptive',
+    governor: 'fastest',
+    onAbandon: 'park',
+  },
+  ack: { type: 'ack', session: 's', generation: 'g', epoch: 0, seq: 1 },
+  cancel: { type: 'cancel', session: 's', generation: 'g' },
+  message: { type: 'message', session: 's', message: 'm', text: 'x', data: { a: 1 } },
+  signal: { type: 'signal', session: 's', data: { a: 1 } },
+};
+
+const ids = hostileIds;
+const noCounts = [-1, 1.5, '1', '', null, true, {}, [], 1e999, 2 ** 53];
+const noStrings = [0, true, null, {}, [], ['x']];
+const noObjects = ['x', 1, true, null, [1]];
+const noFlags = ['true', 0, 1, null, {}];
+const deep = JSON.parse(`${'['.repeat(200)}${']'.repeat(200)}`) as unknown;
+
+/** What each field of each frame must not be. */
+export const badFields: Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>> = {
+  subscribe: {
+    session: ids,
+    rev: noCounts,
+    positions: [
+      'x',
+      1,
+      [1],
+      null,
+      { g: null },
+      { g: 1 },
+      { g: {} },
+      { g: { epoch: 0 } },
+      { g: { epoch: -1, seq: 0 } },
+      { g: { epoch: 0, seq: 1.5 } },
+      { g: { epoch: '0', seq: 0 } },
+      { 'a.b': { epoch: 0, seq: 0 } },
+      { '*': { epoch: 0, seq: 0 } },
+      { '': { epoch: 0, seq: 0 } },
+    ],
+    window: [0, -1, 257, 1.5, '8', null, {}],
+    observe: noFlags,
+  },
+  unsubscribe: { session: ids },
+  prompt: {
+    session: ids,
+    generation: ids,
+    model: ['', 'm'.repeat(201), ...noStrings],
+    input: noStrings,
+    messages: [
+      [],
+      'x',
+      {},
+      [null],
+      ['x'],
+      [{}],
+      [{ role: '' }],
+      [{ role: 1 }],
+      [{ role: 'user', content: 1 }],
+      [{ role: 'user', content: {} }],
+      [{ role: 'user', content: [deep] }],
+    ],
+    params: [
+      ...noObjects,
+      { max_tokens: 0 },
+      { max_tokens: 1e9 },
+      { max_tokens: '5' },
+      { temperature: -1 },
+      { temperature: 'hot' },
+      { top_p: 2 },
+      { seed: 1.5 },
+      { stop: [1] },
+      { stop: Array.from({ length: 17 }, () => 'x') },
+      { tools: {} },
+      { anything: deep },
+    ],
+    lead: ['', 'ADAPTIVE', 'none', 1, null],
+    governor: ['', 'everyone', 1, null],
+    onAbandon: ['', 'delete', 1, null],
+  },
+  ack: { session: ids, generation: ids, epoch: noCounts, seq: noCounts },
+  cancel: { session: ids, generation: ids },
+  message: { session: ids, message: ids, text: noStrings, data: [deep] },
+  signal: { session: ids, data: [deep] },
+};
+
+/** Fields a frame must have. */
+export const requiredFields: Readonly<Record<string, readonly string[]>> = {
+  subscribe: ['session'],
+  unsubscribe: ['session'],
+  prompt: ['session', 'generation', 'input'],
+  ack: ['session', 'generation', 'epoch', 'seq'],
+  cancel: ['session', 'generation'],
+  message: ['session', 'message', 'text'],
+  signal: ['session', 'data'],
+};
