@@ -1,0 +1,53 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Readers of what people type behind an option. Each throws commander's error, which names the option. */
+
+const integer =
+  (low: number, high: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isInteger(value) && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${low} to ${high}.`);
+  };
+
+export const port = integer(0, 65_535);
+export const count = integer(1, 64);
+export const replicas = integer(1, 5);
+
+const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
+
+/** `90`, `90s`, `15m`, `12h` or `7d`, as seconds. */
+export const seconds = (text: string): number => {
+  const [, digits = '', unit = 's'] = /^(\d{1,9})([smhd])?$/.exec(text) ?? [];
+  const value = Number(digits) * SECONDS[unit as keyof typeof SECONDS];
+  if (value > 0) return value;
+  throw new InvalidArgumentError('Expected a time such as 90s, 15m, 12h or 7d.');
+};
+
+export const id = (text: string): string => {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected 1-64 characters of A-Z a-z 0-9 _ -.');
+};
+
+const url =
+  (...schemes: readonly string[]) =>
+  (text: string): string => {
+    const scheme = URL.canParse(text) ? new URL(text).protocol.slice(0, -1) : '';
+    if (schemes.includes(scheme)) return text;
+    throw new InvalidArgumentError(`Expected a URL that begins with ${schemes.join('://, ')}://.`);
+  };
+
+export const webUrl = url('http', 'https', 'ws', 'wss');
+export const httpUrl = url('http', 'https');
+
+/** Several separated by commas. */
+export const natsUrl = (text: string): string => {
+  for (const server of text.split(',')) url('nats', 'tls')(server.trim());
+  return text;
+};
+
+/** At least what edges demand of an HS256 secret. */
+export const secret = (text: string): string => {
+  if (text.length >= 32) return text;
+  throw new InvalidArgumentError(`Expected at least 32 characters, got ${text.length}.`);
+};

@@ -1,0 +1,64 @@
+import Table from 'cli-table3';
+import { stdoutColours as pc } from '../terminal/colours.ts';
+import { readDemo } from '../demo-file.ts';
+import type { TargetOptions } from '../edge/target.ts';
+import { checkEdge, checkToken } from './edge-checks.ts';
+import type { Finding } from './finding.ts';
+import { checkNatsBinary, checkNode } from './machine-checks.ts';
+import { checkNats } from './nats-checks.ts';
+import { checkUpstream } from './upstream-check.ts';
+
+export type DoctorOptions = TargetOptions & {
+  readonly natsUrl?: string;
+  readonly replicas: number;
+  readonly upstream?: string;
+  /** secret of HS256 tokens, to check the signature as well */
+  readonly secret?: string;
+};
+
+const BARE = {
+  chars: {
+    ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
+    ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
+    ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' },
+  },
+  style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+};
+
+const MARKS = { ok: pc.green('ok'), fail: pc.red('fail'), skipped: pc.dim('skip') } as const;
+
+const tableOf = (findings: readonly Finding[]): string => {
+  const table = new Table(BARE);
+  for (const { check, result, found, advice } of findings) {
+    table.push([MARKS[result], check, result === 'skipped' ? pc.dim(found) : found]);
+    if (advice !== undefined) table.push(['', '', pc.yellow(`→ ${advice}`)]);
+  }
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+};
+
+/** Looks at everything that has to work, and says what to do about what does not. Exit code 1 if anything failed. */
+export const doctor = async (options: DoctorOptions): Promise<void> => {
+  const { SLUICE_URL, SLUICE_TOKEN, SLUICE_NATS_URL } = process.env;
+  const demo = readDemo();
+  const url = options.url ?? SLUICE_URL ?? demo?.url ?? 'http://127.0.0.1:8080';
+  const token = options.token ?? SLUICE_TOKEN ?? (url === demo?.url ? demo.token : undefined);
+  const natsUrl = options.natsUrl ?? SLUICE_NATS_URL ?? demo?.nats ?? 'nats://127.0.0.1:4222';
+  const checks = [
+    Promise.resolve(checkNode()),
+    checkNatsBinary(),
+    checkNats({ url: natsUrl, replicas: options.replicas }),
+    ...(options.upstream === undefined ? [] : [checkUpstream(options.upstream)]),
+    checkToken(token, options.secret),
+    checkEdge(url, token),
+  ];
+  const all = (await Promise.all(checks)).flat();
+  process.stdout.write(`${tableOf(all)}\n`);
+  const failed = all.filter(({ result }) => result === 'fail').length;
+  if (failed === 0) return;
+  process.stdout.write(`\n${pc.red(`${failed} of ${all.length} checks failed`)}\n`);
+  process.exitCode = 1;
+};

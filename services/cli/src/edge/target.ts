@@ -1,0 +1,69 @@
+import { connect } from '@sluice/client/node';
+import type { Client, Status } from '@sluice/client/node';
+import { CliError } from '../cli-error.ts';
+import { readDemo } from '../demo-file.ts';
+import { probeUpgrade } from './upgrade-probe.ts';
+
+export type TargetOptions = {
+  readonly url?: string;
+  readonly token?: string;
+};
+
+/** Which edge to talk to, and as whom. */
+export type Target = { readonly url: string; readonly token: string };
+
+const CONNECT_MS = 5_000;
+
+/**
+ * Flags first, then the environment, then what a local `sluice up` says. The demo's token is not taken to a
+ * server that was named: it would mean nothing there.
+ * @throws CliError when there is no token
+ */
+export const targetOf = ({ url, token }: TargetOptions): Target => {
+  const { SLUICE_URL, SLUICE_TOKEN } = process.env;
+  const namedUrl = url ?? SLUICE_URL;
+  const namedToken = token ?? SLUICE_TOKEN;
+  const demo = readDemo();
+  const chosenUrl = namedUrl ?? demo?.url ?? 'http://127.0.0.1:8080';
+  const chosenToken = namedToken ?? (chosenUrl === demo?.url ? demo.token : undefined);
+  if (chosenToken !== undefined && chosenToken !== '') return { url: chosenUrl, token: chosenToken };
+  throw new CliError(
+    namedUrl === undefined
+      ? 'no `sluice up` runs here: start it in another terminal, or name a server with --url and --token'
+      : `no token for ${chosenUrl}: give one with --token or SLUICE_TOKEN; \`sluice token --help\` makes one`,
+  );
+};
+
+/** Why a connection was refused for good, and what to do. */
+export const refusal = (url: string, code: number, reason: string): CliError => {
+  const said = reason === '' ? `code ${code}` : `code ${code}: ${reason}`;
+  const advice =
+    code === 4401
+      ? '. The token is expired or was signed with another secret: make a new one with `sluice token`'
+      : '';
+  return new CliError(`${url} refused the connection (${said})${advice}`);
+};
+
+/**
+ * A live connection, which from then on heals by itself.
+ * @throws CliError when there is none within 5 s or the server refuses
+ */
+export const connectTo = async (target: Target, onStatus: (status: Status) => void): Promise<Client> => {
+  const { url, token } = target;
+  const client = connect({ url, token, onStatus });
+  const live = client.live();
+  const timer = {
+    late: new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), CONNECT_MS).unref()),
+  };
+  const first = await Promise.race([live, timer.late]).catch(() => 'refused' as const);
+  if (typeof first !== 'string') return client;
+  const { status } = client;
+  live.catch(() => undefined);
+  await client.close();
+  if (status.type === 'closed') throw refusal(url, status.code, status.reason);
+  const probe = await probeUpgrade(url);
+  throw new CliError(
+    `expected a Sluice edge at ${url}, ${probe.ok ? 'got no answer to the token' : probe.found}. ` +
+      'Is it running, and is the address right? `sluice doctor` looks closer',
+  );
+};

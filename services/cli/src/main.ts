@@ -1,0 +1,21 @@
+import { describeError } from './cli-error.ts';
+import { buildProgram } from './program.ts';
+
+/** Runs the command line. Whatever goes wrong is one line on stderr and the exit code 1. */
+export const main = async (argv: readonly string[]): Promise<void> => {
+  const debug = argv.includes('--debug') || process.env['SLUICE_DEBUG'] === '1';
+  const fail = (error: unknown): void => {
+    process.stderr.write(`sluice: ${describeError(error, debug)}\n`);
+    process.exitCode = 1;
+  };
+  // `sluice tail … | head` is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  try {
+    await buildProgram().parseAsync([...argv]);
+  } catch (error) {
+    fail(error);
+  }
+};

@@ -1,0 +1,81 @@
+import { nodeArgumentsOf } from '../place.ts';
+import type { Facts, PartOptions } from './part.ts';
+
+type Tools = Pick<PartOptions, 'log' | 'guard'>;
+
+/** The one line of JSON on stdout that a service prints when it is ready. */
+const readyIn = (line: string): Facts | undefined => {
+  if (!line.startsWith('{"ready":true')) return undefined;
+  try {
+    return JSON.parse(line) as Facts;
+  } catch {
+    // Not a whole line, hence not the one.
+    return undefined;
+  }
+};
+
+/** `new URL` leaves out the port that the scheme implies. */
+const portOf = (url: unknown): string | undefined =>
+  typeof url === 'string' ? new URL(url).port || '80' : undefined;
+
+export type EdgeSettings = {
+  /** its name, unique on its NATS */
+  readonly id: string;
+  readonly host: string;
+  /** 0: any free one */
+  readonly port: number;
+  readonly adminPort: number;
+  readonly natsUrl: string;
+  readonly jwtSecret: string;
+  /** folder of built web pages; undefined: none */
+  readonly webDir: string | undefined;
+};
+
+export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): PartOptions => ({
+  ...tools,
+  name,
+  readyIn,
+  launch: (last) => ({
+    command: process.execPath,
+    args: nodeArgumentsOf('edge'),
+    env: {
+      SLUICE_EDGE_NAME: settings.id,
+      SLUICE_EDGE_HOST: settings.host,
+      SLUICE_EDGE_PORT: portOf(last?.['url']) ?? `${settings.port}`,
+      SLUICE_EDGE_ADMIN_HOST: '127.0.0.1',
+      SLUICE_EDGE_ADMIN_PORT: portOf(last?.['admin']) ?? `${settings.adminPort}`,
+      SLUICE_NATS_URL: settings.natsUrl,
+      SLUICE_JWT_SECRET: settings.jwtSecret,
+      SLUICE_EDGE_WEB_DIR: settings.webDir ?? '',
+    },
+  }),
+});
+
+export type WorkerSettings = {
+  /** its name, unique on its NATS */
+  readonly id: string;
+  readonly natsUrl: string;
+  readonly engine: 'simulated' | 'openai';
+  readonly upstream: string | undefined;
+  readonly model: string | undefined;
+};
+
+export const workerPart = (name: string, settings: WorkerSettings, tools: Tools): PartOptions => ({
+  ...tools,
+  name,
+  readyIn,
+  launch: () => ({
+    command: process.execPath,
+    args: nodeArgumentsOf('worker'),
+    env: {
+      SLUICE_WORKER_NAME: settings.id,
+      SLUICE_WORKER_ADMIN_HOST: '127.0.0.1',
+      SLUICE_WORKER_ADMIN_PORT: '0',
+      SLUICE_NATS_URL: settings.natsUrl,
+      SLUICE_ENGINE: settings.engine,
+      // An empty variable is an unset one: it must not be inherited from the shell by accident.
+      SLUICE_UPSTREAM: settings.upstream ?? '',
+      SLUICE_MODEL: settings.model ?? '',
+    },
+  }),
+});

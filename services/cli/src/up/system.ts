@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { CliError } from '../cli-error.ts';
+import { ROOT } from '../place.ts';
+import type { Guard } from './guard.ts';
+import type { UpLog } from './log.ts';
+import { natsPart, provisionNats } from './nats-part.ts';
+import { Part } from './part.ts';
+import type { Facts, PartOptions } from './part.ts';
+import { preferPort, requirePort } from './ports.ts';
+import { edgePart, workerPart } from './service-part.ts';
+import type { WorkerSettings } from './service-part.ts';
+
+export type SystemOptions = Pick<WorkerSettings, 'engine' | 'upstream' | 'model'> & {
+  readonly host: string;
+  /** of the first edge; the next ones follow; 0: any free ones */
+  readonly port: number;
+  /** likewise; undefined: 9090 if it is free */
+  readonly adminPort: number | undefined;
+  /** of the embedded server; undefined: 4222 if it is free */
+  readonly natsPort: number | undefined;
+  /** a server that runs already, in place of an embedded one */
+  readonly natsUrl: string | undefined;
+  readonly edges: number;
+  readonly workers: number;
+  readonly jwtSecret: string;
+  /** folder of the embedded server's store */
+  readonly store: string;
+  readonly web: boolean;
+};
+
+/** Everything that `sluice up` runs. */
+export type System = {
+  /** of each edge, as a person on this machine reaches it */
+  readonly urls: readonly string[];
+  readonly admin: string;
+  readonly nats: string;
+  readonly hasWeb: boolean;
+  pids(): Readonly<Record<string, number>>;
+};
+
+type Tools = { readonly log: UpLog; readonly guard: Guard };
+
+const DEFAULT_PORTS = { admin: 9_090, nats: 4_222 } as const;
+const LOOPBACK = '127.0.0.1';
+/** Edges send their clients away, workers hand back what they run; what takes longer may as well crash, ms. */
+const STOP_MS = { services: 3_000, nats: 3_000 } as const;
+
+/** The parts in the order of their start; kept apart from starting, so that a start that fails can be undone. */
+export class Parts {
+  readonly #started: Part[] = [];
+  #isStopped = false;
+
+  /** @throws CliError when the part ends before it is ready, or everything was stopped */
+  async start(options: PartOptions): Promise<Facts> {
+    if (this.#isStopped) throw new CliError(`${options.name} was not started: asked to stop`);
+    const part = new Part(options);
+    this.#started.push(part);
+    return part.start();
+  }
+
+  pids(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      this.#started.flatMap(({ name, pid }) => (pid === undefined ? [] : [[name, pid]])),
+    );
+  }
+
+  /** Services first: they still have things to say to NATS. Idempotent. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    const nats = this.#started.filter(({ name }) => name === 'nats');
+    const services = this.#started.filter((part) => !nats.includes(part));
+    await Promise.all(services.map((part) => part.stop(STOP_MS.services)));
+    await Promise.all(nats.map((part) => part.stop(STOP_MS.nats)));
+  }
+}
+
+const numbered = (count: number, name: string): readonly string[] =>
+  Array.from({ length: count }, (_, index) => `${name}-${index + 1}`);
+
+const nextPort = (first: number, index: number): number => (first === 0 ? 0 : first + index);
+
+/** @throws CliError for the first port that cannot be had */
+const claimPorts = async (options: SystemOptions): Promise<{ admin: number; nats: number }> => {
+  const { host, port, edges, adminPort, natsPort, natsUrl } = options;
+  for (let index = 0; index < edges; index += 1) {
+    await requirePort({ host, port: nextPort(port, index), flag: '--port' });
+    await requirePort({ host: LOOPBACK, port: nextPort(adminPort ?? 0, index), flag: '--admin-port' });
+  }
+  if (natsUrl === undefined)
+    await requirePort({
+      host: LOOPBACK,
+      port: natsPort ?? 0,
+      flag: '--nats-port (or name that server by --nats-url)',
+    });
+  return {
+    admin: adminPort ?? (edges === 1 ? await preferPort(LOOPBACK, DEFAULT_PORTS.admin) : 0),
+    nats: natsPort ?? (await preferPort(LOOPBACK, DEFAULT_PORTS.nats)),
+  };
+};
+
+/** An address that listens on everything is reached by loopback. */
+const reachable = (url: unknown): string =>
+  String(url as string)
+    .replace('//0.0.0.0:', `//${LOOPBACK}:`)
+    .replace('//[::]:', '//[::1]:');
+
+const webFolder = (): string | undefined => {
+  const folder = `${ROOT}services/web/dist`;
+  return existsSync(`${folder}/index.html`) ? folder : undefined;
+};
+
+/**
+ * Starts everything on this machine and resolves when all of it is ready. The caller stops `parts`, also after
+ * a failure.
+ * @throws CliError when a port is taken or a part ends before it is ready
+ */
+export const startSystem = async (options: SystemOptions, parts: Parts, tools: Tools): Promise<System> => {
+  const ports = await claimPorts(options);
+  const { host, jwtSecret } = options;
+  const natsUrl = options.natsUrl ?? (await startNats(options.store, ports.nats, parts, tools));
+  const webDir = options.web ? webFolder() : undefined;
+  // Names are unique among everything on one NATS, and somebody else's server may have an edge-1 already.
+  const suffix = options.natsUrl === undefined ? '' : `-${randomBytes(3).toString('hex')}`;
+  const edges = numbered(options.edges, 'edge').map((name, index) => {
+    const port = nextPort(options.port, index);
+    const adminPort = nextPort(ports.admin, index);
+    const settings = { host, port, adminPort, natsUrl, jwtSecret, webDir, id: name + suffix };
+    return parts.start(edgePart(name, settings, tools));
+  });
+  const workers = numbered(options.workers, 'worker').map((name) => {
+    const { engine, upstream, model } = options;
+    return parts.start(workerPart(name, { natsUrl, engine, upstream, model, id: name + suffix }, tools));
+  });
+  const [facts] = await Promise.all([Promise.all(edges), Promise.all(workers)]);
+  return {
+    urls: facts.map(({ url }) => reachable(url)),
+    admin: String(facts[0]?.['admin']),
+    nats: natsUrl,
+    hasWeb: webDir !== undefined,
+    pids: () => parts.pids(),
+  };
+};
+
+const startNats = async (store: string, port: number, parts: Parts, tools: Tools): Promise<string> => {
+  const binary = await provisionNats();
+  const { url } = await parts.start(natsPart({ ...tools, binary, store, port }));
+  return String(url);
+};

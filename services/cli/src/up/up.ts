@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { CliError } from '../cli-error.ts';
+import { removeDemo, writeDemo } from '../demo-file.ts';
+import { banner } from './banner.ts';
+import { startGuard } from './guard.ts';
+import { jsonLog, prettyLog } from './log.ts';
+import type { UpLog } from './log.ts';
+import { Parts, startSystem } from './system.ts';
+import type { System, SystemOptions } from './system.ts';
+
+export type UpOptions = Omit<SystemOptions, 'store' | 'jwtSecret'> & {
+  /** where data is kept; undefined: a temporary folder that goes when this ends */
+  readonly data: string | undefined;
+  readonly jwtSecret: string | undefined;
+  readonly pretty: boolean;
+};
+
+const TOKEN_TTL_SECONDS = 7 * 24 * 3_600;
+
+/** Resolves with the first signal that asks to stop; the second one ends the process and leaves the rest to the guard. */
+const stopSignal = (log: UpLog): Promise<NodeJS.Signals> =>
+  new Promise((resolved) => {
+    let isAsked = false;
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      process.on(signal, () => {
+        if (isAsked) process.exit(1);
+        isAsked = true;
+        log.event('info', 'up', 'stopping', { signal });
+        resolved(signal);
+      });
+  });
+
+const store = (
+  data: string | undefined,
+): { readonly path: string; readonly temporary: readonly string[] } => {
+  if (data === undefined) {
+    const path = mkdtempSync(join(tmpdir(), 'sluice-up-'));
+    return { path, temporary: [path] };
+  }
+  const path = resolve(data);
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw new CliError(
+      `--data: expected a folder that can be written to, got ${path} (${(error as Error).message})`,
+    );
+  }
+  return { path, temporary: [] };
+};
+
+const announce = async (system: System, secret: string, { pretty, log }: { pretty: boolean; log: UpLog }) => {
+  const { signToken } = await import('../token/sign-token.ts');
+  const { urls, admin, nats } = system;
+  const [url = ''] = urls;
+  const token = signToken({ org: 'demo', user: 'you', ttlSeconds: TOKEN_TTL_SECONDS }, secret);
+  try {
+    writeDemo({ pid: process.pid, url, token, nats, admin, secret });
+  } catch (error) {
+    log.event('warn', 'up', 'other commands will need --url and --token', {
+      error: (error as Error).message,
+    });
+  }
+  if (pretty) process.stderr.write(banner(system, token));
+  // For programs; a person at a terminal has the banner.
+  if (!process.stdout.isTTY)
+    process.stdout.write(
+      `${JSON.stringify({ ready: true, url, urls, admin, nats, token, pids: system.pids() })}\n`,
+    );
+};
+
+/**
+ * Runs NATS, edges and workers until it is asked to stop; leaves no process and no temporary data behind.
+ * @throws CliError when something cannot start
+ */
+export const up = async (options: UpOptions): Promise<void> => {
+  const { pretty, data, jwtSecret = randomBytes(32).toString('hex') } = options;
+  const write = (text: string): void => void process.stderr.write(text);
+  const log = pretty ? prettyLog(write) : jsonLog(write);
+  const asked = stopSignal(log);
+  const { path, temporary } = store(data);
+  const guard = startGuard(temporary);
+  const parts = new Parts();
+  try {
+    const start = startSystem({ ...options, jwtSecret, store: join(path, 'nats') }, parts, { log, guard });
+    const first = await Promise.race([start, asked]);
+    if (typeof first !== 'string') {
+      await announce(first, jwtSecret, { pretty, log });
+      await asked;
+    }
+    // Asked while starting: that the start then fails is no news.
+    start.catch(() => undefined);
+  } finally {
+    removeDemo(process.pid);
+    await parts.stop();
+    for (const folder of temporary) rmSync(folder, { recursive: true, force: true });
+    guard.dismiss();
+  }
+};
