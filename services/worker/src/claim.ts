@@ -1,7 +1,7 @@
 import type { Bus, Delivery, PromptEntry, StoredItem } from '@sluice/bus';
 import { ChunkWalk, claim, requeue } from '@sluice/core';
 import type { StoredGeneration, Walk } from '@sluice/core';
-import type { GenerationKey, StoredRecord, Token, TokenRecord } from '@sluice/protocol';
+import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 
 /** A generation this worker owns, with what its log already says. */
 export type Claimed = {
@@ -10,8 +10,8 @@ export type Claimed = {
   readonly item: StoredGeneration;
   /** newest stored record; undefined: nothing was stored yet */
   readonly head: StoredRecord | undefined;
-  /** all stored tokens of the head's epoch, oldest first */
-  readonly prefix: readonly Token[];
+  /** all stored tokens of the head's epoch, oldest first; undefined when retention has cut some off */
+  readonly prefix: readonly Token[] | undefined;
 };
 
 /** `gone`: done, cancelled or not wanted any more, so the job is finished. `leave`: somebody else has it. */
@@ -48,7 +48,9 @@ export const claimJob = async (
     const next = claim(free, worker);
     if (next === undefined) return { type: 'leave' };
     const rev = await bus.sessions.updateItem(key, next, stored.rev);
-    if (rev !== undefined) return loadClaimed(bus, key, next);
+    if (rev === undefined) continue;
+    const claimed = await readClaimed(bus, key, next);
+    return claimed === undefined ? { type: 'leave' } : { type: 'claimed', claimed };
   }
 };
 
@@ -64,17 +66,24 @@ const adoptable = async (
   return isHeld ? undefined : requeue(item);
 };
 
-const loadClaimed = async (bus: Bus, key: GenerationKey, item: StoredGeneration): Promise<ClaimResult> => {
+/**
+ * Reads what a claimed generation's log says already.
+ * @returns undefined when the prompt is gone, or when a newer attempt has written
+ */
+export const readClaimed = async (
+  bus: Bus,
+  key: GenerationKey,
+  item: StoredGeneration,
+): Promise<Claimed | undefined> => {
   const [entry, head] = await Promise.all([bus.sessions.prompt(key), bus.tokens.head(key)]);
-  if (entry === undefined) return { type: 'gone' };
-  const prefix = head === undefined ? [] : await readTokens(bus, key, head);
-  return { type: 'claimed', claimed: { key, entry, item, head, prefix } };
+  if (entry === undefined || (head?.record.attempt ?? 0) > item.attempt) return undefined;
+  return { key, entry, item, head, prefix: head === undefined ? [] : await readTokens(bus, key, head) };
 };
 
 /** Every stored token of the head's epoch, read along the chunk chain. */
-const readTokens = async (bus: Bus, key: GenerationKey, head: StoredRecord): Promise<Token[]> => {
+const readTokens = async (bus: Bus, key: GenerationKey, head: StoredRecord): Promise<Token[] | undefined> => {
   const walk = new ChunkWalk(head.record, 0);
   let step: Walk = walk.next();
   while (step.type === 'fetch') step = walk.step(await bus.tokens.at(key, step.sequence));
-  return step.records.flatMap((record: TokenRecord) => record.tokens);
+  return step.type === 'complete' ? step.records.flatMap(({ tokens }) => tokens) : undefined;
 };

@@ -21,8 +21,11 @@ type Stop = {
   readonly at: number;
 };
 
-/** `lost`: a newer attempt owns the generation, or this worker cannot tell: it touches nothing more. */
-export type RunOutcome = End['reason'] | 'parked' | 'requeued' | 'lost';
+/**
+ * `lost`: a newer attempt owns the generation, or this worker cannot tell: it touches nothing more.
+ * `behind`: an older attempt wrote on before our claim; read the log again and run again.
+ */
+export type RunOutcome = End['reason'] | 'parked' | 'requeued' | 'lost' | 'behind';
 
 export type RunContext = {
   readonly bus: Bus;
@@ -60,13 +63,9 @@ export class GenerationRun {
     this.#messages = messages;
     this.#context = context;
     this.#startedAt = context.clock.now();
-    const goesOn =
-      head === undefined ||
-      head.record.end !== undefined ||
-      prefix.length === 0 ||
-      context.engine.canContinue(prefix);
+    const goesOn = canGoOn(claimed, context.engine);
     const epoch = head === undefined ? 0 : head.record.epoch + (goesOn ? 0 : 1);
-    this.#prefix = goesOn ? prefix : [];
+    this.#prefix = goesOn ? (prefix ?? []) : [];
     this.#tokens = [...this.#prefix];
     for (const token of this.#prefix) this.#bytes += Buffer.byteLength(textOf(token));
     this.#writer = new ChunkWriter(item.attempt, epoch, head);
@@ -219,6 +218,7 @@ export class GenerationRun {
   async #onUnstorable({ reason, message }: PublishStoppedError): Promise<RunOutcome> {
     const { metrics, logger, settlement } = this.#context;
     logger.warn('run_unstorable', { generation: this.claimed.key.generation, reason, message });
+    if (reason === 'behind') return 'behind';
     if (reason === 'fenced') metrics.fenced.inc();
     if (reason !== 'refused') return 'lost';
     const stored = { ...this.#ending, tokens: this.#tokens.slice(0, this.#writer.head) };
@@ -249,3 +249,9 @@ export class GenerationRun {
     if (made > 1 && ranMs > 0) metrics.timePerToken.observe(ranMs / 1000 / made);
   }
 }
+
+/** Whether this attempt continues the text that is stored, rather than starting a new epoch. */
+const canGoOn = ({ head, prefix }: Claimed, engine: Engine): boolean => {
+  if (head === undefined || head.record.end !== undefined) return true;
+  return prefix !== undefined && (prefix.length === 0 || engine.canContinue(prefix));
+};

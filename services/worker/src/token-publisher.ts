@@ -1,16 +1,17 @@
 import type { TokenLog } from '@sluice/bus';
 import { isSameRecord, onHeadFinding, onPublishOutcome, publishStarted } from '@sluice/core';
 import type { ChunkWriter, Draft, HeadFinding, PublishAction, PublishState } from '@sluice/core';
-import type { End, GenerationKey, Token } from '@sluice/protocol';
+import type { End, GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 
 /** Why records can no longer be stored under this claim. */
 export class PublishStoppedError extends Error {
   /**
-   * `fenced`: a newer attempt owns the log. `refused`: storage is full. `given_up`: NATS did not
-   * answer for the whole retry time.
+   * `fenced`: a newer attempt owns the log. `behind`: an older one wrote on before our claim fenced it,
+   * so the log must be read again. `refused`: storage is full. `given_up`: NATS did not answer for the
+   * whole retry time.
    */
-  readonly reason: 'fenced' | 'refused' | 'given_up';
+  readonly reason: 'fenced' | 'behind' | 'refused' | 'given_up';
 
   constructor(reason: PublishStoppedError['reason'], detail: string) {
     super(`token records cannot be stored: ${detail}`);
@@ -41,6 +42,7 @@ export class TokenPublisher {
   #end: End | undefined;
   #claiming = false;
   #pumping = false;
+  #isBehind = false;
   #stopped: PublishStoppedError | undefined;
   #idle: (() => void)[] = [];
 
@@ -133,23 +135,29 @@ export class TokenPublisher {
     const { tokens, key, clock } = this.#options;
     try {
       const head = await tokens.head(key);
-      const finding: HeadFinding =
-        head !== undefined && isSameRecord(draft, head)
-          ? { type: 'ours', sequence: head.sequence }
-          : (head?.sequence ?? 0) === draft.expected
-            ? { type: 'previous' }
-            : { type: 'newer' };
-      return onHeadFinding(state, finding, clock.now());
+      this.#isBehind = head !== undefined && head.record.attempt < draft.attempt;
+      return onHeadFinding(state, findingOf(draft, head), clock.now());
     } catch (error) {
       return onPublishOutcome(state, { type: 'unknown', detail: (error as Error).message }, clock.now());
     }
   }
 
   #stop(action: PublishAction): undefined {
-    const reason = action.type === 'fenced' ? 'fenced' : action.type === 'refused' ? 'refused' : 'given_up';
-    const detail = 'detail' in action ? action.detail : 'a newer attempt owns the log';
-    this.#stopped = new PublishStoppedError(reason, detail);
+    this.#stopped = this.#stoppedBy(action);
     this.#options.onStopped(this.#stopped);
     return undefined;
   }
+
+  #stoppedBy(action: PublishAction): PublishStoppedError {
+    if (action.type === 'refused') return new PublishStoppedError('refused', action.detail);
+    if (action.type === 'give_up') return new PublishStoppedError('given_up', action.detail);
+    return this.#isBehind
+      ? new PublishStoppedError('behind', 'an older attempt wrote on before our claim')
+      : new PublishStoppedError('fenced', 'a newer attempt owns the log');
+  }
 }
+
+const findingOf = (draft: Draft, head: StoredRecord | undefined): HeadFinding => {
+  if (head !== undefined && isSameRecord(draft, head)) return { type: 'ours', sequence: head.sequence };
+  return { type: (head?.sequence ?? 0) === draft.expected ? 'previous' : 'newer' };
+};

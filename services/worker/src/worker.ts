@@ -2,7 +2,7 @@ import { WORKER_ANNOUNCE_MS } from '@sluice/bus';
 import type { Bus, Delivery } from '@sluice/bus';
 import { systemClock } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
-import { claimJob } from './claim.ts';
+import { claimJob, readClaimed } from './claim.ts';
 import type { Claimed } from './claim.ts';
 import { readConversation } from './conversation.ts';
 import type { Engine } from './engines/engine.ts';
@@ -68,10 +68,12 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     try {
       const outcome = await run.run();
       metrics.ends.inc({ reason: outcome });
-      return outcome;
+      if (outcome !== 'behind') return outcome;
     } finally {
       runs.delete(idOf(claimed.key));
     }
+    const again = await persist(() => readClaimed(bus, claimed.key, claimed.item), clock, giveUp.signal);
+    return again === undefined ? 'lost' : runClaimed(again);
   };
 
   const runJob = async (delivery: Delivery): Promise<void> => {
