@@ -1,12 +1,11 @@
 import { BusUnavailableError, toItem } from '@sluice/bus';
-import type { StoredItem, Subscription } from '@sluice/bus';
+import type { GenerationVersion, StoredItem, Subscription } from '@sluice/bus';
 import { parseGenerationId, withoutText } from '@sluice/protocol';
 import type { GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
 import type { FeedContext } from './feed-context.ts';
 import { encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { GenerationFeed } from './generation-feed.ts';
-import type { GenerationState } from './generation-tail.ts';
 import { PresenceRoster } from './presence-roster.ts';
 import type { RosterChange } from './presence-roster.ts';
 import type { Viewer } from './viewer.ts';
@@ -141,6 +140,7 @@ export class Feed {
       this.#tail = await bus.tokens.tail(this.key, {
         record: (generation, record) => this.#onRecord(generation, record),
         item: (item) => this.#onItem(item),
+        state: (generation, state) => this.#generations.get(generation)?.onState(state),
       });
       for (let more = true; more;) {
         const page = await bus.sessions.items(this.key, this.#rev);
@@ -164,8 +164,8 @@ export class Feed {
   }
 
   /** Finished generations that the viewer named: it wants their missing tokens and their end (R7). */
-  async #named(viewer: Viewer): Promise<GenerationState[]> {
-    const states: GenerationState[] = [];
+  async #named(viewer: Viewer): Promise<GenerationVersion[]> {
+    const states: GenerationVersion[] = [];
     for (const id of viewer.positions.keys()) {
       if (this.#generations.has(id)) continue;
       const stored = await this.#context.bus.sessions.item(this.key, parseGenerationId(id));
@@ -174,7 +174,7 @@ export class Feed {
     return states;
   }
 
-  #serve(viewer: Viewer, named: readonly GenerationState[]): void {
+  #serve(viewer: Viewer, named: readonly GenerationVersion[]): void {
     for (const state of named) this.#generationOf(state);
     for (const [id, generation] of this.#generations) {
       const position = viewer.positions.get(id);
@@ -182,7 +182,7 @@ export class Feed {
     }
   }
 
-  #generationOf(state: GenerationState): GenerationFeed {
+  #generationOf(state: GenerationVersion): GenerationFeed {
     const known = this.#generations.get(state.item.id);
     if (known !== undefined) {
       known.onItem(state);

@@ -1,9 +1,10 @@
+import type { GenerationVersion } from '@sluice/bus';
 import { Reader } from '@sluice/core';
 import type { GenerationBuffer, StoredGeneration } from '@sluice/core';
 import type {
   End,
   GenerationKey,
-  GenerationState as GenerationRunState,
+  GenerationState,
   Position,
   TokenRecord,
 } from '@sluice/protocol';
@@ -13,7 +14,6 @@ import type { Flushable } from './flusher.ts';
 import { deltaPrefix, encodeDelta, encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { GenerationTail } from './generation-tail.ts';
-import type { GenerationState } from './generation-tail.ts';
 import { revive } from './revival.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -49,7 +49,7 @@ export class GenerationFeed implements Flushable {
   /** the parked state that a viewer has ended already */
   #revivedRev = 0;
 
-  constructor(key: GenerationKey, state: GenerationState, context: FeedContext) {
+  constructor(key: GenerationKey, state: GenerationVersion, context: FeedContext) {
     const { bus, edge, clock, metrics, logger } = context;
     this.key = key;
     this.#context = context;
@@ -90,7 +90,7 @@ export class GenerationFeed implements Flushable {
     if (news > 0) metrics.tokensIn.inc(news);
   }
 
-  onItem(state: GenerationState): void {
+  onItem(state: GenerationVersion): void {
     const before = this.item;
     this.#tail.onItem(state, this.#context.clock.now());
     const shown = stateShown(before, this.item);
@@ -98,7 +98,7 @@ export class GenerationFeed implements Flushable {
   }
 
   /** Tells every viewer in what state the run is; informative, and never stored. */
-  onState(state: GenerationRunState): void {
+  onState(state: GenerationState): void {
     const { session, generation } = this.key;
     const frame = encodeFrame({ type: 'state', session, generation, state });
     for (const { viewer } of this.#attachments.values()) if (viewer.ready) viewer.sink.send(frame);
@@ -284,7 +284,7 @@ export class GenerationFeed implements Flushable {
 }
 
 /** The `state` frame that a change of the item deserves; queued, done and a first start need none. */
-const stateShown = (before: StoredGeneration, after: StoredGeneration): GenerationRunState | undefined => {
+const stateShown = (before: StoredGeneration, after: StoredGeneration): GenerationState | undefined => {
   if (before.status === after.status) return undefined;
   if (after.status === 'parked') return 'parked';
   if (after.status === 'queued' && before.status === 'running') return 'recovering';

@@ -1,7 +1,7 @@
-import type { TokenLog } from '@sluice/bus';
-import { ChunkWalk, GenerationBuffer } from '@sluice/core';
-import type { StoredGeneration, Walk } from '@sluice/core';
-import type { End, GenerationKey, Token, TokenRecord } from '@sluice/protocol';
+import type { Chain } from '@sluice/bus';
+import { GenerationBuffer } from '@sluice/core';
+import type { StoredGeneration } from '@sluice/core';
+import type { End, Token } from '@sluice/protocol';
 
 /** The end that a finished item tells. */
 export const endOf = ({ reason = 'stop', usage, error, receipt }: StoredGeneration): End => ({
@@ -10,22 +10,6 @@ export const endOf = ({ reason = 'stop', usage, error, receipt }: StoredGenerati
   ...(error === undefined ? {} : { error }),
   ...(receipt === undefined ? {} : { receipt }),
 });
-
-/** Records oldest first, and whether they reach back to the token after `from`. */
-export type Chain = { readonly records: readonly TokenRecord[]; readonly complete: boolean };
-
-/** Reads the records that a reader at `from` misses up to `newest`. @throws BusUnavailableError */
-export const readChain = async (
-  tokens: TokenLog,
-  key: GenerationKey,
-  newest: TokenRecord,
-  from: number,
-): Promise<Chain> => {
-  const walk = new ChunkWalk(newest, from);
-  let step: Walk = walk.next();
-  while (step.type === 'fetch') step = walk.step(await tokens.at(key, step.sequence));
-  return { records: step.records, complete: step.type === 'complete' };
-};
 
 /** A buffer over the records of one chain. */
 export const bufferOf = ({ records }: Chain): GenerationBuffer => {

@@ -1,11 +1,9 @@
-import type { Bus, StoredItem } from '@sluice/bus';
+import { readChain } from '@sluice/bus';
+import type { Bus, GenerationVersion, StoredItem } from '@sluice/bus';
 import { GenerationBuffer } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { End, GenerationKey, TokenRecord } from '@sluice/protocol';
-import { bufferOf, bufferOfItem, endOf, readChain } from './generation-log.ts';
-
-/** A generation's item, of which only the state is kept in memory. */
-export type GenerationState = { readonly rev: number; readonly item: StoredGeneration };
+import { bufferOf, bufferOfItem, endOf } from './generation-log.ts';
 
 export type TailOwner = {
   /** seq of the oldest position that is needed in this epoch; Infinity: none is */
@@ -29,7 +27,7 @@ export class GenerationTail {
   readonly #key: GenerationKey;
   readonly #bus: Bus;
   readonly #owner: TailOwner;
-  #state: GenerationState;
+  #state: GenerationVersion;
   #buffer = new GenerationBuffer();
   #loaded = false;
   #exact = true;
@@ -43,7 +41,7 @@ export class GenerationTail {
   #checkAfterMs = FIRST_CHECK_MS;
   #closed = false;
 
-  constructor(key: GenerationKey, state: GenerationState, deps: { bus: Bus; owner: TailOwner; now: number }) {
+  constructor(key: GenerationKey, state: GenerationVersion, deps: { bus: Bus; owner: TailOwner; now: number }) {
     this.#key = key;
     this.#bus = deps.bus;
     this.#owner = deps.owner;
@@ -99,7 +97,7 @@ export class GenerationTail {
     return false;
   }
 
-  onItem(state: GenerationState, now: number): void {
+  onItem(state: GenerationVersion, now: number): void {
     if (state.rev <= this.#state.rev) return;
     this.#active(now);
     this.#state = lean(state);
@@ -206,7 +204,7 @@ export class GenerationTail {
 }
 
 /** Texts are in the buffer, or in the store: a copy here would double them. */
-const lean = ({ rev, item }: GenerationState): GenerationState => {
+const lean = ({ rev, item }: GenerationVersion): GenerationVersion => {
   const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = item;
   return { rev, item: rest };
 };

@@ -1,0 +1,171 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ManualClock, waitFor } from '@sluice/testkit';
+import { ask, askOk, codeOf, newId, settled } from './support/asking.ts';
+import { createWorld } from './support/world.ts';
+import type { World } from './support/world.ts';
+
+let world: World;
+let clock: ManualClock;
+beforeEach(() => {
+  world = createWorld();
+  clock = new ManualClock(Date.now());
+});
+afterEach(() => world.close());
+
+describe('frames per second', () => {
+  test('beyond the limit are rate_limited with a time to wait, and the connection lives on', async () => {
+    const { open, recording } = await world.addEdge({ clock, maxFramesPerSecond: 100 });
+    const client = await open();
+    for (let i = 0; i < 100; i += 1) client.send({ type: 'ping' });
+    client.send({ type: 'message', id: 'over', session: 's', message: 'm', text: 'x' });
+    expect(await client.nextFrame('error')).toEqual({
+      type: 'error',
+      re: 'over',
+      code: 'rate_limited',
+      message: 'too many frames',
+      retryable: true,
+      retryAfterMs: 10,
+      session: 's',
+    });
+    expect(recording.operations).toEqual([]);
+    expect(client.frames('pong')).toHaveLength(100);
+    clock.advance(10);
+    expect(await codeOf(client, { type: 'ping' })).toBe('ok');
+    expect(await codeOf(client, { type: 'ping' })).toBe('rate_limited');
+  });
+
+  test('are counted per connection', async () => {
+    const { open } = await world.addEdge({ clock, maxFramesPerSecond: 2 });
+    const [one, two] = [await open(), await open()];
+    for (let i = 0; i < 3; i += 1) one.send({ type: 'ping' });
+    await one.nextFrame('error');
+    expect(await codeOf(two, { type: 'ping' })).toBe('ok');
+  });
+
+  test('saved up are those of one second at most', async () => {
+    const { open } = await world.addEdge({ clock, maxFramesPerSecond: 10 });
+    const client = await open();
+    clock.advance(60_000);
+    for (let i = 0; i < 11; i += 1) client.send({ type: 'ping' });
+    await client.nextFrame('error');
+    expect(client.frames('pong')).toHaveLength(10);
+  });
+
+  test('that do not stop close with 4429', async () => {
+    const { open } = await world.addEdge({ clock, maxFramesPerSecond: 10 });
+    const client = await open();
+    for (let i = 0; i < 31; i += 1) client.send({ type: 'ping' });
+    expect((await client.closed).code).toBe(4429);
+    expect(client.frames('error')).toHaveLength(20);
+  });
+
+  test('that are bad count as well', async () => {
+    const { open } = await world.addEdge({ clock, maxFramesPerSecond: 10 });
+    const client = await open();
+    for (let i = 0; i < 31; i += 1) client.send({ type: 'subscribe', session: '*' });
+    expect((await client.closed).code).toBe(4429);
+  });
+
+  test('of a client that keeps within its retries never come to that', async () => {
+    const { open } = await world.addEdge({ clock, maxFramesPerSecond: 10 });
+    const client = await open();
+    for (let second = 1; second <= 50; second += 1) {
+      for (let i = 0; i < 14; i += 1) client.send({ type: 'ping' });
+      const answered = (): boolean =>
+        client.frames('pong').length + client.frames('error').length === second * 14;
+      await waitFor(answered, { what: 'an answer to each ping', pollMs: 1 });
+      clock.advance(1_000);
+    }
+    expect(await codeOf(client, { type: 'ping' })).toBe('ok');
+  });
+});
+
+describe('sessions per connection', () => {
+  test('the 65th is quota_exceeded, by subscription or by prompt, until one is left', async () => {
+    const { open } = await world.addEdge();
+    const client = await open();
+    for (let i = 0; i < 64; i += 1) await askOk(client, { type: 'subscribe', session: `s${i}` });
+    expect(await codeOf(client, { type: 'subscribe', session: 's64' })).toBe('quota_exceeded');
+    const prompt = { type: 'prompt', session: 's64', generation: newId(), input: 'x' };
+    expect(await codeOf(client, prompt)).toBe('quota_exceeded');
+    expect(await codeOf(client, { type: 'subscribe', session: 's0' })).toBe('ok');
+    await askOk(client, { type: 'unsubscribe', session: 's0' });
+    expect(await codeOf(client, { type: 'subscribe', session: 's64' })).toBe('ok');
+  });
+});
+
+describe('frames that wait behind a slow one', () => {
+  test('are bounded in number, while acks and pings are answered', async () => {
+    const { open, recording } = await world.addEdge();
+    const client = await open();
+    const release = hold(recording.bus.sessions, 'items');
+    client.send({ type: 'subscribe', session: 's', id: 'slow' });
+    for (let i = 0; i < 300; i += 1) client.send({ type: 'unsubscribe', session: 's', id: `u${i}` });
+    const refusal = await client.nextFrame('error');
+    expect(refusal).toMatchObject({ code: 'rate_limited', retryable: true });
+    expect(Number(refusal.re?.slice(1))).toBeGreaterThanOrEqual(255);
+    expect(await codeOf(client, { type: 'ping' })).toBe('ok');
+    release();
+    await settled(client);
+    expect(client.frames('ok').filter(({ re }) => re.startsWith('u')).length).toBeGreaterThanOrEqual(255);
+  });
+
+  test('are bounded in size', async () => {
+    const { open, recording } = await world.addEdge();
+    const client = await open();
+    const release = hold(recording.bus.sessions, 'items');
+    client.send({ type: 'subscribe', session: 's', id: 'slow' });
+    const text = 'x'.repeat(200_000);
+    for (let i = 0; i < 10; i += 1) client.send({ type: 'message', session: 's', message: newId(), text });
+    expect(await client.nextFrame('error')).toMatchObject({ code: 'rate_limited' });
+    release();
+    await settled(client);
+    expect(client.frames('item')).toHaveLength(5);
+  });
+
+  test('come in order', async () => {
+    const { open } = await world.addEdge();
+    await world.addWorker();
+    const client = await open();
+    const generation = newId();
+    client.send({ type: 'prompt', id: '1', session: 's', generation, input: 'x' });
+    client.send({ type: 'cancel', id: '2', session: 's', generation });
+    client.send({ type: 'message', id: '3', session: 's', message: newId(), text: 'x' });
+    await settled(client);
+    expect(
+      client
+        .frames('ok')
+        .map(({ re }) => re)
+        .slice(0, 3),
+    ).toEqual(['1', '2', '3']);
+  });
+});
+
+test('limits are those that `ready` names', async () => {
+  const { open } = await world.addEdge({
+    maxFramesPerSecond: 7,
+    maxSessionsPerConnection: 1,
+    maxItemsPerSession: 2,
+  });
+  const client = await open();
+  const [ready] = client.frames('ready');
+  expect(ready?.limits).toMatchObject({
+    maxFramesPerSecond: 7,
+    maxSessionsPerConnection: 1,
+    maxItemsPerSession: 2,
+  });
+  await ask(client, { type: 'subscribe', session: 'a' });
+  expect(await codeOf(client, { type: 'subscribe', session: 'b' })).toBe('quota_exceeded');
+});
+
+/** Makes one method wait until the returned function is called. */
+const hold = <Part extends object>(part: Part, method: keyof Part): (() => void) => {
+  const run = part[method] as (...args: unknown[]) => Promise<unknown>;
+  let release = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (release = resolve));
+  part[method] = (async (...args: unknown[]) => {
+    await gate;
+    return run(...args);
+  }) as Part[keyof Part];
+  return () => release();
+};
