@@ -38,7 +38,8 @@ export const cancelGeneration = async (
         continue;
       }
     }
-    if (await endGeneration(bus, key, { rev: stored.rev, item }, { end: CANCELLED, now: clock.now() })) return;
+    if (await endGeneration(bus, key, { rev: stored.rev, item }, { end: CANCELLED, now: clock.now() }))
+      return;
   }
   throw new SluiceError('unavailable', 'the worker of this generation does not answer', {
     retryAfterMs: 1_000,

@@ -19,7 +19,7 @@ export class FakeWorker {
   }
 
   announce(): Promise<void> {
-    return this.#bus.workers.announce({ worker: this.name, models: this.#models, slots: 4, running: 0 });
+    return this.#bus.workers.announce({ worker: this.name, models: this.#models, slots: 4, running: [] });
   }
 
   retire(): Promise<void> {
@@ -108,7 +108,7 @@ export class FakeRun {
 
   park(): Promise<void> {
     this.#serving?.close();
-    return this.#update((item) => park(item, item.attempt, this.#at()));
+    return this.#update((item) => park(item, item.attempt, this.#at(), Date.now()));
   }
 
   requeue(): Promise<void> {

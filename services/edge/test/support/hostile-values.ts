@@ -35,7 +35,7 @@ export const hostileIds: readonly unknown[] = [
   1,
   -1,
   1.5,
-  1e999,
+  1e300,
   true,
   false,
   null,
@@ -78,7 +78,7 @@ export const goodFrames: Readonly<Record<string, Frame>> = {
 };
 
 const ids = hostileIds;
-const noCounts = [-1, 1.5, '1', '', null, true, {}, [], 1e999, 2 ** 53];
+const noCounts = [-1, 1.5, '1', '', null, true, {}, [], 1e300, 2 ** 53];
 const noStrings = [0, true, null, {}, [], ['x']];
 const noObjects = ['x', 1, true, null, [1]];
 const noFlags = ['true', 0, 1, null, {}];
