@@ -1,13 +1,7 @@
 import type { GenerationVersion } from '@sluice/bus';
 import { Reader } from '@sluice/core';
 import type { GenerationBuffer, StoredGeneration } from '@sluice/core';
-import type {
-  End,
-  GenerationKey,
-  GenerationState,
-  Position,
-  TokenRecord,
-} from '@sluice/protocol';
+import type { End, GenerationKey, GenerationState, Position, TokenRecord } from '@sluice/protocol';
 import { AckForwarder } from './ack-forwarder.ts';
 import type { FeedContext } from './feed-context.ts';
 import type { Flushable } from './flusher.ts';

@@ -1,7 +1,7 @@
 import type { Chain } from '@sluice/bus';
 import { GenerationBuffer } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
-import type { End, Token } from '@sluice/protocol';
+import type { End, Token, TokenRecord } from '@sluice/protocol';
 
 /** The end that a finished item tells. */
 export const endOf = ({ reason = 'stop', usage, error, receipt }: StoredGeneration): End => ({

@@ -41,7 +41,11 @@ export class GenerationTail {
   #checkAfterMs = FIRST_CHECK_MS;
   #closed = false;
 
-  constructor(key: GenerationKey, state: GenerationVersion, deps: { bus: Bus; owner: TailOwner; now: number }) {
+  constructor(
+    key: GenerationKey,
+    state: GenerationVersion,
+    deps: { bus: Bus; owner: TailOwner; now: number },
+  ) {
     this.#key = key;
     this.#bus = deps.bus;
     this.#owner = deps.owner;

@@ -1,6 +1,7 @@
+import { readChain, tokensOf } from '@sluice/bus';
 import type { Bus, Delivery, PromptEntry, StoredItem } from '@sluice/bus';
-import { ChunkWalk, claim, requeue } from '@sluice/core';
-import type { StoredGeneration, Walk } from '@sluice/core';
+import { adopt, claim } from '@sluice/core';
+import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 
 /** A generation this worker owns, with what its log already says. */
@@ -63,7 +64,7 @@ const adoptable = async (
   if (item.kind !== 'generation' || isRunning(key)) return undefined;
   const live = await bus.workers.list();
   const isHeld = live.some(({ worker }) => worker === item.worker && worker !== self);
-  return isHeld ? undefined : requeue(item);
+  return isHeld ? undefined : adopt(item);
 };
 
 /**
@@ -80,10 +81,8 @@ export const readClaimed = async (
   return { key, entry, item, head, prefix: head === undefined ? [] : await readTokens(bus, key, head) };
 };
 
-/** Every stored token of the head's epoch, read along the chunk chain. */
+/** Every stored token of the head's epoch. */
 const readTokens = async (bus: Bus, key: GenerationKey, head: StoredRecord): Promise<Token[] | undefined> => {
-  const walk = new ChunkWalk(head.record, 0);
-  let step: Walk = walk.next();
-  while (step.type === 'fetch') step = walk.step(await bus.tokens.at(key, step.sequence));
-  return step.type === 'complete' ? step.records.flatMap(({ tokens }) => tokens) : undefined;
+  const chain = await readChain(bus.tokens, key, head.record, 0);
+  return chain.complete ? tokensOf(chain) : undefined;
 };

@@ -15,15 +15,17 @@ export class Credit {
   readonly #finishAlone: boolean;
   #shutSince: number | undefined;
   #shutMs = 0;
+  #aloneSince: number | undefined;
   #wake: (() => void) | undefined;
 
   /** @param seq tokens stored before this run: they count as acknowledged until edges report */
-  constructor(body: PromptBody, epoch: number, seq: number) {
+  constructor(body: PromptBody, epoch: number, { seq, now }: { readonly seq: number; readonly now: number }) {
     this.#ledger = new AckLedger(body.governor ?? 'fastest');
     this.#gate = new LeadGate(body.lead ?? 'adaptive', seq);
     this.#epoch = epoch;
     this.#finishAlone = body.onAbandon === 'finish';
-    if (body.governor === 'none' || this.#finishAlone) this.#gate.govern(Infinity, 0);
+    this.#aloneSince = now;
+    if (body.governor === 'none' || this.#finishAlone) this.#gate.govern(Infinity, now);
   }
 
   get open(): boolean {
@@ -38,6 +40,11 @@ export class Credit {
   /** How long the hold that is on now has lasted, ms; 0 when there is none. */
   heldFor(now: number): number {
     return this.#shutSince === undefined ? 0 : now - this.#shutSince;
+  }
+
+  /** How long no edge has had a viewer, ms; 0 while one has. */
+  aloneFor(now: number): number {
+    return this.#aloneSince === undefined ? 0 : now - this.#aloneSince;
   }
 
   take(now: number): void {
@@ -69,6 +76,7 @@ export class Credit {
 
   #govern(now: number): void {
     const { seq, viewers } = this.#ledger.governed(this.#epoch);
+    this.#aloneSince = viewers > 0 ? undefined : (this.#aloneSince ?? now);
     this.#gate.govern(this.#finishAlone && viewers === 0 ? Infinity : seq, now);
     if (this.open) this.release();
   }

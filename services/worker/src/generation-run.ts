@@ -14,10 +14,14 @@ import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 
 /** Held for this long without an ack: the engine is stopped and the slot freed, ms. */
 export const PARK_AFTER_MS = 2_000;
+/** Without a viewer for this long, policy `cancel` ends the run, ms. */
+const ABANDON_AFTER_MS = 10_000;
+/** Holds shorter than this are not worth a word to the viewers, ms. */
+const PAUSE_SHOWN_MS = 250;
 
 /** Why the engine was told to stop before its own end, and when. */
 type Stop = {
-  readonly type: 'cancelled' | 'park' | 'drain' | 'too_long' | 'unstorable';
+  readonly type: 'cancelled' | 'abandoned' | 'park' | 'drain' | 'too_long' | 'unstorable';
   readonly at: number;
 };
 
@@ -54,6 +58,7 @@ export class GenerationRun {
   readonly #startedAt: number;
   #bytes = 0;
   #tokensAfterStop = 0;
+  #isPauseShown = false;
   #stop: Stop | undefined;
   #storageError: PublishStoppedError | undefined;
 
@@ -69,7 +74,7 @@ export class GenerationRun {
     this.#tokens = [...this.#prefix];
     for (const token of this.#prefix) this.#bytes += Buffer.byteLength(textOf(token));
     this.#writer = new ChunkWriter(item.attempt, epoch, head);
-    this.#credit = new Credit(entry.body, epoch, this.#writer.head);
+    this.#credit = new Credit(entry.body, epoch, { seq: this.#writer.head, now: this.#startedAt });
     this.#publisher = new TokenPublisher({
       tokens: context.bus.tokens,
       key: claimed.key,
@@ -104,6 +109,9 @@ export class GenerationRun {
 
   tick(now: number): void {
     this.#credit.tick(now);
+    this.#showPause(this.#credit.heldFor(now) >= PAUSE_SHOWN_MS);
+    const { onAbandon } = this.claimed.entry.body;
+    if (onAbandon === 'cancel' && this.#credit.aloneFor(now) >= ABANDON_AFTER_MS) this.#halt('abandoned');
     const held = this.#credit.heldFor(now) >= PARK_AFTER_MS;
     if (held && this.#context.engine.canContinue(this.#tokens)) this.#halt('park');
   }
@@ -171,6 +179,13 @@ export class GenerationRun {
     if (this.#bytes > MAX_GENERATION_BYTES) this.#halt('too_long');
   }
 
+  /** Tells viewers that the run waits for acks, and that it goes on. */
+  #showPause(isPaused: boolean): void {
+    if (isPaused === this.#isPauseShown) return;
+    this.#isPauseShown = isPaused;
+    this.#context.bus.tokens.announce(this.claimed.key, isPaused ? 'paused' : 'running');
+  }
+
   async #hold(): Promise<void> {
     const isStopped = (): boolean => this.#stop !== undefined;
     if (!this.#credit.open) await this.#credit.whenOpen(this.#context.clock, isStopped);
@@ -188,12 +203,12 @@ export class GenerationRun {
     const { clock, metrics } = this.#context;
     if (type === 'unstorable') throw this.#storageError as PublishStoppedError;
     if (type === 'too_long') return { reason: 'length' };
-    if (type !== 'cancelled') return undefined;
+    if (type !== 'cancelled' && type !== 'abandoned') return undefined;
     const msToAbort = clock.now() - at;
     metrics.abort.observe(msToAbort / 1000);
     const wanted = this.claimed.entry.body.params?.max_tokens;
     if (wanted !== undefined) metrics.saved.inc(Math.max(0, wanted - this.#tokens.length));
-    return { reason: 'cancelled', receipt: { tokensAfterCancel: this.#tokensAfterStop, msToAbort } };
+    return { reason: type, receipt: { tokensAfterCancel: this.#tokensAfterStop, msToAbort } };
   }
 
   #endOfFailure(error: unknown): End {

@@ -49,6 +49,10 @@ export const createWorkerMetrics = (load: Load, metrics: Metrics = createMetrics
     name: 'sluice_worker_fenced_total',
     help: 'Runs stopped because a newer attempt owns their log.',
   }),
+  takenOver: metrics.counter({
+    name: 'sluice_worker_taken_over_total',
+    help: 'Generations of silent workers that this one queued again.',
+  }),
   ends: metrics.counter({
     name: 'sluice_worker_ends_total',
     help: 'Runs ended, by reason; `fenced` and `given_up` are runs another worker ends.',

@@ -35,7 +35,7 @@ export class Settlement {
   }
 
   park({ key, attempt, at }: Ending): Promise<boolean> {
-    return this.#write(key, attempt, (item) => park(item, attempt, at));
+    return this.#write(key, attempt, (item) => park(item, attempt, at, this.#clock.now()));
   }
 
   /** Hands the generation to another worker: its item is queued again and a job asks for it. */

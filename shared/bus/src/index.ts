@@ -2,11 +2,15 @@ export { BusUnavailableError, StreamMismatchError, UnsupportedServerError } from
 export type { Bus, Link } from './bus.ts';
 export type { Control, ControlListener, Presence } from './control.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';
+export { readChain, tokensOf } from './generation-chain.ts';
+export type { Chain } from './generation-chain.ts';
+export { endGeneration } from './generation-end.ts';
+export type { GenerationVersion } from './generation-end.ts';
 export { toItem } from './session-store.ts';
 export type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from './session-store.ts';
 export type { Subscription, TailListener, TokenLog } from './token-log.ts';
-export { WORKER_ANNOUNCE_MS, WORKER_TTL_MS } from './worker-directory.ts';
-export type { WorkerDirectory, WorkerInfo } from './worker-directory.ts';
+export { WORKER_ANNOUNCE_MS, WORKER_BEAT_MS, WORKER_TTL_MS } from './worker-directory.ts';
+export type { RunningGeneration, WorkerBeat, WorkerDirectory, WorkerInfo } from './worker-directory.ts';
 export { createMemoryBus } from './memory/memory-bus.ts';
 export { createMemoryHub } from './memory/memory-hub.ts';
 export type { MemoryHub } from './memory/memory-hub.ts';

@@ -49,6 +49,6 @@ export const MAX_PAGE_BYTES = 1024 * 1024;
 /** What a client may see of a stored item. */
 export const toItem = ({ rev, item }: StoredItem): Item => {
   if (item.kind === 'message') return { ...item, rev };
-  const { worker: _worker, ...visible } = item;
+  const { worker: _worker, crashes: _crashes, parkedAt: _parkedAt, ...visible } = item;
   return { ...visible, rev };
 };

@@ -35,22 +35,26 @@ export const itemSubjects = ({ org, session }: SessionKey): string =>
   `$KV.${BUCKETS.sessions}.${org}.${session}.*`;
 export const itemRepublish = { src: `$KV.${BUCKETS.sessions}.>`, dest: 'live.item.>' } as const;
 
-/** Tokens and items of one session as they are stored. */
+/** What a worker says of a run in passing; under `live` so that a session's one subscription has it too. */
+export const stateSubject = ({ org, session, generation }: GenerationKey): string =>
+  `live.state.${org}.${session}.${generation}`;
+
+/** Tokens and items of one session as they are stored, and the states of its runs. */
 export const liveSubjects = ({ org, session }: SessionKey): string => `live.*.${org}.${session}.*`;
 
-export type LiveSubject = { readonly kind: 'tok' | 'item'; readonly id: GenerationId };
+export type LiveSubject = { readonly kind: 'tok' | 'item' | 'state'; readonly id: GenerationId };
+
+const LIVE_KINDS = ['tok', 'item', 'state'] as const;
 
 /** The inverse of {@link liveSubjects}; undefined for a subject of any other form. */
 export const parseLiveSubject = (subject: string): LiveSubject | undefined => {
-  const kind = subject.startsWith('live.tok.')
-    ? 'tok'
-    : subject.startsWith('live.item.')
-      ? 'item'
-      : undefined;
+  const kind = LIVE_KINDS.find((name) => subject.startsWith(`live.${name}.`));
   const id = subject.slice(subject.lastIndexOf('.') + 1);
   return kind !== undefined && isId(id) ? { kind, id: id as GenerationId } : undefined;
 };
 
+/** Every worker says here each second that it lives and what it runs. */
+export const beatSubject = 'beat.workers';
 export const workerSubjects = `$KV.${BUCKETS.workers}.*`;
 
 const encodeModel = (model: string): string => Buffer.from(model).toString('base64url');

@@ -1,11 +1,20 @@
 import type { Draft, PublishOutcome } from '@sluice/core';
-import type { GenerationId, GenerationKey, SessionKey, StoredRecord, TokenRecord } from '@sluice/protocol';
+import type {
+  GenerationId,
+  GenerationKey,
+  GenerationState,
+  SessionKey,
+  StoredRecord,
+  TokenRecord,
+} from '@sluice/protocol';
 import type { StoredItem } from './session-store.ts';
 
 /** Called for what is stored in a session from now on, in the server's order. Must not throw: the message is then lost. */
 export type TailListener = {
   record(generation: GenerationId, record: TokenRecord): void;
   item(item: StoredItem): void;
+  /** What a worker says in passing; never stored, and lost without harm. */
+  state?(generation: GenerationId, state: GenerationState): void;
 };
 
 export type Subscription = { close(): void };
@@ -29,4 +38,6 @@ export type TokenLog = {
    * stored after that is delivered, or found by a later read of the head.
    */
   tail(key: SessionKey, listener: TailListener): Promise<Subscription>;
+  /** Tells whoever tails the session in what state a run is. Fire and forget. */
+  announce(key: GenerationKey, state: GenerationState): void;
 };

@@ -1,17 +1,37 @@
+import type { GenerationKey } from '@sluice/protocol';
+import type { Subscription } from './token-log.ts';
+
 /** What a live worker offers. Entries vanish when their worker stops announcing. */
 export type WorkerInfo = {
   readonly worker: string;
   readonly models: readonly string[];
   readonly slots: number;
-  readonly running: number;
+  /** what it runs */
+  readonly running: readonly RunningGeneration[];
+};
+
+/** A run, by its generation and the attempt it is. */
+export type RunningGeneration = GenerationKey & { readonly attempt: number };
+
+/** A worker's sign of life: absolute, so that a lost one costs nothing but time. */
+export type WorkerBeat = {
+  readonly worker: string;
+  readonly running: readonly RunningGeneration[];
+  /** true: sent out of rhythm, since the list changed; it tells no time */
+  readonly isExtra?: boolean;
 };
 
 /** An announcement is forgotten after this long, ms. */
 export const WORKER_TTL_MS = 10_000;
 export const WORKER_ANNOUNCE_MS = 3_000;
+export const WORKER_BEAT_MS = 1_000;
 
 export type WorkerDirectory = {
   announce(entry: WorkerInfo): Promise<void>;
   retire(worker: string): Promise<void>;
   list(): Promise<readonly WorkerInfo[]>;
+  /** Fire and forget, once every {@link WORKER_BEAT_MS}. */
+  beat(beat: WorkerBeat): void;
+  /** Every worker's beats, one's own among them. */
+  onBeat(listener: (beat: WorkerBeat) => void): Promise<Subscription>;
 };

@@ -240,7 +240,7 @@ test('a pull gets its job although its consumer was deleted', async () => {
 });
 
 test('a worker that stops announcing itself is forgotten after its time', async () => {
-  await bus.workers.announce({ worker: 'silent', models: ['m'], slots: 1, running: 0 });
+  await bus.workers.announce({ worker: 'silent', models: ['m'], slots: 1, running: [] });
   const announced = performance.now();
   expect(await bus.workers.list()).toHaveLength(1);
   await waitFor(async () => (await bus.workers.list()).length === 0, {

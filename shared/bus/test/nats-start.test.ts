@@ -123,7 +123,7 @@ test(
       const delivery = await bus.jobs.pull('m', 2_000, new AbortController().signal);
       expect(delivery?.job).toEqual(job);
       await delivery?.ack();
-      await bus.workers.announce({ worker: 'w', models: ['m'], slots: 1, running: 0 });
+      await bus.workers.announce({ worker: 'w', models: ['m'], slots: 1, running: [] });
       expect(await bus.workers.list()).toHaveLength(1);
       const control = { ack: () => undefined, cancel: () => ({ type: 'cancelling', attempt: 1 }) as const };
       await bus.control.serve(key, control);

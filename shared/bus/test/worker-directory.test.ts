@@ -4,11 +4,11 @@ import { WORKER_ANNOUNCE_MS, WORKER_TTL_MS } from '../src/index.ts';
 import { backends } from './world.ts';
 import type { World } from './world.ts';
 
-const worker = (name: string, running = 0): WorkerInfo => ({
+const worker = (name: string, slots = 4): WorkerInfo => ({
   worker: name,
   models: ['llama', 'a/b:c'],
-  slots: 4,
-  running,
+  slots,
+  running: [],
 });
 
 const names = (list: readonly WorkerInfo[]): string[] => list.map((entry) => entry.worker).toSorted();

@@ -4,7 +4,7 @@ export { ChunkWriter, isSameRecord } from './chunk-writer.ts';
 export type { Draft } from './chunk-writer.ts';
 export { GenerationBuffer } from './generation-buffer.ts';
 export type { Applied, Slice } from './generation-buffer.ts';
-export { claim, finish, park, requeue } from './item-state.ts';
+export { adopt, claim, finish, park, requeue } from './item-state.ts';
 export type { StoredGeneration } from './item-state.ts';
 export { INITIAL_LEAD, LeadGate, MAX_LEAD, MIN_LEAD } from './lead-gate.ts';
 export { onHeadFinding, onPublishOutcome, PUBLISH_RETRY_MS, publishStarted } from './publish-outcome.ts';

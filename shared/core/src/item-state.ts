@@ -10,24 +10,40 @@ import type { Transcript } from './transcript.ts';
 export type StoredGeneration = Omit<GenerationItem, 'rev'> & {
   /** the worker that claimed it, while it runs */
   readonly worker?: string;
+  /** attempts whose worker died; absent: none */
+  readonly crashes?: number;
+  /** since when it is parked, ms since the Unix epoch */
+  readonly parkedAt?: number;
 };
 
 /** A worker takes a queued generation. The attempt it writes fences every older one. */
 export const claim = (item: StoredGeneration, worker: string): StoredGeneration | undefined =>
   item.status === 'queued' ? { ...item, status: 'running', attempt: item.attempt + 1, worker } : undefined;
 
-/** A generation whose worker is gone, or that was parked, waits for a worker again. */
+/** A generation that its worker hands over, or that was parked, waits for a worker again. */
 export const requeue = (item: StoredGeneration): StoredGeneration | undefined => {
   if (item.status !== 'running' && item.status !== 'parked') return undefined;
-  const { worker: _worker, ...rest } = item;
+  const { worker: _worker, parkedAt: _parkedAt, ...rest } = item;
   return { ...rest, status: 'queued' };
 };
 
+/** As {@link requeue}, for a run whose worker died: that counts against the generation. */
+export const adopt = (item: StoredGeneration): StoredGeneration | undefined => {
+  if (item.status !== 'running') return undefined;
+  const { worker: _worker, ...rest } = item;
+  return { ...rest, status: 'queued', crashes: (item.crashes ?? 0) + 1 };
+};
+
 /** The worker of this attempt stops the engine, keeps the text and frees its slot. */
-export const park = (item: StoredGeneration, attempt: number, at: Position): StoredGeneration | undefined => {
+export const park = (
+  item: StoredGeneration,
+  attempt: number,
+  at: Position,
+  now: number,
+): StoredGeneration | undefined => {
   if (item.status !== 'running' || item.attempt !== attempt) return undefined;
   const { worker: _worker, ...rest } = item;
-  return { ...rest, status: 'parked', epoch: at.epoch, seq: at.seq };
+  return { ...rest, status: 'parked', parkedAt: now, epoch: at.epoch, seq: at.seq };
 };
 
 /** The end, with everything the log said. Whatever the state, but only once. */
@@ -38,6 +54,6 @@ export const finish = (
   transcript: Transcript,
 ): StoredGeneration | undefined => {
   if (item.status === 'done') return undefined;
-  const { worker: _worker, ...rest } = item;
+  const { worker: _worker, parkedAt: _parkedAt, ...rest } = item;
   return { ...rest, ...transcript, ...end, status: 'done', epoch: at.epoch, seq: at.seq };
 };

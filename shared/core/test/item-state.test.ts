@@ -1,12 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ItemStatus } from '@sluice/protocol';
-import { claim, finish, park, requeue } from '../src/index.ts';
+import { adopt, claim, finish, park, requeue } from '../src/index.ts';
 import type { StoredGeneration } from '../src/index.ts';
 
-type Transition = 'claim' | 'requeue' | 'park' | 'park_by_older' | 'park_by_newer' | 'finish';
+type Transition = 'claim' | 'requeue' | 'adopt' | 'park' | 'park_by_older' | 'park_by_newer' | 'finish';
 
 const at = { epoch: 1, seq: 7 };
+const NOW = 1_790_000_000_000;
 
 const apply = (item: StoredGeneration, transition: Transition): StoredGeneration | undefined => {
   switch (transition) {
@@ -14,12 +15,14 @@ const apply = (item: StoredGeneration, transition: Transition): StoredGeneration
       return claim(item, 'w2');
     case 'requeue':
       return requeue(item);
+    case 'adopt':
+      return adopt(item);
     case 'park':
-      return park(item, item.attempt, at);
+      return park(item, item.attempt, at, NOW);
     case 'park_by_older':
-      return park(item, item.attempt - 1, at);
+      return park(item, item.attempt - 1, at, NOW);
     case 'park_by_newer':
-      return park(item, item.attempt + 1, at);
+      return park(item, item.attempt + 1, at, NOW);
     case 'finish':
       return finish(item, { reason: 'stop' }, at, { text: 'hello' });
   }
@@ -45,6 +48,7 @@ const TRUTH: Record<ItemStatus, Record<Transition, ItemStatus | undefined>> = {
   queued: {
     claim: 'running',
     requeue: undefined,
+    adopt: undefined,
     park: undefined,
     park_by_older: undefined,
     park_by_newer: undefined,
@@ -53,6 +57,7 @@ const TRUTH: Record<ItemStatus, Record<Transition, ItemStatus | undefined>> = {
   running: {
     claim: undefined,
     requeue: 'queued',
+    adopt: 'queued',
     park: 'parked',
     park_by_older: undefined,
     park_by_newer: undefined,
@@ -61,6 +66,7 @@ const TRUTH: Record<ItemStatus, Record<Transition, ItemStatus | undefined>> = {
   parked: {
     claim: undefined,
     requeue: 'queued',
+    adopt: undefined,
     park: undefined,
     park_by_older: undefined,
     park_by_newer: undefined,
@@ -69,6 +75,7 @@ const TRUTH: Record<ItemStatus, Record<Transition, ItemStatus | undefined>> = {
   done: {
     claim: undefined,
     requeue: undefined,
+    adopt: undefined,
     park: undefined,
     park_by_older: undefined,
     park_by_newer: undefined,
@@ -90,14 +97,29 @@ describe('a transition', () => {
   });
 
   test('that stops running keeps no worker', () => {
-    for (const transition of ['requeue', 'park', 'finish'] as const)
+    for (const transition of ['requeue', 'adopt', 'park', 'finish'] as const)
       expect(apply(itemIn('running'), transition)).not.toHaveProperty('worker');
+  });
+
+  test('that adopts counts a crash, one that hands over does not', () => {
+    const once = adopt(itemIn('running'));
+    expect(once).toMatchObject({ status: 'queued', crashes: 1 });
+    const again = adopt({ ...itemIn('running'), crashes: 2 });
+    expect(again).toMatchObject({ crashes: 3 });
+    expect(requeue({ ...itemIn('running'), crashes: 2 })).toMatchObject({ crashes: 2 });
+  });
+
+  test('says since when it is parked, and forgets it when it goes on or ends', () => {
+    const parked = park(itemIn('running'), 1, at, NOW) as StoredGeneration;
+    expect(parked.parkedAt).toBe(NOW);
+    expect(requeue(parked)).not.toHaveProperty('parkedAt');
+    expect(finish(parked, { reason: 'abandoned' }, at, { text: '' })).not.toHaveProperty('parkedAt');
   });
 
   test('takes of a position only its epoch and seq', () => {
     const ack = { type: 'ack', user: 'mallory', epoch: 1, seq: 7 };
-    expect(park(itemIn('running'), 1, ack)).toMatchObject({ user: 'ann', epoch: 1, seq: 7 });
-    expect(park(itemIn('running'), 1, ack)).not.toHaveProperty('type');
+    expect(park(itemIn('running'), 1, ack, NOW)).toMatchObject({ user: 'ann', epoch: 1, seq: 7 });
+    expect(park(itemIn('running'), 1, ack, NOW)).not.toHaveProperty('type');
     expect(finish(itemIn('running'), { reason: 'stop' }, ack, { text: '' })).not.toHaveProperty('type');
   });
 

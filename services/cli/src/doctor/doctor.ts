@@ -1,6 +1,7 @@
 import Table from 'cli-table3';
 import { stdoutColours as pc } from '../terminal/colours.ts';
 import { readDemo } from '../demo-file.ts';
+import { findTarget } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
 import { checkEdge, checkToken } from './edge-checks.ts';
 import type { Finding } from './finding.ts';
@@ -42,11 +43,9 @@ const tableOf = (findings: readonly Finding[]): string => {
 
 /** Looks at everything that has to work, and says what to do about what does not. Exit code 1 if anything failed. */
 export const doctor = async (options: DoctorOptions): Promise<void> => {
-  const { SLUICE_URL, SLUICE_TOKEN, SLUICE_NATS_URL } = process.env;
   const demo = readDemo();
-  const url = options.url ?? SLUICE_URL ?? demo?.url ?? 'http://127.0.0.1:8080';
-  const token = options.token ?? SLUICE_TOKEN ?? (url === demo?.url ? demo.token : undefined);
-  const natsUrl = options.natsUrl ?? SLUICE_NATS_URL ?? demo?.nats ?? 'nats://127.0.0.1:4222';
+  const { url, token } = findTarget(options);
+  const natsUrl = options.natsUrl ?? demo?.nats ?? 'nats://127.0.0.1:4222';
   const checks = [
     Promise.resolve(checkNode()),
     checkNatsBinary(),
@@ -60,5 +59,7 @@ export const doctor = async (options: DoctorOptions): Promise<void> => {
   const failed = all.filter(({ result }) => result === 'fail').length;
   if (failed === 0) return;
   process.stdout.write(`\n${pc.red(`${failed} of ${all.length} checks failed`)}\n`);
+  if (demo === undefined && options.url === undefined)
+    process.stdout.write('No `sluice up` runs here, so the usual addresses were looked at.\n');
   process.exitCode = 1;
 };

@@ -115,7 +115,11 @@ const checkFullness = (fullness: number): Finding => {
       );
 };
 
-type WorkerEntry = { readonly models: readonly string[]; readonly slots: number; readonly running: number };
+type WorkerEntry = {
+  readonly models: readonly string[];
+  readonly slots: number;
+  readonly running: readonly unknown[];
+};
 
 const checkWorkers = (workers: readonly WorkerEntry[]): Finding => {
   if (workers.length === 0)
@@ -126,6 +130,6 @@ const checkWorkers = (workers: readonly WorkerEntry[]): Finding => {
     );
   const models = [...new Set(workers.flatMap((worker) => worker.models))].toSorted().join(', ');
   const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
-  const running = workers.reduce((sum, worker) => sum + worker.running, 0);
+  const running = workers.reduce((sum, worker) => sum + worker.running.length, 0);
   return ok('workers', `${workers.length} alive, ${running} of ${slots} slots busy, models: ${models}`);
 };

@@ -57,6 +57,11 @@ const memoryTokens = (hub: MemoryHub): TokenLog => ({
     return Promise.resolve(isOurs ? structuredClone(entry.stored) : undefined);
   },
   tail: (key, listener) => Promise.resolve(listen(hub.tails, sessionPath(key), listener)),
+  announce: (key, state) => {
+    queueMicrotask(() => {
+      for (const tail of hub.tails.get(sessionPath(key)) ?? []) tail.state?.(key.generation, state);
+    });
+  },
 });
 
 const memorySessions = (hub: MemoryHub): SessionStore => {
@@ -143,4 +148,13 @@ const memoryWorkers = (hub: MemoryHub): WorkerDirectory => ({
     return Promise.resolve();
   },
   list: () => Promise.resolve(structuredClone([...hub.workers.values()])),
+  beat: (beat) => {
+    queueMicrotask(() => {
+      for (const listener of hub.beats) listener(structuredClone(beat));
+    });
+  },
+  onBeat: (listener) => {
+    hub.beats.add(listener);
+    return Promise.resolve({ close: () => void hub.beats.delete(listener) });
+  },
 });

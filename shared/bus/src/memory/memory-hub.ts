@@ -3,7 +3,7 @@ import type { ControlListener } from '../control.ts';
 import type { Delivery, Job } from '../job-queue.ts';
 import type { PromptEntry, StoredItem } from '../session-store.ts';
 import type { TailListener } from '../token-log.ts';
-import type { WorkerInfo } from '../worker-directory.ts';
+import type { WorkerBeat, WorkerInfo } from '../worker-directory.ts';
 
 export type QueuedJob = { readonly job: Job; deliveries: number; acked: boolean };
 export type Puller = (delivery: Delivery | undefined) => void;
@@ -16,6 +16,7 @@ export type MemoryHub = {
   readonly items: Map<string, StoredItem>;
   readonly prompts: Map<string, PromptEntry>;
   readonly workers: Map<string, WorkerInfo>;
+  readonly beats: Set<(beat: WorkerBeat) => void>;
   readonly tails: Map<string, Set<TailListener>>;
   readonly controls: Map<string, Set<ControlListener>>;
   readonly presences: Map<string, Set<(message: PresenceMessage) => void>>;
@@ -31,6 +32,7 @@ export const createMemoryHub = (): MemoryHub => ({
   items: new Map(),
   prompts: new Map(),
   workers: new Map(),
+  beats: new Set(),
   tails: new Map(),
   controls: new Map(),
   presences: new Map(),

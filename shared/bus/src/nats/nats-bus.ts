@@ -67,7 +67,7 @@ const openBus = async (
     jobs: createNatsJobQueue(js, jsm, ackWaitMs),
     control: createNatsControl(nc, onInvalid),
     presence: createNatsPresence(nc, onInvalid),
-    workers: createNatsWorkerDirectory(nc, workers, inboxPrefix),
+    workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, onInvalid }),
     link: createNatsLink(nc, jsm, connection, streams),
     close: () => (closing ??= close()),
   };

@@ -1,9 +1,16 @@
 import { parseRecord } from '@sluice/protocol';
-import type { GenerationKey, StoredRecord } from '@sluice/protocol';
+import type { GenerationKey, GenerationState, StoredRecord } from '@sluice/protocol';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from 'nats';
 import type { ItemBody } from '../session-store.ts';
-import { liveSubjects, parseLiveSubject, partitionOf, tokenStream, tokenSubject } from '../subjects.ts';
+import {
+  liveSubjects,
+  parseLiveSubject,
+  partitionOf,
+  stateSubject,
+  tokenStream,
+  tokenSubject,
+} from '../subjects.ts';
 import type { TailListener, TokenLog } from '../token-log.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import { readAt, readLast } from './last-message.ts';
@@ -44,6 +51,9 @@ export const createNatsTokenLog = (
     },
     tail: (key, listener) =>
       subscribeNow(nc, liveSubjects(key), (message) => deliver(message, listener), onInvalid),
+    announce: (key, state) => {
+      if (!nc.isClosed()) nc.publish(stateSubject(key), JSON.stringify({ state }));
+    },
     close: () => publisher.close(),
   };
 };
@@ -56,4 +66,6 @@ const deliver = (message: Msg, listener: TailListener): void => {
   if (subject?.kind === 'tok') listener.record(subject.id, parseRecord(message.string()));
   else if (subject?.kind === 'item')
     listener.item({ rev: sequenceOf(message), item: message.json<ItemBody>() });
+  else if (subject?.kind === 'state')
+    listener.state?.(subject.id, message.json<{ state: GenerationState }>().state);
 };

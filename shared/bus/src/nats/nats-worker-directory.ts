@@ -1,14 +1,15 @@
 import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from 'nats';
-import { BUCKETS, kvStream, workerSubjects } from '../subjects.ts';
-import type { WorkerDirectory, WorkerInfo } from '../worker-directory.ts';
+import { BUCKETS, beatSubject, kvStream, workerSubjects } from '../subjects.ts';
+import type { WorkerBeat, WorkerDirectory, WorkerInfo } from '../worker-directory.ts';
+import { subscribeNow } from './confirmed-subscription.ts';
 import { unavailable } from './last-message.ts';
 import { readLastMessages } from './last-messages.ts';
 
 export const createNatsWorkerDirectory = (
   nc: NatsConnection,
   bucket: KV,
-  inboxPrefix: string,
+  { inboxPrefix, onInvalid }: { readonly inboxPrefix: string; readonly onInvalid: (error: Error) => void },
 ): WorkerDirectory => ({
   announce: async (entry) => {
     await bucket.put(entry.worker, JSON.stringify(entry)).catch((error: unknown) => {
@@ -20,6 +21,11 @@ export const createNatsWorkerDirectory = (
       throw unavailable('retire a worker', error);
     });
   },
+  beat: (beat) => {
+    if (!nc.isClosed()) nc.publish(beatSubject, JSON.stringify(beat));
+  },
+  onBeat: (listener) =>
+    subscribeNow(nc, beatSubject, (message) => listener(message.json<WorkerBeat>()), onInvalid),
   list: async () => {
     const query = { stream: kvStream(BUCKETS.workers), subject: workerSubjects };
     const { messages } = await readLastMessages(nc, inboxPrefix, query);

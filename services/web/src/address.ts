@@ -1,0 +1,29 @@
+import { isId } from '@sluice/protocol';
+
+/**
+ * The page's address: everything is in the fragment, which browsers never send to a server.
+ * `#token=<jwt>` signs in and is removed at once; `#session=<id>` names the conversation.
+ */
+export type Address = { readonly token: string | undefined; readonly session: string | undefined };
+
+export const parseFragment = (fragment: string): Address => {
+  const params = new URLSearchParams(fragment.replace(/^#/, ''));
+  const token = params.get('token') ?? '';
+  const session = params.get('session') ?? '';
+  return { token: token === '' ? undefined : token, session: isId(session) ? session : undefined };
+};
+
+export const sessionFragment = (session: string): string => `#session=${session}`;
+
+/** What is handed to somebody else: names the session and carries no credential. */
+export const shareLink = (session: string): string => {
+  const url = new URL(location.href);
+  url.hash = sessionFragment(session);
+  return url.href;
+};
+
+/** The edge this page talks to: where it came from, unless the host of the page names another one. */
+export const edgeUrl = (): string => {
+  const named = document.querySelector<HTMLMetaElement>('meta[name="sluice-edge"]')?.content ?? '';
+  return named === '' ? location.origin : named;
+};

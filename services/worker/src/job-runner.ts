@@ -1,0 +1,104 @@
+import type { Delivery, RunningGeneration } from '@sluice/bus';
+import type { GenerationKey } from '@sluice/protocol';
+import { claimJob, readClaimed } from './claim.ts';
+import type { Claimed } from './claim.ts';
+import { readConversation } from './conversation.ts';
+import { GenerationRun } from './generation-run.ts';
+import type { RunContext, RunOutcome } from './generation-run.ts';
+import { persist } from './persistence.ts';
+import type { Slots } from './slots.ts';
+
+/** A job's redelivery is put off this often while it runs; the ack wait is three times as long. */
+const WORKING_MS = 10_000;
+
+export type JobRunnerDeps = RunContext & {
+  /** this worker's name */
+  readonly worker: string;
+  readonly slots: Slots;
+  /** aborted when the worker stops pulling; later, when it stops waiting for NATS */
+  readonly pulling: AbortSignal;
+  readonly giveUp: AbortSignal;
+  /** what runs has changed */
+  readonly onChange: () => void;
+};
+
+/** Takes jobs from delivery to ack: claim, run, settle. Knows what runs now. */
+export class JobRunner {
+  readonly #deps: JobRunnerDeps;
+  readonly #runs = new Map<string, GenerationRun>();
+  readonly #unfinished = new Set<Promise<void>>();
+
+  constructor(deps: JobRunnerDeps) {
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  get running(): RunningGeneration[] {
+    return [...this.#runs.values()].map(({ claimed: { key, item } }) => ({ ...key, attempt: item.attempt }));
+  }
+
+  /** Runs one job, for which a slot was taken, and releases the slot. Never rejects. */
+  run(delivery: Delivery): Promise<void> {
+    const job = this.#runJob(delivery).finally(() => this.#unfinished.delete(job));
+    this.#unfinished.add(job);
+    return job;
+  }
+
+  tick(now: number): void {
+    for (const run of this.#runs.values()) run.tick(now);
+  }
+
+  /** Hands every run to other workers; resolves when all of it is written. */
+  async drain(): Promise<void> {
+    for (const run of this.#runs.values()) run.drain();
+    await Promise.all(this.#unfinished);
+  }
+
+  async #runJob(delivery: Delivery): Promise<void> {
+    const { bus, worker, clock, logger, slots, pulling } = this.#deps;
+    const isRunning = (key: GenerationKey): boolean => this.#runs.has(pathOf(key));
+    const working = setInterval(() => delivery.working(), WORKING_MS);
+    try {
+      const claim = (): ReturnType<typeof claimJob> => claimJob(delivery, { bus, worker, isRunning });
+      const result = await persist(claim, clock, pulling);
+      const outcome = result.type === 'claimed' ? await this.#runClaimed(result.claimed) : result.type;
+      // A job that is not ours any more stays in the queue: whoever has it now may still die.
+      if (outcome !== 'lost' && outcome !== 'leave') await delivery.ack();
+    } catch (error) {
+      logger.error('job_failed', { generation: delivery.job.generation, error });
+    } finally {
+      clearInterval(working);
+      slots.release();
+    }
+  }
+
+  async #runClaimed(claimed: Claimed): Promise<RunOutcome> {
+    const { bus, clock, metrics, giveUp } = this.#deps;
+    const messages = await persist(() => readConversation(bus, claimed), clock, giveUp);
+    metrics.queueWait.observe(Math.max(0, clock.now() - claimed.entry.createdAt) / 1000);
+    const outcome = await this.#runOnce(new GenerationRun(claimed, messages, this.#deps));
+    if (outcome !== 'behind') return outcome;
+    const again = await persist(() => readClaimed(bus, claimed.key, claimed.item), clock, giveUp);
+    return again === undefined ? 'lost' : this.#runClaimed(again);
+  }
+
+  async #runOnce(run: GenerationRun): Promise<RunOutcome> {
+    const { metrics, onChange } = this.#deps;
+    const path = pathOf(run.claimed.key);
+    this.#runs.set(path, run);
+    onChange();
+    try {
+      const outcome = await run.run();
+      metrics.ends.inc({ reason: outcome });
+      return outcome;
+    } finally {
+      this.#runs.delete(path);
+      onChange();
+    }
+  }
+}
+
+const pathOf = ({ org, session, generation }: GenerationKey): string => `${org}.${session}.${generation}`;

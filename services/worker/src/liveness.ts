@@ -1,0 +1,74 @@
+import { WORKER_ANNOUNCE_MS, WORKER_BEAT_MS } from '@sluice/bus';
+import type { Bus, RunningGeneration } from '@sluice/bus';
+import type { Logger } from '@sluice/runtime';
+
+/** What changed is told this soon, so that a worker that dies young leaves a list of what it ran, ms. */
+const CHANGE_MS = 50;
+
+export type LivenessDeps = {
+  readonly bus: Bus;
+  readonly logger: Logger;
+  readonly worker: string;
+  readonly models: readonly string[];
+  readonly slots: number;
+  readonly running: () => readonly RunningGeneration[];
+};
+
+/** Tells edges what this worker offers, and other workers that it lives and what it runs. */
+export class Liveness {
+  readonly #deps: LivenessDeps;
+  #announcing: NodeJS.Timeout | undefined;
+  #beating: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
+
+  constructor(deps: LivenessDeps) {
+    this.#deps = deps;
+  }
+
+  async start(): Promise<void> {
+    await this.#announce();
+    this.#announcing = setInterval(() => void this.#announce(), WORKER_ANNOUNCE_MS);
+    this.#beating = setInterval(() => this.#beat(), WORKER_BEAT_MS);
+    this.#beat();
+  }
+
+  /** What runs has changed: says so soon, once for many changes. */
+  changed(): void {
+    if (this.#beating === undefined) return;
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      void this.#announce();
+      // Others take the list from it; they count only beats of the regular rhythm as time passing.
+      this.#deps.bus.workers.beat({ ...this.#life(), isExtra: true });
+    }, CHANGE_MS);
+  }
+
+  /** No new work is wanted: edges and workers need not know this worker any more. */
+  async retire(): Promise<void> {
+    const { bus, logger, worker } = this.#deps;
+    clearInterval(this.#announcing);
+    await bus.workers.retire(worker).catch((error: unknown) => logger.warn('retire_failed', { error }));
+  }
+
+  /** Says last that nothing runs here. */
+  close(): void {
+    clearInterval(this.#beating);
+    clearTimeout(this.#soon);
+    this.#beating = undefined;
+    this.#beat();
+  }
+
+  #life(): { worker: string; running: readonly RunningGeneration[] } {
+    return { worker: this.#deps.worker, running: this.#deps.running() };
+  }
+
+  #beat(): void {
+    this.#deps.bus.workers.beat(this.#life());
+  }
+
+  async #announce(): Promise<void> {
+    const { bus, logger, models, slots } = this.#deps;
+    const entry = { ...this.#life(), models, slots };
+    await bus.workers.announce(entry).catch((error: unknown) => logger.warn('announce_failed', { error }));
+  }
+}
