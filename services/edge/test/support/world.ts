@@ -42,7 +42,11 @@ export type TestEdge = {
   open(as?: Partial<MintOptions>, options?: RawClientOptions): Promise<RawClient>;
 };
 
-export type EdgeSetup = Partial<EdgeOptions> & { readonly clock?: Clock };
+export type EdgeSetup = Partial<EdgeOptions> & {
+  readonly clock?: Clock;
+  /** fill of the streams that the edge is told, 0..1 */
+  readonly fullness?: number;
+};
 
 /** Edges and workers that see each other over one in-memory bus. */
 export type World = {
@@ -65,8 +69,9 @@ export const createWorld = (): World => {
   return {
     hub,
     bus,
-    addEdge: async ({ clock = systemClock, ...options } = {}) => {
+    addEdge: async ({ clock = systemClock, fullness = 0, ...options } = {}) => {
       const recording = recordingBus(createMemoryBus(hub));
+      recording.fullness = fullness;
       const logs: string[] = [];
       const logger = createLogger({
         service: 'edge',
