@@ -4,6 +4,7 @@ import type { StoredGeneration } from '@sluice/core';
 import { DEFAULT_LIMITS, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
+import { canonicalJson } from './canonical-json.ts';
 import type { ModelDirectory } from './model-directory.ts';
 
 export type AdmissionDeps = {
@@ -140,16 +141,4 @@ const chooseModel = async ({ model }: PromptBody, deps: AdmissionDeps): Promise<
 };
 
 /** Independent of the order of fields, so that any client that means the same sends the same. */
-const hashOf = (body: PromptBody): string =>
-  createHash('sha256')
-    .update(JSON.stringify(canonical(body)))
-    .digest('hex');
-
-const canonical = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(canonical);
-  if (typeof value !== 'object' || value === null) return value;
-  const sorted = Object.entries(value)
-    .filter(([, field]) => field !== undefined)
-    .toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(sorted.map(([name, field]) => [name, canonical(field)]));
-};
+const hashOf = (body: PromptBody): string => createHash('sha256').update(canonicalJson(body)).digest('hex');

@@ -1,8 +1,8 @@
-import { isDeepStrictEqual } from 'node:util';
 import { DEFAULT_LIMITS, parseItemId, SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
 import { checkRoom } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
+import { canonicalJson } from './canonical-json.ts';
 
 export type MessagePost = {
   /** the client's own id, of the right form */
@@ -31,7 +31,7 @@ export const postMessage = async (
     const known = (await bus.sessions.item(key, id))?.item;
     if (known === undefined) return false;
     const { createdAt: _createdAt, ...stored } = known;
-    if (isDeepStrictEqual(stored, body)) return true;
+    if (canonicalJson(stored) === canonicalJson(body)) return true;
     throw new SluiceError('conflict', 'this id was used before with another body');
   };
   if (await isRepeat()) return;
