@@ -93,7 +93,7 @@ test('with nobody watching a run with policy finish goes on to its end', async (
     params,
   });
   await client.nextFrame('ok', 5_000);
-  await client.close();
+  client.close();
   const bus = await system.bus();
   const key = keyOf('s', generation);
   await waitFor(

@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { connect } from '@sluice/client';
-import { mintToken, sha256 } from '@sluice/testkit';
+import { sha256, waitFor } from '@sluice/testkit';
 import { SimulatedEngine } from '@sluice/worker';
-import { SECRET, startSystem } from './support/system.ts';
+import { keyOf, recordedClient } from './support/clients.ts';
+import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';
 
 let system: System;
@@ -12,20 +11,24 @@ beforeAll(async () => {
 });
 afterAll(() => system.close());
 
-test('a prompt over a WebSocket ends with the text the item stores', async () => {
+test('a prompt over a WebSocket streams the text that the item then stores', async () => {
   const edge = await system.addEdge();
   await system.addWorker(new SimulatedEngine({ tokensPerSecond: 500, ttftMs: 10 }));
-  const token = mintToken({ org: 'acme', user: 'ann', secret: SECRET });
-  const client = connect({ url: `ws://127.0.0.1:${edge.port}/v1/ws`, token });
-  const session = client.session('s1');
-  const generation = session.prompt('hello');
+  const { client } = recordedClient(`ws://127.0.0.1:${edge.port}/v1/ws`);
+  const generation = client.session('s1').prompt('hello');
   let text = '';
   for await (const delta of generation) text += delta.text;
-  const end = await generation.end;
-  expect(end.reason).toBe('stop');
+  expect((await generation.end).reason).toBe('stop');
+  expect(text.length).toBeGreaterThan(100);
   const bus = await system.bus();
-  const stored = await bus.sessions.item({ org: 'acme', session: 's1' } as never, generation.id as never);
-  expect(sha256(text)).toBe(sha256((stored?.item as { text: string }).text));
-  console.log(text.length, end, randomUUID().length);
+  const key = keyOf('s1', generation.id);
+  const item = await waitFor(
+    async () => {
+      const found = (await bus.sessions.item(key, key.generation))?.item;
+      return found?.kind === 'generation' && found.status === 'done' ? found : undefined;
+    },
+    { what: 'the item to be done' },
+  );
+  expect(sha256(item.text ?? '')).toBe(sha256(text));
   await client.close();
 });

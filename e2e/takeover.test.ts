@@ -94,7 +94,7 @@ test('a worker stopped for a while is fenced: nothing it wrote late is seen', as
   const generation = start();
   await waitFor(() => generation.position.seq >= 100, { what: 'a hundred tokens', timeoutMs: 10_000 });
   const zombie = byName.get((await ownerOf(generation.id)) ?? '');
-  zombie?.pause();
+  await zombie?.pause();
   const before = generation.position.seq;
   await waitFor(() => generation.position.seq > before + 100, {
     what: 'the other worker',

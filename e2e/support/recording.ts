@@ -16,8 +16,8 @@ export const recordSockets = (): { WebSocket: typeof WebSocket; sockets: Recorde
       super(url, protocols);
       const record: RecordedSocket = { received: [], sent: [] };
       sockets.push(record);
-      this.on('message', (data) =>
-        record.received.push({ frame: JSON.parse(String(data)) as ServerFrame, at: performance.now() }),
+      this.on('message', (data: Buffer) =>
+        record.received.push({ frame: JSON.parse(data.toString()) as ServerFrame, at: performance.now() }),
       );
       const send = this.send.bind(this) as (text: string) => void;
       this.send = (text: unknown) => {

@@ -1,5 +1,5 @@
 import { readChain, tokensOf } from '@sluice/bus';
-import type { Bus, Delivery, PromptEntry, StoredItem } from '@sluice/bus';
+import type { Bus, Delivery, PromptEntry } from '@sluice/bus';
 import { adopt, claim } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
@@ -28,40 +28,56 @@ export type ClaimContext = {
 
 /**
  * Takes a job's generation by compare-and-set; a job whose generation is done, parked or taken by a
- * newer attempt is a stale repeat.
+ * newer attempt is a stale repeat. May be repeated after an error: what was claimed already is found.
  * @throws BusUnavailableError
  */
-export const claimJob = async (
-  { job, redelivered }: Delivery,
-  context: ClaimContext,
-): Promise<ClaimResult> => {
-  const { bus, worker } = context;
-  const key: GenerationKey = { org: job.org, session: job.session, generation: job.generation };
+export const claimJob = async (delivery: Delivery, context: ClaimContext): Promise<ClaimResult> => {
+  const { bus } = context;
+  const { org, session, generation } = delivery.job;
+  const key: GenerationKey = { org, session, generation };
   for (;;) {
-    const stored = await bus.sessions.item(key, key.generation);
-    const item = stored?.item;
-    if (stored === undefined || item === undefined || item.kind !== 'generation') return { type: 'gone' };
-    if (item.status === 'done' || item.status === 'parked') return { type: 'gone' };
-    const free =
-      item.status === 'queued' ? item : redelivered ? await adoptable(stored, context, key) : undefined;
-    if (free === undefined) return { type: item.attempt > job.attempt ? 'gone' : 'leave' };
-    if (free.attempt >= job.attempt && item.status === 'queued') return { type: 'gone' };
-    const next = claim(free, worker);
-    if (next === undefined) return { type: 'leave' };
-    const rev = await bus.sessions.updateItem(key, next, stored.rev);
-    if (rev === undefined) continue;
-    const claimed = await readClaimed(bus, key, next);
+    const stored = await bus.sessions.item(key, generation);
+    if (stored?.item.kind !== 'generation') return { type: 'gone' };
+    const found = await standingOf(stored.item, delivery, context);
+    if (!('item' in found)) return found;
+    const isWritten = found.type === 'ours' || (await bus.sessions.updateItem(key, found.item, stored.rev));
+    if (isWritten === undefined) continue;
+    const claimed = await readClaimed(bus, key, found.item);
     return claimed === undefined ? { type: 'leave' } : { type: 'claimed', claimed };
   }
 };
 
+/** What a delivered job means for its generation; `take` carries the item to be written. */
+type Standing =
+  { readonly type: 'gone' | 'leave' } | { readonly type: 'ours' | 'take'; readonly item: StoredGeneration };
+
+const standingOf = async (
+  item: StoredGeneration,
+  { job, redelivered }: Delivery,
+  context: ClaimContext,
+): Promise<Standing> => {
+  const { worker, isRunning } = context;
+  if (item.status === 'done' || item.status === 'parked') return { type: 'gone' };
+  if (item.status === 'queued') {
+    const next = item.attempt < job.attempt ? claim(item, worker) : undefined;
+    return next === undefined ? { type: 'gone' } : { type: 'take', item: next };
+  }
+  // Claimed by a try whose next step failed.
+  if (item.worker === worker && item.attempt === job.attempt && !redelivered && !isRunning(job))
+    return { type: 'ours', item };
+  const free = redelivered ? await adoptable(item, context, job) : undefined;
+  const next = free === undefined ? undefined : claim(free, worker);
+  if (next !== undefined) return { type: 'take', item: next };
+  return { type: item.attempt > job.attempt ? 'gone' : 'leave' };
+};
+
 /** A redelivered job whose worker is gone: its generation may be taken over. */
 const adoptable = async (
-  { item }: StoredItem,
+  item: StoredGeneration,
   { bus, worker: self, isRunning }: ClaimContext,
   key: GenerationKey,
 ): Promise<StoredGeneration | undefined> => {
-  if (item.kind !== 'generation' || isRunning(key)) return undefined;
+  if (isRunning(key)) return undefined;
   const live = await bus.workers.list();
   const isHeld = live.some(({ worker }) => worker === item.worker && worker !== self);
   return isHeld ? undefined : adopt(item);
