@@ -257,11 +257,11 @@ export class GenerationFeed implements Flushable {
 
   /** A viewer that comes or acks wants more: a parked generation goes on. */
   #revive({ observe }: Viewer): void {
-    const { bus, logger } = this.#context;
+    const { bus, clock, logger } = this.#context;
     const { rev } = this.#tail;
     if (observe || this.item.status !== 'parked' || this.#revivedRev === rev) return;
     this.#revivedRev = rev;
-    revive(this.key, bus).catch((error: unknown) => {
+    revive(this.key, bus, clock.now()).catch((error: unknown) => {
       this.#revivedRev = 0;
       logger.warn('revival_failed', { generation: this.key.generation, error });
     });

@@ -6,6 +6,7 @@ const ANNOUNCE_MS = 5_000;
 const SILENCE_MS = 15_000;
 /** Beyond this many viewers, arrivals are told as a count and at most once a second. */
 const MAX_NAMED = 50;
+const CROWD_MS = 1_000;
 
 export type RosterChange = {
   readonly viewers: number;
@@ -31,6 +32,7 @@ export class PresenceRoster {
   readonly #remote = new Map<string, RemoteEdge>();
   #announcedAt: number;
   #untold = false;
+  #toldAt = 0;
   #now: number;
 
   constructor(
@@ -77,7 +79,7 @@ export class PresenceRoster {
       this.#remote.delete(edge);
       this.#untold ||= remote.viewers.size > 0;
     }
-    if (this.#untold) this.#tell({});
+    if (this.#untold && now - this.#toldAt >= CROWD_MS) this.#tell({});
   }
 
   close(): void {
@@ -134,6 +136,7 @@ export class PresenceRoster {
 
   #tell(change: Omit<RosterChange, 'viewers'>): void {
     this.#untold = false;
+    this.#toldAt = this.#now;
     this.#listener.changed({ viewers: this.count, ...change });
   }
 }
