@@ -1,0 +1,48 @@
+import { memo } from 'react';
+import type { GenerationItem } from '@sluice/protocol';
+import { Markdown } from '../markdown/markdown.tsx';
+import { AnswerActions } from './answer-actions.tsx';
+import { endNote, waitNote } from './answer-notes.ts';
+
+type Props = {
+  readonly item: GenerationItem;
+  /** a state that the item does not carry */
+  readonly state: string | undefined;
+  readonly onAgain: (id: string) => void;
+};
+
+/** What the model says, while it says it and afterwards. */
+export const Answer = memo(({ item, state, onAgain }: Props) => {
+  const { id, text = '', reasoning = '', toolCalls = [], status } = item;
+  const isDone = status === 'done';
+  const wait = waitNote(item, state);
+  const note = endNote(item);
+  return (
+    <div className="answer" data-generation={id} data-status={status} data-seq={item.seq} aria-busy={!isDone}>
+      {reasoning !== '' && (
+        <details className="reasoning">
+          <summary>{text === '' && !isDone ? 'Thinking…' : 'Reasoning'}</summary>
+          <Markdown text={reasoning} isComplete={isDone} />
+        </details>
+      )}
+      {text !== '' && <Markdown text={text} isComplete={isDone} />}
+      {toolCalls.map((call, index) => (
+        <details className="tool-call" key={index}>
+          <summary>
+            Calls <code>{call.name === '' ? 'a tool' : call.name}</code>
+          </summary>
+          <pre tabIndex={0}>{call.arguments}</pre>
+        </details>
+      ))}
+      {wait !== undefined && (
+        <p className="wait-note">
+          <span className="pulse" aria-hidden="true" />
+          {wait}
+        </p>
+      )}
+      {note !== undefined && <p className={`end-note ${note.tone}`}>{note.text}</p>}
+      {isDone && <AnswerActions item={item} onAgain={onAgain} />}
+    </div>
+  );
+});
+Answer.displayName = 'Answer';

@@ -1,0 +1,25 @@
+import { useEffect, useState } from 'react';
+import type { LinkStatus } from '../link/link-status.ts';
+import { linkWords } from '../link/link-words.ts';
+import { useStore } from '../use-store.ts';
+
+const TICK_MS = 250;
+
+/** The connection in plain words; counts down while it waits. */
+export const StatusChip = ({ link }: { readonly link: LinkStatus }) => {
+  const { status, since, caughtUp } = useStore(link, (snapshot) => snapshot);
+  const [now, setNow] = useState(since);
+  const isWaiting = status.type === 'reconnecting' && status.inMs > 0;
+  useEffect(() => {
+    if (!isWaiting) return undefined;
+    const timer = setInterval(() => setNow(performance.now()), TICK_MS);
+    return () => clearInterval(timer);
+  }, [isWaiting]);
+  const { tone, text } = linkWords(status, Math.max(0, now - since), caughtUp);
+  return (
+    <p className={`status-chip ${tone}`} role="status" data-status={status.type}>
+      <span className="dot" aria-hidden="true" />
+      {text}
+    </p>
+  );
+};

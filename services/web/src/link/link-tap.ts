@@ -1,0 +1,118 @@
+import type { WebSocketConstructor } from '@sluice/client';
+import { TappedSocket } from './tapped-socket.ts';
+import type { Faults } from './tapped-socket.ts';
+
+export type TapState = {
+  readonly isUp: boolean;
+  readonly acksHeld: boolean;
+  /** ms between two frames that are let in; 0: as they come */
+  readonly frameIntervalMs: number;
+};
+
+/** An ack as it left this tab; `held` while it is kept back. */
+export type SentAck = { readonly generation: string; readonly epoch: number; readonly seq: number };
+
+type AckFrame = SentAck & { readonly session: string };
+
+const ACK = '{"type":"ack"';
+
+/** The faults one can inject into this tab's connection, and the acks that go out over it. */
+export class LinkTap {
+  /** for `connect`: sockets made by it obey this tap */
+  readonly WebSocket: WebSocketConstructor;
+  readonly #sockets = new Set<TappedSocket>();
+  /** the newest ack of each generation that was kept back: acks are cumulative, so one is enough */
+  readonly #held = new Map<string, string>();
+  readonly #stateListeners = new Set<() => void>();
+  readonly #ackListeners = new Set<(ack: SentAck) => void>();
+  #state: TapState = { isUp: true, acksHeld: false, frameIntervalMs: 0 };
+  #upTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    const faults = this.#faults();
+    this.WebSocket = class extends TappedSocket {
+      constructor(url: string, protocols: string[]) {
+        super(url, protocols, faults);
+      }
+    };
+  }
+
+  get state(): TapState {
+    return this.#state;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#stateListeners.add(listener);
+    return () => void this.#stateListeners.delete(listener);
+  };
+
+  readonly snapshot = (): TapState => this.#state;
+
+  onAck(listener: (ack: SentAck) => void): () => void {
+    this.#ackListeners.add(listener);
+    return () => void this.#ackListeners.delete(listener);
+  }
+
+  /** Cuts the connection; for `downMs` no new one succeeds. 0: the SDK may reconnect at once. */
+  cut(downMs = 0): void {
+    clearTimeout(this.#upTimer);
+    if (downMs > 0) {
+      this.#change({ isUp: false });
+      this.#upTimer = setTimeout(() => this.#change({ isUp: true }), downMs);
+    }
+    for (const socket of [...this.#sockets]) socket.cut();
+  }
+
+  /** Received tokens are no longer acknowledged, as if this reader had stopped reading. */
+  holdAcks(): void {
+    this.#change({ acksHeld: true });
+  }
+
+  releaseAcks(): void {
+    this.#change({ acksHeld: false });
+    const held = [...this.#held.values()];
+    this.#held.clear();
+    for (const text of held) for (const socket of this.#sockets) socket.send(text);
+  }
+
+  /** @param frameIntervalMs 0: full speed */
+  pace(frameIntervalMs: number): void {
+    this.#change({ frameIntervalMs });
+    for (const socket of this.#sockets) socket.repace();
+  }
+
+  #change(change: Partial<TapState>): void {
+    this.#state = { ...this.#state, ...change };
+    for (const listener of this.#stateListeners) listener();
+  }
+
+  #outgoing(text: string): string | undefined {
+    if (!text.startsWith(ACK)) return text;
+    const { session, generation, epoch, seq } = JSON.parse(text) as AckFrame;
+    if (this.#state.acksHeld) {
+      this.#held.set(`${session}.${generation}`, text);
+      return undefined;
+    }
+    for (const listener of this.#ackListeners) listener({ generation, epoch, seq });
+    return text;
+  }
+
+  #faults(): Faults {
+    const state = (): TapState => this.#state;
+    return {
+      get isUp() {
+        return state().isUp;
+      },
+      get frameIntervalMs() {
+        return state().frameIntervalMs;
+      },
+      outgoing: (text) => this.#outgoing(text),
+      opened: (socket) => void this.#sockets.add(socket),
+      closed: (socket) => {
+        this.#sockets.delete(socket);
+        // A new attachment starts with its own acks; old ones would speak of frames it never sent.
+        this.#held.clear();
+      },
+    };
+  }
+}

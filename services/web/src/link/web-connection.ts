@@ -1,0 +1,30 @@
+import { connect } from '@sluice/client';
+import type { Client } from '@sluice/client';
+import { edgeUrl } from '../address.ts';
+import { LinkStatus } from './link-status.ts';
+import { LinkTap } from './link-tap.ts';
+
+/** This tab's connection: the SDK's client, its state in words, and the taps to make it fail. */
+export type WebConnection = {
+  readonly client: Client;
+  readonly link: LinkStatus;
+  readonly tap: LinkTap;
+  close(): void;
+};
+
+export const openConnection = (token: string): WebConnection => {
+  const tap = new LinkTap();
+  const client = connect({ url: edgeUrl(), token, WebSocket: tap.WebSocket });
+  const link = new LinkStatus(client);
+  return {
+    client,
+    link,
+    tap,
+    close: () => {
+      link.close();
+      client.close().catch(() => {
+        // It is gone either way.
+      });
+    },
+  };
+};
