@@ -110,10 +110,12 @@ export class GenerationRun {
   tick(now: number): void {
     this.#credit.tick(now);
     this.#showPause(this.#credit.heldFor(now) >= PAUSE_SHOWN_MS);
-    const { onAbandon } = this.claimed.entry.body;
-    if (onAbandon === 'cancel' && this.#credit.aloneFor(now) >= ABANDON_AFTER_MS) this.#halt('abandoned');
-    const held = this.#credit.heldFor(now) >= PARK_AFTER_MS;
-    if (held && this.#context.engine.canContinue(this.#tokens)) this.#halt('park');
+    const aloneMs = this.#credit.aloneFor(now);
+    // With policy `cancel` nobody comes back to a run that is left alone: it ends, it is not parked.
+    const isLeft = this.claimed.entry.body.onAbandon === 'cancel' && aloneMs > 0;
+    if (isLeft && aloneMs >= ABANDON_AFTER_MS) this.#halt('abandoned');
+    const isHeld = this.#credit.heldFor(now) >= PARK_AFTER_MS && !isLeft;
+    if (isHeld && this.#context.engine.canContinue(this.#tokens)) this.#halt('park');
   }
 
   async #attempt(): Promise<RunOutcome> {
