@@ -7,6 +7,8 @@ const SILENCE_MS = 15_000;
 /** Beyond this many viewers, arrivals are told as a count and at most once a second. */
 const MAX_NAMED = 50;
 const CROWD_MS = 1_000;
+/** An announcement names as many viewers as fit this: NATS takes no message above 1 MiB. */
+const MAX_ANNOUNCED_BYTES = 512 * 1024;
 
 export type RosterChange = {
   readonly viewers: number;
@@ -88,7 +90,13 @@ export class PresenceRoster {
 
   #announce(): void {
     this.#announcedAt = this.#now;
-    const viewers = [...this.#local.values()];
+    const viewers: ViewerRef[] = [];
+    let bytes = 0;
+    for (const viewer of this.#local.values()) {
+      bytes += Buffer.byteLength(JSON.stringify(viewer)) + 1;
+      if (bytes > MAX_ANNOUNCED_BYTES) break;
+      viewers.push(viewer);
+    }
     this.#presence.publish(this.#key, { type: 'viewers', edge: this.#edge, viewers });
   }
 
