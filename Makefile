@@ -14,12 +14,12 @@ JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node
 # `make test ONLY=e2e/fences` runs what matches.
 ONLY ?=
 
-.PHONY: help setup node nats demo test lint typecheck check format bench-quick clean
+.PHONY: help setup node nats web demo test lint typecheck check format bench-quick clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-setup: node node_modules/.sluice-installed nats ## Install what everything else needs (seconds when it is there)
+setup: node node_modules/.sluice-installed nats web ## Install what everything else needs (seconds when it is there)
 
 NEEDS_NODE := Sluice needs Node 20.19 or newer, see https://nodejs.org. Found here:
 node:
@@ -34,6 +34,15 @@ node_modules/.sluice-installed: package-lock.json | node
 
 nats:
 	@$(PROVISION) >/dev/null
+
+# The pages that an edge serves: built again, in about two seconds, when something they are made of changed.
+WEB := services/web
+WEB_SOURCES := $(wildcard $(WEB)/*.json $(WEB)/*.ts $(WEB)/*.html) \
+  $(shell find $(WEB)/src $(WEB)/public shared/client/src shared/protocol/src -type f)
+web: $(WEB)/dist/index.html ## Build the web pages, if they changed
+$(WEB)/dist/index.html: $(WEB_SOURCES) node_modules/.sluice-installed
+	@npm run --silent --workspace @sluice/web build -- --logLevel warn
+	@touch $@
 
 demo: setup ## Start everything on this machine and open a chat (Ctrl-C stops it)
 	@$(WITH_NATS) exec $(NODE) services/cli/bin/sluice.js up
