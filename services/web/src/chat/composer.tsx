@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'react';
-import type { KeyboardEvent } from 'react';
-import { SendIcon, StopIcon } from './icons.tsx';
+import type { KeyboardEvent, RefObject } from 'react';
+import { ComposerButtons } from './composer-buttons.tsx';
 
 type Props = {
   /** changes with the session: then the field is empty and has the focus */
@@ -19,6 +19,16 @@ const TYPING_EVERY_MS = 2_000;
 
 const hasTouchOnly = (): boolean => matchMedia('(pointer: coarse) and (hover: none)').matches;
 
+/** As high as what is written in it; the style sheet has the limit. */
+const useGrowingHeight = (field: RefObject<HTMLTextAreaElement | null>, text: string): void => {
+  useLayoutEffect(() => {
+    const area = field.current;
+    if (area === null) return;
+    area.style.height = 'auto';
+    area.style.height = `${area.scrollHeight}px`;
+  }, [field, text]);
+};
+
 /** Where one writes. Enter sends and Shift+Enter breaks the line, except on a phone, whose Enter breaks it. */
 export const Composer = (props: Props) => {
   const { session, isRunning, hasCompany, onAsk, onNote, onStop, onTyping } = props;
@@ -29,12 +39,7 @@ export const Composer = (props: Props) => {
     setText('');
     if (!hasTouchOnly()) field.current?.focus();
   }, [session]);
-  useLayoutEffect(() => {
-    const area = field.current;
-    if (area === null) return;
-    area.style.height = 'auto';
-    area.style.height = `${area.scrollHeight}px`;
-  }, [text]);
+  useGrowingHeight(field, text);
 
   const take = (use: (text: string) => void): void => {
     if (text.trim() === '') return;
@@ -56,7 +61,6 @@ export const Composer = (props: Props) => {
     event.preventDefault();
     take(onAsk);
   };
-  const isEmpty = text.trim() === '';
   return (
     <form
       className="composer"
@@ -75,22 +79,13 @@ export const Composer = (props: Props) => {
         onChange={(event) => typed(event.target.value)}
         onKeyDown={pressed}
       />
-      <div className="composer-actions">
-        {hasCompany && !isEmpty && (
-          <button type="button" className="button quiet" onClick={() => take(onNote)}>
-            Send to people only
-          </button>
-        )}
-        {isRunning && isEmpty ? (
-          <button type="button" className="send stop" aria-label="Stop the answer" onClick={onStop}>
-            <StopIcon />
-          </button>
-        ) : (
-          <button type="submit" className="send" aria-label="Send" disabled={isEmpty}>
-            <SendIcon />
-          </button>
-        )}
-      </div>
+      <ComposerButtons
+        isEmpty={text.trim() === ''}
+        isRunning={isRunning}
+        hasCompany={hasCompany}
+        onNote={() => take(onNote)}
+        onStop={onStop}
+      />
     </form>
   );
 };

@@ -1,14 +1,16 @@
-import { useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import type { WebConnection } from '../link/web-connection.ts';
 import { newId } from '../new-id.ts';
-import type { SessionStore } from '../session/session-store.ts';
-import { isOpen, titleOf } from '../session/turns.ts';
+import { NATURAL, paramsFor } from '../proof/next-answer.tsx';
+import { Probe } from '../proof/probe.ts';
+import { ProofPanel } from '../proof/proof-panel.tsx';
+import type { SessionSnapshot, SessionStore } from '../session/session-store.ts';
+import { titleOf } from '../session/turns.ts';
 import { useStore } from '../use-store.ts';
 import { Announcer } from './announcer.tsx';
-import { Composer } from './composer.tsx';
+import { ComposerArea } from './composer-area.tsx';
 import { TopBar } from './top-bar.tsx';
 import { Transcript } from './transcript.tsx';
-import { TypingLine } from './typing-line.tsx';
 
 type Props = {
   readonly connection: WebConnection;
@@ -18,26 +20,45 @@ type Props = {
   readonly onMenu: () => void;
 };
 
-/** One session, from its title to the field one writes in. */
-export const Conversation = ({ connection, store, me, onTitle, onMenu }: Props) => {
-  const { items, pending, viewers, typists } = useStore(store, (snapshot) => snapshot);
-  const [isProving, setIsProving] = useState(false);
-  const [problem, setProblem] = useState<string>();
-  const first = items[0];
-  const title = titleOf(
-    first === undefined ? (pending[0]?.input ?? '') : first.kind === 'message' ? first.text : first.input,
-  );
+/** The session's first words. */
+const titleIn = ({ items: [first], pending }: SessionSnapshot): string => {
+  if (first === undefined) return titleOf(pending[0]?.input ?? '');
+  return titleOf(first.kind === 'message' ? first.text : first.input);
+};
+
+const useTitle = (title: string, onTitle: (title: string) => void): void => {
+  const tell = useRef(onTitle);
+  tell.current = onTitle;
   useEffect(() => {
     document.title = title === '' ? 'Sluice' : `${title} · Sluice`;
-    if (title !== '') onTitle(title);
-    // `onTitle` is another function at each render; what matters is the title.
+    if (title !== '') tell.current(title);
   }, [title]);
-  const ask = useCallback((input: string) => store.ask({ generation: newId(), input }), [store]);
-  const again = useCallback((id: string) => store.regenerate(id), [store]);
-  const open = items.findLast(isOpen);
-  const tell = (error: unknown): void => setProblem(error instanceof Error ? error.message : String(error));
+};
+
+/** Listens for as long as the session is open, so that the panel knows what was before it was opened. */
+const useProbe = (store: SessionStore, connection: WebConnection): Probe | undefined => {
+  const [probe, setProbe] = useState<Probe>();
+  useEffect(() => {
+    const opened = new Probe(store, connection);
+    setProbe(opened);
+    return () => opened.close();
+  }, [store, connection]);
+  return probe;
+};
+
+/** One session, from its title to the field one writes in. */
+export const Conversation = ({ connection, store, me, onTitle, onMenu }: Props) => {
+  const title = useStore(store, titleIn);
+  const probe = useProbe(store, connection);
+  const [isProving, setIsProving] = useState(false);
+  const [next, setNext] = useState(NATURAL);
+  useTitle(title, onTitle);
+  const params = paramsFor(next);
+  const extra = params === undefined ? {} : { params };
+  const ask = (input: string): void => store.ask({ generation: newId(), input, ...extra });
+  const again = useCallback((id: string) => store.regenerate(id, paramsFor(next)), [store, next]);
   return (
-    <main className="conversation">
+    <main className={isProving ? 'conversation proving' : 'conversation'}>
       <TopBar
         title={title === '' ? 'New chat' : title}
         me={me}
@@ -49,25 +70,17 @@ export const Conversation = ({ connection, store, me, onTitle, onMenu }: Props) 
       />
       <Transcript store={store} me={me} onAsk={ask} onAgain={again} />
       <Announcer store={store} />
-      <div className="composer-area">
-        <TypingLine typists={typists} />
-        {problem !== undefined && (
-          <p className="problem" role="alert">
-            {problem}
-          </p>
-        )}
-        <Composer
+      <ComposerArea store={store} onAsk={ask} />
+      {isProving && probe !== undefined && (
+        <ProofPanel
+          probe={probe}
+          tap={connection.tap}
           session={store.id}
-          isRunning={open !== undefined}
-          hasCompany={viewers > 1}
-          onAsk={ask}
-          onNote={(text) => void store.note(text).catch(tell)}
-          onStop={() => {
-            if (open !== undefined) store.stop(open.id).catch(tell);
-          }}
-          onTyping={() => store.roster.typing()}
+          next={next}
+          onNext={setNext}
+          onClose={() => setIsProving(false)}
         />
-      </div>
+      )}
     </main>
   );
 };

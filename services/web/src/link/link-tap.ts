@@ -12,9 +12,13 @@ export type TapState = {
 /** An ack as it left this tab; `held` while it is kept back. */
 export type SentAck = { readonly generation: string; readonly epoch: number; readonly seq: number };
 
+/** When a delta frame was published, as it says itself: ms since the Unix epoch. */
+export type SeenDelta = { readonly generation: string; readonly at: number };
+
 type AckFrame = SentAck & { readonly session: string };
 
 const ACK = '{"type":"ack"';
+const DELTA = '{"type":"delta"';
 
 /** The faults one can inject into this tab's connection, and the acks that go out over it. */
 export class LinkTap {
@@ -25,6 +29,7 @@ export class LinkTap {
   readonly #held = new Map<string, string>();
   readonly #stateListeners = new Set<() => void>();
   readonly #ackListeners = new Set<(ack: SentAck) => void>();
+  readonly #deltaListeners = new Set<(delta: SeenDelta) => void>();
   #state: TapState = { isUp: true, acksHeld: false, frameIntervalMs: 0 };
   #upTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -51,6 +56,12 @@ export class LinkTap {
   onAck(listener: (ack: SentAck) => void): () => void {
     this.#ackListeners.add(listener);
     return () => void this.#ackListeners.delete(listener);
+  }
+
+  /** Frames as they come from the network, before they are held up here. */
+  onDelta(listener: (delta: SeenDelta) => void): () => void {
+    this.#deltaListeners.add(listener);
+    return () => void this.#deltaListeners.delete(listener);
   }
 
   /** Cuts the connection; for `downMs` no new one succeeds. 0: the SDK may reconnect at once. */
@@ -97,6 +108,12 @@ export class LinkTap {
     return text;
   }
 
+  #incoming(data: unknown): void {
+    if (this.#deltaListeners.size === 0 || typeof data !== 'string' || !data.startsWith(DELTA)) return;
+    const { generation, at } = JSON.parse(data) as SeenDelta;
+    for (const listener of this.#deltaListeners) listener({ generation, at });
+  }
+
   #faults(): Faults {
     const state = (): TapState => this.#state;
     return {
@@ -107,6 +124,7 @@ export class LinkTap {
         return state().frameIntervalMs;
       },
       outgoing: (text) => this.#outgoing(text),
+      incoming: (data) => this.#incoming(data),
       opened: (socket) => void this.#sockets.add(socket),
       closed: (socket) => {
         this.#sockets.delete(socket);

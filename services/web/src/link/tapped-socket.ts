@@ -16,6 +16,7 @@ export interface Faults {
   readonly frameIntervalMs: number;
   /** @returns the text to send, undefined to keep it back */
   outgoing(text: string): string | undefined;
+  incoming(data: unknown): void;
   opened(socket: TappedSocket): void;
   closed(socket: TappedSocket): void;
 }
@@ -89,6 +90,7 @@ export class TappedSocket implements WebSocketLike {
 
   #arrived(event: { readonly data: unknown }): void {
     const { data } = event;
+    this.#faults.incoming(data);
     const isPong = typeof data === 'string' && data.startsWith(PONG);
     const isFree = this.#faults.frameIntervalMs === 0 && this.#waiting.length === 0;
     if (isPong || isFree) return this.#emit('message', event);

@@ -26,21 +26,23 @@ const isTyping = (data: unknown): boolean =>
 export class Roster {
   readonly #session: Session;
   readonly #self: () => ViewerRef | undefined;
-  readonly #changed: () => void;
+  readonly #onChange: () => void;
   readonly #others = new Map<string, string>();
   readonly #typing = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #removals: readonly (() => void)[];
+  #people: readonly Person[] = [];
+  #typists: readonly string[] = [];
 
   constructor(session: Session, self: () => ViewerRef | undefined, changed: () => void) {
     this.#session = session;
     this.#self = self;
-    this.#changed = changed;
+    this.#onChange = changed;
     this.#removals = [
       session.on('presence', ({ viewers, joined, left }) => {
         if (joined !== undefined) this.#others.set(joined.connection, joined.user);
         if (left !== undefined) this.#left(left);
         if (viewers <= 1) this.#others.clear();
-        changed();
+        this.#changed();
       }),
       session.on('signal', ({ user, data }) => this.#signal(user, data)),
     ];
@@ -57,20 +59,27 @@ export class Roster {
     this.#session.signal({ type: 'typing' });
   }
 
-  /** Other people by name, this person's further tabs included under their own name. */
-  people(): readonly Person[] {
-    const counts = new Map<string, number>();
-    for (const user of this.#others.values()) counts.set(user, (counts.get(user) ?? 0) + 1);
-    return [...counts].map(([user, connections]) => ({ user, connections }));
+  /** Other people by name, this person's further tabs under their own. The same list until it changes. */
+  get people(): readonly Person[] {
+    return this.#people;
   }
 
-  typists(): readonly string[] {
-    return [...this.#typing.keys()];
+  /** The same list until it changes. */
+  get typists(): readonly string[] {
+    return this.#typists;
   }
 
   close(): void {
     for (const remove of this.#removals) remove();
     for (const timer of this.#typing.values()) clearTimeout(timer);
+  }
+
+  #changed(): void {
+    const counts = new Map<string, number>();
+    for (const user of this.#others.values()) counts.set(user, (counts.get(user) ?? 0) + 1);
+    this.#people = [...counts].map(([user, connections]) => ({ user, connections }));
+    this.#typists = [...this.#typing.keys()];
+    this.#onChange();
   }
 
   #say(type: Greeting['type']): void {

@@ -1,5 +1,6 @@
 import { RequestError } from '@sluice/client';
 import type { Client, Generation, Item, PromptOptions, Session } from '@sluice/client';
+import type { PromptParams } from '@sluice/protocol';
 import { CatchUp } from '../link/catch-up.ts';
 import type { LinkStatus } from '../link/link-status.ts';
 import { newId } from '../new-id.ts';
@@ -112,11 +113,11 @@ export class SessionStore {
   }
 
   /** Asks the same question again, with the conversation as it was before. */
-  regenerate(id: string, options: Pick<PromptOptions, 'params'> = {}): void {
+  regenerate(id: string, extra: PromptParams = {}): void {
     const item = this.session.items.get(id);
     if (item?.kind !== 'generation') return;
     const messages = conversationBefore(inReadingOrder(this.session.items.values()), item);
-    const params = { ...options.params, seed: crypto.getRandomValues(new Uint16Array(1))[0] ?? 0 };
+    const params = { ...extra, seed: crypto.getRandomValues(new Uint16Array(1))[0] ?? 0 };
     this.ask({ generation: newId(), messages, model: item.model, params }, item.input);
   }
 
@@ -208,8 +209,8 @@ export class SessionStore {
       items: inReadingOrder(this.session.items.values()),
       pending: [...this.#pending.values()],
       viewers: this.session.viewers,
-      people: this.roster.people(),
-      typists: this.roster.typists(),
+      people: this.roster.people,
+      typists: this.roster.typists,
       states: new Map(this.#states),
     };
     for (const listener of this.#listeners) listener();

@@ -1,0 +1,60 @@
+import { CloseIcon } from '../chat/icons.tsx';
+import type { LinkTap } from '../link/link-tap.ts';
+import { useStore } from '../use-store.ts';
+import { FaultsForm } from './faults-form.tsx';
+import { Figures } from './figures.tsx';
+import { Gauge } from './gauge.tsx';
+import { NextAnswerForm } from './next-answer.tsx';
+import type { NextAnswer } from './next-answer.tsx';
+import type { Probe } from './probe.ts';
+import { Strip } from './strip.tsx';
+
+type Props = {
+  readonly probe: Probe;
+  readonly tap: LinkTap;
+  readonly session: string;
+  readonly next: NextAnswer;
+  readonly onNext: (next: NextAnswer) => void;
+  readonly onClose: () => void;
+};
+
+/** The most a worker may run ahead of the governing ack, tokens. */
+const MAX_LEAD = 256;
+
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+
+/** Break this tab's connection and watch the position catch up. */
+export const ProofPanel = ({ probe, tap, session, next, onNext, onClose }: Props) => {
+  const snapshot = useStore(probe, (current) => current);
+  const { meter, samples, happenings, window } = snapshot;
+  return (
+    <aside className="proof" id="proof" aria-label="Prove it">
+      <header>
+        <h2>Prove it</h2>
+        <button type="button" className="icon-button" aria-label="Close this panel" onClick={onClose}>
+          <CloseIcon />
+        </button>
+      </header>
+      <FaultsForm tap={tap} probe={probe} session={session} />
+      <section aria-label="Position">
+        <Strip samples={samples} />
+        <Gauge name="Window" unit="frames" value={meter?.framesInFlight ?? 0} most={window} />
+        <Gauge name="Unacked" unit="tokens" value={meter?.ahead ?? 0} most={MAX_LEAD} />
+      </section>
+      <Figures {...snapshot} />
+      <section aria-label="What happened" className="happenings">
+        <h3>What happened</h3>
+        {happenings.length === 0 && <p className="nothing">Nothing yet. Ask something.</p>}
+        <ol>
+          {happenings.map(({ id, at, tone, text }) => (
+            <li key={id} className={tone}>
+              <time>{clock.format(at)}</time>
+              <span>{text}</span>
+            </li>
+          ))}
+        </ol>
+      </section>
+      <NextAnswerForm next={next} onNext={onNext} />
+    </aside>
+  );
+};
