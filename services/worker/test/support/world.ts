@@ -1,0 +1,102 @@
+import { createMemoryBus, createMemoryHub } from '@sluice/bus';
+import type { Bus, MemoryHub } from '@sluice/bus';
+import type { StoredGeneration } from '@sluice/core';
+import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
+import type { GenerationKey, PromptBody, TokenRecord } from '@sluice/protocol';
+import { silentLogger } from '@sluice/runtime';
+import { waitFor } from '@sluice/testkit';
+import { createWorker } from '../../src/worker.ts';
+import type { Worker } from '../../src/worker.ts';
+import { ScriptedEngine } from './scripted-engine.ts';
+
+export const keyOf = (generation: string): GenerationKey => ({
+  org: parseOrg('acme'),
+  session: parseSessionId('s'),
+  generation: parseGenerationId(generation),
+});
+
+/** A worker with a scripted engine on a bus in memory, and the rest of the system played by the test. */
+export class World {
+  readonly hub: MemoryHub = createMemoryHub();
+  readonly bus: Bus = createMemoryBus(this.hub, { ackWaitMs: 200 });
+  readonly engine = new ScriptedEngine();
+  readonly #workers: Worker[] = [];
+
+  async start(name = 'w1', options: { bus?: Bus; engine?: ScriptedEngine } = {}): Promise<Worker> {
+    const { bus = this.bus, engine = this.engine } = options;
+    const worker = await createWorker(
+      { name, slots: 4, models: ['m'] },
+      { bus, engine, logger: silentLogger },
+    );
+    this.#workers.push(worker);
+    return worker;
+  }
+
+  async stop(): Promise<void> {
+    for (const worker of this.#workers) await worker.close();
+  }
+
+  /** Writes prompt, item and job, as an edge does. */
+  async submit(
+    generation: string,
+    body: PromptBody = {},
+    item: Partial<StoredGeneration> = {},
+  ): Promise<void> {
+    const key = keyOf(generation);
+    const full = { input: 'hi', ...body, model: 'm' };
+    await this.bus.sessions.createPrompt(key, { hash: 'h', user: 'ann', createdAt: 1, body: full });
+    await this.bus.sessions.createItem(key, {
+      id: generation,
+      kind: 'generation',
+      user: 'ann',
+      createdAt: 1,
+      model: 'm',
+      input: 'hi',
+      governor: 'fastest',
+      status: 'queued',
+      attempt: 0,
+      epoch: 0,
+      seq: 0,
+      ...item,
+    });
+    await this.bus.jobs.publish({ ...key, model: 'm', attempt: (item.attempt ?? 0) + 1 });
+  }
+
+  /** As if the jobs published so far had been delivered to a worker that died. */
+  forgetJobs(): void {
+    this.hub.jobs.clear();
+    this.hub.jobIds.clear();
+  }
+
+  async item(generation: string): Promise<StoredGeneration> {
+    const item = (await this.bus.sessions.item(keyOf(generation), keyOf(generation).generation))?.item;
+    if (item?.kind !== 'generation') throw new Error('expected a generation item');
+    return item;
+  }
+
+  until(generation: string, status: StoredGeneration['status']): Promise<StoredGeneration> {
+    return waitFor(
+      async () => {
+        const item = await this.item(generation);
+        return item.status === status ? item : undefined;
+      },
+      { what: `the item to be ${status}`, timeoutMs: 8_000 },
+    );
+  }
+
+  /** Every record of a generation, oldest first. */
+  records(generation: string): TokenRecord[] {
+    return this.hub.log
+      .filter(({ subject }) => subject.endsWith(`.${generation}`))
+      .map(({ stored }) => stored.record);
+  }
+
+  async head(generation: string): Promise<TokenRecord | undefined> {
+    return (await this.bus.tokens.head(keyOf(generation)))?.record;
+  }
+
+  /** An edge's word: how far its viewers have processed. */
+  ack(generation: string, seq: number, viewers = 1): void {
+    this.bus.control.ack(keyOf(generation), { type: 'ack', edge: 'e1', epoch: 0, seq, viewers });
+  }
+}

@@ -1,0 +1,325 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Bus } from '@sluice/bus';
+import { ChunkWriter } from '@sluice/core';
+import type { PublishOutcome } from '@sluice/core';
+import { MAX_GENERATION_BYTES } from '@sluice/protocol';
+import { waitFor } from '@sluice/testkit';
+import { EngineError } from '../src/engines/engine.ts';
+import { ScriptedEngine } from './support/scripted-engine.ts';
+import { World, keyOf } from './support/world.ts';
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+afterEach(() => world.stop());
+
+const words = (count: number, from = 1): string[] => Array.from({ length: count }, (_, i) => `w${from + i} `);
+
+/** The bus with another way to append. */
+const withAppend = (bus: Bus, append: (next: Bus['tokens']['append']) => Bus['tokens']['append']): Bus => ({
+  ...bus,
+  tokens: { ...bus.tokens, append: append(bus.tokens.append) },
+});
+
+describe('a run', () => {
+  test('stores what the engine says and its end, then the item, then acks the job', async () => {
+    await world.start();
+    await world.submit('g');
+    world.engine.say('g', 'Hello', { kind: 'reasoning', text: 'hm' }, ' world');
+    world.engine.end('g', { reason: 'stop', usage: { completion_tokens: 3 } });
+    const item = await world.until('g', 'done');
+    expect(item).toMatchObject({
+      text: 'Hello world',
+      reasoning: 'hm',
+      reason: 'stop',
+      seq: 3,
+      attempt: 1,
+      usage: { completion_tokens: 3 },
+    });
+    expect(await world.head('g')).toMatchObject({ base: 0, end: { reason: 'stop' } });
+    expect([...world.hub.jobs.values()].flat()).toEqual([]);
+  });
+
+  test('of an engine that fails ends with its error, and keeps the text', async () => {
+    await world.start();
+    await world.submit('g');
+    world.engine.say('g', 'half');
+    world.engine.fail('g', new EngineError('upstream_overloaded', 'the engine is busy', { status: 429 }));
+    expect(await world.until('g', 'done')).toMatchObject({
+      text: 'half',
+      reason: 'error',
+      error: { code: 'upstream_overloaded', message: 'the engine is busy' },
+    });
+  });
+
+  test('of an engine that fails in an unexpected way tells nobody the details', async () => {
+    await world.start();
+    await world.submit('g');
+    world.engine.fail('g', new Error('secret: the prompt'));
+    const item = await world.until('g', 'done');
+    expect(item.error?.code).toBe('internal');
+    expect(JSON.stringify(item)).not.toContain('secret');
+  });
+
+  test('ends with reason length when the text exceeds its limit', async () => {
+    await world.start();
+    await world.submit('g', { governor: 'none' });
+    const piece = 'x'.repeat(16_000);
+    for (let bytes = 0; bytes <= MAX_GENERATION_BYTES + 16_000; bytes += 16_000) world.engine.say('g', piece);
+    const item = await world.until('g', 'done');
+    expect(item.reason).toBe('length');
+    expect(item.text?.length).toBeLessThanOrEqual(MAX_GENERATION_BYTES + 16_000);
+    expect(world.engine.aborts).toBe(1);
+  });
+
+  test('builds the conversation from the session, oldest first, finished answers only', async () => {
+    await world.start();
+    await world.submit('one', { input: 'first?' });
+    world.engine.say('one', 'first!');
+    world.engine.end('one');
+    await world.until('one', 'done');
+    await world.bus.sessions.createItem(keyOf('x'), {
+      id: 'note',
+      kind: 'message',
+      user: 'bob',
+      createdAt: 1,
+      text: 'by the way',
+    });
+    await world.submit('two', { input: 'second?' });
+    await waitFor(() => world.engine.requests.length === 2, { what: 'the second run' });
+    expect(world.engine.requests[1]?.messages).toEqual([
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: 'first!' },
+      { role: 'user', content: 'by the way' },
+      { role: 'user', content: 'second?' },
+    ]);
+  });
+});
+
+describe('a job', () => {
+  test('of a generation that is done, cancelled or of an older attempt is skipped', async () => {
+    await world.submit('done', {}, { status: 'done', attempt: 1 });
+    await world.submit('newer', {}, { attempt: 3 });
+    await world.bus.jobs.publish({ ...keyOf('newer'), model: 'm', attempt: 2 });
+    await world.start();
+    await waitFor(() => world.engine.requests.length === 1, { what: 'the only valid job' });
+    expect(world.engine.requests[0]?.generation).toBe('newer');
+    expect(await world.item('newer')).toMatchObject({ attempt: 4 });
+    expect(await world.item('done')).toMatchObject({ status: 'done', attempt: 1 });
+  });
+
+  test('delivered twice runs once', async () => {
+    await world.start('w1');
+    await world.start('w2');
+    await world.submit('g');
+    world.hub.jobIds.clear();
+    await world.bus.jobs.publish({ ...keyOf('g'), model: 'm', attempt: 1 });
+    world.engine.say('g', 'a');
+    world.engine.end('g');
+    await world.until('g', 'done');
+    expect(world.engine.requests).toHaveLength(1);
+  });
+});
+
+describe('a generation with a log', () => {
+  const writeHead = async (tokens: readonly string[], attempt = 1): Promise<void> => {
+    const writer = new ChunkWriter(attempt, 0, await world.bus.tokens.head(keyOf('g')));
+    const { draft } = writer.draft(tokens, 1);
+    await world.bus.tokens.append(keyOf('g'), draft);
+  };
+
+  test('is continued from its last token under a claim record, in the same epoch', async () => {
+    await writeHead(['a', 'b']);
+    await world.submit('g', {}, { attempt: 1 });
+    await world.start();
+    world.engine.say('g', 'c');
+    world.engine.end('g');
+    expect(await world.until('g', 'done')).toMatchObject({ text: 'abc', epoch: 0, attempt: 2, seq: 3 });
+    expect(world.engine.requests[0]?.prefix).toEqual(['a', 'b']);
+    expect(world.records('g')[1]).toMatchObject({ attempt: 2, tokens: ['a', 'b'] });
+  });
+
+  test('is started again in the next epoch by an engine that cannot continue', async () => {
+    await writeHead(['a', 'b']);
+    world.engine.continues = false;
+    await world.submit('g', {}, { attempt: 1 });
+    await world.start();
+    world.engine.say('g', 'x');
+    world.engine.end('g');
+    expect(await world.until('g', 'done')).toMatchObject({ text: 'x', epoch: 1, seq: 1 });
+    expect(world.engine.requests[0]?.prefix).toEqual([]);
+  });
+
+  test('that has its end already is only settled: the engine is not asked', async () => {
+    const writer = new ChunkWriter(1);
+    const { draft } = writer.draft(['all'], 1, { reason: 'stop' });
+    await world.bus.tokens.append(keyOf('g'), draft);
+    await world.submit('g', {}, { attempt: 1 });
+    await world.start();
+    expect(await world.until('g', 'done')).toMatchObject({ text: 'all', reason: 'stop' });
+    expect(world.engine.requests).toHaveLength(0);
+  });
+
+  test('that an older attempt still writes to is read again, and that attempt is fenced', async () => {
+    await writeHead(['a']);
+    await world.submit('g', {}, { attempt: 1 });
+    let intruded = false;
+    const bus = withAppend(world.bus, (append) => async (key, draft) => {
+      if (!intruded) {
+        intruded = true;
+        await writeHead(['b']);
+      }
+      return append(key, draft);
+    });
+    await world.start('w1', { bus });
+    world.engine.say('g', 'c');
+    world.engine.end('g');
+    expect(await world.until('g', 'done')).toMatchObject({ text: 'abc', attempt: 2 });
+    expect(world.engine.requests.at(-1)?.prefix).toEqual(['a', 'b']);
+  });
+
+  test('that a newer attempt owns is left alone at once', async () => {
+    const worker = await world.start();
+    await world.submit('g');
+    world.engine.say('g', 'a');
+    await waitFor(async () => (await world.head('g')) !== undefined, { what: 'the first record' });
+    await writeHead(['z'], 5);
+    world.engine.say('g', 'b');
+    await waitFor(() => worker.running === 0, { what: 'the fenced run to stop' });
+    expect(world.engine.aborts).toBe(1);
+    expect(await world.item('g')).toMatchObject({ status: 'running', attempt: 1 });
+    expect((await worker.metrics.fenced.get()).values[0]?.value).toBe(1);
+  });
+});
+
+describe('storage', () => {
+  test('whose answers get lost stores every token once', async () => {
+    let tries = 0;
+    const bus = withAppend(world.bus, (append) => async (key, draft): Promise<PublishOutcome> => {
+      const outcome = await append(key, draft);
+      tries += 1;
+      return tries % 2 === 1 ? { type: 'unknown', detail: 'lost answer' } : outcome;
+    });
+    await world.start('w1', { bus });
+    await world.submit('g', { governor: 'none' });
+    for (const word of words(40)) world.engine.say('g', word);
+    world.engine.end('g');
+    expect((await world.until('g', 'done')).text).toBe(words(40).join(''));
+    const last = world.records('g').at(-1);
+    expect((last?.base ?? 0) + (last?.tokens.length ?? 0)).toBe(40);
+  });
+
+  test('that is full ends the generation with an error and the text that was stored', async () => {
+    let room = 1;
+    const bus = withAppend(world.bus, (append) => (key, draft) => {
+      room -= 1;
+      return room < 0 ? Promise.resolve({ type: 'limit', detail: '10077' }) : append(key, draft);
+    });
+    await world.start('w1', { bus });
+    await world.submit('g');
+    world.engine.say('g', 'kept');
+    await waitFor(async () => (await world.head('g')) !== undefined, { what: 'the first record' });
+    world.engine.say('g', 'refused');
+    expect(await world.until('g', 'done')).toMatchObject({
+      text: 'kept',
+      seq: 1,
+      reason: 'error',
+      error: { code: 'storage_limit' },
+    });
+  });
+});
+
+describe('flow control', () => {
+  test('holds at 16 in strict mode, parks after two seconds, and keeps every token', async () => {
+    const worker = await world.start();
+    await world.submit('g', { lead: 'strict' });
+    world.engine.say('g', ...words(30));
+    const parked = await world.until('g', 'parked');
+    expect(parked).toMatchObject({ seq: 16, attempt: 1 });
+    expect(world.engine.taken).toBe(16);
+    expect(worker.running).toBe(0);
+    expect(await world.head('g')).toMatchObject({ base: 0 });
+  });
+
+  test('holds on without parking where the engine could not continue', async () => {
+    world.engine.continues = false;
+    const worker = await world.start();
+    await world.submit('g', { lead: 'strict' });
+    world.engine.say('g', ...words(20));
+    await waitFor(() => worker.metrics.running !== undefined && world.engine.taken === 16, {
+      what: 'the hold',
+    });
+    world.ack('g', 16);
+    world.engine.end('g');
+    expect(await world.until('g', 'done')).toMatchObject({ seq: 20, attempt: 1 });
+  });
+});
+
+describe('a worker that dies', () => {
+  const die = async (name: string, generation: string): Promise<void> => {
+    // Its beats stop; what it ran is known from the last of them.
+    await world.bus.workers.announce({
+      worker: name,
+      models: ['m'],
+      slots: 1,
+      running: [{ ...keyOf(generation), attempt: 1 }],
+    });
+  };
+
+  test('has its generations continued by another', async () => {
+    await die('dead', 'g');
+    await world.submit('g', {}, { status: 'running', attempt: 1, worker: 'dead' });
+    world.forgetJobs();
+    await world.start('alive');
+    world.engine.say('g', 'on');
+    world.engine.end('g');
+    expect(await world.until('g', 'done')).toMatchObject({ attempt: 2, crashes: 1, text: 'on' });
+  }, 15_000);
+
+  test('for the third time ends the generation with an error', async () => {
+    await die('dead', 'g');
+    await world.submit('g', {}, { status: 'running', attempt: 1, worker: 'dead', crashes: 2 });
+    world.forgetJobs();
+    await world.start('alive');
+    expect(await world.until('g', 'done')).toMatchObject({
+      reason: 'error',
+      error: { code: 'worker_crashed' },
+    });
+    expect(world.engine.requests).toHaveLength(0);
+  }, 15_000);
+
+  test('is not declared dead while nobody hears beats', async () => {
+    await die('peer', 'g');
+    await world.submit('g', {}, { status: 'running', attempt: 1, worker: 'peer' });
+    world.forgetJobs();
+    let beats = 0;
+    const deaf: Bus = {
+      ...world.bus,
+      workers: {
+        ...world.bus.workers,
+        beat: () => {
+          beats += 1;
+        },
+      },
+    };
+    await world.start('alive', { bus: deaf });
+    await waitFor(() => beats >= 7, { what: 'seven beats that nobody hears', timeoutMs: 12_000 });
+    expect(await world.item('g')).toMatchObject({ status: 'running', attempt: 1 });
+  }, 20_000);
+});
+
+test('a worker that is closed hands its runs over, and another goes on from the same token', async () => {
+  const first = await world.start('w1');
+  await world.submit('g');
+  world.engine.say('g', 'a', 'b');
+  await waitFor(() => world.engine.taken === 2, { what: 'two tokens' });
+  await first.close();
+  expect(await world.item('g')).toMatchObject({ status: 'queued', attempt: 1 });
+  const engine = new ScriptedEngine();
+  engine.say('g', 'c');
+  engine.end('g');
+  await world.start('w2', { engine });
+  expect(await world.until('g', 'done')).toMatchObject({ text: 'abc', attempt: 2 });
+  expect(engine.requests[0]?.prefix).toEqual(['a', 'b']);
+});
