@@ -68,12 +68,11 @@ describe('a prompt', () => {
     await askOk(plain.client, prompt('g2', { model: 'c' }));
     const withDefault = await start({ defaultModel: 'b' });
     await askOk(withDefault.client, prompt('g3'));
-    const modelOf = async (id: string): Promise<unknown> =>
-      (
-        (await world.bus.sessions.item(keyOf('s1', id), keyOf('s1', id).generation))?.item as {
-          model?: string;
-        }
-      ).model;
+    const modelOf = async (id: string): Promise<unknown> => {
+      const key = keyOf('s1', id);
+      const stored = await world.bus.sessions.item(key, key.generation);
+      return stored?.item.kind === 'generation' ? stored.item.model : undefined;
+    };
     expect([await modelOf('g1'), await modelOf('g2'), await modelOf('g3')]).toEqual(['a', 'c', 'b']);
   });
 
