@@ -201,7 +201,7 @@ export class Connection {
 
   #handleAtOnce(frame: PingFrame | AckFrame): void {
     if (frame.type === 'ping') return this.#send({ type: 'pong' });
-    this.#context.metrics.acks.inc();
+    this.#context.metrics.acks.add(1);
     const viewer = this.#viewers.get(frame.session);
     if (viewer === undefined) throw new SluiceError('not_found', 'subscribe to the session first');
     this.#context.hub.known(viewer.key)?.ack(viewer, frame.generation, frame);

@@ -79,9 +79,9 @@ export class GenerationFeed implements Flushable {
   onRecord(record: TokenRecord): void {
     const { clock, metrics } = this.#context;
     const before = this.#tail.buffer.head;
-    if (this.#tail.onRecord(record, clock.now())) metrics.healed.inc();
+    if (this.#tail.onRecord(record, clock.now())) metrics.healed.add(1);
     const news = this.#tail.buffer.head - before;
-    if (news > 0) metrics.tokensIn.inc(news);
+    if (news > 0) metrics.tokensIn.add(news);
   }
 
   onItem(state: GenerationVersion): void {
@@ -165,7 +165,7 @@ export class GenerationFeed implements Flushable {
   #forward(): void {
     const { metrics, clock } = this.#context;
     if (this.item.status === 'done') return;
-    if (this.#acks.forward(this.#tail.buffer.epoch, clock.now())) metrics.governed.inc();
+    if (this.#acks.forward(this.#tail.buffer.epoch, clock.now())) metrics.governed.add(1);
   }
 
   /** Moves one reader as far as credit and socket allow. */
@@ -178,7 +178,7 @@ export class GenerationFeed implements Flushable {
     for (;;) {
       const step = reader.next(log);
       if (step === 'idle') return;
-      if (step === 'blocked' || !viewer.sink.writable) return this.#context.metrics.blocked.inc();
+      if (step === 'blocked' || !viewer.sink.writable) return this.#context.metrics.blocked.add(1);
       if (step === 'behind') return this.#onBehind(attachment);
       if (step === 'delta') this.#sendDelta(viewer, reader);
       else if (step === 'reset') this.#sendReset(viewer, reader);
@@ -198,7 +198,7 @@ export class GenerationFeed implements Flushable {
     // A position is the client's word: it counts as an ack only once it is known to lie in the log.
     const isInLog = reader.sent === 0 || (reader.epoch === buffer.epoch && reader.sent <= buffer.head);
     if (isInLog) this.#record(viewer, reader);
-    if (fits === undefined) this.#context.metrics.replayed.inc(Math.max(0, buffer.head - reader.sent));
+    if (fits === undefined) this.#context.metrics.replayed.add(Math.max(0, buffer.head - reader.sent));
   }
 
   #sendDelta(viewer: Viewer, reader: Reader): void {
@@ -206,8 +206,8 @@ export class GenerationFeed implements Flushable {
     const { seq, frame } = this.#frameFrom(from);
     viewer.sink.send(frame);
     reader.advance(seq);
-    this.#context.metrics.frames.inc();
-    this.#context.metrics.tokensOut.inc(seq - from);
+    this.#context.metrics.frames.add(1);
+    this.#context.metrics.tokensOut.add(seq - from);
   }
 
   #frameFrom(from: number): Encoded {

@@ -24,15 +24,15 @@ export const createEdgeMetrics = (load: Load, metrics: Metrics = createMetrics({
     help: 'Attachments of connections to sessions.',
     read: load.viewers,
   }),
-  tokensIn: metrics.counter({
+  tokensIn: metrics.tally({
     name: 'sluice_edge_tokens_in_total',
     help: 'Tokens received from the log, once per feed.',
   }),
-  tokensOut: metrics.counter({
+  tokensOut: metrics.tally({
     name: 'sluice_edge_tokens_out_total',
     help: 'Tokens sent to viewers, once per viewer.',
   }),
-  frames: metrics.counter({ name: 'sluice_edge_frames_total', help: 'Frames sent to viewers.' }),
+  frames: metrics.tally({ name: 'sluice_edge_frames_total', help: 'Frames sent to viewers.' }),
   delivery: metrics.histogram({
     name: 'sluice_edge_delivery_seconds',
     help: 'Time from a record being made to its frame being written; needs clocks in step.',
@@ -42,20 +42,20 @@ export const createEdgeMetrics = (load: Load, metrics: Metrics = createMetrics({
     help: 'Viewers that came back with a position, by where the missed tokens came from.',
     labels: ['source'],
   }),
-  replayed: metrics.counter({
+  replayed: metrics.tally({
     name: 'sluice_edge_replayed_tokens_total',
     help: 'Tokens that were stored before their viewer attached.',
   }),
-  acks: metrics.counter({ name: 'sluice_edge_acks_total', help: 'Ack frames received.' }),
-  governed: metrics.counter({
+  acks: metrics.tally({ name: 'sluice_edge_acks_total', help: 'Ack frames received.' }),
+  governed: metrics.tally({
     name: 'sluice_edge_control_acks_total',
     help: 'Acks forwarded to workers.',
   }),
-  blocked: metrics.counter({
+  blocked: metrics.tally({
     name: 'sluice_edge_blocked_viewers_total',
     help: 'Times a viewer used up its window or its socket was full.',
   }),
-  healed: metrics.counter({
+  healed: metrics.tally({
     name: 'sluice_edge_healed_holes_total',
     help: 'Holes in the live stream that were filled from the log.',
   }),

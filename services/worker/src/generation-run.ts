@@ -80,7 +80,7 @@ export class GenerationRun {
       key: claimed.key,
       writer: this.#writer,
       clock: context.clock,
-      onStored: () => context.metrics.records.inc(),
+      onStored: () => context.metrics.records.add(1),
       onStopped: (error) => {
         this.#storageError = error;
         this.#halt('unstorable');
@@ -172,7 +172,7 @@ export class GenerationRun {
     const now = clock.now();
     if (this.#tokens.length === this.#prefix.length)
       metrics.firstToken.observe((now - this.#startedAt) / 1000);
-    metrics.tokens.inc();
+    metrics.tokens.add(1);
     if (this.#stop !== undefined) this.#tokensAfterStop += 1;
     this.#tokens.push(token);
     this.#bytes += Buffer.byteLength(textOf(token));

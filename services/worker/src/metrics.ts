@@ -19,8 +19,8 @@ export const createWorkerMetrics = (load: Load, metrics: Metrics = createMetrics
     help: 'Generations it runs now.',
     read: load.running,
   }),
-  tokens: metrics.counter({ name: 'sluice_worker_tokens_total', help: 'Tokens taken from the engine.' }),
-  records: metrics.counter({ name: 'sluice_worker_records_total', help: 'Token records stored.' }),
+  tokens: metrics.tally({ name: 'sluice_worker_tokens_total', help: 'Tokens taken from the engine.' }),
+  records: metrics.tally({ name: 'sluice_worker_records_total', help: 'Token records stored.' }),
   queueWait: metrics.histogram({
     name: 'sluice_worker_queue_wait_seconds',
     help: 'Time from the prompt to its claim.',

@@ -17,6 +17,7 @@ export type {
   MetricOptions,
   Metrics,
   Registry,
+  Tally,
 } from './metrics.ts';
 export { count, flag, list, port, setting } from './setting.ts';
 export type { Setting, SettingNotes } from './setting.ts';

@@ -15,6 +15,9 @@ export type GaugeOptions<Label extends string> = MetricOptions<Label> & {
   readonly read?: () => number;
 };
 
+/** A counter for the hot path: adding is one addition; the registry reads it at each scrape. */
+export type Tally = { add(amount: number): void; readonly value: number };
+
 export type HistogramOptions<Label extends string> = MetricOptions<Label> & {
   /** upper bounds, rising; default {@link LATENCY_BUCKETS_SECONDS} */
   readonly buckets?: readonly number[];
@@ -24,6 +27,8 @@ export type HistogramOptions<Label extends string> = MetricOptions<Label> & {
 export interface Metrics {
   readonly registry: Registry;
   counter<Label extends string = never>(options: MetricOptions<Label>): Counter<Label>;
+  /** For what happens per token or frame, where a counter's own bookkeeping would show. */
+  tally(options: MetricOptions<never>): Tally;
   gauge<Label extends string = never>(options: GaugeOptions<Label>): Gauge<Label>;
   histogram<Label extends string = never>(options: HistogramOptions<Label>): Histogram<Label>;
   /** Stops the event-loop monitor and empties the registry. */
@@ -92,6 +97,17 @@ export const createMetrics = ({ service }: { readonly service: string }): Metric
   const metrics: Omit<Metrics, 'close'> = {
     registry,
     counter: (options) => new Counter(common('counter', options)),
+    tally: (options) => {
+      const tally = { value: 0, add: (amount: number) => void (tally.value += amount) };
+      new Counter({
+        ...common('counter', options),
+        collect() {
+          this.reset();
+          this.inc(tally.value);
+        },
+      });
+      return tally;
+    },
     gauge: (options) => {
       const { read } = options;
       if (read === undefined) return new Gauge(common('gauge', options));
