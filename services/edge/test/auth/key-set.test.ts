@@ -64,6 +64,7 @@ afterAll(async () => {
   await edge.kill('SIGTERM');
   await nats.stop();
   provider.close();
+  provider.closeAllConnections();
 });
 
 const tokenBy = (key: SigningKey): string => mintToken({ org: 'acme', user: 'ann', key });
