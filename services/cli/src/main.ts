@@ -8,6 +8,9 @@ export const main = async (argv: readonly string[]): Promise<void> => {
     process.stderr.write(`sluice: ${describeError(error, debug)}\n`);
     process.exitCode = 1;
   };
+  // As for our services: compose files pass what is not set as an empty text.
+  for (const [name, value] of Object.entries(process.env))
+    if (name.startsWith('SLUICE_') && value === '') delete process.env[name];
   // `sluice tail … | head` is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);

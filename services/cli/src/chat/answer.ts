@@ -3,8 +3,8 @@ import type { Delta, Generation, GenerationEnd } from '@sluice/client/node';
 import { stdoutColours as pc } from '../terminal/colours.ts';
 import type { Screen } from '../terminal/screen.ts';
 
-/** A prompt that nobody picks up for this long deserves a word, ms. */
-const QUEUED_NOTE_MS = 1_500;
+/** Silence for this long deserves a word, ms. */
+const SILENCE_MS = 3_000;
 
 const STATES: Readonly<Record<string, string>> = {
   recovering: 'the worker was lost, another one takes over …',
@@ -12,18 +12,23 @@ const STATES: Readonly<Record<string, string>> = {
   paused: 'the worker waits for this reader …',
 };
 
-/** @returns what stops telling */
+/** Says why nothing comes. @returns what stops telling */
 const tellStates = (generation: Generation, screen: Screen): (() => void) => {
-  const timer = setTimeout(() => {
-    if (generation.status === 'queued') screen.status('waiting for a free worker …');
-  }, QUEUED_NOTE_MS);
-  const remove = generation.on('state', (state) => {
-    const text = STATES[state];
-    if (text !== undefined) screen.status(text);
-  });
+  const onSilence = (): void =>
+    screen.status(
+      generation.status === 'queued' ? 'waiting for a free worker …' : 'no token for a while, waiting …',
+    );
+  const timer = setTimeout(onSilence, SILENCE_MS);
+  const removals = [
+    generation.on('delta', () => timer.refresh()),
+    generation.on('state', (state) => {
+      const text = STATES[state];
+      if (text !== undefined) screen.status(text);
+    }),
+  ];
   return () => {
     clearTimeout(timer);
-    remove();
+    for (const remove of removals) remove();
   };
 };
 

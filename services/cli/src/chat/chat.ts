@@ -40,7 +40,9 @@ const follow = async (generation: Generation, { screen, reader }: Room): Promise
     }
     isCancelled = true;
     screen.status('stopping … (Ctrl-C again leaves)');
-    generation.cancel().catch((error: Error) => screen.note(`could not stop it: ${error.message}`));
+    generation.cancel().catch((error: Error) => {
+      if (!isLeaving) screen.note(`could not stop it: ${error.message}`);
+    });
   };
   try {
     const end = await showAnswer(generation, screen);

@@ -12,10 +12,9 @@ const command = defineCommand({
     'Checks everything from NATS to the WebSocket and says what to do. Exit code 1 if anything failed.',
   options: [
     ...targetOptions(),
-    new Option(
-      '--nats-url <url>',
-      'NATS servers (default: $SLUICE_NATS_URL, or the local `sluice up`)',
-    ).argParser(natsUrl),
+    new Option('--nats-url <url>', 'NATS servers (default: that of the local `sluice up`)')
+      .env('SLUICE_NATS_URL')
+      .argParser(natsUrl),
     new Option('--replicas <n>', 'copies of every stream that the services ask for')
       .env('SLUICE_NATS_REPLICAS')
       .argParser(replicas)

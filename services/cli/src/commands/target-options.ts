@@ -3,10 +3,10 @@ import { secret, webUrl } from './option-values.ts';
 
 /** Which edge and who; the rest of what decides it is in edge/target.ts. */
 export const targetOptions = (): readonly Option[] => [
-  new Option('--url <url>', 'address of the edge (default: $SLUICE_URL, or the local `sluice up`)').argParser(
-    webUrl,
-  ),
-  new Option('--token <jwt>', 'who you are (default: $SLUICE_TOKEN, or the local `sluice up`)'),
+  new Option('--url <url>', 'address of the edge (default: that of the local `sluice up`)')
+    .env('SLUICE_URL')
+    .argParser(webUrl),
+  new Option('--token <jwt>', 'who you are (default: that of the local `sluice up`)').env('SLUICE_TOKEN'),
 ];
 
 export const secretOption = (name: string, about: string): Option =>

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import type { WorkerInfo } from '@sluice/bus';
 import { fail, isAtLeast, messageOf, ok, skipped } from './finding.ts';
 import type { Finding } from './finding.ts';
 
@@ -115,13 +116,7 @@ const checkFullness = (fullness: number): Finding => {
       );
 };
 
-type WorkerEntry = {
-  readonly models: readonly string[];
-  readonly slots: number;
-  readonly running: readonly unknown[];
-};
-
-const checkWorkers = (workers: readonly WorkerEntry[]): Finding => {
+const checkWorkers = (workers: readonly WorkerInfo[]): Finding => {
   if (workers.length === 0)
     return fail(
       'workers',
@@ -130,6 +125,5 @@ const checkWorkers = (workers: readonly WorkerEntry[]): Finding => {
     );
   const models = [...new Set(workers.flatMap((worker) => worker.models))].toSorted().join(', ');
   const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
-  const running = workers.reduce((sum, worker) => sum + worker.running.length, 0);
-  return ok('workers', `${workers.length} alive, ${running} of ${slots} slots busy, models: ${models}`);
+  return ok('workers', `${workers.length} alive with ${slots} slots, models: ${models}`);
 };

@@ -4,6 +4,7 @@ import { CliError } from '../cli-error.ts';
 import { readDemo } from '../demo-file.ts';
 import { probeUpgrade } from './upgrade-probe.ts';
 
+/** As named by flags or SLUICE_URL and SLUICE_TOKEN. */
 export type TargetOptions = {
   readonly url?: string;
   readonly token?: string;
@@ -14,23 +15,28 @@ export type Target = { readonly url: string; readonly token: string };
 
 const CONNECT_MS = 5_000;
 
+const DEFAULT_URL = 'http://127.0.0.1:8080';
+
 /**
- * Flags first, then the environment, then what a local `sluice up` says. The demo's token is not taken to a
- * server that was named: it would mean nothing there.
- * @throws CliError when there is no token
+ * What was named, then what a local `sluice up` says. The demo's token is not taken to another server: it would
+ * mean nothing there, and is nobody's business.
  */
-export const targetOf = ({ url, token }: TargetOptions): Target => {
-  const { SLUICE_URL, SLUICE_TOKEN } = process.env;
-  const namedUrl = url ?? SLUICE_URL;
-  const namedToken = token ?? SLUICE_TOKEN;
+export const findTarget = (
+  named: TargetOptions,
+): { readonly url: string; readonly token: string | undefined } => {
   const demo = readDemo();
-  const chosenUrl = namedUrl ?? demo?.url ?? 'http://127.0.0.1:8080';
-  const chosenToken = namedToken ?? (chosenUrl === demo?.url ? demo.token : undefined);
-  if (chosenToken !== undefined && chosenToken !== '') return { url: chosenUrl, token: chosenToken };
+  const url = named.url ?? demo?.url ?? DEFAULT_URL;
+  return { url, token: named.token ?? (url === demo?.url ? demo.token : undefined) };
+};
+
+/** As {@link findTarget}. @throws CliError when there is no token */
+export const targetOf = (named: TargetOptions): Target => {
+  const { url, token } = findTarget(named);
+  if (token !== undefined) return { url, token };
   throw new CliError(
-    namedUrl === undefined
+    named.url === undefined
       ? 'no `sluice up` runs here: start it in another terminal, or name a server with --url and --token'
-      : `no token for ${chosenUrl}: give one with --token or SLUICE_TOKEN; \`sluice token --help\` makes one`,
+      : `no token for ${url}: give one with --token or SLUICE_TOKEN; \`sluice token --help\` makes one`,
   );
 };
 

@@ -31,9 +31,11 @@ const engineOf = ({ engine, upstream }: UpFlags): 'simulated' | 'openai' => {
 export const upWithFlags = (flags: UpFlags): Promise<void> => {
   const { adminPort, natsPort, natsUrl, jwtSecret, data, upstream, model, ...rest } = flags;
   const pretty = flags.pretty ?? process.stderr.isTTY;
+  const debug = process.env['SLUICE_LOG_LEVEL'] === 'debug';
   return up({
     ...rest,
     pretty,
+    debug,
     adminPort,
     natsPort,
     natsUrl,

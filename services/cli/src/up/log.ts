@@ -29,16 +29,23 @@ const parseEntry = (line: string): Entry | undefined => {
 const NATS_LINE = /^\[\d+\] \S+ \S+ \[(\w{3})\] (.*)$/;
 const NATS_LEVELS: Readonly<Record<string, Level>> = { WRN: 'warn', ERR: 'error', FTL: 'error' };
 
-/** A line of nats-server or of a crash. What NATS only informs about is its banner and its paths: left out. */
-const parseText = (line: string): Entry | undefined => {
-  const [, mark, text = line] = NATS_LINE.exec(line) ?? [];
-  if (mark === undefined) return line.trim() === '' ? undefined : { level: 'warn', event: line, fields: {} };
-  const level = NATS_LEVELS[mark];
-  return level === undefined ? undefined : { level, event: text, fields: {} };
+/**
+ * A line of nats-server, or of a stack that Node prints. What NATS only informs about is its banner and its
+ * paths, and of a stack the event of the crash has the message: both are for debugging.
+ */
+const parseText = (line: string): Entry => {
+  const [, mark = '', text = line] = NATS_LINE.exec(line) ?? [];
+  return { level: NATS_LEVELS[mark] ?? 'debug', event: text, fields: {} };
+};
+
+export type LogOptions = {
+  readonly write: (text: string) => void;
+  /** show lines for debugging as well */
+  readonly debug: boolean;
 };
 
 /** JSON lines, each with its `part`: what services write passes through, the rest is wrapped. */
-export const jsonLog = (write: (text: string) => void): UpLog => {
+export const jsonLog = ({ write, debug }: LogOptions): UpLog => {
   const event: UpLog['event'] = (level, part, name, fields = {}) => {
     const time = new Date().toISOString();
     write(`${JSON.stringify({ level, time, service: 'up', part, event: name, ...fields })}\n`);
@@ -51,7 +58,7 @@ export const jsonLog = (write: (text: string) => void): UpLog => {
         return;
       }
       const entry = parseText(line);
-      if (entry !== undefined) event(entry.level, part, 'output', { text: entry.event });
+      if (entry.level !== 'debug' || debug) event(entry.level, part, 'output', { text: entry.event });
     },
   };
 };
@@ -79,7 +86,7 @@ const fieldsText = (part: string, fields: Fields): string =>
     .join('');
 
 /** For people: time, the part's name in its colour, what happened. */
-export const prettyLog = (write: (text: string) => void): UpLog => {
+export const prettyLog = ({ write, debug }: LogOptions): UpLog => {
   const colours = new Map<string, (text: string) => string>([['up', pc.bold]]);
   const name = (part: string): string => {
     let colour = colours.get(part);
@@ -97,7 +104,7 @@ export const prettyLog = (write: (text: string) => void): UpLog => {
     event: (level, part, event, fields = {}) => show(part, { level, event, fields }),
     line: (part, line) => {
       const entry = parseEntry(line) ?? parseText(line);
-      if (entry !== undefined) show(part, entry);
+      if (entry.level !== 'debug' || debug) show(part, entry);
     },
   };
 };

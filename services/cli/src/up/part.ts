@@ -69,7 +69,7 @@ export class Part {
     if (state.type !== 'running') return;
     state.child.kill('SIGTERM');
     const timer = setTimeout(() => {
-      this.#options.log.event('warn', this.name, 'killed', { afterMs: deadlineMs });
+      this.#options.log.event('info', this.name, 'ended_by_force', { afterMs: deadlineMs });
       state.child.kill('SIGKILL');
     }, deadlineMs);
     await state.exited;
@@ -98,35 +98,37 @@ export class Part {
       if (first === undefined) log.event('info', name, 'ready_again', { pid });
       first?.resolve(facts);
     });
-    const exited = exitOf(child).then(async (how) => {
+    const exited = exitOf(child).then(async (exit) => {
       if (pid !== undefined) guard.forget(pid);
-      if (this.#state.type === 'stopped') {
+      const reason = exit.isSignal ? exit.how : (failureIn(await lines()) ?? exit.how);
+      if (this.#state.type === 'stopped')
         first?.reject(new CliError(`${name} was stopped before it was ready`));
-        return;
-      }
-      if (first !== undefined && !isReady) {
+      else if (first === undefined || isReady) this.#restart(performance.now() - startedAt, reason);
+      else {
         this.#state = { type: 'stopped' };
-        first.reject(new CliError(`${name} could not start: ${failureIn(await lines()) ?? how}`));
-        return;
+        first.reject(new CliError(`${name} could not start: ${reason}`));
       }
-      this.#restartAfter(performance.now() - startedAt, how);
     });
     this.#state = { type: 'running', child, exited };
   }
 
-  #restartAfter(ranMs: number, how: string): void {
+  #restart(ranMs: number, reason: string): void {
     this.#crashes = ranMs >= STABLE_MS ? 0 : this.#crashes;
     const inMs = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** this.#crashes);
     this.#crashes += 1;
-    this.#options.log.event('warn', this.name, 'crashed', { how, restartInMs: inMs });
+    this.#options.log.event('warn', this.name, 'crashed', { reason, restartInMs: inMs });
     this.#state = { type: 'waiting', timer: setTimeout(() => this.#run(), inMs) };
   }
 }
 
-const exitOf = (child: ChildProcess): Promise<string> =>
+type Exit = { readonly how: string; readonly isSignal: boolean };
+
+const exitOf = (child: ChildProcess): Promise<Exit> =>
   new Promise((resolve) => {
-    child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    child.once('error', (error) => resolve({ how: error.message, isSignal: false }));
+    child.once('exit', (code, signal) =>
+      resolve({ how: signal ?? `exit code ${code}`, isSignal: signal !== null }),
+    );
   });
 
 /** @returns the newest lines, once all have arrived */

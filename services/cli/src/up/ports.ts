@@ -8,17 +8,21 @@ const failureOf = (host: string, port: number): Promise<string | undefined> =>
     probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(undefined)));
   });
 
-const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'is in use',
-  EACCES: 'may not be used by this user',
-  EADDRNOTAVAIL: 'cannot be opened: this machine has no such address',
-};
-
 export type PortWish = {
   readonly host: string;
   readonly port: number;
   /** the option that changes it, e.g. `--port` */
   readonly flag: string;
+  /** another way out */
+  readonly hint?: string;
+};
+
+const explain = (failure: string, { host, port, flag, hint }: PortWish): string => {
+  const where = `port ${port} on ${host}`;
+  if (failure === 'EADDRNOTAVAIL' || failure === 'ENOTFOUND')
+    return `${where} cannot be opened: this machine has no such address; correct --host`;
+  const reason = failure === 'EADDRINUSE' ? 'is in use' : `cannot be opened (${failure})`;
+  return `${where} ${reason}; choose another with ${flag} (0: any free one)${hint === undefined ? '' : `, or ${hint}`}`;
 };
 
 /**
@@ -26,11 +30,9 @@ export type PortWish = {
  * between makes the part itself fail.
  * @throws CliError when it cannot be listened on
  */
-export const requirePort = async ({ host, port, flag }: PortWish): Promise<void> => {
-  const failure = port === 0 ? undefined : await failureOf(host, port);
-  if (failure === undefined) return;
-  const reason = REASONS[failure] ?? `cannot be opened (${failure})`;
-  throw new CliError(`port ${port} on ${host} ${reason}; choose another with ${flag} (0: any free one)`);
+export const requirePort = async (wish: PortWish): Promise<void> => {
+  const failure = wish.port === 0 ? undefined : await failureOf(wish.host, wish.port);
+  if (failure !== undefined) throw new CliError(explain(failure, wish));
 };
 
 /** The port if it is free, else 0: for addresses that nobody has to remember. */

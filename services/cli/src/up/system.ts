@@ -43,8 +43,11 @@ type Tools = { readonly log: UpLog; readonly guard: Guard };
 
 const DEFAULT_PORTS = { admin: 9_090, nats: 4_222 } as const;
 const LOOPBACK = '127.0.0.1';
-/** Edges send their clients away, workers hand back what they run; what takes longer may as well crash, ms. */
-const STOP_MS = { services: 3_000, nats: 3_000 } as const;
+/**
+ * Workers hand back what they run within milliseconds. Edges take seconds to send clients away one by one, for
+ * which nobody who pressed Ctrl-C wants to wait: to those clients it is the same as a crash, ms.
+ */
+const STOP_MS = { services: 1_500, nats: 3_000 } as const;
 
 /** The parts in the order of their start; kept apart from starting, so that a start that fails can be undone. */
 export class Parts {
@@ -87,12 +90,9 @@ const claimPorts = async (options: SystemOptions): Promise<{ admin: number; nats
     await requirePort({ host, port: nextPort(port, index), flag: '--port' });
     await requirePort({ host: LOOPBACK, port: nextPort(adminPort ?? 0, index), flag: '--admin-port' });
   }
+  const hint = 'use the NATS that runs there with --nats-url';
   if (natsUrl === undefined)
-    await requirePort({
-      host: LOOPBACK,
-      port: natsPort ?? 0,
-      flag: '--nats-port (or name that server by --nats-url)',
-    });
+    await requirePort({ host: LOOPBACK, port: natsPort ?? 0, flag: '--nats-port', hint });
   return {
     admin: adminPort ?? (edges === 1 ? await preferPort(LOOPBACK, DEFAULT_PORTS.admin) : 0),
     nats: natsPort ?? (await preferPort(LOOPBACK, DEFAULT_PORTS.nats)),

@@ -16,6 +16,8 @@ export type UpOptions = Omit<SystemOptions, 'store' | 'jwtSecret'> & {
   readonly data: string | undefined;
   readonly jwtSecret: string | undefined;
   readonly pretty: boolean;
+  /** logs hold everything that NATS says, and the stacks of crashes */
+  readonly debug: boolean;
 };
 
 const TOKEN_TTL_SECONDS = 7 * 24 * 3_600;
@@ -76,9 +78,9 @@ const announce = async (system: System, secret: string, { pretty, log }: { prett
  * @throws CliError when something cannot start
  */
 export const up = async (options: UpOptions): Promise<void> => {
-  const { pretty, data, jwtSecret = randomBytes(32).toString('hex') } = options;
+  const { pretty, debug, data, jwtSecret = randomBytes(32).toString('hex') } = options;
   const write = (text: string): void => void process.stderr.write(text);
-  const log = pretty ? prettyLog(write) : jsonLog(write);
+  const log = (pretty ? prettyLog : jsonLog)({ write, debug });
   const asked = stopSignal(log);
   const { path, temporary } = store(data);
   const guard = startGuard(temporary);
