@@ -23,7 +23,7 @@ export const FULL_SIZE: BenchSize = {
   connections: 5_000,
   lateJoins: 12,
   repetitions: 5,
-  windowMs: 3_000,
+  windowMs: 2_500,
 };
 
 /** To see that everything works; the figures mean nothing. */

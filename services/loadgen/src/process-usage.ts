@@ -41,13 +41,15 @@ export const readUsage = async (pid: number): Promise<ProcessUsage> => {
   return parsePs(stdout);
 };
 
-/** CPU time that a process uses while `work` runs, ms, and what `work` returned. */
+export type Spent<Result> = { readonly cpuMs: readonly number[]; readonly result: Result };
+
+/** CPU time that each of these processes uses while `work` runs, and what `work` returned. */
 export const cpuDuring = async <Result>(
-  pid: number,
+  pids: readonly number[],
   work: () => Promise<Result>,
-): Promise<{ readonly cpuMs: number; readonly result: Result }> => {
-  const before = await readUsage(pid);
+): Promise<Spent<Result>> => {
+  const before = await Promise.all(pids.map(readUsage));
   const result = await work();
-  const after = await readUsage(pid);
-  return { cpuMs: after.cpuMs - before.cpuMs, result };
+  const after = await Promise.all(pids.map(readUsage));
+  return { cpuMs: after.map(({ cpuMs }, index) => cpuMs - (before[index]?.cpuMs ?? 0)), result };
 };

@@ -13,6 +13,7 @@ const api = {
   subscribe: (_: null): Promise<void> => crowd.subscribe(),
   begin: (_: null): void => crowd.begin(),
   prompt: (order: PromptOrder): Promise<void> => crowd.prompt(order),
+  cancel: (_: null): Promise<void> => crowd.cancel(),
   started: (count: number): Promise<void> => crowd.started(count),
   ended: (count: number): Promise<void> => crowd.ended(count),
   mark: (_: null): void => crowd.mark(),

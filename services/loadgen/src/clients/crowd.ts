@@ -12,7 +12,9 @@ import type { FirstDelta } from './viewer.ts';
 /** How many connections are being opened at any moment. */
 const OPENING = 64;
 const POLL_MS = 2;
-const DEADLINE_MS = 60_000;
+const CANCELS_PER_POLL = 5;
+/** How long anything that is waited for may take, on a machine that is much too slow. */
+const DEADLINE_MS = 120_000;
 const MAX_FAULTS_TOLD = 10;
 
 export type PromptOrder = {
@@ -20,7 +22,8 @@ export type PromptOrder = {
   readonly count: number;
   /** time over which the prompts are spread, ms */
   readonly overMs: number;
-  readonly body: PromptBody;
+  /** each prompt gets a message of its own */
+  readonly body: Omit<PromptBody, 'input' | 'messages'>;
 };
 
 export type Verification = {
@@ -67,7 +70,17 @@ export class Crowd {
     for (const [index, viewer] of this.#viewers.slice(0, count).entries()) {
       const dueAt = startedAt + (index * overMs) / count;
       while (performance.now() < dueAt) await pause(POLL_MS);
-      viewer.prompt(randomUUID(), { ...body, input: `${body.input ?? ''} ${viewer.session}` });
+      // `messages`, since with `input` a worker reads all that was said in the session before.
+      const messages = [{ role: 'user', content: `tell of ${viewer.session} ${index}` }];
+      viewer.prompt(randomUUID(), { ...body, messages });
+    }
+  }
+
+  /** Ends what still runs; `ended` tells when it has. */
+  async cancel(): Promise<void> {
+    for (const [index, viewer] of this.#viewers.entries()) {
+      viewer.cancel();
+      if (index % CANCELS_PER_POLL === 0) await pause(POLL_MS);
     }
   }
 

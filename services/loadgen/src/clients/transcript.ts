@@ -37,7 +37,7 @@ export class Transcript {
   end({ seq, reason }: Pick<EndFrame, 'seq' | 'reason'>): void {
     if (this.#ended) this.faults.push('a second end');
     if (seq !== this.#seq) this.faults.push(`end at ${seq} after ${this.#seq}`);
-    if (reason !== 'stop') this.faults.push(`end with reason ${reason}`);
+    if (reason !== 'stop' && reason !== 'cancelled') this.faults.push(`end with reason ${reason}`);
     this.#ended = true;
   }
 

@@ -72,6 +72,12 @@ export class Viewer implements Acker {
     this.#link?.send({ type: 'prompt', session: this.session, generation, ...body });
   }
 
+  /** Asks for the end of what has not ended. */
+  cancel(): void {
+    for (const [generation, { ended }] of this.transcripts)
+      if (!ended) this.#link?.send({ type: 'cancel', session: this.session, generation });
+  }
+
   ackIfDue(): void {
     this.#scheduled = false;
     if (this.#unacked > 0) this.#ack();

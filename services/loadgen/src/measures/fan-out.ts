@@ -69,10 +69,10 @@ const repeat = async ({ size }: Bench, sides: Sides): Promise<Repetition> => {
   const { edge, viewers, tcp, tcpViewers } = sides;
   const tokens = Math.round((TOKENS_PER_SECOND * size.windowMs) / 1000);
   const simulated = { source: 'ngram', tokens, tokensPerSecond: TOKENS_PER_SECOND, ttftMs: 100 };
-  const body = { input: `tell ${Date.now()}`, params: { simulated } };
+  const body = { params: { simulated, seed: Math.floor(Math.random() * 1e9) } };
   await viewers.call('begin', null);
   await viewers.call('mark', null);
-  const live = await cpuDuring(edge.pid, async () => {
+  const live = await cpuDuring([edge.pid], async () => {
     await viewers.call('prompt', { count: 1, overMs: 0, body });
     await viewers.call('ended', size.viewers);
   });
@@ -84,15 +84,15 @@ const repeat = async ({ size }: Bench, sides: Sides): Promise<Repetition> => {
 
   await tcpViewers.call('begin', null);
   await tcpViewers.call('mark', null);
-  const plain = await cpuDuring(tcp.pid, async () => {
+  const plain = await cpuDuring([tcp.pid], async () => {
     await tcp.call('replay', [...recorded, endAfter(recorded)]);
     await tcpViewers.call('ended', size.viewers);
   });
   const { frames: plainFrames } = await tcpViewers.call('read', null);
   const plainVerified = await tcpViewers.call('verify', textOf(recorded));
   return {
-    edgeUs: (live.cpuMs * 1000) / frames,
-    tcpUs: (plain.cpuMs * 1000) / plainFrames,
+    edgeUs: ((live.cpuMs[0] ?? 0) * 1000) / frames,
+    tcpUs: ((plain.cpuMs[0] ?? 0) * 1000) / plainFrames,
     frames,
     verifications: [verified, plainVerified],
   };

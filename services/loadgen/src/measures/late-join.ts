@@ -62,7 +62,7 @@ const write = async (authors: Remote<ClientApi>, count: number): Promise<Record<
     stallAtToken: TOKENS + 1,
     stallMs: STALL_MS,
   };
-  const body = { input: 'tell', params: { simulated }, onAbandon: 'finish' } as const;
+  const body = { params: { simulated }, onAbandon: 'finish' } as const;
   await authors.call('prompt', { count, overMs: 0, body });
   return authors.call('fingerprints', TOKENS);
 };
