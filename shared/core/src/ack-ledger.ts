@@ -15,6 +15,8 @@ export type LedgerEntry = {
 /** The ack that governs a generation: `undefined` while nobody who counts has acknowledged anything. */
 export type Governed = { readonly seq: number; readonly viewers: number };
 
+type Answer = Governed & { readonly epoch: number };
+
 /**
  * Combines acks by the generation's governor. The same ledger serves an edge over its viewers and a
  * worker over the edges, since highest, lowest and the owner's all combine associatively.
@@ -22,17 +24,22 @@ export type Governed = { readonly seq: number; readonly viewers: number };
 export class AckLedger {
   readonly governor: Governor;
   readonly #entries = new Map<string, LedgerEntry>();
+  /** the last answer, while it is known to hold: a thousand viewers ack one after the other */
+  #known: Answer | undefined;
 
   constructor(governor: Governor) {
     this.governor = governor;
   }
 
   set(party: string, entry: LedgerEntry): void {
+    const old = this.#entries.get(party);
     this.#entries.set(party, entry);
+    if (this.#known !== undefined) this.#known = this.#follow(this.#known, old, entry);
   }
 
   delete(party: string): void {
     this.#entries.delete(party);
+    this.#known = undefined;
   }
 
   /**
@@ -42,7 +49,9 @@ export class AckLedger {
   expire(cutoff: number): boolean {
     const before = this.#entries.size;
     for (const [party, entry] of this.#entries) if (entry.at < cutoff) this.#entries.delete(party);
-    return this.#entries.size < before;
+    if (this.#entries.size === before) return false;
+    this.#known = undefined;
+    return true;
   }
 
   /**
@@ -50,6 +59,12 @@ export class AckLedger {
    * `owner`; with `none` nothing governs and seq is Infinity. Acks of another epoch count as 0.
    */
   governed(epoch: number): Governed {
+    if (this.#known?.epoch !== epoch) this.#known = { ...this.#combine(epoch), epoch };
+    const { seq, viewers } = this.#known;
+    return { seq, viewers };
+  }
+
+  #combine(epoch: number): Governed {
     let viewers = 0;
     let highest = 0;
     let lowest = Infinity;
@@ -63,6 +78,19 @@ export class AckLedger {
       if (entry.owner) owners = Math.max(owners, seq);
     }
     return { seq: this.#pick(highest, viewers === 0 ? 0 : lowest, owners), viewers };
+  }
+
+  /** The answer after one party's entry changed; undefined where all of them must be looked at again. */
+  #follow(known: Answer, old: LedgerEntry | undefined, entry: LedgerEntry): Answer | undefined {
+    if (old === undefined || old.viewers !== entry.viewers || old.owner !== entry.owner) return undefined;
+    if (old.epoch !== known.epoch || entry.epoch !== known.epoch || entry.viewers === 0) return undefined;
+    const { seq } = known;
+    if (this.governor === 'none') return known;
+    // The lowest one moved, or another fell below it.
+    if (this.governor === 'slowest') return old.seq > seq && entry.seq >= seq ? known : undefined;
+    if (this.governor === 'owner' && !entry.owner) return known;
+    if (entry.seq >= seq) return { ...known, seq: entry.seq };
+    return old.seq < seq ? known : undefined;
   }
 
   #pick(highest: number, lowest: number, owners: number): number {
