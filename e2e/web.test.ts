@@ -268,7 +268,7 @@ browserTest(
     await bob.getByLabel('Your message').pressSequentially('only for you');
     await ann.getByText('bob is typing…').waitFor();
     await bob.getByRole('button', { name: 'To people only' }).click();
-    await ann.getByText('only for you').waitFor();
+    await ann.locator('.bubble', { hasText: 'only for you' }).waitFor();
     const generation = await ask(bob, 'What is a log?');
     await Promise.all([untilDone(ann, generation), untilDone(bob, generation)]);
     const expected = await expectedText(ann, 'together', generation);
@@ -363,9 +363,16 @@ browserTest(
           .flatMap((element) => element.getAttributeNames())
           .filter((name) => name.startsWith('on')),
         links: [...document.querySelectorAll<HTMLAnchorElement>('.turns a')].map(({ href }) => href),
+        openers: document.querySelectorAll('.turns a:not([target="_blank"][rel~="noopener"])').length,
         text: document.querySelector('.answer')?.textContent ?? '',
       }));
-      expect(found).toMatchObject({ pwned: undefined, violation: undefined, forbidden: [], handlers: [] });
+      expect(found).toMatchObject({
+        pwned: undefined,
+        violation: undefined,
+        forbidden: [],
+        handlers: [],
+        openers: 0,
+      });
       expect(found.links.length).toBeGreaterThan(0);
       for (const href of found.links) expect(href).toMatch(/^https:\/\/(fine|evil)\.test\//);
       expect(found.text).toContain('<script>window.pwned = 2</script>');

@@ -34,7 +34,7 @@ export const Composer = (props: Props) => {
   const { session, isRunning, hasCompany, onAsk, onNote, onStop, onTyping } = props;
   const [text, setText] = useState('');
   const field = useRef<HTMLTextAreaElement>(null);
-  const toldAt = useRef(0);
+  const toldAt = useRef(-Infinity);
   useEffect(() => {
     setText('');
     if (!hasTouchOnly()) field.current?.focus();

@@ -52,7 +52,7 @@ export const TopBar = ({ title, me, link, store, isProving, onMenu, onProve }: P
         type="button"
         className="button quiet prove"
         aria-pressed={isProving}
-        aria-controls="proof"
+        aria-controls={isProving ? 'proof' : undefined}
         onClick={onProve}
       >
         <PulseIcon />

@@ -69,7 +69,11 @@ export class LinkTap {
     clearTimeout(this.#upTimer);
     if (downMs > 0) {
       this.#change({ isUp: false });
-      this.#upTimer = setTimeout(() => this.#change({ isUp: true }), downMs);
+      this.#upTimer = setTimeout(() => {
+        this.#change({ isUp: true });
+        // As a browser does when its network is back: whoever waits need not sit out a long delay.
+        dispatchEvent(new Event('online'));
+      }, downMs);
     }
     for (const socket of [...this.#sockets]) socket.cut();
   }

@@ -83,6 +83,8 @@ const PURIFY = {
   ALLOWED_ATTR: ['href', 'target', 'rel', 'class', 'type', 'tabindex', 'role', 'aria-label', 'start'],
   ALLOW_DATA_ATTR: false,
   ALLOWED_URI_REGEXP: SAFE_LINK,
+  // The expression above is for addresses; these hold none.
+  ADD_URI_SAFE_ATTR: ['target', 'rel', 'type', 'tabindex', 'start'],
 };
 
 /** The nodes of one block, safe to insert. */
