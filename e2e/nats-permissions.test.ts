@@ -1,0 +1,186 @@
+/** deploy/nats/users.conf lets each service do its work, and little else. */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createNatsBus, endGeneration } from '@sluice/bus';
+import type { Bus } from '@sluice/bus';
+import type { StoredGeneration } from '@sluice/core';
+import { sha256, startNatsServer, waitFor } from '@sluice/testkit';
+import type { NatsServer } from '@sluice/testkit';
+import { connect } from 'nats';
+import type { NatsConnection } from 'nats';
+import { keyOf, recordedClient, storedText } from './support/clients.ts';
+import { spawnEdge, spawnWorker } from './support/processes.ts';
+
+const users = readFileSync(new URL('../deploy/nats/users.conf', import.meta.url), 'utf8');
+const passwordOf = (user: string): string => `${user}-pw`;
+const passwords = ['edge', 'worker', 'admin'].map(
+  (user) => `NATS_${user.toUpperCase()}_PASSWORD: ${passwordOf(user)}`,
+);
+
+let nats: NatsServer;
+const closers: (() => unknown)[] = [];
+
+const busAs = async (user: string): Promise<Bus> => {
+  const bus = await createNatsBus({ url: nats.url, name: user, user, password: passwordOf(user) });
+  closers.push(() => bus.close());
+  return bus;
+};
+
+beforeAll(async () => {
+  nats = await startNatsServer({ config: [...passwords, users].join('\n') });
+  closers.push(() => nats.stop());
+  // The streams: no other user may create them.
+  await busAs('admin');
+});
+afterAll(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+/** What the server has refused, but for the streams that services try to create and then only check. */
+const refusals = (): string[] =>
+  nats
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('Violation') && !line.includes('$JS.API.STREAM.CREATE.'));
+
+const credentials = (user: string): Record<string, string> => ({
+  SLUICE_NATS_USER: user,
+  SLUICE_NATS_PASSWORD: passwordOf(user),
+});
+
+test('an edge and a worker with the shipped permissions do a whole generation', async () => {
+  const { child: edge, url } = await spawnEdge(nats.url, credentials('edge'));
+  closers.push(() => edge.kill());
+  const worker = await spawnWorker(nats.url, {
+    ...credentials('worker'),
+    SLUICE_SIMULATED_TOKENS_PER_SECOND: '200',
+  });
+  closers.push(() => worker.kill());
+  const { client } = recordedClient(url);
+  closers.push(() => client.close());
+  const session = client.session('s');
+  const [first, second] = [100, 10_000].map((tokens) =>
+    session.prompt({ input: 'go', params: { simulated: { tokens } } }),
+  );
+  if (first === undefined || second === undefined) throw new Error('expected two generations');
+  const text = await first.done;
+  const bus = await busAs('edge');
+  expect(sha256(text)).toBe(sha256(await storedText(bus, keyOf('s', first.id))));
+  await waitFor(() => second.position.seq > 300, { what: 'tokens beyond any lead, hence acks' });
+  await second.cancel();
+  expect((await second.end).reason).toBe('cancelled');
+  expect(refusals()).toEqual([]);
+}, 40_000);
+
+test('a worker takes over from one that died', async () => {
+  const { child: edge, url } = await spawnEdge(nats.url, credentials('edge'));
+  closers.push(() => edge.kill());
+  const start = (name: string) =>
+    spawnWorker(nats.url, { ...credentials('worker'), SLUICE_WORKER_NAME: name });
+  const { client } = recordedClient(url);
+  closers.push(() => client.close());
+  const workers = await Promise.all(['one', 'two'].map(start));
+  for (const worker of workers) closers.push(() => worker.kill());
+  const generation = client
+    .session('takeover')
+    .prompt({ input: 'go', params: { simulated: { tokens: 400 } } });
+  await waitFor(() => generation.position.seq > 20, { what: 'the first tokens' });
+  const bus = await busAs('edge');
+  const runner = (await bus.workers.list()).find(({ running }) => running.length > 0)?.worker;
+  const index = ['one', 'two'].indexOf(runner ?? '');
+  await (workers[index] ?? workers[0])?.kill('SIGKILL');
+  expect(await generation.end).toMatchObject({ reason: 'stop', seq: 400 });
+  expect(refusals()).toEqual([]);
+}, 60_000);
+
+test('an edge ends a generation whose worker is gone, in the log too', async () => {
+  const [edge, worker] = await Promise.all([busAs('edge'), busAs('worker')]);
+  const key = keyOf('s', 'gone');
+  const item: StoredGeneration = {
+    id: key.generation,
+    kind: 'generation',
+    user: 'ann',
+    createdAt: 1,
+    model: 'm',
+    input: 'go',
+    governor: 'fastest',
+    status: 'running',
+    attempt: 1,
+    epoch: 0,
+    seq: 0,
+    worker: 'gone',
+  };
+  const rev = (await worker.sessions.createItem(key, item)) ?? 0;
+  const end = { reason: 'cancelled', receipt: { tokensAfterCancel: 0, msToAbort: 0 } } as const;
+  expect(await endGeneration(edge, key, { rev, item }, { end, now: 2 })).toBe(true);
+  expect((await worker.tokens.head(key))?.record).toMatchObject({ attempt: 2, end });
+});
+
+// --- what is refused --------------------------------------------------------------------------------------
+
+const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe: readonly string[] }>> = {
+  edge: {
+    publish: [
+      'live.tok.acme.s.g',
+      'beat.workers',
+      '$KV.WORKERS.w',
+      'job.bQ.some-worker',
+      '$JS.API.STREAM.DELETE.TOKENS',
+      '$JS.API.STREAM.PURGE.TOKENS',
+      '$JS.API.STREAM.UPDATE.TOKENS',
+      '$JS.API.STREAM.MSG.DELETE.TOKENS',
+      '$JS.API.CONSUMER.CREATE.TOKENS.mine',
+      '$JS.API.CONSUMER.MSG.NEXT.JOBS.any',
+      '$SYS.REQ.SERVER.PING',
+    ],
+    subscribe: ['>', 'tok.>', 'ctl.>', '$KV.>', '_INBOX.>', '_INBOX_worker.>', '_INBOX_admin.>'],
+  },
+  worker: {
+    publish: [
+      'live.tok.acme.s.g',
+      'live.item.acme.s.g',
+      'ctl.acme.s.g',
+      'pres.acme.s',
+      '$KV.PROMPTS.acme.s.g',
+      '$JS.API.STREAM.DELETE.KV_SESSIONS',
+      '$JS.API.STREAM.PURGE.JOBS',
+      '$JS.API.CONSUMER.DELETE.JOBS.any',
+      '$JS.API.CONSUMER.CREATE.TOKENS.mine',
+      '_INBOX_edge.x',
+    ],
+    subscribe: ['>', 'live.>', 'pres.>', 'tok.>', 'job.>', '_INBOX_edge.>'],
+  },
+  admin: {
+    publish: ['tok.0.acme.s.g', 'ctl.acme.s.g', 'live.tok.acme.s.g'],
+    subscribe: ['>', 'ctl.>', 'pres.>', '_INBOX_edge.>'],
+  },
+};
+
+describe.each(Object.entries(FORBIDDEN))('the user %s', (user, { publish, subscribe }) => {
+  let nc: NatsConnection;
+  beforeAll(async () => {
+    nc = await connect({ servers: nats.url, user, pass: passwordOf(user), inboxPrefix: `_INBOX_${user}` });
+  });
+  afterAll(() => nc.close());
+
+  const isRefused = (kind: string, subject: string): Promise<unknown> =>
+    waitFor(
+      () =>
+        refusals().some((line) => line.includes(`user:${user}" - ${kind} Violation - Subject "${subject}"`)),
+      { what: `the refusal of ${subject}`, timeoutMs: 2_000 },
+    );
+
+  test.each(publish)('may not publish to %s', async (subject) => {
+    nc.publish(subject, 'x');
+    await isRefused('Publish', subject);
+  });
+
+  test.each(subscribe)('may not subscribe to %s', async (subject) => {
+    nc.subscribe(subject, { callback: () => undefined });
+    await isRefused('Subscription', subject);
+  });
+});
+
+test('nobody connects without a password', async () => {
+  await expect(connect({ servers: nats.url })).rejects.toThrow(/authorization/i);
+});
