@@ -39,7 +39,10 @@ const runSources = async () => {
   return import('../src/main.ts');
 };
 
-const { main } = PACKAGES.every((name) => isBuilt(root + name))
-  ? await import('../dist/main.js')
-  : await runSources();
+if (modifiedAt(`${root}node_modules`) === undefined) {
+  process.stderr.write(`sluice: the dependencies are not installed; run \`npm ci\` in ${root}\n`);
+  process.exit(1);
+}
+const isUpToDate = PACKAGES.every((name) => isBuilt(root + name));
+const { main } = isUpToDate ? await import('../dist/main.js') : await runSources();
 await main(process.argv);
