@@ -93,7 +93,12 @@ beforeAll(async () => {
   });
   url = String((await readyMessage(edge))['url']);
   worker = await spawnNode('services/worker/src/main.ts', [], {
-    env: { ...common, SLUICE_WORKER_ADMIN_PORT: '0', SLUICE_SIMULATED_TTFT_MS: '50' },
+    env: {
+      ...common,
+      SLUICE_WORKER_ADMIN_PORT: '0',
+      SLUICE_SIMULATED_TTFT_MS: '50',
+      SLUICE_SIMULATED_TOKENS_PER_SECOND: '150',
+    },
   });
   await readyMessage(worker);
   bus = await createNatsBus({ url: nats.url, name: 'e2e' });
