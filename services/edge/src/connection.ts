@@ -269,7 +269,7 @@ export class Connection {
       throw new SluiceError('quota_exceeded', `expected at most ${limits.maxSessionsPerConnection} sessions`);
     await this.#room();
     // Subscribing again is a new attachment from the positions it names.
-    this.#unsubscribe(session);
+    const replaced = this.#viewers.get(session);
     const viewer = new Viewer({
       key: { org: grant.org, session },
       ref: { user: grant.user, connection: this.id },
@@ -280,7 +280,7 @@ export class Connection {
     });
     this.#viewers.set(session, viewer);
     try {
-      await hub.feed(viewer.key).attach(viewer, rev);
+      await hub.feed(viewer.key).attach(viewer, rev, replaced);
     } catch (error) {
       this.#viewers.delete(session);
       throw error;

@@ -55,10 +55,12 @@ export class Feed {
 
   /**
    * Attaches a viewer: sends `subscribed` with the items changed since `rev`, then everything due.
+   * `replaced` is the same connection's attachment until now: it ends without being told as leaving.
    * @throws BusUnavailableError, and the viewer is not attached
    */
-  async attach(viewer: Viewer, rev: number): Promise<void> {
+  async attach(viewer: Viewer, rev: number, replaced?: Viewer): Promise<void> {
     this.#viewers.add(viewer);
+    if (replaced !== undefined) this.#remove(replaced);
     this.#idleSince = undefined;
     const collector: StoredItem[] = [];
     this.#collectors.add(collector);
@@ -67,7 +69,8 @@ export class Feed {
       const page = await this.#context.bus.sessions.items(this.key, rev);
       const named = await this.#named(viewer);
       if (!this.#viewers.has(viewer)) return;
-      if (!viewer.observe) this.#roster?.join(viewer.ref);
+      if (viewer.observe) this.#roster?.leave(viewer.ref);
+      else this.#roster?.join(viewer.ref);
       this.#send(viewer, this.#subscribed(page));
       viewer.ready = true;
       for (const item of collector) if (item.rev > page.rev) this.#send(viewer, this.#itemFrame(item));
@@ -81,10 +84,15 @@ export class Feed {
   }
 
   detach(viewer: Viewer): void {
-    if (!this.#viewers.delete(viewer)) return;
-    for (const generation of this.#generations.values()) generation.detach(viewer);
-    if (!viewer.observe) this.#roster?.leave(viewer.ref);
+    if (!this.#remove(viewer)) return;
+    this.#roster?.leave(viewer.ref);
     if (this.#viewers.size === 0) this.#idleSince = this.#context.clock.now();
+  }
+
+  #remove(viewer: Viewer): boolean {
+    if (!this.#viewers.delete(viewer)) return false;
+    for (const generation of this.#generations.values()) generation.detach(viewer);
+    return true;
   }
 
   ack(viewer: Viewer, generation: string, position: Position): void {

@@ -57,7 +57,9 @@ export class PresenceRoster {
     return count;
   }
 
+  /** Idempotent, and quiet about a viewer that is there already. */
   join(viewer: ViewerRef): void {
+    if (this.#local.has(viewer.connection)) return;
     this.#local.set(viewer.connection, viewer);
     this.#presence.publish(this.#key, { type: 'join', edge: this.#edge, ...viewer });
     this.#changed({ joined: viewer });
