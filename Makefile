@@ -44,13 +44,8 @@ $(WEB)/dist/index.html: $(WEB_SOURCES) node_modules/.sluice-installed
 	@npm run --silent --workspace @sluice/web build -- --logLevel warn
 	@touch $@
 
-demo: setup services/web/dist/index.html ## Run everything on this machine and show where to chat (Ctrl-C stops it)
+demo: setup web ## Run everything on this machine and show where to chat (Ctrl-C stops it)
 	@$(WITH_NATS) exec $(NODE) services/cli/bin/sluice.js up
-
-# The demo works without its web pages too, so a build of them that fails only says so.
-WEB_SOURCES := $(shell find services/web shared/client/src shared/protocol/src -name node_modules -prune -o -name dist -prune -o -type f -print)
-services/web/dist/index.html: $(WEB_SOURCES) node_modules/.sluice-installed
-	@npm run --silent --if-present --workspace services/web build || echo 'The web pages could not be built.' >&2
 
 test: setup ## Run all tests; ONLY=<pattern> runs some
 	@$(WITH_NATS) exec $(JEST) $(ONLY)
