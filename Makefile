@@ -50,7 +50,9 @@ demo: setup web ## Run everything on this machine and show where to chat (Ctrl-C
 test: setup ## Run all tests; ONLY=<pattern> runs some
 	@$(WITH_NATS) exec $(JEST) $(ONLY)
 
+# The rules that look at types read other packages' declarations, so those are built first.
 lint: node node_modules/.sluice-installed ## Check rules, import fences and formatting
+	@npm run --silent build
 	@npm run --silent lint
 
 typecheck: node node_modules/.sluice-installed ## Compile all packages and check the tests' types
@@ -65,7 +67,7 @@ check: setup ## What CI runs: lint, typecheck, test
 format: node node_modules/.sluice-installed ## Rewrite files in the common format
 	@npm run --silent format
 
-bench-quick: setup ## Measure latency and throughput here, about a minute
+bench-quick: setup ## Measure the hot paths here against bare ones, about two minutes
 	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts quick
 
 clean: ## Remove everything built or installed here (the cached nats-server stays)
