@@ -17,9 +17,16 @@ export const StatusChip = ({ link }: { readonly link: LinkStatus }) => {
   }, [isWaiting]);
   const { tone, text } = linkWords(status, Math.max(0, now - since), caughtUp);
   return (
-    <p className={`status-chip ${tone}`} role="status" data-status={status.type}>
-      <span className="dot" aria-hidden="true" />
-      {text}
-    </p>
+    <>
+      <p className={`status-chip ${tone}`} role="status" data-status={status.type}>
+        <span className="dot" aria-hidden="true" />
+        {text}
+      </p>
+      {status.type === 'closed' && (
+        <button type="button" className="button small" onClick={() => location.reload()}>
+          Connect again
+        </button>
+      )}
+    </>
   );
 };

@@ -34,8 +34,10 @@ export const TopBar = ({ title, me, link, store, isProving, onMenu, onProve }: P
       <button type="button" className="icon-button menu-button" aria-label="Sessions" onClick={onMenu}>
         <MenuIcon />
       </button>
-      <h1 title={title}>{title}</h1>
-      <StatusChip link={link} />
+      <div className="heading">
+        <h1 title={title}>{title}</h1>
+        <StatusChip link={link} />
+      </div>
       <People me={me} people={people} viewers={viewers} />
       <button
         type="button"

@@ -41,9 +41,10 @@ export const Transcript = ({ store, me, onAsk, onAgain }: Props) => {
         aria-label="Conversation"
       >
         <div className="turns" ref={content}>
-          {phase === 'refused' && (
+          {refusal !== undefined && (
             <p className="refusal" role="alert">
-              This session cannot be shown: {refusal}
+              {phase === 'refused' ? 'This session cannot be shown' : 'This session may be out of date'}:{' '}
+              {refusal}
             </p>
           )}
           {phase === 'loading' && isEmpty && <p className="loading">Loading the conversation…</p>}

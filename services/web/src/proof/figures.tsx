@@ -26,9 +26,9 @@ export const Figures = ({ meter, samples, reconnects }: ProbeSnapshot) => {
     ['Reconnects', `${reconnects}`],
     ['Tokens/s', `${Math.round(rateOf(samples))}`],
     ['First token', milliseconds(firstToken)],
-    ['Delivery p50', milliseconds(meter?.delayAt(0.5))],
-    ['Delivery p95', milliseconds(meter?.delayAt(0.95))],
-    ['Delivery p99', milliseconds(meter?.delayAt(0.99))],
+    ['Delay p50', milliseconds(meter?.delayAt(0.5))],
+    ['Delay p95', milliseconds(meter?.delayAt(0.95))],
+    ['Delay p99', milliseconds(meter?.delayAt(0.99))],
   ];
   return (
     <dl className="figures">

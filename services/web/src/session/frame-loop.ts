@@ -43,8 +43,12 @@ export class FrameLoop {
     this.#isRequested = false;
     const startedAt = performance.now();
     this.#flush();
-    const tookMs = performance.now() - startedAt;
-    this.#restUntil = tookMs > REST_ABOVE_MS ? performance.now() + tookMs * REST_FACTOR : 0;
+    // React renders what the flush told it in a microtask, hence before this one.
+    queueMicrotask(() => {
+      const now = performance.now();
+      const tookMs = now - startedAt;
+      this.#restUntil = tookMs > REST_ABOVE_MS ? now + tookMs * REST_FACTOR : 0;
+    });
   }
 }
 

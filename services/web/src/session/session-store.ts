@@ -12,7 +12,7 @@ import type { PendingPrompt } from './turns.ts';
 
 export type SessionSnapshot = {
   readonly phase: 'loading' | 'ready' | 'refused';
-  /** why the session cannot be shown */
+  /** why the session cannot be shown, or not be brought up to date */
   readonly refusal: string | undefined;
   /** in reading order; an item is the same object for as long as nothing in it changed */
   readonly items: readonly Item[];
@@ -153,6 +153,10 @@ export class SessionStore {
         if (caughtUp !== undefined) this.#link.caughtUp(caughtUp);
         changed();
       }),
+      session.on('error', (error) => {
+        this.#refusal = wordsOf(error);
+        changed();
+      }),
       session.on('reset', changed),
       session.on('end', changed),
       session.on('state', ({ generation, state }) => {
@@ -161,6 +165,7 @@ export class SessionStore {
       }),
       this.#client.on('status', ({ type }) => {
         if (type !== 'live' || this.#phase !== 'ready') return;
+        this.#refusal = undefined;
         this.#catchUp.begin(this.#openGenerations(), performance.now());
         this.roster.greet();
       }),
