@@ -1,0 +1,170 @@
+import { textOf } from '@sluice/protocol';
+import { markedToken, marksOf, watermarkOf } from './history.ts';
+import type { History } from './history.ts';
+import { judgeViewer } from './viewer-judge.ts';
+
+/**
+ * What can be wrong with a history.
+ * `lost`: promised and not stored; `phantom`: seen and not stored; `duplicate`: stored or shown twice;
+ * `reordered`: an order the log does not have, or an older attempt after a newer one; `foreign`: another
+ * generation's bytes; `truncated`: no whole text with one end; `hole`: tokens skipped on a wire;
+ * `wire_duplicate`: tokens sent again to a connection; `ends`: not exactly one end, or another one than
+ * stored; `overrun`: more tokens made than anybody asked for.
+ */
+export const FINDING_KINDS = [
+  'lost',
+  'duplicate',
+  'phantom',
+  'reordered',
+  'foreign',
+  'truncated',
+  'hole',
+  'wire_duplicate',
+  'ends',
+  'overrun',
+] as const;
+export type FindingKind = (typeof FINDING_KINDS)[number];
+
+export type Finding = {
+  readonly kind: FindingKind;
+  /** `log`, `item`, or a viewer's name */
+  readonly where: string;
+  /** of the record in the log, or of the frame among all that the viewer received */
+  readonly index: number;
+  /** tokens concerned */
+  readonly tokens: number;
+  readonly detail: string;
+};
+
+export type Report = (finding: Finding) => void;
+
+export type Verdict = {
+  /** tokens that are stored, and that viewers were shown */
+  readonly stored: number;
+  readonly delivered: number;
+  readonly findings: readonly Finding[];
+};
+
+/** The stored texts by epoch, token by token, and where the log ends. */
+export type StoredText = {
+  readonly epochs: ReadonlyMap<number, readonly string[]>;
+  readonly epoch: number;
+  readonly end: { readonly reason: string; readonly seq: number } | undefined;
+};
+
+/** Judges one generation. Pure: the same history has the same verdict. */
+export const judge = (history: History): Verdict => {
+  const findings: Finding[] = [];
+  const report: Report = (finding) => void findings.push(finding);
+  const text = judgeLog(history, report);
+  judgePromises(history, text, report);
+  let delivered = 0;
+  for (const viewer of history.viewers) delivered += judgeViewer(history, viewer, text, report);
+  const stored = text.epochs.get(text.epoch)?.length ?? 0;
+  return { stored, delivered, findings };
+};
+
+/** I5, I7: one writer at a time, every position stored once, every record reachable from the head. */
+const judgeLog = (history: History, report: Report): StoredText => {
+  const watermark = watermarkOf(history);
+  const epochs = new Map<number, string[]>();
+  let attempt = 0;
+  let epoch = 0;
+  let end: StoredText['end'];
+  for (const [index, { record }] of history.log.entries()) {
+    const wrong = (kind: FindingKind, detail: string, tokens = 1): void =>
+      report({ kind, where: 'log', index, tokens, detail });
+    if (end !== undefined) wrong('duplicate', 'a record after the end');
+    if (record.attempt < attempt) wrong('reordered', `attempt ${record.attempt} after ${attempt}`);
+    if (record.epoch < epoch) wrong('reordered', `epoch ${record.epoch} after ${epoch}`);
+    attempt = Math.max(attempt, record.attempt);
+    epoch = Math.max(epoch, record.epoch);
+    const texts = epochs.get(record.epoch) ?? [];
+    epochs.set(record.epoch, texts);
+    const head = record.base + record.tokens.length;
+    if (record.base > texts.length)
+      wrong('lost', `record from ${record.base}, log reaches ${texts.length}`, record.base - texts.length);
+    if (head < texts.length) wrong('duplicate', `log goes back from ${texts.length} to ${head}`);
+    for (const [offset, token] of record.tokens.entries()) {
+      const at = record.base + offset;
+      const stored = textOf(token);
+      if (texts[at] !== undefined && texts[at] !== stored)
+        wrong('duplicate', `position ${at + 1} stored twice`);
+      if (texts[at] === undefined && stored !== markedToken(watermark, at + 1))
+        wrong(kindOfStranger(stored, watermark), `position ${at + 1} holds ${stored.slice(0, 80)}`);
+      texts[at] = stored;
+    }
+    if (record.end !== undefined) end = { reason: record.end.reason, seq: head };
+  }
+  judgeChain(history, report);
+  return { epochs, epoch, end };
+};
+
+const kindOfStranger = (text: string, watermark: string): FindingKind =>
+  marksOf(text)?.every((mark) => mark.watermark === watermark) === true ? 'reordered' : 'foreign';
+
+/** Replay walks `prev`: what it cannot reach is not readable, though it is stored. */
+const judgeChain = ({ log }: History, report: Report): void => {
+  const bySequence = new Map(log.map((stored) => [stored.sequence, stored.record]));
+  let record = log.at(-1)?.record;
+  while (record !== undefined && record.base > 0) {
+    const before = bySequence.get(record.prev);
+    const fits = before !== undefined && before.base + before.tokens.length === record.base;
+    if (!fits || before.epoch !== record.epoch) {
+      const detail = `no record of ${record.base} at ${record.prev}`;
+      report({ kind: 'truncated', where: 'log', index: log.length - 1, tokens: record.base, detail });
+      return;
+    }
+    record = before;
+  }
+};
+
+/** What was answered is kept: prompts, acknowledged tokens, one end for all. */
+const judgePromises = (history: History, text: StoredText, report: Report): void => {
+  const { item, acked, accepted, log, credit } = history;
+  const wrong = (kind: FindingKind, tokens: number, detail: string): void =>
+    report({ kind, where: 'item', index: log.length - 1, tokens, detail });
+  const highest = new Map<number, number>();
+  for (const { epoch, seq } of acked) highest.set(epoch, Math.max(seq, highest.get(epoch) ?? 0));
+  for (const [epoch, seq] of highest) {
+    const stored = text.epochs.get(epoch)?.length ?? 0;
+    if (seq > stored) wrong('lost', seq - stored, `acked up to ${epoch}-${seq}, stored up to ${stored}`);
+  }
+  if (credit !== undefined && credit.made - credit.acked > credit.lead)
+    wrong('overrun', credit.made - credit.acked - credit.lead, `${credit.made} made, ${credit.acked} acked`);
+  if (!accepted) return;
+  if (item === undefined) return wrong('lost', 1, 'the prompt was accepted and has no item');
+  if (item.status !== 'done') return wrong('truncated', 1, `still ${item.status} after the faults`);
+  const stored = (text.epochs.get(item.epoch) ?? []).join('');
+  if (item.text !== undefined && item.text !== stored)
+    wrong('lost', 1, `the item's text has ${item.text.length} characters, the log's ${stored.length}`);
+  if (text.end !== undefined && text.end.reason !== item.reason)
+    wrong('ends', 1, `log ended ${text.end.reason}, item ${item.reason}`);
+};
+
+/** A sentence and the ±20 events around it, for whoever has to find the reason. */
+export const explain = (history: History, finding: Finding): string => {
+  const { kind, where, index, tokens, detail } = finding;
+  const viewer = history.viewers.find(({ name }) => name === where);
+  const events =
+    viewer === undefined
+      ? history.log.map(({ sequence, record: { attempt, epoch, base, tokens: held, end } }) =>
+          [
+            sequence,
+            `attempt ${attempt}`,
+            `${epoch}: (${base}, ${base + held.length}]`,
+            end?.reason ?? '',
+          ].join(' '),
+        )
+      : viewer.connections.flatMap(({ received, given }, connection) =>
+          received.map(({ frame, at }) => {
+            const { type, epoch, from, seq } = frame as { type: string } & Record<string, unknown>;
+            const position = epoch === undefined ? '' : `${epoch}: (${from ?? ''}, ${seq ?? ''}]`;
+            return `#${connection} given ${given?.seq ?? '-'} ${at.toFixed(0)} ms ${type} ${position}`;
+          }),
+        );
+  const from = Math.max(0, index - 20);
+  const around = events.slice(from, index + 21).map((line, i) => `${from + i === index ? '>' : ' '} ${line}`);
+  const title = `${watermarkOf(history)}, ${where}: ${kind} of ${tokens} tokens at ${index}: ${detail}`;
+  return [title, ...around].join('\n');
+};
