@@ -29,13 +29,19 @@ export const recordSockets = (): { WebSocket: typeof WebSocket; sockets: Recorde
   return { WebSocket: RecordingWebSocket as typeof WebSocket, sockets };
 };
 
-/** What each connection received of a session, with the position it had named for the generation. */
+/**
+ * What each connection received of a generation, with the position it had named for it. Connections
+ * that had nothing to do with it are left out: those cut before they asked, or opened after its end.
+ */
 export const attachmentsOf = (sockets: readonly RecordedSocket[], generation: string): Attachment[] =>
-  sockets.map(({ received, sent }) => {
+  sockets.flatMap(({ received, sent }) => {
     const frames = received.map(({ frame }) => frame);
     const given = sent
       .filter((frame) => frame.type === 'subscribe')
       .map(({ positions }) => positions?.[generation])
       .find((position): position is Position => position !== undefined);
-    return given === undefined ? { frames } : { frames, given };
+    if (given !== undefined) return [{ frames, given }];
+    return frames.some((frame) => 'generation' in frame && frame.generation === generation)
+      ? [{ frames }]
+      : [];
   });

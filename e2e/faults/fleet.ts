@@ -1,0 +1,148 @@
+import { fileURLToPath } from 'node:url';
+import { readyMessage, spawnNode, startFaultProxy } from '@sluice/testkit';
+import type { Child, FaultProxy } from '@sluice/testkit';
+import { SECRET } from '../support/system.ts';
+
+const pathOf = (service: string): string =>
+  fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
+
+const READY_MS = 30_000;
+
+export type FleetOptions = {
+  /** NATS servers, separated by commas */
+  readonly natsUrl: string;
+  readonly edges: number;
+  readonly workers: number;
+  readonly replicas?: number;
+  readonly tokensPerSecond?: number;
+  /** source of the proxies' jitter */
+  readonly random?: () => number;
+};
+
+/** An edge process behind an address that stays: a fault proxy, as a balancer would be. */
+export type EdgeSlot = { readonly proxy: FaultProxy; child: Child; port: number };
+export type WorkerSlot = { child: Child; admin: string; made: number };
+
+/** Edges and workers as child processes, to be killed, stopped and started again. */
+export class Fleet {
+  readonly edges: EdgeSlot[] = [];
+  readonly workers: WorkerSlot[] = [];
+  readonly #options: FleetOptions;
+  /** tokens that worker processes which are gone had made when last asked */
+  #madeBefore = 0;
+  #started = 0;
+  #sampling: Promise<void> | undefined;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { edges, workers, random = Math.random } = this.#options;
+    const all = <T>(count: number, make: () => Promise<T>): Promise<T[]> =>
+      Promise.all(Array.from({ length: count }, make));
+    const [startedEdges, startedWorkers] = await Promise.all([
+      all(edges, () => this.#spawnEdge()),
+      all(workers, () => this.#spawnWorker()),
+    ]);
+    this.workers.push(...startedWorkers);
+    for (const edge of startedEdges) {
+      const proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: edge.port }, random });
+      this.edges.push({ ...edge, proxy });
+    }
+  }
+
+  /** Ends an edge; until another one is up, its clients are sent to the other edge. */
+  async replaceEdge(index: number, signal: NodeJS.Signals): Promise<void> {
+    const slot = this.edges[index] as EdgeSlot;
+    const other = this.edges[(index + 1) % this.edges.length] as EdgeSlot;
+    slot.proxy.setTarget({ host: '127.0.0.1', port: other.port });
+    const gone = slot.child.kill(signal, READY_MS);
+    const [next] = await Promise.all([this.#spawnEdge(), gone]);
+    Object.assign(slot, next);
+    slot.proxy.setTarget({ host: '127.0.0.1', port: next.port });
+  }
+
+  async replaceWorker(index: number, signal: NodeJS.Signals): Promise<void> {
+    const slot = this.workers[index] as WorkerSlot;
+    await this.sampleMade();
+    const gone = slot.child.kill(signal, READY_MS);
+    const [next] = await Promise.all([this.#spawnWorker(), gone]);
+    this.#madeBefore += slot.made;
+    Object.assign(slot, next);
+  }
+
+  /** Asks every worker how many tokens its engine made; a stopped or dead one keeps its last answer. */
+  async sampleMade(): Promise<number> {
+    await (this.#sampling ??= this.#sample().finally(() => (this.#sampling = undefined)));
+    return this.#madeBefore + this.workers.reduce((sum, { made }) => sum + made, 0);
+  }
+
+  /** Sum of one metric over all workers. */
+  async workerMetric(name: string): Promise<number> {
+    const values = await Promise.all(this.workers.map(({ admin }) => readMetric(admin, name)));
+    return values.reduce<number>((sum, value) => sum + (value ?? 0), 0);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.edges.map(({ proxy }) => proxy.close()));
+    await Promise.all([...this.edges, ...this.workers].map(({ child }) => child.kill()));
+  }
+
+  async #sample(): Promise<void> {
+    await Promise.all(
+      this.workers.map(async (slot) => {
+        const { child } = slot;
+        const made = await readMetric(slot.admin, 'sluice_worker_tokens_total');
+        if (made !== undefined && slot.child === child) slot.made = made;
+      }),
+    );
+  }
+
+  #env(): Record<string, string> {
+    const { natsUrl, replicas = 1 } = this.#options;
+    return { SLUICE_NATS_URL: natsUrl, SLUICE_NATS_REPLICAS: String(replicas), SLUICE_LOG_LEVEL: 'warn' };
+  }
+
+  async #spawnEdge(): Promise<{ child: Child; port: number }> {
+    const child = await spawnNode(pathOf('edge'), [], {
+      env: {
+        ...this.#env(),
+        SLUICE_JWT_SECRET: SECRET,
+        SLUICE_EDGE_PORT: '0',
+        SLUICE_EDGE_ADMIN_PORT: '0',
+        SLUICE_EDGE_MAX_CONNECTIONS_PER_USER: '10000',
+        SLUICE_EDGE_PROMPTS_PER_MINUTE: '100000',
+        SLUICE_EDGE_MAX_FRAMES_PER_SECOND: '1000',
+      },
+    });
+    const { url } = (await readyMessage(child, READY_MS)) as { url: string };
+    return { child, port: Number(new URL(url).port) };
+  }
+
+  async #spawnWorker(): Promise<WorkerSlot> {
+    this.#started += 1;
+    const child = await spawnNode(pathOf('worker'), [], {
+      env: {
+        ...this.#env(),
+        SLUICE_WORKER_NAME: `w-${this.#started}`,
+        SLUICE_WORKER_ADMIN_PORT: '0',
+        SLUICE_SIMULATED_TOKENS_PER_SECOND: String(this.#options.tokensPerSecond ?? 75),
+        SLUICE_SIMULATED_TTFT_MS: '50',
+      },
+    });
+    const { admin } = (await readyMessage(child, READY_MS)) as { admin: string };
+    return { child, admin, made: 0 };
+  }
+}
+
+const readMetric = async (admin: string, name: string): Promise<number | undefined> => {
+  try {
+    const response = await fetch(`${admin}/metrics`, { signal: AbortSignal.timeout(300) });
+    const line = (await response.text()).split('\n').find((text) => text.startsWith(`${name} `));
+    return line === undefined ? undefined : Number(line.slice(name.length + 1));
+  } catch {
+    // Stopped or dead: that is what faults do.
+    return undefined;
+  }
+};

@@ -1,0 +1,131 @@
+import type { Client, Generation } from '@sluice/client';
+import type { Position } from '@sluice/protocol';
+import { recordedClient, tokenFor } from '../support/clients.ts';
+import type { RecordedSocket } from '../support/recording.ts';
+import { watermarkOf } from './history.ts';
+import type { ViewerTranscript } from './history.ts';
+
+export type LoadOptions = {
+  /** addresses of edges; clients are spread over them */
+  readonly urls: readonly string[];
+  /** per org */
+  readonly sessions: number;
+  /** of each session, the author among them */
+  readonly viewers: number;
+  readonly tokens: number;
+  readonly orgs?: readonly string[];
+};
+
+/** Two customers whose sessions and generations have the same ids. */
+export const ORGS = ['acme', 'rival'] as const;
+
+type Member = {
+  readonly name: string;
+  readonly client: Client;
+  readonly sockets: readonly RecordedSocket[];
+};
+type Room = { readonly org: string; readonly session: string; readonly members: readonly Member[] };
+
+/** One generation of the load, with everybody's handle on it. */
+export type Started = {
+  readonly room: Room;
+  readonly id: string;
+  readonly handles: readonly Generation[];
+  isAccepted: boolean;
+};
+
+/** People who talk all the time: in every session one author prompts, again and again, and all watch. */
+export class Load {
+  readonly rooms: readonly Room[];
+  readonly started: Started[] = [];
+  readonly #tokens: number;
+  #rounds: Promise<void>[] = [];
+  #isStopping = false;
+
+  constructor({ urls, sessions, viewers, tokens, orgs = ORGS }: LoadOptions) {
+    this.#tokens = tokens;
+    let count = 0;
+    const member = (org: string, name: string): Member => {
+      const url = urls[count++ % urls.length] as string;
+      const options = { token: tokenFor(name, org), backoff: { baseMs: 50, capMs: 500 } };
+      return { name, ...recordedClient(url, name, options) };
+    };
+    this.rooms = orgs.flatMap((org) =>
+      Array.from({ length: sessions }, (_, index) => ({
+        org,
+        session: `s-${index}`,
+        members: Array.from({ length: viewers }, (_each, i) => member(org, `u-${index}-${i}`)),
+      })),
+    );
+  }
+
+  /** Generations that have not ended for their author. */
+  get running(): readonly Started[] {
+    return this.started.filter(({ handles }) => handles[0]?.status !== 'done');
+  }
+
+  begin(): void {
+    this.#rounds = this.rooms.map((room) => this.#talk(room));
+  }
+
+  /** Lets what runs come to its end; resolves when every viewer has it. @throws the viewers that have not */
+  async finish(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(this.#rounds);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.rooms.flatMap(({ members }) => members.map(({ client }) => client.close())));
+  }
+
+  async #talk(room: Room): Promise<void> {
+    for (let round = 0; !this.#isStopping; round += 1) {
+      const started = this.#prompt(room, `g-${round}`);
+      await Promise.allSettled(started.handles.map((handle) => handle.end));
+    }
+  }
+
+  #prompt(room: Room, id: string): Started {
+    const { org, session, members } = room;
+    const watermark = watermarkOf({ org, session, generation: id });
+    const params = { simulated: { tokens: this.#tokens, watermark } };
+    const handles = members.map(({ client }, index) =>
+      index === 0
+        ? client.session(session).prompt({ generation: id, input: 'go on', params })
+        : client.session(session).generation(id),
+    );
+    const started: Started = { room, id, handles, isAccepted: false };
+    this.started.push(started);
+    handles[0]?.accepted.then(
+      () => (started.isAccepted = true),
+      () => undefined,
+    );
+    return started;
+  }
+}
+
+/** A member's raw frames that concern one generation, connection by connection. */
+export const transcriptOf = ({ room, id }: Started, member: Member): ViewerTranscript => ({
+  name: `${room.org}/${member.name}`,
+  mustFinish: true,
+  connections: member.sockets.map(({ sent, received }) => {
+    const given = sent
+      .filter((frame) => frame.type === 'subscribe')
+      .map(({ session, positions }) => (session === room.session ? positions?.[id] : undefined))
+      .find((position): position is Position => position !== undefined);
+    const concerned = received.filter(
+      ({ frame }) => frame.type === 'subscribed' || ('generation' in frame && frame.generation === id),
+    );
+    return given === undefined ? { received: concerned } : { received: concerned, given };
+  }),
+});
+
+/** What a member told an edge it has. */
+export const ackedOf = ({ room, id }: Started, { sockets }: Member): Position[] =>
+  sockets.flatMap(({ sent }) =>
+    sent.flatMap((frame) =>
+      frame.type === 'ack' && frame.generation === id && frame.session === room.session
+        ? [{ epoch: frame.epoch, seq: frame.seq }]
+        : [],
+    ),
+  );

@@ -1,0 +1,31 @@
+import { jetstreamManager, jetstream } from '@nats-io/jetstream';
+import { parseRecord } from '@sluice/protocol';
+import type { StoredRecord } from '@sluice/protocol';
+import { connect } from 'nats';
+
+const STREAM = 'TOKENS';
+
+/** Every record of the token stream by `org.session.generation`, each list in the order of the stream. */
+export type StoredLog = ReadonlyMap<string, readonly StoredRecord[]>;
+
+/** Reads the whole stream, past the services: what is stored, not what they say is. */
+export const readStoredLog = async (natsUrl: string): Promise<StoredLog> => {
+  const nc = await connect({ servers: natsUrl.split(','), timeout: 5_000 });
+  try {
+    const manager = await jetstreamManager(nc, { timeout: 5_000 });
+    const { state } = await manager.streams.info(STREAM);
+    const log = new Map<string, StoredRecord[]>();
+    if (state.messages === 0) return log;
+    const consumer = await jetstream(nc).consumers.get(STREAM);
+    for await (const message of await consumer.consume({ max_messages: 1_000 })) {
+      const path = message.subject.split('.').slice(2).join('.');
+      const records = log.get(path) ?? [];
+      log.set(path, records);
+      records.push({ sequence: message.seq, record: parseRecord(message.string()) });
+      if (message.seq >= state.last_seq) break;
+    }
+    return log;
+  } finally {
+    await nc.close();
+  }
+};
