@@ -31,6 +31,7 @@ export const Workspace = ({ connection, onSignOut }: Props) => {
   const { client, link } = connection;
   // The name comes with the connection, so look again whenever its state changes.
   const me = useStore(link, () => client.ready?.user ?? '');
+  useEffect(() => known.follow(), [known]);
   useEffect(() => known.note(session, ''), [known, session]);
   const go = (next: string): void => {
     drawer.current?.close();

@@ -96,6 +96,10 @@ export class LinkTap {
     for (const socket of this.#sockets) socket.repace();
   }
 
+  close(): void {
+    clearTimeout(this.#upTimer);
+  }
+
   #change(change: Partial<TapState>): void {
     this.#state = { ...this.#state, ...change };
     for (const listener of this.#stateListeners) listener();

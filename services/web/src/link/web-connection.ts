@@ -22,6 +22,7 @@ export const openConnection = (token: string): WebConnection => {
     tap,
     close: () => {
       link.close();
+      tap.close();
       client.close().catch(() => {
         // It is gone either way.
       });

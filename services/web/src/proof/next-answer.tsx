@@ -6,20 +6,20 @@ export type NextAnswer = {
   readonly tokens: number;
   /** 0: as fast as it is */
   readonly tokensPerSecond: number;
-  readonly crashes: boolean;
+  readonly fails: boolean;
 };
 
-export const NATURAL: NextAnswer = { tokens: 0, tokensPerSecond: 0, crashes: false };
+export const NATURAL: NextAnswer = { tokens: 0, tokensPerSecond: 0, fails: false };
 
-/** Where the engine crashes when it is asked to. */
-const CRASH_AT_TOKEN = 120;
+/** Where the engine fails when it is asked to. */
+const FAIL_AT_TOKEN = 120;
 
 /** @returns undefined when nothing was chosen, so that prompts to real models carry nothing extra */
-export const paramsFor = ({ tokens, tokensPerSecond, crashes }: NextAnswer): PromptParams | undefined => {
+export const paramsFor = ({ tokens, tokensPerSecond, fails }: NextAnswer): PromptParams | undefined => {
   const simulated = {
     ...(tokens > 0 && { tokens }),
     ...(tokensPerSecond > 0 && { tokensPerSecond }),
-    ...(crashes && { crashAtToken: CRASH_AT_TOKEN }),
+    ...(fails && { failAtToken: FAIL_AT_TOKEN }),
   };
   return Object.keys(simulated).length === 0 ? undefined : { simulated };
 };
@@ -54,10 +54,10 @@ export const NextAnswerForm = ({ next, onNext }: Props) => (
     <label className="check">
       <input
         type="checkbox"
-        checked={next.crashes}
-        onChange={(event) => onNext({ ...next, crashes: event.target.checked })}
+        checked={next.fails}
+        onChange={(event) => onNext({ ...next, fails: event.target.checked })}
       />
-      The engine crashes at token {CRASH_AT_TOKEN}
+      The model fails at token {FAIL_AT_TOKEN}
     </label>
   </fieldset>
 );

@@ -30,11 +30,13 @@ export class KnownSessions {
   readonly #listeners = new Set<() => void>();
   #sessions = read();
 
-  constructor() {
-    // Another tab changed it.
-    addEventListener('storage', ({ key }) => {
+  /** Follows what other tabs change. @returns the function that stops it */
+  follow(): () => void {
+    const changed = ({ key }: StorageEvent): void => {
       if (key === KEY) this.#set(read());
-    });
+    };
+    addEventListener('storage', changed);
+    return () => removeEventListener('storage', changed);
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
