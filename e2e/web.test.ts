@@ -264,6 +264,34 @@ browserTest(
 );
 
 browserTest(
+  'a tab that stops acking makes the worker wait, and misses and repeats nothing',
+  async () => {
+    const ann = await open('ann', 'acks');
+    await prove(ann, '1000', '200');
+    const generation = await ask(ann, 'Tell me about flow control');
+    await untilSeq(ann, generation, 50);
+    await ann.getByRole('button', { name: 'Stop acking' }).click();
+    await ann
+      .locator('.happenings')
+      .getByText('Paused: the worker waits for acks')
+      .waitFor({ timeout: 10_000 });
+    const paused = await seqOf(ann, generation);
+    expect(paused).toBeLessThan(1_000);
+    await ann.getByRole('button', { name: 'Ack again' }).click();
+    await untilSeq(ann, generation, Math.min(1_000, paused + 100));
+    await ann.getByRole('button', { name: 'Read slowly' }).click();
+    await ann.getByRole('button', { name: 'Cut the connection' }).click();
+    await ann.getByRole('button', { name: 'Read at full speed' }).click();
+    await untilDone(ann, generation);
+    expect(await shownText(ann, generation)).toBe(await expectedText(ann, 'acks', generation));
+    const figures = await ann.locator('.figures').innerText();
+    expect(figures).toMatch(/Missing\s+0\s+Repeated\s+0\s+Reconnects\s+1/);
+    await closePages();
+  },
+  60_000,
+);
+
+browserTest(
   'two people in one session see each other, who types, notes and one answer',
   async () => {
     const ann = await open('ann', 'together');
