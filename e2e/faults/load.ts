@@ -3,7 +3,7 @@ import type { Position } from '@sluice/protocol';
 import { recordedClient, tokenFor } from '../support/clients.ts';
 import type { RecordedSocket } from '../support/recording.ts';
 import { watermarkOf } from './history.ts';
-import type { ViewerTranscript } from './history.ts';
+import type { ViewedConnection, ViewerTranscript } from './history.ts';
 
 export type LoadOptions = {
   /** addresses of edges; clients are spread over them */
@@ -18,6 +18,8 @@ export type LoadOptions = {
 
 /** Two customers whose sessions and generations have the same ids. */
 export const ORGS = ['acme', 'rival'] as const;
+
+type Received = ViewedConnection['received'][number];
 
 type Member = {
   readonly name: string;
@@ -104,21 +106,35 @@ export class Load {
   }
 }
 
-/** A member's raw frames that concern one generation, connection by connection. */
+/** A member's raw frames that concern one generation, attachment by attachment. */
 export const transcriptOf = ({ room, id }: Started, member: Member): ViewerTranscript => ({
   name: `${room.org}/${member.name}`,
   mustFinish: true,
-  connections: member.sockets.map(({ sent, received }) => {
-    const given = sent
-      .filter((frame) => frame.type === 'subscribe')
-      .map(({ session, positions }) => (session === room.session ? positions?.[id] : undefined))
-      .find((position): position is Position => position !== undefined);
-    const concerned = received.filter(
-      ({ frame }) => frame.type === 'subscribed' || ('generation' in frame && frame.generation === id),
-    );
-    return given === undefined ? { received: concerned } : { received: concerned, given };
-  }),
+  connections: member.sockets.flatMap((socket) => attachmentsOf(socket, room.session, id)),
 });
+
+/** Each `subscribe` that is not refused begins an attachment, at its `subscribed`. */
+export const attachmentsOf = (
+  { sent, received }: RecordedSocket,
+  session: string,
+  id: string,
+): ViewedConnection[] => {
+  const refused = new Set(received.map(({ frame }) => (frame.type === 'error' ? frame.re : undefined)));
+  const subscribes = sent.filter(
+    (frame) => frame.type === 'subscribe' && frame.session === session && !refused.has(frame.id ?? ''),
+  );
+  const attachments: { received: Received[]; given?: Position }[] = [];
+  for (const { frame, at } of received) {
+    if (frame.type === 'subscribed' && frame.session === session) {
+      const subscribe = subscribes[attachments.length];
+      const given = subscribe?.type === 'subscribe' ? subscribe.positions?.[id] : undefined;
+      attachments.push(given === undefined ? { received: [] } : { received: [], given });
+    }
+    const isConcerned = frame.type === 'subscribed' || ('generation' in frame && frame.generation === id);
+    if (isConcerned) attachments.at(-1)?.received.push({ frame, at });
+  }
+  return attachments;
+};
 
 /** What a member told an edge it has. */
 export const ackedOf = ({ room, id }: Started, { sockets }: Member): Position[] =>

@@ -54,7 +54,7 @@ const history = (changes: Partial<History>, connections?: ViewedConnection[]): H
 const kinds = (of: History): FindingKind[] => [...new Set(judge(of).findings.map(({ kind }) => kind))];
 
 test('a faultless history has no finding, over a reconnect and over a second attempt', () => {
-  expect(judge(history({}))).toEqual({ stored: 6, delivered: 6, findings: [] });
+  expect(judge(history({}))).toEqual({ stored: 6, delivered: 6, wireDuplicates: 0, findings: [] });
   const claim = record(3, { attempt: 2, tokens: tokens(0, 4) });
   const log = [...LOG.slice(0, 2), claim, record(4, { ...LOG[2]?.record, attempt: 2, prev: 3 })];
   expect(kinds(history({ log }))).toEqual([]);

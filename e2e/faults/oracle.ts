@@ -42,6 +42,7 @@ export type Verdict = {
   /** tokens that are stored, and that viewers were shown */
   readonly stored: number;
   readonly delivered: number;
+  readonly wireDuplicates: number;
   readonly findings: readonly Finding[];
 };
 
@@ -59,9 +60,14 @@ export const judge = (history: History): Verdict => {
   const text = judgeLog(history, report);
   judgePromises(history, text, report);
   let delivered = 0;
-  for (const viewer of history.viewers) delivered += judgeViewer(history, viewer, text, report);
+  let wireDuplicates = 0;
+  for (const viewer of history.viewers) {
+    const seen = judgeViewer(history, viewer, text, report);
+    delivered += seen.delivered;
+    wireDuplicates += seen.wireDuplicates;
+  }
   const stored = text.epochs.get(text.epoch)?.length ?? 0;
-  return { stored, delivered, findings };
+  return { stored, delivered, wireDuplicates, findings };
 };
 
 /** I5, I7: one writer at a time, every position stored once, every record reachable from the head. */

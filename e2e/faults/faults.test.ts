@@ -1,0 +1,30 @@
+import { expect, test } from '@jest/globals';
+import { planOf } from './nemesis.ts';
+import { failuresOf, tableOf } from './report.ts';
+import { faultRun } from './run.ts';
+import { chosenSeed, seededRandom } from './seeded-random.ts';
+
+const PLAN = { durationMs: 20_000, everyMs: [1_000, 3_000] } as const;
+
+test('a seed repeats its plan, and another one makes another plan', () => {
+  expect(planOf(seededRandom(7), PLAN)).toEqual(planOf(seededRandom(7), PLAN));
+  expect(planOf(seededRandom(7), PLAN)).not.toEqual(planOf(seededRandom(8), PLAN));
+});
+
+test('under random faults every viewer ends with the stored text, nothing lost, twice or foreign', async () => {
+  const report = await faultRun(
+    {
+      name: 'seeded faults, short',
+      seed: chosenSeed(),
+      edges: 2,
+      workers: 3,
+      tokensPerSecond: 60,
+      load: { sessions: 5, viewers: 2, tokens: 300 },
+      drainMs: 60_000,
+    },
+    PLAN,
+  );
+  process.stdout.write(`${tableOf([report])}\n`);
+  expect(failuresOf(report)).toBe('');
+  expect(report.figures).toMatchObject({ lost: 0, duplicate: 0, phantom: 0, foreign: 0, reordered: 0 });
+}, 180_000);
