@@ -12,12 +12,20 @@ const STATES: Readonly<Record<string, string>> = {
   paused: 'the worker waits for this reader …',
 };
 
+export type Viewing = {
+  readonly screen: Screen;
+  /** whether there is a connection now */
+  readonly isLive: () => boolean;
+};
+
 /** Says why nothing comes. @returns what stops telling */
-const tellStates = (generation: Generation, screen: Screen): (() => void) => {
-  const onSilence = (): void =>
-    screen.status(
-      generation.status === 'queued' ? 'waiting for a free worker …' : 'no token for a while, waiting …',
-    );
+const tellStates = (generation: Generation, { screen, isLive }: Viewing): (() => void) => {
+  const onSilence = (): void => {
+    // A lost connection has a status of its own.
+    if (!isLive()) timer.refresh();
+    else if (generation.status === 'queued') screen.status('waiting for a free worker …');
+    else screen.status('no token for a while, waiting …');
+  };
   const timer = setTimeout(onSilence, SILENCE_MS);
   const removals = [
     generation.on('delta', () => timer.refresh()),
@@ -84,9 +92,10 @@ const endNote = ({ reason, seq, receipt, error }: GenerationEnd): string | undef
  */
 export const showAnswer = async (
   generation: Generation,
-  screen: Screen,
+  viewing: Viewing,
 ): Promise<GenerationEnd | undefined> => {
-  const stop = tellStates(generation, screen);
+  const { screen } = viewing;
+  const stop = tellStates(generation, viewing);
   const printer = new AnswerPrinter(screen);
   const startedAt = performance.now();
   let firstMs: number | undefined;

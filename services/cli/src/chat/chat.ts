@@ -8,6 +8,7 @@ import { Screen } from '../terminal/screen.ts';
 import { connectTo, refusal, targetOf } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
 import { showAnswer } from './answer.ts';
+import type { Viewing } from './answer.ts';
 import { LineReader } from '../terminal/line-reader.ts';
 
 export type ChatOptions = TargetOptions & {
@@ -19,9 +20,8 @@ export type ChatOptions = TargetOptions & {
 
 const SHOWN_ITEMS = 10;
 
-type Room = {
+type Room = Viewing & {
   readonly session: Session;
-  readonly screen: Screen;
   readonly reader: LineReader;
   readonly user: string;
 };
@@ -29,7 +29,8 @@ type Room = {
 const promptOf = (user: string): string => `${pc.bold(pc.cyan(user))} ${pc.dim('›')} `;
 
 /** @returns false when the person leaves */
-const follow = async (generation: Generation, { screen, reader }: Room): Promise<boolean> => {
+const follow = async (generation: Generation, room: Room): Promise<boolean> => {
+  const { screen, reader } = room;
   let isLeaving = false;
   let isCancelled = false;
   reader.onInterrupt = () => {
@@ -45,7 +46,7 @@ const follow = async (generation: Generation, { screen, reader }: Room): Promise
     });
   };
   try {
-    const end = await showAnswer(generation, screen);
+    const end = await showAnswer(generation, room);
     if (end === undefined || end.reason === 'error') process.exitCode = reader.isInteractive ? 0 : 1;
   } catch (error) {
     if (!(error instanceof DetachedError)) throw error;
@@ -109,7 +110,8 @@ export const chat = async (options: ChatOptions): Promise<void> => {
     session.on('error', (error) => screen.note(error.message));
     client.on('error', (error) => screen.note(error.message));
     await session.subscribe();
-    const room: Room = { session, screen, reader, user: client.ready?.user ?? 'you' };
+    const isLive = (): boolean => client.status.type === 'live';
+    const room: Room = { session, screen, isLive, reader, user: client.ready?.user ?? 'you' };
     if (reader.isInteractive) greet(screen, target.url, name);
     if (reader.isInteractive && !(await catchUp(room))) return;
     await talk(room, options.model);

@@ -3,9 +3,10 @@ import type { Finding } from './finding.ts';
 
 const TIMEOUT_MS = 10_000;
 
+/** `fetch` itself says no more than that it failed. */
 const causeOf = (error: unknown): string => {
-  const cause = error instanceof Error ? (error.cause as { code?: unknown } | undefined)?.code : undefined;
-  return typeof cause === 'string' ? cause : messageOf(error);
+  const cause = error instanceof Error ? error.cause : undefined;
+  return messageOf(cause instanceof Error ? cause : error);
 };
 
 const idsIn = (body: unknown): readonly string[] | undefined => {

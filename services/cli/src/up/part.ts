@@ -89,6 +89,7 @@ export class Part {
     });
     const { pid } = child;
     if (pid !== undefined) guard.watch(pid);
+    log.event('info', name, 'starting', { pid });
     let isReady = false;
     const lines = follow(child, (line) => {
       const facts = isReady ? undefined : this.#options.readyIn(line);

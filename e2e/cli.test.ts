@@ -1,0 +1,159 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { startNatsServer, waitFor } from '@sluice/testkit';
+import type { Child } from '@sluice/testkit';
+import jwt from 'jsonwebtoken';
+import { gone, isAlive, openCommandLine } from './support/cli.ts';
+import type { CommandLine } from './support/cli.ts';
+
+let cli: CommandLine;
+let running: Child | undefined;
+
+beforeAll(async () => {
+  cli = await openCommandLine();
+});
+
+afterEach(async () => {
+  await running?.kill('SIGTERM');
+  running = undefined;
+});
+
+afterAll(() => cli.close());
+
+const up = async (...args: Parameters<CommandLine['up']>) => {
+  const started = await cli.up(...args);
+  running = started.child;
+  return started;
+};
+
+const stores = async (): Promise<readonly string[]> =>
+  (await readdir(cli.folder)).filter((name) => name.startsWith('sluice-up-'));
+
+const demoFile = (): string => join(cli.folder, `sluice-${userInfo().uid}`, 'demo.json');
+
+const statusOf = async (url: string): Promise<number> => (await fetch(url)).status;
+
+describe('sluice up', () => {
+  test('says in one line of JSON where everything is, and leaves nothing behind', async () => {
+    const secret = 'a secret of the tests, at least 32 bytes';
+    const { child, ready } = await up(['--edges', '2', '--jwt-secret', secret]);
+    expect(ready.urls).toHaveLength(2);
+    expect(ready.url).toBe(ready.urls[0]);
+    expect(ready.nats).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/);
+    expect(Object.keys(ready.pids)).toEqual(['nats', 'edge-1', 'edge-2', 'worker-1']);
+    expect(jwt.verify(ready.token, secret, { algorithms: ['HS256'] })).toMatchObject({
+      org: 'demo',
+      sub: 'you',
+    });
+    expect(await statusOf(`${ready.admin}/readyz`)).toBe(200);
+    expect(Object.values(ready.pids).every(isAlive)).toBe(true);
+    expect(await stores()).toHaveLength(1);
+    expect((await stat(demoFile())).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(await readFile(demoFile(), 'utf8'))).toMatchObject({
+      url: ready.url,
+      token: ready.token,
+    });
+
+    expect(await child.kill('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(child.stdout.drain()).toEqual([]);
+    await gone(Object.values(ready.pids));
+    expect(await stores()).toEqual([]);
+    await expect(stat(demoFile())).rejects.toThrow('ENOENT');
+  });
+
+  test('starts a killed edge again at the same address', async () => {
+    const { child, ready } = await up();
+    process.kill(ready.pids['edge-1'] as number, 'SIGKILL');
+    await child.stderr.takeUntil((line) => line.includes('"event":"ready_again"'), 20_000);
+    const { code, stdout } = await cli.run(['chat', '--url', ready.url, '--token', ready.token], {
+      input: 'hi\n',
+    });
+    expect(code).toBe(0);
+    expect(stdout.length).toBeGreaterThan(20);
+  });
+
+  test('starts a killed NATS again with its data', async () => {
+    const { child, ready } = await up();
+    const { stdout } = await cli.run(['chat', '--session', 'kept'], { input: 'hi\n' });
+    process.kill(ready.pids['nats'] as number, 'SIGKILL');
+    await child.stderr.takeUntil((line) => line.includes('"event":"ready_again"'), 20_000);
+    const tail = await cli.start(['tail', 'kept', '--json']);
+    const line = await tail.stdout.takeUntil((text) => text.includes('"event":"item"'), 20_000);
+    expect((JSON.parse(line.at(-1) ?? '') as { text: string }).text.trimEnd()).toBe(stdout.trimEnd());
+  });
+
+  test('ends everything when it is itself killed', async () => {
+    const { child, ready } = await up();
+    await child.kill('SIGKILL');
+    await gone(Object.values(ready.pids));
+    await waitFor(async () => (await stores()).length === 0, { what: 'the temporary folder to be removed' });
+  });
+
+  test('ends everything when it is asked to while it starts', async () => {
+    const child = await cli.start(['up', '--port', '0', '--admin-port', '0', '--nats-port', '0']);
+    await child.stderr.takeUntil((line) => line.includes('"part":"edge-1","event":"starting"'), 20_000);
+    expect(await child.kill('SIGINT')).toEqual({ code: 0, signal: null });
+    expect(await stores()).toEqual([]);
+  });
+
+  test('keeps data where it is told to, and uses a NATS that runs already', async () => {
+    const nats = await startNatsServer();
+    try {
+      const { child, ready } = await up(['--nats-url', nats.url, '--workers', '2']);
+      expect(ready.nats).toBe(nats.url);
+      expect(Object.keys(ready.pids)).toEqual(['edge-1', 'worker-1', 'worker-2']);
+      await child.kill('SIGTERM');
+      expect(isAlive(nats.pid)).toBe(true);
+    } finally {
+      await nats.stop();
+    }
+    const data = join(cli.folder, 'data');
+    const { child } = await up(['--data', data]);
+    await child.kill('SIGTERM');
+    expect(await readdir(data)).toEqual(['nats']);
+  });
+});
+
+describe('sluice up says in one line why it cannot', () => {
+  test.each(['--port', '--admin-port', '--nats-port'])('a taken port behind %s', async (flag) => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = taken.address() as AddressInfo;
+      const outcome = await cli.run(['up', '--port', '0', '--admin-port', '0', flag, `${port}`]);
+      expect(outcome).toMatchObject({ code: 1, stdout: '' });
+      expect(outcome.stderr).toMatch(
+        new RegExp(`^sluice: port ${port} on 127\\.0\\.0\\.1 is in use; choose another with ${flag} .*\\n$`),
+      );
+    } finally {
+      taken.close();
+    }
+    expect(await stores()).toEqual([]);
+  });
+
+  test('a worker without its upstream', async () => {
+    const { code, stderr } = await cli.run([
+      ...['up', '--port', '0', '--admin-port', '0', '--nats-port', '0'],
+      ...['--upstream', 'http://127.0.0.1:9/v1'],
+    ]);
+    expect(code).toBe(1);
+    expect(stderr.trim().split('\n').at(-1)).toMatch(/^sluice: worker-1 could not start: .*ECONNREFUSED/);
+    expect(stderr).not.toContain('    at ');
+    expect(await stores()).toEqual([]);
+  });
+
+  test.each([
+    [['--engine', 'openai'], '--engine openai: expected --upstream'],
+    [['--port', '70000'], 'Expected a whole number from 0 to 65535'],
+    [['--jwt-secret', 'short'], 'Expected at least 32 characters, got 5'],
+    [['--prot', '1'], 'Did you mean --port?'],
+  ])('%p', async (flags, message) => {
+    const { code, stderr } = await cli.run(['up', ...flags]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(message);
+  });
+});
