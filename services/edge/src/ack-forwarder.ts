@@ -1,9 +1,11 @@
 import type { Control } from '@sluice/bus';
-import { AckLedger } from '@sluice/core';
+import { AckLedger, MIN_LEAD } from '@sluice/core';
 import type { GenerationKey, Governor } from '@sluice/protocol';
 
 /** Acks are repeated this often: a worker forgets an edge that is silent for three times as long, ms. */
 const REPEAT_MS = 5_000;
+/** And this often while the run says nothing: it may be held because an ack was lost, ms. */
+const SILENT_REPEAT_MS = 1_000;
 
 type Party = {
   readonly connection: string;
@@ -36,14 +38,23 @@ export class AckForwarder {
   }
 
   /**
+   * Whether the run has no reason to be held: what governs here is less than the smallest lead behind
+   * `seq`. A run that is parked all the same has lost our acks.
+   */
+  hasKeptUp(epoch: number, seq: number): boolean {
+    const governed = this.#ledger.governed(epoch);
+    return governed.viewers > 0 && governed.seq > seq - MIN_LEAD;
+  }
+
+  /**
    * Sends what governs now if it changed, or if it is time to repeat it. Silent while no viewer was
    * ever counted here. @returns whether it sent
    */
-  forward(epoch: number, now: number): boolean {
+  forward(epoch: number, now: number, isSilent: boolean): boolean {
     const { seq, viewers } = this.#ledger.governed(epoch);
     const { at, ...sent } = this.#sent;
     const isNews = sent.seq !== seq || sent.epoch !== epoch || sent.viewers !== viewers;
-    const isDue = viewers > 0 && now - at >= REPEAT_MS;
+    const isDue = viewers > 0 && now - at >= (isSilent ? SILENT_REPEAT_MS : REPEAT_MS);
     if (!isDue && (!isNews || (viewers === 0 && sent.viewers === 0))) return false;
     this.#sent = { seq, epoch, viewers, at: now };
     // With `none` nothing governs: seq is Infinity, which JSON has no word for.

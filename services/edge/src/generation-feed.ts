@@ -11,6 +11,9 @@ import { GenerationTail } from './generation-tail.ts';
 import { revive } from './revival.ts';
 import type { Viewer } from './viewer.ts';
 
+/** A run that has said nothing for this long may be held, ms. */
+const SILENT_MS = 1_000;
+
 type Attachment = {
   readonly viewer: Viewer;
   readonly reader: Reader;
@@ -105,7 +108,7 @@ export class GenerationFeed implements Flushable {
     const source = !loaded ? 'log' : exact ? 'buffer' : 'item';
     if (position !== undefined) this.#context.metrics.resumes.inc({ source });
     this.#attachments.set(viewer, { viewer, reader, fits: undefined });
-    this.#revive(viewer);
+    if (!viewer.observe) this.#revive();
     if (!loaded) this.#tail.load();
     this.#context.flusher.schedule(this);
   }
@@ -124,7 +127,7 @@ export class GenerationFeed implements Flushable {
     const attachment = this.#attachments.get(viewer);
     if (attachment === undefined || !attachment.reader.ack(position)) return;
     this.#record(viewer, attachment.reader);
-    this.#revive(viewer);
+    if (!viewer.observe) this.#revive();
     this.#step(attachment);
     this.#context.flusher.schedule(this.#forwarding);
   }
@@ -138,6 +141,7 @@ export class GenerationFeed implements Flushable {
   /** Called about once a second: looks at a silent log, repeats acks. */
   tick(now: number): void {
     if (this.#tail.check(now)) this.#context.metrics.tailChecks.inc({ found: 'silence' });
+    if (this.#acks.hasKeptUp(this.item.epoch, this.item.seq)) this.#revive();
     this.#forward();
   }
 
@@ -165,7 +169,9 @@ export class GenerationFeed implements Flushable {
   #forward(): void {
     const { metrics, clock } = this.#context;
     if (this.item.status === 'done') return;
-    if (this.#acks.forward(this.#tail.buffer.epoch, clock.now())) metrics.governed.add(1);
+    const now = clock.now();
+    const isSilent = now - this.activeAt >= SILENT_MS;
+    if (this.#acks.forward(this.#tail.buffer.epoch, now, isSilent)) metrics.governed.add(1);
   }
 
   /** Moves one reader as far as credit and socket allow. */
@@ -255,11 +261,11 @@ export class GenerationFeed implements Flushable {
     this.#acks.set({ connection, epoch, seq, isOwner: user === this.item.user });
   }
 
-  /** A viewer that comes or acks wants more: a parked generation goes on. */
-  #revive({ observe }: Viewer): void {
+  /** A viewer that comes, acks or has kept up wants more: a parked generation goes on. */
+  #revive(): void {
     const { bus, clock, logger } = this.#context;
     const { rev } = this.#tail;
-    if (observe || this.item.status !== 'parked' || this.#revivedRev === rev) return;
+    if (this.item.status !== 'parked' || this.#revivedRev === rev) return;
     this.#revivedRev = rev;
     revive(this.key, bus, clock.now()).catch((error: unknown) => {
       this.#revivedRev = 0;

@@ -38,6 +38,7 @@ export class GenerationTail {
   #loading = false;
   #again = false;
   #activeAt: number;
+  #checkedAt: number;
   #checkAfterMs = FIRST_CHECK_MS;
   #closed = false;
 
@@ -51,6 +52,7 @@ export class GenerationTail {
     this.#owner = deps.owner;
     this.#state = lean(state);
     this.#activeAt = deps.now;
+    this.#checkedAt = deps.now;
   }
 
   get buffer(): GenerationBuffer {
@@ -112,9 +114,10 @@ export class GenerationTail {
 
   /** Looks at head and item if they have been silent for long: live messages can get lost. */
   check(now: number): boolean {
-    if (!this.#loaded || this.end !== undefined || now - this.#activeAt < this.#checkAfterMs) return false;
+    const quietSince = Math.max(this.#activeAt, this.#checkedAt);
+    if (!this.#loaded || this.end !== undefined || now - quietSince < this.#checkAfterMs) return false;
     this.#checkAfterMs = Math.min(MAX_CHECK_MS, this.#checkAfterMs * 2);
-    this.#activeAt = now;
+    this.#checkedAt = now;
     void this.#refreshItem();
     this.load();
     return true;

@@ -1,8 +1,10 @@
-import { readChain, tokensOf } from '@sluice/bus';
+import { endGeneration, readChain, tokensOf } from '@sluice/bus';
 import type { Bus, Delivery, PromptEntry } from '@sluice/bus';
 import { adopt, claim } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
+import type { Clock } from '@sluice/runtime';
+import { isPoison, POISONED } from './crash-budget.ts';
 
 /** A generation this worker owns, with what its log already says. */
 export type Claimed = {
@@ -22,6 +24,7 @@ export type ClaimResult =
 export type ClaimContext = {
   readonly bus: Bus;
   readonly worker: string;
+  readonly clock: Clock;
   /** whether this worker runs the generation itself right now */
   readonly isRunning: (key: GenerationKey) => boolean;
 };
@@ -40,6 +43,12 @@ export const claimJob = async (delivery: Delivery, context: ClaimContext): Promi
     if (stored?.item.kind !== 'generation') return { type: 'gone' };
     const found = await standingOf(stored.item, delivery, context);
     if (!('item' in found)) return found;
+    if (isPoison(found.item)) {
+      const ended = { end: POISONED, now: context.clock.now() };
+      if (await endGeneration(bus, key, { rev: stored.rev, item: stored.item }, ended))
+        return { type: 'gone' };
+      continue;
+    }
     const isWritten = found.type === 'ours' || (await bus.sessions.updateItem(key, found.item, stored.rev));
     if (isWritten === undefined) continue;
     const claimed = await readClaimed(bus, key, found.item);

@@ -14,6 +14,8 @@ import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 
 /** Held for this long without an ack: the engine is stopped and the slot freed, ms. */
 export const PARK_AFTER_MS = 2_000;
+/** The same for an engine that cannot go on from a prefix, whose text starts again on return, ms. */
+const PARK_RESTARTING_AFTER_MS = 60_000;
 /** Without a viewer for this long, policy `cancel` ends the run, ms. */
 const ABANDON_AFTER_MS = 10_000;
 /** Holds shorter than this are not worth a word to the viewers, ms. */
@@ -114,8 +116,10 @@ export class GenerationRun {
     // With policy `cancel` nobody comes back to a run that is left alone: it ends, it is not parked.
     const isLeft = this.claimed.entry.body.onAbandon === 'cancel' && aloneMs > 0;
     if (isLeft && aloneMs >= ABANDON_AFTER_MS) this.#halt('abandoned');
-    const isHeld = this.#credit.heldFor(now) >= PARK_AFTER_MS && !isLeft;
-    if (isHeld && this.#context.engine.canContinue(this.#tokens)) this.#halt('park');
+    const heldMs = this.#credit.heldFor(now);
+    if (isLeft || heldMs < PARK_AFTER_MS) return;
+    if (heldMs >= PARK_RESTARTING_AFTER_MS || this.#context.engine.canContinue(this.#tokens))
+      this.#halt('park');
   }
 
   async #attempt(): Promise<RunOutcome> {

@@ -62,7 +62,7 @@ export class JobRunner {
     const isRunning = (key: GenerationKey): boolean => this.#runs.has(pathOf(key));
     const working = setInterval(() => delivery.working(), WORKING_MS);
     try {
-      const claim = (): ReturnType<typeof claimJob> => claimJob(delivery, { bus, worker, isRunning });
+      const claim = (): ReturnType<typeof claimJob> => claimJob(delivery, { bus, worker, clock, isRunning });
       const result = await persist(claim, clock, pulling);
       const outcome = result.type === 'claimed' ? await this.#runClaimed(result.claimed) : result.type;
       // A job that is not ours any more stays in the queue: whoever has it now may still die.

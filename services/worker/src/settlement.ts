@@ -34,8 +34,9 @@ export class Settlement {
     return this.#write(key, attempt, (item) => finish(item, end, at, transcript));
   }
 
-  park({ key, attempt, at }: Ending): Promise<boolean> {
-    return this.#write(key, attempt, (item) => park(item, attempt, at, this.#clock.now()));
+  park({ key, attempt, at, tokens }: Ending): Promise<boolean> {
+    const parking = { at, transcript: transcriptOf(tokens), now: this.#clock.now() };
+    return this.#write(key, attempt, (item) => park(item, attempt, parking));
   }
 
   /** Hands the generation to another worker: its item is queued again and a job asks for it. */

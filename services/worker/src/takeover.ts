@@ -1,8 +1,9 @@
 import { endGeneration } from '@sluice/bus';
 import type { Bus, RunningGeneration, Subscription, WorkerBeat } from '@sluice/bus';
 import { adopt } from '@sluice/core';
-import type { End, GenerationKey } from '@sluice/protocol';
+import type { GenerationKey } from '@sluice/protocol';
 import type { Clock, Logger } from '@sluice/runtime';
+import { isPoison, POISONED } from './crash-budget.ts';
 
 /**
  * Beats of one's own without one of a peer after which the peer counts as dead. Beats are counted, not
@@ -11,14 +12,6 @@ import type { Clock, Logger } from '@sluice/runtime';
 const SILENT_BEATS = 3;
 /** After this many any worker takes over; before, only the one whose turn it is. */
 const ANYBODY_BEATS = 5;
-/** Runs of one generation that may die with their worker before it is given up. */
-const MAX_CRASHES = 3;
-
-const POISON: End = {
-  reason: 'error',
-  error: { code: 'worker_crashed', message: `${MAX_CRASHES} workers died while they ran this` },
-};
-
 type Peer = { missed: number; running: readonly RunningGeneration[] };
 
 export type TakeoverDeps = {
@@ -93,8 +86,8 @@ export class Takeover {
       if (item.status !== 'running' || item.worker !== name || item.attempt !== attempt) return false;
       const next = adopt(item);
       if (next === undefined) return false;
-      if ((next.crashes ?? 0) >= MAX_CRASHES)
-        return await endGeneration(bus, key, { rev, item: next }, { end: POISON, now: clock.now() });
+      if (isPoison(next))
+        return await endGeneration(bus, key, { rev, item: next }, { end: POISONED, now: clock.now() });
       if ((await bus.sessions.updateItem(key, next, rev)) === undefined) return false;
       await bus.jobs.publish({ ...key, model: next.model, attempt: next.attempt + 1 });
       return true;

@@ -1,6 +1,7 @@
 import { ChunkWriter, finish, transcriptOf } from '@sluice/core';
-import type { StoredGeneration } from '@sluice/core';
-import type { End, GenerationKey } from '@sluice/protocol';
+import type { StoredGeneration, Transcript } from '@sluice/core';
+import { headOf } from '@sluice/protocol';
+import type { End, GenerationKey, Position, StoredRecord } from '@sluice/protocol';
 import type { Bus } from './bus.ts';
 import { readChain, tokensOf } from './generation-chain.ts';
 
@@ -27,8 +28,28 @@ export const endGeneration = async (
     const outcome = await bus.tokens.append(key, writer.draft([], now, end).draft);
     if (outcome.type !== 'stored') return false;
   }
-  const tokens = head === undefined ? [] : tokensOf(await readChain(bus.tokens, key, head.record, 0));
-  const at = { epoch: head?.record.epoch ?? item.epoch, seq: tokens.length };
-  const next = finish(item, known ?? end, at, transcriptOf(tokens));
+  const { at, transcript } = await contentOf(bus, key, item, head);
+  const next = finish(item, known ?? end, at, transcript);
   return next !== undefined && (await bus.sessions.updateItem(key, next, rev)) !== undefined;
+};
+
+/** All that the log says, or what the parked item kept where the log no longer has all of it. */
+const contentOf = async (
+  bus: Bus,
+  key: GenerationKey,
+  item: StoredGeneration,
+  head: StoredRecord | undefined,
+): Promise<{ readonly at: Position; readonly transcript: Transcript }> => {
+  const chain = head === undefined ? undefined : await readChain(bus.tokens, key, head.record, 0);
+  if (head !== undefined && chain?.complete === true) {
+    const at = { epoch: head.record.epoch, seq: headOf(head.record) };
+    return { at, transcript: transcriptOf(tokensOf(chain)) };
+  }
+  const { epoch, seq, text = '', reasoning, toolCalls } = item;
+  const kept = {
+    text,
+    ...(reasoning === undefined ? {} : { reasoning }),
+    ...(toolCalls === undefined ? {} : { toolCalls }),
+  };
+  return { at: { epoch, seq }, transcript: kept };
 };

@@ -1,4 +1,5 @@
 import type { StoredGeneration } from '@sluice/core';
+import { withoutText } from '@sluice/protocol';
 import type { GenerationKey, Item, ItemId, MessageItem, PromptBody, SessionKey } from '@sluice/protocol';
 
 /** An item as stored: its `rev` is the sequence it was stored under. */
@@ -46,9 +47,9 @@ export type SessionStore = {
 export const MAX_PAGE_ITEMS = 100;
 export const MAX_PAGE_BYTES = 1024 * 1024;
 
-/** What a client may see of a stored item. */
+/** What a client may see of a stored item. The text of one that is not done comes as deltas. */
 export const toItem = ({ rev, item }: StoredItem): Item => {
   if (item.kind === 'message') return { ...item, rev };
   const { worker: _worker, crashes: _crashes, parkedAt: _parkedAt, ...visible } = item;
-  return { ...visible, rev };
+  return item.status === 'done' ? { ...visible, rev } : withoutText({ ...visible, rev });
 };

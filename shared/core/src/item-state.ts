@@ -23,7 +23,8 @@ export const claim = (item: StoredGeneration, worker: string): StoredGeneration 
 /** A generation that its worker hands over, or that was parked, waits for a worker again. */
 export const requeue = (item: StoredGeneration): StoredGeneration | undefined => {
   if (item.status !== 'running' && item.status !== 'parked') return undefined;
-  const { worker: _worker, parkedAt: _parkedAt, ...rest } = item;
+  const { worker: _worker, parkedAt: _parkedAt, text: _text, ...others } = item;
+  const { reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = others;
   return { ...rest, status: 'queued' };
 };
 
@@ -34,16 +35,18 @@ export const adopt = (item: StoredGeneration): StoredGeneration | undefined => {
   return { ...rest, status: 'queued', crashes: (item.crashes ?? 0) + 1 };
 };
 
-/** The worker of this attempt stops the engine, keeps the text and frees its slot. */
+/**
+ * The worker of this attempt stops the engine and frees its slot. The text so far goes into the item:
+ * the log may have expired before anybody comes back.
+ */
 export const park = (
   item: StoredGeneration,
   attempt: number,
-  at: Position,
-  now: number,
+  { at, transcript, now }: { readonly at: Position; readonly transcript: Transcript; readonly now: number },
 ): StoredGeneration | undefined => {
   if (item.status !== 'running' || item.attempt !== attempt) return undefined;
   const { worker: _worker, ...rest } = item;
-  return { ...rest, status: 'parked', parkedAt: now, epoch: at.epoch, seq: at.seq };
+  return { ...rest, ...transcript, status: 'parked', parkedAt: now, epoch: at.epoch, seq: at.seq };
 };
 
 /** The end, with everything the log said. Whatever the state, but only once. */

@@ -8,6 +8,7 @@ type Transition = 'claim' | 'requeue' | 'adopt' | 'park' | 'park_by_older' | 'pa
 
 const at = { epoch: 1, seq: 7 };
 const NOW = 1_790_000_000_000;
+const parking = { at, transcript: { text: 'so far' }, now: NOW };
 
 const apply = (item: StoredGeneration, transition: Transition): StoredGeneration | undefined => {
   switch (transition) {
@@ -18,11 +19,11 @@ const apply = (item: StoredGeneration, transition: Transition): StoredGeneration
     case 'adopt':
       return adopt(item);
     case 'park':
-      return park(item, item.attempt, at, NOW);
+      return park(item, item.attempt, parking);
     case 'park_by_older':
-      return park(item, item.attempt - 1, at, NOW);
+      return park(item, item.attempt - 1, parking);
     case 'park_by_newer':
-      return park(item, item.attempt + 1, at, NOW);
+      return park(item, item.attempt + 1, parking);
     case 'finish':
       return finish(item, { reason: 'stop' }, at, { text: 'hello' });
   }
@@ -110,16 +111,21 @@ describe('a transition', () => {
   });
 
   test('says since when it is parked, and forgets it when it goes on or ends', () => {
-    const parked = park(itemIn('running'), 1, at, NOW) as StoredGeneration;
-    expect(parked.parkedAt).toBe(NOW);
+    const parked = park(itemIn('running'), 1, parking) as StoredGeneration;
+    expect(parked).toMatchObject({ parkedAt: NOW, text: 'so far' });
+    expect(requeue(parked)).not.toHaveProperty('text');
     expect(requeue(parked)).not.toHaveProperty('parkedAt');
     expect(finish(parked, { reason: 'abandoned' }, at, { text: '' })).not.toHaveProperty('parkedAt');
   });
 
   test('takes of a position only its epoch and seq', () => {
     const ack = { type: 'ack', user: 'mallory', epoch: 1, seq: 7 };
-    expect(park(itemIn('running'), 1, ack, NOW)).toMatchObject({ user: 'ann', epoch: 1, seq: 7 });
-    expect(park(itemIn('running'), 1, ack, NOW)).not.toHaveProperty('type');
+    expect(park(itemIn('running'), 1, { ...parking, at: ack })).toMatchObject({
+      user: 'ann',
+      epoch: 1,
+      seq: 7,
+    });
+    expect(park(itemIn('running'), 1, { ...parking, at: ack })).not.toHaveProperty('type');
     expect(finish(itemIn('running'), { reason: 'stop' }, ack, { text: '' })).not.toHaveProperty('type');
   });
 

@@ -50,26 +50,42 @@ export const refusal = (url: string, code: number, reason: string): CliError => 
   return new CliError(`${url} refused the connection (${said})${advice}`);
 };
 
+/** What keeps a first connection from coming about, when waiting would not help. */
+const obstacle = async (url: string): Promise<string | undefined> => {
+  const probe = await probeUpgrade(url);
+  return probe.ok ? undefined : probe.found;
+};
+
 /**
  * A live connection, which from then on heals by itself.
- * @throws CliError when there is none within 5 s or the server refuses
+ * @throws CliError when nothing that could be an edge is there, it refuses, or none is live within 5 s
  */
 export const connectTo = async (target: Target, onStatus: (status: Status) => void): Promise<Client> => {
   const { url, token } = target;
   const client = connect({ url, token, onStatus });
-  const live = client.live();
-  const timer = {
-    late: new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), CONNECT_MS).unref()),
-  };
-  const first = await Promise.race([live, timer.late]).catch(() => 'refused' as const);
-  if (typeof first !== 'string') return client;
-  const { status } = client;
-  live.catch(() => undefined);
-  await client.close();
-  if (status.type === 'closed') throw refusal(url, status.code, status.reason);
-  const probe = await probeUpgrade(url);
-  throw new CliError(
-    `expected a Sluice edge at ${url}, ${probe.ok ? 'got no answer to the token' : probe.found}. ` +
-      'Is it running, and is the address right? `sluice doctor` looks closer',
-  );
+  const live = client.live().then(() => undefined);
+  const late = new Promise<string>((resolve) => {
+    setTimeout(() => resolve('got no answer to the token'), CONNECT_MS).unref();
+  });
+  // The first try failed: the client would go on for ever, and does not know what is there instead.
+  const absent = new Promise<string>((resolve, reject) => {
+    const remove = client.on('status', ({ type }) => {
+      if (type !== 'reconnecting') return;
+      remove();
+      obstacle(url).then((found) => found !== undefined && resolve(found), reject);
+    });
+  });
+  try {
+    const found = await Promise.race([live, late, absent]);
+    if (found === undefined) return client;
+    throw new CliError(
+      `expected a Sluice edge at ${url}, ${found}. Is it running, and is the address right? ` +
+        '`sluice doctor` looks closer',
+    );
+  } catch (error) {
+    const { status } = client;
+    live.catch(() => undefined);
+    await client.close();
+    throw status.type === 'closed' ? refusal(url, status.code, status.reason) : error;
+  }
 };

@@ -108,7 +108,13 @@ export class FakeRun {
 
   park(): Promise<void> {
     this.#serving?.close();
-    return this.#update((item) => park(item, item.attempt, this.#at(), Date.now()));
+    return this.#update((item) =>
+      park(item, item.attempt, {
+        at: this.#at(),
+        transcript: transcriptOf(this.#tokens),
+        now: Date.now(),
+      }),
+    );
   }
 
   requeue(): Promise<void> {
