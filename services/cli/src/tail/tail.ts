@@ -1,68 +1,15 @@
-import type { Delta, Item, Session, SessionEvents } from '@sluice/client/node';
+import type { Session } from '@sluice/client/node';
 import { ClosedError } from '@sluice/client/node';
-import { stdoutColours as pc } from '../terminal/colours.ts';
 import { linkNotes } from '../terminal/link-notes.ts';
 import { Screen } from '../terminal/screen.ts';
 import { connectTo, refusal, targetOf } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
+import { SessionPrinter } from './session-printer.ts';
 
 export type TailOptions = TargetOptions & {
   /** events as lines of JSON */
   readonly json?: boolean;
 };
-
-const short = (id: string): string => (id.length > 12 ? id.slice(0, 8) : id);
-
-/** Prints a session for people: who asked what, then the tokens; several answers at once take turns. */
-class Transcript {
-  readonly #screen: Screen;
-  readonly #seen = new Set<string>();
-  /** whose tokens the last line holds */
-  #current: string | undefined;
-
-  constructor(screen: Screen) {
-    this.#screen = screen;
-  }
-
-  item(item: Item): void {
-    if (this.#seen.has(item.id)) return;
-    this.#seen.add(item.id);
-    const text = item.kind === 'message' ? item.text : item.input;
-    const model = item.kind === 'generation' ? pc.dim(`  [${short(item.id)} ${item.model}]`) : '';
-    this.#line(`${pc.bold(pc.cyan(item.user))} ${pc.dim('›')} ${text}${model}`);
-    if (item.kind !== 'generation' || item.status !== 'done') return;
-    this.#line(item.text ?? '');
-    this.#ended(item.reason ?? 'stop', item.seq);
-  }
-
-  delta({ generation, text, kind }: Delta & { readonly generation: string }): void {
-    if (this.#current !== generation) {
-      this.#screen.endLine();
-      if (this.#current !== undefined) this.#screen.write(pc.dim(`[${short(generation)}] `));
-      this.#current = generation;
-    }
-    this.#screen.write(text, kind === undefined ? undefined : pc.dim);
-  }
-
-  reset({ reason }: SessionEvents['reset']): void {
-    this.#screen.note(`starts again from its beginning: ${reason}`);
-  }
-
-  end({ generation, reason, seq }: SessionEvents['end']): void {
-    if (this.#current === generation) this.#current = undefined;
-    this.#ended(reason, seq);
-  }
-
-  #ended(reason: string, seq: number): void {
-    this.#screen.endLine();
-    this.#line(pc.dim(`· ${reason}, ${seq} tokens`));
-  }
-
-  #line(text: string): void {
-    this.#screen.endLine();
-    this.#screen.write(`${text}\n`);
-  }
-}
 
 const EVENTS = ['item', 'delta', 'reset', 'state', 'end', 'presence', 'signal'] as const;
 
@@ -74,11 +21,11 @@ const printJson = (session: Session): void => {
 };
 
 const printText = (session: Session, screen: Screen): void => {
-  const transcript = new Transcript(screen);
-  session.on('item', (item) => transcript.item(item));
-  session.on('delta', (delta) => transcript.delta(delta));
-  session.on('reset', (reset) => transcript.reset(reset));
-  session.on('end', (end) => transcript.end(end));
+  const printer = new SessionPrinter(screen);
+  session.on('item', (item) => printer.item(item));
+  session.on('delta', (delta) => printer.delta(delta));
+  session.on('reset', (reset) => printer.reset(reset));
+  session.on('end', (end) => printer.end(end));
 };
 
 /** Follows a session without counting as one of its viewers, until Ctrl-C or the end of the connection. */

@@ -1,0 +1,57 @@
+import type { Delta, Item, SessionEvents } from '@sluice/client/node';
+import { stdoutColours as pc } from '../terminal/colours.ts';
+import type { Screen } from '../terminal/screen.ts';
+import { Turns } from './turns.ts';
+
+const short = (id: string): string => (id.length > 12 ? id.slice(0, 8) : id);
+
+/** Prints a session for people: who asked what, then the tokens. */
+export class SessionPrinter {
+  readonly #screen: Screen;
+  readonly #seen = new Set<string>();
+  readonly #turns: Turns;
+
+  constructor(screen: Screen) {
+    this.#screen = screen;
+    this.#turns = new Turns((id) => this.#line(pc.dim(`[${short(id)} goes on]`)));
+  }
+
+  item(item: Item): void {
+    if (this.#seen.has(item.id)) return;
+    this.#seen.add(item.id);
+    const text = item.kind === 'message' ? item.text : item.input;
+    const model = item.kind === 'generation' ? pc.dim(`  [${short(item.id)} ${item.model}]`) : '';
+    this.#say(item.id, () => this.#line(`${pc.bold(pc.cyan(item.user))} ${pc.dim('›')} ${text}${model}`));
+    if (item.kind === 'message') this.#turns.end(item.id, performance.now());
+    else if (item.status === 'done') {
+      this.#say(item.id, () => this.#line(item.text ?? ''));
+      this.#ended(item.id, item.reason ?? 'stop', item.seq);
+    }
+  }
+
+  delta({ generation, text, kind }: Delta & { readonly generation: string }): void {
+    this.#say(generation, () => this.#screen.write(text, kind === undefined ? undefined : pc.dim));
+  }
+
+  reset({ generation, reason }: SessionEvents['reset']): void {
+    this.#say(generation, () => this.#screen.note(`starts again from its beginning: ${reason}`));
+  }
+
+  end({ generation, reason, seq }: SessionEvents['end']): void {
+    this.#ended(generation, reason, seq);
+  }
+
+  #ended(id: string, reason: string, seq: number): void {
+    this.#say(id, () => this.#line(pc.dim(`· ${reason}, ${seq} tokens`)));
+    this.#turns.end(id, performance.now());
+  }
+
+  #say(id: string, show: () => void): void {
+    this.#turns.say(id, performance.now(), show);
+  }
+
+  #line(text: string): void {
+    this.#screen.endLine();
+    this.#screen.write(`${text}\n`);
+  }
+}
