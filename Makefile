@@ -47,8 +47,15 @@ $(WEB)/dist/index.html: $(WEB_SOURCES) node_modules/.sluice-installed
 demo: setup web ## Run everything on this machine and show where to chat (Ctrl-C stops it)
 	@$(WITH_NATS) exec $(NODE) services/cli/bin/sluice.js up
 
+# What measures time, or starts whole systems, runs alone: on two cores a neighbour would be measured too.
+TIMED := $(CURDIR)/e2e/ $(CURDIR)/services/worker/test/engines/
 test: setup ## Run all tests; ONLY=<pattern> runs some
+ifdef ONLY
 	@$(WITH_NATS) exec $(JEST) $(ONLY)
+else
+	@$(WITH_NATS) $(JEST) --testPathIgnorePatterns $(TIMED)
+	@$(WITH_NATS) exec $(JEST) --runInBand $(TIMED)
+endif
 
 # The rules that look at types read other packages' declarations, so those are built first.
 lint: node node_modules/.sluice-installed ## Check rules, import fences and formatting

@@ -72,7 +72,10 @@ export class Attachment {
     });
   }
 
-  /** Resolves when every item is here. @throws RequestError, ClosedError, DetachedError */
+  /**
+   * Resolves when every item is here; a refusal that may pass is retried and told as an `error` event.
+   * @throws RequestError, ClosedError, DetachedError
+   */
   subscribe({ observe = false, window = this.#defaultWindow }: Partial<Watch>): Promise<void> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
     this.#isExplicit = true;
@@ -228,16 +231,17 @@ export class Attachment {
   #refused(error: Error): void {
     // A connection that was lost is no refusal: `live` asks again.
     if (!(error instanceof RequestError) || this.#wanted === undefined) return;
-    const wasAwaited = this.#waiters.length > 0;
     this.#detach();
-    this.#reject(error);
-    if (!wasAwaited) this.view.events.emit('error', error);
-    if (error.retryable && (this.#followers > 0 || !wasAwaited)) {
+    if (error.retryable) {
+      // What does not answer now will later: whoever waits for the session goes on waiting, and is told.
+      this.view.events.emit('error', error);
       const { clock } = this.#wire;
       const ms = (error.retryAfterMs ?? RETRY_MS) * (1 + clock.random());
       this.#cancelRetry = clock.after(ms, () => this.#subscribe());
       return;
     }
+    if (this.#waiters.length === 0) this.view.events.emit('error', error);
+    this.#reject(error);
     this.#wanted = undefined;
     this.#isExplicit = false;
     this.view.fail(() => error);

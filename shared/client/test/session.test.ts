@@ -107,6 +107,22 @@ describe('a subscription', () => {
     expect(again.all('subscribe')).toHaveLength(2);
   });
 
+  test('that cannot be served for the moment is asked for again, and its promise waits', async () => {
+    const bench = new Bench();
+    const session = bench.client.session('s');
+    const errors: Error[] = [];
+    session.on('error', (error) => errors.push(error));
+    const subscribed = session.subscribe();
+    const transport = await bench.goLive();
+    transport.refuse('subscribe', 'unavailable', true);
+    await bench.settle();
+    expect(errors).toHaveLength(1);
+    bench.clock.advance(2_000);
+    expect(transport.all('subscribe')).toHaveLength(2);
+    transport.subscribed('s');
+    await subscribed;
+  });
+
   test('passes on presence, signals, states and errors', async () => {
     const { bench, transport } = await attached([item(1)], 1);
     const session = bench.client.session('s');
