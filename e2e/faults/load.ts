@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Client, Generation } from '@sluice/client';
 import type { Position } from '@sluice/protocol';
 import { recordedClient, tokenFor } from '../support/clients.ts';
@@ -19,6 +20,9 @@ export type LoadOptions = {
 /** Two customers whose sessions and generations have the same ids. */
 export const ORGS = ['acme', 'rival'] as const;
 
+/** A refused prompt is followed by another one after this long. */
+const ASK_AGAIN_MS = 500;
+
 type Received = ViewedConnection['received'][number];
 
 type Member = {
@@ -34,6 +38,8 @@ export type Started = {
   readonly id: string;
   readonly handles: readonly Generation[];
   isAccepted: boolean;
+  /** an edge said no, for instance while NATS was away: nothing was promised */
+  isRefused: boolean;
 };
 
 /** People who talk all the time: in every session one author prompts, again and again, and all watch. */
@@ -83,6 +89,17 @@ export class Load {
   async #talk(room: Room): Promise<void> {
     for (let round = 0; !this.#isStopping; round += 1) {
       const started = this.#prompt(room, `g-${round}`);
+      const [asked, ...watching] = started.handles;
+      const isRefused = await asked?.accepted.then(
+        () => false,
+        () => true,
+      );
+      if (isRefused) {
+        started.isRefused = true;
+        for (const handle of watching) handle.detach();
+        // As a person would: not at once again.
+        await pause(ASK_AGAIN_MS);
+      }
       await Promise.allSettled(started.handles.map((handle) => handle.end));
     }
   }
@@ -96,7 +113,7 @@ export class Load {
         ? client.session(session).prompt({ generation: id, input: 'go on', params })
         : client.session(session).generation(id),
     );
-    const started: Started = { room, id, handles, isAccepted: false };
+    const started: Started = { room, id, handles, isAccepted: false, isRefused: false };
     this.started.push(started);
     handles[0]?.accepted.then(
       () => (started.isAccepted = true),
@@ -107,9 +124,9 @@ export class Load {
 }
 
 /** A member's raw frames that concern one generation, attachment by attachment. */
-export const transcriptOf = ({ room, id }: Started, member: Member): ViewerTranscript => ({
+export const transcriptOf = ({ room, id, isRefused }: Started, member: Member): ViewerTranscript => ({
   name: `${room.org}/${member.name}`,
-  mustFinish: true,
+  mustFinish: !isRefused,
   connections: member.sockets.flatMap((socket) => attachmentsOf(socket, room.session, id)),
 });
 

@@ -179,6 +179,7 @@ export const renewedCredit = (bus: Bus): Bus => ({
 export const cutReplay = (bus: Bus, records: number): Bus => {
   let read = 0;
   return withTokens(bus, {
-    at: (key, sequence) => ((read += 1) > records ? Promise.resolve(undefined) : bus.tokens.at(key, sequence)),
+    at: (key, sequence) =>
+      (read += 1) > records ? Promise.resolve(undefined) : bus.tokens.at(key, sequence),
   });
 };

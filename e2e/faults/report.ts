@@ -16,6 +16,8 @@ export type RunFacts = {
   readonly seed: number;
   readonly histories: readonly History[];
   readonly happened: readonly Happened[];
+  /** prompts that an edge refused: nothing was promised */
+  readonly refused: number;
   /** tokens that the engines made, as far as their workers lived to tell */
   readonly made: number;
   /** ms without a token for a viewer of a running generation, the longest of each; ms from a cut to the next frame */
@@ -30,7 +32,7 @@ const spread = (values: readonly number[]): string =>
   [0.5, 0.95, 1].map((share) => nth(values, share).toFixed(0)).join(' / ');
 
 export const reportOf = (facts: RunFacts): RunReport => {
-  const { name, seed, histories, happened, made, gaps, resumes } = facts;
+  const { name, seed, histories, happened, made, gaps, resumes, refused } = facts;
   const verdicts = histories.map((history) => ({ history, verdict: judge(history) }));
   const findings = verdicts.flatMap(({ history, verdict }) =>
     verdict.findings.map((finding) => ({ history, finding })),
@@ -48,6 +50,7 @@ export const reportOf = (facts: RunFacts): RunReport => {
       seed,
       faults: done.length,
       generations: histories.length,
+      refused,
       stored,
       acked,
       delivered: sum(({ verdict }) => verdict.delivered),

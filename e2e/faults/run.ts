@@ -57,7 +57,9 @@ const runOn = async (nats: NatsServer, options: RunOptions, script: Script): Pro
     const made = await fleet.sampleMade();
     const histories = await historiesOf(nats.url, load);
     const { happened } = nemesis;
-    return reportOf({ name, seed, histories, happened, made, gaps: gapsOf(load), resumes: resumesOf(load) });
+    const refused = load.started.filter(({ isRefused }) => isRefused).length;
+    const seen = { gaps: gapsOf(load), resumes: resumesOf(load) };
+    return reportOf({ name, seed, histories, happened, made, refused, ...seen });
   } finally {
     clearInterval(sampling);
     await load.close();

@@ -10,11 +10,18 @@ import { createWorker, SimulatedEngine } from '@sluice/worker';
 import type { Worker } from '@sluice/worker';
 import { recordedClient, tokenFor } from '../support/clients.ts';
 import type { RecordedClient } from '../support/clients.ts';
+import type { RecordedSocket } from '../support/recording.ts';
 import { SECRET } from '../support/system.ts';
 import { watermarkOf } from './history.ts';
 import type { History } from './history.ts';
 import { attachmentsOf } from './load.ts';
 import { witnessed } from './mutants.ts';
+
+/** `sockets`: of a `WebSocket` that records by itself. */
+export type AuthorOptions = Pick<Partial<ConnectOptions>, 'WebSocket'> & {
+  readonly org?: string;
+  readonly sockets?: readonly RecordedSocket[];
+};
 
 export type Wrap = (bus: Bus) => Bus;
 
@@ -50,7 +57,11 @@ export class Scene {
     const engine = new SimulatedEngine({ tokensPerSecond, ttftMs: 10, source: 'ngram' });
     const bus = witnessed(wrap(createMemoryBus(this.hub)), this.#told);
     const worker = await createWorker(
-      { name: `worker-${this.#closers.length}`, slots: 10, models: await engine.models(AbortSignal.timeout(1_000)) },
+      {
+        name: `worker-${this.#closers.length}`,
+        slots: 10,
+        models: await engine.models(AbortSignal.timeout(1_000)),
+      },
       { bus, engine, logger: silentLogger },
     );
     this.workers.push(worker);
@@ -63,7 +74,7 @@ export class Scene {
   }
 
   /** A viewer that asks. */
-  author(url: string, tokens: number, options: Partial<ConnectOptions> & { readonly org?: string } = {}): Generation {
+  author(url: string, tokens: number, options: AuthorOptions = {}): Generation {
     const { org = 'acme', ...rest } = options;
     const { client } = this.#view(url, org, rest);
     const watermark = watermarkOf({ org, session: SESSION, generation: GENERATION });
@@ -119,11 +130,12 @@ export class Scene {
     for (const close of this.#closers.toReversed()) await close();
   }
 
-  #view(url: string, org: string, options: Partial<ConnectOptions>): { client: RecordedClient } {
+  #view(url: string, org: string, options: AuthorOptions): { client: RecordedClient } {
     const name = `${org}/u-${this.#viewers.length}`;
-    const { WebSocket, ...rest } = options;
+    const { WebSocket, sockets } = options;
     const token = tokenFor(`u-${this.#viewers.length}`, org);
-    const client = recordedClient(url, name, { token, ...rest, ...(WebSocket && { WebSocket }) });
+    const recorded = recordedClient(url, name, { token, ...(WebSocket && { WebSocket }) });
+    const client = sockets === undefined ? recorded : { ...recorded, sockets };
     this.#viewers.push({ org, name, client });
     return { client };
   }
