@@ -147,7 +147,9 @@ export const attachmentsOf = (
       const given = subscribe?.type === 'subscribe' ? subscribe.positions?.[id] : undefined;
       attachments.push(given === undefined ? { received: [] } : { received: [], given });
     }
-    const isConcerned = frame.type === 'subscribed' || ('generation' in frame && frame.generation === id);
+    const isItem = frame.type === 'item' && frame.session === session && frame.item.id === id;
+    const isConcerned =
+      isItem || frame.type === 'subscribed' || ('generation' in frame && frame.generation === id);
     if (isConcerned) attachments.at(-1)?.received.push({ frame, at });
   }
   return attachments;

@@ -186,7 +186,7 @@ const MUTANTS: readonly [string, Play][] = [
   ],
   [
     'M2: an edge believes a replica that lags',
-    (isMutant) => withLateViewer(isMutant ? (bus) => staleReads(bus, 60) : same, 60),
+    (isMutant) => withLateViewer(isMutant ? (bus) => staleReads(bus, 60) : same, 150),
   ],
   [
     'M3: nobody looks again at a silent log',

@@ -66,21 +66,17 @@ export class IngestTap {
   }
 }
 
-/** M2: heads are read from a replica that lags for good, and nothing checks how far. */
-export const staleReads = (bus: Bus, until: number): Bus => {
-  const frozen = new Map<string, StoredRecord>();
-  return withTokens(bus, {
+/** M2: heads are read from a replica that lags for good behind `until`, and nothing checks how far. */
+export const staleReads = (bus: Bus, until: number): Bus =>
+  withTokens(bus, {
     head: async (key) => {
       // A read takes its time: one that answered at once would let a retry loop starve the process.
       await pause(5);
-      const known = frozen.get(key.generation);
-      if (known !== undefined) return known;
-      const head = await bus.tokens.head(key);
-      if (head !== undefined && headOf(head.record) >= until) frozen.set(key.generation, head);
+      let head = await bus.tokens.head(key);
+      while (head !== undefined && head.record.base > until) head = await bus.tokens.at(key, head.record.prev);
       return head;
     },
   });
-};
 
 /** A fault: the live copies of a generation's last record, and of its item, get lost. */
 export const losingLastLive = (bus: Bus): Bus =>
@@ -131,7 +127,7 @@ export const refusalIsSuccess = (bus: Bus): Bus =>
   withTokens(bus, {
     append: async (key, draft) => {
       const outcome = await bus.tokens.append(key, draft);
-      return outcome.type === 'wrong_sequence' ? { type: 'stored', sequence: draft.expected + 1 } : outcome;
+      return outcome.type === 'wrong_sequence' ? { type: 'stored', sequence: draft.expected } : outcome;
     },
   });
 

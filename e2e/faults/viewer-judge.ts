@@ -1,4 +1,4 @@
-import type { DeltaFrame, EndFrame, Position, ServerFrame } from '@sluice/protocol';
+import type { DeltaFrame, EndFrame, Item, Position, ServerFrame } from '@sluice/protocol';
 import { marksOf, watermarkOf } from './history.ts';
 import type { History, ViewerTranscript } from './history.ts';
 import type { FindingKind, Report, StoredText } from './oracle.ts';
@@ -36,6 +36,7 @@ class ViewerJudge {
   frame(frame: ServerFrame): void {
     this.#index += 1;
     if (frame.type === 'subscribed' && frame.session === this.#history.session) this.#items(frame);
+    if (frame.type === 'item') this.#told(frame.item);
     if (!('generation' in frame) || frame.generation !== this.#history.generation) return;
     if (frame.type === 'delta' || frame.type === 'end' || frame.type === 'reset') {
       if (this.#ends > 0) this.#wrong('ends', 1, `${frame.type} after the end`);
@@ -60,6 +61,13 @@ class ViewerJudge {
     if (item.text !== stored) this.#stranger(item.text, 0, item.seq, stored);
     this.isFinished = true;
     this.#reached.set(item.epoch, Math.max(item.seq, this.#reached.get(item.epoch) ?? 0));
+  }
+
+  /** Done at the position it has: nothing more can come, whether or not an end follows. */
+  #told(item: Item): void {
+    if (item.kind !== 'generation' || item.id !== this.#history.generation || item.status !== 'done') return;
+    const { epoch, seq } = this.#position;
+    if (item.seq === seq && (item.epoch === epoch || seq === 0)) this.isFinished = true;
   }
 
   #reset(epoch: number): void {
