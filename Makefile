@@ -14,7 +14,7 @@ JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node
 # `make test ONLY=e2e/fences` runs what matches.
 ONLY ?=
 
-.PHONY: help setup node nats web demo test lint typecheck check format bench-quick clean
+.PHONY: help setup node nats web demo test faults lint typecheck check format bench-quick clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ else
 endif
 
 # The rules that look at types read other packages' declarations, so those are built first.
+faults: setup ## Work through the fault matrix, about 15 minutes; SEED=<n> repeats its random part
+	@$(WITH_NATS) export FAULTS=long && exec $(JEST) --runInBand e2e/faults
+
 lint: node node_modules/.sluice-installed ## Check rules, import fences and formatting
 	@npm run --silent build
 	@npm run --silent lint

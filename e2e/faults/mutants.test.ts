@@ -157,15 +157,21 @@ const neverAcking = async (edge: Wrap): Promise<readonly History[]> => {
   first.send({ type: 'prompt', session: 's', generation: 'g', input: 'go', lead: 'strict', params });
   await first.nextFrame('delta');
   first.terminate();
-  for (let i = 0; i < 4; i += 1) {
+  const again = async () => {
     const client = await connect();
     client.send({ type: 'subscribe', session: 's', window: 256 });
     await client.nextFrame((frame) => frame.type === 'delta' && frame.seq >= 10);
-    client.terminate();
-  }
+    return client;
+  };
+  for (let i = 0; i < 3; i += 1) (await again()).terminate();
+  const last = await again();
+  const isParked = (): boolean =>
+    last.frames('state').some((frame) => frame.type === 'state' && frame.state === 'parked');
+  const what = 'the worker to park, or to run away';
+  await waitFor(() => isParked() || worker.metrics.tokens.value > 40, { what, timeoutMs: 15_000 });
   const [history] = stage.histories();
   if (history === undefined) throw new Error('expected a history');
-  const made = (await worker.metrics.tokens.get()).values[0]?.value ?? 0;
+  const made = worker.metrics.tokens.value;
   // Nothing is promised to somebody who left: the credit is all that is judged.
   return [{ ...history, accepted: false, log: [], acked: [], credit: { made, acked: 0, lead: 17 } }];
 };

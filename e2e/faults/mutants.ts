@@ -73,7 +73,8 @@ export const staleReads = (bus: Bus, until: number): Bus =>
       // A read takes its time: one that answered at once would let a retry loop starve the process.
       await pause(5);
       let head = await bus.tokens.head(key);
-      while (head !== undefined && head.record.base > until) head = await bus.tokens.at(key, head.record.prev);
+      while (head !== undefined && head.record.base > until)
+        head = await bus.tokens.at(key, head.record.prev);
       return head;
     },
   });

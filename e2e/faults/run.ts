@@ -1,7 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import { createNatsBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { startNatsServer, withTimeout } from '@sluice/testkit';
-import type { NatsServer } from '@sluice/testkit';
+import { startNatsCluster, startNatsServer, withTimeout } from '@sluice/testkit';
+import type { NatsCluster, NatsServer } from '@sluice/testkit';
 import { keyOf } from '../support/clients.ts';
 import type { RecordedSocket } from '../support/recording.ts';
 import { Fleet } from './fleet.ts';
@@ -13,7 +14,8 @@ import type { PlanOptions, World } from './nemesis.ts';
 import { reportOf } from './report.ts';
 import type { RunReport } from './report.ts';
 import { seededRandom } from './seeded-random.ts';
-import { readStoredLog } from './stored-log.ts';
+import { readEveryCopy, readStoredLog } from './stored-log.ts';
+import type { StoredLog } from './stored-log.ts';
 
 export type RunOptions = {
   readonly name: string;
@@ -33,16 +35,35 @@ export type Script = PlanOptions | ((world: World) => Promise<void>);
 export const faultRun = async (options: RunOptions, script: Script): Promise<RunReport> => {
   const nats = await startNatsServer({ syncInterval: 'always' });
   try {
-    return await runOn(nats, options, script);
+    return await runOn({ nats, natsUrl: nats.url, replicas: 1 }, options, script);
   } finally {
     await nats.stop();
   }
 };
 
-const runOn = async (nats: NatsServer, options: RunOptions, script: Script): Promise<RunReport> => {
+/** The same on three NATS servers; the stream is then read from each of them as its leader. */
+export const clusterRun = async (
+  options: RunOptions,
+  script: (world: World, cluster: NatsCluster) => Promise<void>,
+): Promise<RunReport> => {
+  const cluster = await startNatsCluster(3);
+  try {
+    const [nats] = cluster.servers;
+    if (nats === undefined) throw new Error('expected a server in the cluster');
+    const storage = { nats, natsUrl: cluster.urls.join(','), replicas: 3 };
+    return await runOn(storage, options, (world) => script(world, cluster));
+  } finally {
+    await cluster.stop();
+  }
+};
+
+type Storage = { readonly nats: NatsServer; readonly natsUrl: string; readonly replicas: number };
+
+const runOn = async (storage: Storage, options: RunOptions, script: Script): Promise<RunReport> => {
+  const { nats, natsUrl, replicas } = storage;
   const { name, seed, edges, workers, tokensPerSecond } = options;
   const random = seededRandom(seed);
-  const fleet = new Fleet({ natsUrl: nats.url, edges, workers, tokensPerSecond, random: random.next });
+  const fleet = new Fleet({ natsUrl, replicas, edges, workers, tokensPerSecond, random: random.next });
   await fleet.start();
   const urls = fleet.edges.map(({ proxy }) => `${proxy.url('ws')}/v1/ws`);
   const load = new Load({ ...options.load, urls });
@@ -55,11 +76,18 @@ const runOn = async (nats: NatsServer, options: RunOptions, script: Script): Pro
     // A generation that does not come to its end is the oracle's to judge, not a reason to see nothing.
     await withTimeout(load.finish(), options.drainMs, 'all generations to end').catch(() => undefined);
     const made = await fleet.sampleMade();
-    const histories = await historiesOf(nats.url, load);
-    const { happened } = nemesis;
+    const log = await readStoredLog(natsUrl);
+    const copies = replicas > 1 ? await readEveryCopy(natsUrl) : [log];
+    const histories = await historiesOf({ natsUrl, replicas }, load, log);
     const refused = load.started.filter(({ isRefused }) => isRefused).length;
     const seen = { gaps: gapsOf(load), resumes: resumesOf(load) };
-    return reportOf({ name, seed, histories, happened, made, refused, ...seen });
+    const { happened } = nemesis;
+    const report = reportOf({ name, seed, histories, happened, made, refused, ...seen });
+    const differing = copies.filter((copy) => !isDeepStrictEqual(copy, log)).length;
+    return {
+      ...report,
+      figures: { ...report.figures, 'copies / differing': `${copies.length} / ${differing}` },
+    };
   } finally {
     clearInterval(sampling);
     await load.close();
@@ -68,21 +96,20 @@ const runOn = async (nats: NatsServer, options: RunOptions, script: Script): Pro
 };
 
 /** Reads what is stored, past all services, and puts it beside what was seen. */
-export const historiesOf = async (natsUrl: string, load: Load): Promise<History[]> => {
-  const bus = await createNatsBus({ url: natsUrl, name: 'oracle' });
+const historiesOf = async (
+  { natsUrl, replicas }: Pick<Storage, 'natsUrl' | 'replicas'>,
+  load: Load,
+  log: StoredLog,
+): Promise<History[]> => {
+  const bus = await createNatsBus({ url: natsUrl, name: 'oracle', replicas });
   try {
-    const log = await readStoredLog(natsUrl);
     return await Promise.all(load.started.map((started) => historyOf(bus, log, started)));
   } finally {
     await bus.close();
   }
 };
 
-const historyOf = async (
-  bus: Bus,
-  log: Awaited<ReturnType<typeof readStoredLog>>,
-  started: Started,
-): Promise<History> => {
+const historyOf = async (bus: Bus, log: StoredLog, started: Started): Promise<History> => {
   const { room, id } = started;
   const { org, session, members } = room;
   const key = keyOf(session, id, org);
