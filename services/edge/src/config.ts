@@ -1,4 +1,4 @@
-import { count, defineConfig, list, LOG_LEVELS, port, setting } from '@sluice/runtime';
+import { count, defineConfig, list, LOG_LEVELS, natsSettings, port, setting } from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { z } from 'zod';
@@ -28,23 +28,7 @@ export const edgeConfigSchema = defineConfig({
     env: 'SLUICE_EDGE_ADMIN_PORT',
     about: 'Port of /livez, /readyz and /metrics.',
   }),
-  natsUrl: setting(z.string().min(1).default('nats://127.0.0.1:4222'), {
-    env: 'SLUICE_NATS_URL',
-    about: 'NATS servers, separated by commas.',
-  }),
-  natsUser: setting(z.string().min(1).optional(), {
-    env: 'SLUICE_NATS_USER',
-    about: 'NATS user, when the server asks for one.',
-  }),
-  natsPassword: setting(z.string().min(1).optional(), {
-    env: 'SLUICE_NATS_PASSWORD',
-    about: 'Its password.',
-    secret: true,
-  }),
-  replicas: setting(count(1, 5).default(1), {
-    env: 'SLUICE_NATS_REPLICAS',
-    about: 'Copies of every stream: 1 on one server, 3 on a cluster.',
-  }),
+  ...natsSettings,
   jwtSecret: setting(z.string().min(32, 'expected at least 32 characters').optional(), {
     env: 'SLUICE_JWT_SECRET',
     about: 'Shared secret of HS256 tokens, at least 32 characters.',

@@ -3,7 +3,7 @@ import type { Bus } from '@sluice/bus';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
 import { systemClock } from '@sluice/runtime';
-import type { Clock, Logger } from '@sluice/runtime';
+import type { Clock, Logger, natsSettings } from '@sluice/runtime';
 import { createKeySource } from './auth/keys.ts';
 import { createVerifier } from './auth/verifier.ts';
 import type { EdgeConfig } from './config.ts';
@@ -39,7 +39,7 @@ export type Edge = {
 
 export type EdgeOptions = Omit<
   EdgeConfig,
-  'natsUrl' | 'natsUser' | 'natsPassword' | 'replicas' | 'adminPort' | 'adminHost' | 'logLevel' | 'name'
+  keyof typeof natsSettings | 'adminPort' | 'adminHost' | 'logLevel' | 'name'
 > & { readonly name: string };
 
 /** Builds an edge on a bus and listens. The caller owns the bus and closes it afterwards. */

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { createNatsBus } from '@sluice/bus';
-import { createLogger, loadConfig, onShutdown, redactConfig, startAdminServer } from '@sluice/runtime';
+import {
+  createLogger,
+  loadConfig,
+  natsOptionsOf,
+  onShutdown,
+  redactConfig,
+  startAdminServer,
+} from '@sluice/runtime';
 import { checkEdgeConfig, edgeConfigSchema } from './config.ts';
 import { createEdge } from './edge.ts';
 
@@ -9,14 +16,8 @@ const logger = createLogger({ service: 'edge', level: config.logLevel });
 logger.debug('configured', redactConfig(edgeConfigSchema, config));
 
 const name = config.name ?? `e-${randomUUID().slice(0, 8)}`;
-const bus = await createNatsBus(
-  {
-    url: config.natsUrl,
-    name: `sluice-edge ${name}`,
-    replicas: config.replicas,
-    ...(config.natsUser === undefined ? {} : { user: config.natsUser, password: config.natsPassword ?? '' }),
-  },
-  (error) => logger.warn('invalid_record', { error }),
+const bus = await createNatsBus(natsOptionsOf(config, `sluice-edge ${name}`), (error) =>
+  logger.warn('invalid_record', { error }),
 );
 const edge = await createEdge({ ...config, name }, { bus, logger });
 const admin = await startAdminServer({

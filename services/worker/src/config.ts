@@ -1,4 +1,4 @@
-import { count, defineConfig, LOG_LEVELS, port, setting } from '@sluice/runtime';
+import { count, defineConfig, LOG_LEVELS, natsSettings, port, setting } from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { z } from 'zod';
 import type { EngineConfig } from './engines/index.ts';
@@ -15,23 +15,7 @@ export const workerConfigSchema = defineConfig({
       about: 'Name of this worker, unique among live ones; default a random one.',
     },
   ),
-  natsUrl: setting(z.string().min(1).default('nats://127.0.0.1:4222'), {
-    env: 'SLUICE_NATS_URL',
-    about: 'NATS servers, separated by commas.',
-  }),
-  natsUser: setting(z.string().min(1).optional(), {
-    env: 'SLUICE_NATS_USER',
-    about: 'NATS user, when the server asks for one.',
-  }),
-  natsPassword: setting(z.string().min(1).optional(), {
-    env: 'SLUICE_NATS_PASSWORD',
-    about: 'Its password.',
-    secret: true,
-  }),
-  replicas: setting(count(1, 5).default(1), {
-    env: 'SLUICE_NATS_REPLICAS',
-    about: 'Copies of every stream: 1 on one server, 3 on a cluster.',
-  }),
+  ...natsSettings,
   slots: setting(count(1, 10_000).default(64), {
     env: 'SLUICE_WORKER_SLOTS',
     about: 'Generations run at once.',

@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { createNatsBus } from '@sluice/bus';
-import { createLogger, loadConfig, onShutdown, redactConfig, startAdminServer } from '@sluice/runtime';
+import {
+  createLogger,
+  loadConfig,
+  natsOptionsOf,
+  onShutdown,
+  redactConfig,
+  startAdminServer,
+} from '@sluice/runtime';
 import { checkWorkerConfig, engineConfigOf, workerConfigSchema } from './config.ts';
 import { createEngine } from './engines/index.ts';
 import { createWorker } from './worker.ts';
@@ -12,14 +19,8 @@ logger.debug('configured', redactConfig(workerConfigSchema, config));
 const name = config.name ?? `w-${randomUUID().slice(0, 8)}`;
 const engine = createEngine(engineConfigOf(config));
 const models = config.model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [config.model];
-const bus = await createNatsBus(
-  {
-    url: config.natsUrl,
-    name: `sluice-worker ${name}`,
-    replicas: config.replicas,
-    ...(config.natsUser === undefined ? {} : { user: config.natsUser, password: config.natsPassword ?? '' }),
-  },
-  (error) => logger.warn('invalid_record', { error }),
+const bus = await createNatsBus(natsOptionsOf(config, `sluice-worker ${name}`), (error) =>
+  logger.warn('invalid_record', { error }),
 );
 const worker = await createWorker({ name, slots: config.slots, models }, { bus, engine, logger });
 const admin = await startAdminServer({

@@ -19,6 +19,7 @@ export type {
   Registry,
   Tally,
 } from './metrics.ts';
+export { natsOptionsOf, natsSettings } from './nats-settings.ts';
 export { count, flag, list, port, setting } from './setting.ts';
 export type { Setting, SettingNotes } from './setting.ts';
 export { onShutdown } from './shutdown.ts';

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { count, setting } from './setting.ts';
+
+const MIB = 1024 * 1024;
+const MINUTE_MS = 60_000;
+
+/**
+ * How every service finds NATS, and how large and lasting the streams are. All services of an
+ * installation need the same values: the first one creates the streams, the others check them.
+ */
+export const natsSettings = {
+  natsUrl: setting(z.string().min(1).default('nats://127.0.0.1:4222'), {
+    env: 'SLUICE_NATS_URL',
+    about: 'NATS servers, separated by commas.',
+  }),
+  natsUser: setting(z.string().min(1).optional(), {
+    env: 'SLUICE_NATS_USER',
+    about: 'NATS user, when the server asks for one.',
+  }),
+  natsPassword: setting(z.string().min(1).optional(), {
+    env: 'SLUICE_NATS_PASSWORD',
+    about: 'Its password.',
+    secret: true,
+  }),
+  replicas: setting(count(1, 5).default(1), {
+    env: 'SLUICE_NATS_REPLICAS',
+    about: 'Copies of every stream: 1 on one server, 3 on a cluster.',
+  }),
+  partitions: setting(count(1, 64).default(1), {
+    env: 'SLUICE_NATS_PARTITIONS',
+    about: 'Streams the token log is split into, by session.',
+  }),
+  tokensRetentionMs: setting(count(MINUTE_MS).default(60 * MINUTE_MS), {
+    env: 'SLUICE_TOKENS_RETENTION_MS',
+    about: 'How long token records stay, ms; afterwards the item alone has the text.',
+  }),
+  sessionsRetentionMs: setting(count(MINUTE_MS).default(7 * 24 * 60 * MINUTE_MS), {
+    env: 'SLUICE_SESSIONS_RETENTION_MS',
+    about: 'How long items and prompts stay, ms.',
+  }),
+  tokensMaxBytes: setting(count(MIB).default(1024 * MIB), {
+    env: 'SLUICE_TOKENS_MAX_BYTES',
+    about: 'Size of each token stream, bytes; about 330 per token. From 80 % on prompts are refused.',
+  }),
+  sessionsMaxBytes: setting(count(MIB).default(1024 * MIB), {
+    env: 'SLUICE_SESSIONS_MAX_BYTES',
+    about: 'Size of the stream of items, bytes.',
+  }),
+};
+
+type NatsConfig = {
+  readonly [Name in keyof typeof natsSettings]: z.output<(typeof natsSettings)[Name]['schema']>;
+};
+
+/** The settings in the form the bus takes. @param name shown in NATS's list of connections */
+export const natsOptionsOf = (config: NatsConfig, name: string) => ({
+  url: config.natsUrl,
+  name,
+  replicas: config.replicas,
+  partitions: config.partitions,
+  retention: { tokensMs: config.tokensRetentionMs, sessionsMs: config.sessionsRetentionMs },
+  maxBytes: { tokens: config.tokensMaxBytes, sessions: config.sessionsMaxBytes },
+  ...(config.natsUser === undefined ? {} : { user: config.natsUser, password: config.natsPassword ?? '' }),
+});
