@@ -2,7 +2,6 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
 import type { ClientFrame } from '@sluice/protocol';
 import { openRawClient, startFaultProxy, waitFor } from '@sluice/testkit';
-import { WebSocket } from 'ws';
 import { tokenFor } from '../support/clients.ts';
 import { recordSockets } from '../support/recording.ts';
 import type { History } from './history.ts';

@@ -164,7 +164,9 @@ export const explain = (history: History, finding: Finding): string => {
         )
       : viewer.connections.flatMap(({ received, given }, connection) =>
           received.map(({ frame, at }) => {
-            const { type, epoch, from, seq } = frame as { type: string } & Record<string, unknown>;
+            const { type, epoch, from, seq } = frame as { type: string } & Partial<
+              Record<'epoch' | 'from' | 'seq', number>
+            >;
             const position = epoch === undefined ? '' : `${epoch}: (${from ?? ''}, ${seq ?? ''}]`;
             return `#${connection} given ${given?.seq ?? '-'} ${at.toFixed(0)} ms ${type} ${position}`;
           }),

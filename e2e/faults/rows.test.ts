@@ -29,12 +29,17 @@ const expectClean = (report: RunReport, figure = {}): void => {
   expect(failuresOf(report)).toBe('');
 };
 
-const untilFlowing = ({ load }: World): Promise<unknown> =>
-  waitFor(() => load.running.length > 0 && load.running.every(({ handles }) => positionOf(handles) >= 20), {
-    what: 'tokens everywhere',
-    timeoutMs: 30_000,
-    pollMs: 20,
-  });
+/** Every generation that runs now has gone on by twenty tokens, or has ended. */
+const untilFlowing = async ({ load }: World): Promise<void> => {
+  const what = 'tokens everywhere';
+  await waitFor(() => load.running.length > 0, { what, timeoutMs: 30_000 });
+  const before = load.running.map(({ handles }) => ({ handles, seq: positionOf(handles) }));
+  await waitFor(
+    () =>
+      before.every(({ handles, seq }) => handles[0]?.status === 'done' || positionOf(handles) >= seq + 20),
+    { what, timeoutMs: 40_000, pollMs: 20 },
+  );
+};
 
 const positionOf = (handles: readonly { readonly position: { readonly seq: number } }[]): number =>
   handles[0]?.position.seq ?? 0;
