@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Bus } from '@sluice/bus';
 import type { ClientFrame } from '@sluice/protocol';
 import { openRawClient, startFaultProxy, waitFor } from '@sluice/testkit';
@@ -91,7 +92,8 @@ const withZombie = async (zombie: Wrap): Promise<readonly History[]> => {
 
 const LIMIT = { type: 'limit', detail: 'full' } as const;
 const UNKNOWN = { type: 'unknown', detail: 'no answer' } as const;
-const full: Wrap = (bus) => failingFrom(bus, 40, () => Promise.resolve(LIMIT));
+/** From the 40th publish on storage refuses, after as long as a server may take to say so. */
+const full: Wrap = (bus) => failingFrom(bus, 40, () => pause(50).then(() => LIMIT));
 /** The 20th publish is never stored, and its answer does not come. */
 const dropping: Wrap = (bus) =>
   failingFrom(bus, 20, (_key, _draft, count) => (count === 20 ? Promise.resolve(UNKNOWN) : undefined));
