@@ -7,6 +7,8 @@ import type { LiveWindow, Window } from './session-sides.ts';
 const MAX_RATIO = 1.1;
 const MAX_P50_MS = 2.5;
 const MAX_P99_MS = 15;
+/** More tokens to a frame than this: the figure is cheap because the machine was overloaded. */
+const BEHIND = 1.5;
 /** Below this share of the wanted rate the machine could not keep up, and latencies say nothing. */
 const MIN_RATE_SHARE = 0.95;
 
@@ -64,19 +66,21 @@ const costRow = ({ sessions: count }: BenchSize, repetitions: readonly Repetitio
   const edgeUs = repetitions.map(({ live }) => live.usPerToken);
   const relayUs = repetitions.map(({ relay }) => relay.usPerToken);
   const ratio = medianRatio(edgeUs, relayUs);
+  // Above 1 the machine was behind, and tokens shared frames that on a faster one they would not.
+  const tokensPerFrame = medianOf(repetitions.map(({ live }) => live.received.tokens / live.received.frames));
   return {
     id: 'P2',
     what: `${count} sessions x ${TOKENS_PER_SECOND} tokens/s, acks included: edge CPU per token against a bare ws.send relay`,
     target: `<= ${MAX_RATIO} x`,
-    value: `${ratio.toFixed(2)} x`,
-    ok: ratio <= MAX_RATIO,
+    value: `${ratio.toFixed(2)} x${tokensPerFrame > BEHIND ? `, ${tokensPerFrame.toFixed(1)} a frame` : ''}`,
+    ok: ratio <= MAX_RATIO && tokensPerFrame <= BEHIND,
     figures: {
       ratio,
       edgeUsPerToken: medianOf(edgeUs),
       relayUsPerToken: medianOf(relayUs),
       workerUsPerToken: medianOf(repetitions.map(({ live }) => live.workerUsPerToken)),
       natsUsPerToken: medianOf(repetitions.map(({ live }) => live.natsUsPerToken)),
-      tokensPerFrame: medianOf(repetitions.map(({ live }) => live.received.tokens / live.received.frames)),
+      tokensPerFrame,
     },
   };
 };
