@@ -229,7 +229,7 @@ describe('the fault matrix', () => {
   );
 
   const seededRuns = [0, 1, 2].map((offset) => seed + offset);
-  test.each(isLong ? seededRuns : [])(
+  row.each(seededRuns)(
     'random faults for a minute and a half, seed %i',
     async (each) => {
       const options = fleetOf('seeded faults, long', { seed: each, workers: 3 });

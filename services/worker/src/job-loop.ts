@@ -2,8 +2,11 @@ import type { Bus, Delivery } from '@sluice/bus';
 import type { Clock, Logger } from '@sluice/runtime';
 import type { Slots } from './slots.ts';
 
-/** A pull is renewed after this long; a waiting job is delivered at once. */
-const PULL_MS = 20_000;
+/**
+ * A pull is renewed after this long; a waiting job is delivered at once. Shorter than it takes to declare
+ * a worker dead: the pull of one that hangs must not take the very job that is to replace it.
+ */
+const PULL_MS = 1_500;
 const FAILURE_PAUSE_MS = 500;
 
 export type JobLoopOptions = {

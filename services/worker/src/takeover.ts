@@ -56,15 +56,19 @@ export class Takeover {
   }
 
   #onOwnBeat(): void {
-    const live = [...this.#peers].filter(([, { missed }]) => missed < SILENT_BEATS).map(([name]) => name);
-    const turns = [...live, this.#deps.worker].toSorted();
     for (const [name, peer] of this.#peers) {
       peer.missed += 1;
-      const isOurTurn = turns[hashOf(name) % turns.length] === this.#deps.worker;
-      const isDue = peer.missed === SILENT_BEATS ? isOurTurn : peer.missed === ANYBODY_BEATS;
+      const isDue = peer.missed === SILENT_BEATS ? this.#isOurTurn(name) : peer.missed === ANYBODY_BEATS;
       if (isDue) void this.#takeOver(name, peer);
       if (peer.missed >= ANYBODY_BEATS) this.#peers.delete(name);
     }
+  }
+
+  /** Workers that see the same peers agree on one of them without a word; others come later. */
+  #isOurTurn(dead: string): boolean {
+    const live = [...this.#peers].filter(([, { missed }]) => missed < SILENT_BEATS).map(([name]) => name);
+    const turns = [...live, this.#deps.worker].filter((name) => name !== dead).toSorted();
+    return turns[hashOf(dead) % turns.length] === this.#deps.worker;
   }
 
   async #takeOver(name: string, { running }: Peer): Promise<void> {

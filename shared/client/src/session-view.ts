@@ -14,6 +14,8 @@ export class SessionView {
   readonly items = new ItemList(this.tracks);
   viewers = 0;
   #window: number | undefined;
+  /** generations whose item says done: the server sends nothing of them unless it is asked */
+  readonly #settled = new Set<string>();
 
   /** A new attachment begins. @param window undefined when it needs no acks */
   attached(window: number | undefined): void {
@@ -44,11 +46,14 @@ export class SessionView {
     if (isEmpty && this.items.get(track.id) === undefined) this.tracks.delete(track.id);
   }
 
-  /** Where each generation stands that has not ended. */
+  /**
+   * Where each generation stands that is not over. One that has ended is named until its item says so
+   * too: to the server it is still open, and without a position it would come whole once more.
+   */
   positions(): Readonly<Record<string, Position>> {
     const positions: Record<string, Position> = {};
     for (const [id, track] of this.tracks)
-      if (track.end === undefined) positions[id] = track.transcript.position;
+      if (track.end === undefined || !this.#settled.has(id)) positions[id] = track.transcript.position;
     return positions;
   }
 
@@ -70,6 +75,7 @@ export class SessionView {
   put(item: Item, source: 'subscribed' | 'item'): void {
     if (!this.items.put(item)) return;
     if (item.kind === 'generation') {
+      if (item.status === 'done') this.#settled.add(item.id);
       const isFull = item.status === 'done' && (source === 'subscribed' || item.text !== undefined);
       if (isFull) this.tracks.get(item.id)?.complete(item);
       else this.track(item.id).announce(item);

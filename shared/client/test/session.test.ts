@@ -58,6 +58,18 @@ describe('a subscription', () => {
     expect(await bench.client.session('s').generation('g2').done).toBe('x');
   });
 
+  test('names a generation that has ended until its item says so too: it must not come whole again', async () => {
+    const { bench, transport } = await attached([item(2)], 2);
+    transport.deliver(delta(0, 2, 'ab'));
+    transport.deliver(end(2));
+    const again = await bench.reconnect();
+    expect(again.all('subscribe')).toMatchObject([{ positions: { g: { epoch: 0, seq: 2 } } }]);
+    const done = item(3, { status: 'done', reason: 'stop', seq: 2, text: 'ab' });
+    again.deliver({ type: 'subscribed', session: 's', rev: 3, viewers: 1, items: [done] });
+    const later = await bench.reconnect();
+    expect(later.all('subscribe')[0]?.positions).toBeUndefined();
+  });
+
   test('is done with a generation whose tokens are gone when its item comes in full', async () => {
     const { bench, transport } = await attached([item(2)], 2);
     const generation = bench.client.session('s').generation('g');
