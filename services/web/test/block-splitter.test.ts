@@ -47,7 +47,13 @@ test('blocks of a text that grew are those of the same text read at once', () =>
         expect(grown.length).toBe(whole.length);
       },
     ),
-    { numRuns: 500 },
+    {
+      numRuns: 1000,
+      examples: [
+        [['| a | b |\n', 'lazy\n', '|---|---|\n'], [17]],
+        [['2. second\n', '\r\n', '2. second\n'], [13]],
+      ],
+    },
   );
 });
 

@@ -18,9 +18,29 @@ const withPlainLineEnds = (text: string): string =>
 
 const isSpace = ({ type }: Token): boolean => type === 'space';
 
+const BLANK_LINE = /\n[ \t]*\n$/;
+
 /**
- * Cuts a growing text into blocks without reading it all again: once a block is followed by another one nothing
- * can change it any more, except a reference definition, which is why a finished text is read once as a whole.
+ * Where the blocks that may still change begin. That is the last one, and with it
+ * - those above it that no blank line ends: the line `lazy` under a paragraph leaves it when `|-` makes a table's head
+ *   of it and comes back with `|---|---|`;
+ * - a list above it: the paragraph `2` becomes its next item with `2. second`.
+ */
+const openFrom = (tokens: readonly Token[]): number => {
+  let open = tokens.findLastIndex((token) => !isSpace(token));
+  const mayTakeBack = (above: Token | undefined): boolean =>
+    above !== undefined && !isSpace(above) && !BLANK_LINE.test(above.raw);
+  const list = tokens.findLastIndex((token, index) => index < open && !isSpace(token));
+  if (tokens[list]?.type === 'list') open = list;
+  while (mayTakeBack(tokens[open - 1])) open -= 1;
+  return open;
+};
+
+const plain = (token: Token): Block => ({ raw: token.raw, token, links: NO_LINKS });
+
+/**
+ * Cuts a growing text into blocks without reading it all again: once a blank line and another block follow it, nothing
+ * can change a block any more, except a reference definition, which is why a finished text is read once as a whole.
  */
 export class BlockSplitter {
   #settled: Block[] = [];
@@ -35,14 +55,15 @@ export class BlockSplitter {
     if (isComplete) return this.#whole(text);
     if (!text.startsWith(this.#settledText)) this.#startOver();
     const tokens = markdown.lexer(text.slice(this.#offset));
-    const open = tokens.findLastIndex((token) => !isSpace(token));
-    for (const token of tokens.slice(0, Math.max(0, open))) {
+    const open = Math.max(0, openFrom(tokens));
+    for (const token of tokens.slice(0, open)) {
       this.#offset += token.raw.length;
-      if (!isSpace(token)) this.#settled.push({ raw: token.raw, token, links: NO_LINKS });
+      if (!isSpace(token)) this.#settled.push(plain(token));
     }
     this.#settledText = text.slice(0, this.#offset);
-    const last = tokens[open];
-    return last === undefined ? this.#settled.slice() : [...this.#settled, healed(last)];
+    const unsettled = tokens.slice(open).filter((token) => !isSpace(token));
+    const last = unsettled.pop();
+    return [...this.#settled, ...unsettled.map(plain), ...(last === undefined ? [] : [healed(last)])];
   }
 
   #whole(text: string): readonly Block[] {
@@ -65,10 +86,9 @@ export class BlockSplitter {
 
 /** The open block as it will look once its unfinished emphasis, code or link is closed. */
 const healed = (token: Token): Block => {
-  const plain = { raw: token.raw, token, links: NO_LINKS };
-  if (token.type === 'code' || token.type === 'html') return plain;
+  if (token.type === 'code' || token.type === 'html') return plain(token);
   const text = healTail(token.raw);
-  if (text === token.raw) return plain;
+  if (text === token.raw) return plain(token);
   const [again, ...more] = markdown.lexer(text);
-  return again === undefined || more.length > 0 ? plain : { raw: text, token: again, links: NO_LINKS };
+  return again === undefined || more.length > 0 ? plain(token) : { raw: text, token: again, links: NO_LINKS };
 };
