@@ -18,6 +18,7 @@ export const spawnEdge = async (natsUrl: string, env: Record<string, string> = {
       SLUICE_EDGE_ADMIN_PORT: '0',
       SLUICE_EDGE_MAX_CONNECTIONS_PER_USER: '10000',
       SLUICE_EDGE_PROMPTS_PER_MINUTE: '100000',
+      SLUICE_EDGE_REQUESTS_PER_SECOND: '10000',
       ...env,
     },
   });

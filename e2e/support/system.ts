@@ -24,6 +24,7 @@ const EDGE_DEFAULTS: EdgeOptions = {
   maxConnections: 15_000,
   maxConnectionsPerUser: 10_000,
   promptsPerMinute: 100_000,
+  requestsPerSecond: 10_000,
   maxFramesPerSecond: 1_000,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,

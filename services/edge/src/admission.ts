@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Bus, ItemBody, PromptEntry } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import { DEFAULT_LIMITS, SluiceError } from '@sluice/protocol';
-import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
+import type { GenerationKey, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { canonicalJson } from './canonical-json.ts';
 import type { ModelDirectory } from './model-directory.ts';
@@ -21,6 +21,8 @@ export type Submission = {
   readonly key: GenerationKey;
   readonly user: string;
   readonly body: PromptBody;
+  /** where the body says nothing of it; not a part of what makes two prompts the same */
+  readonly onAbandon?: OnAbandon;
   /** Counts the items the session has already. */
   readonly items: () => Promise<number>;
   /** Called before a new generation is made; throws SluiceError to refuse it. */
@@ -47,7 +49,9 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   await checkRoom(submission.items, deps);
   const model = await chooseModel(body, deps);
   await submission.checkQuota();
-  const entry = { hash, user, createdAt: clock.now(), body: { ...body, model } };
+  const { onAbandon = submission.onAbandon, ...rest } = body;
+  const asked = { ...rest, model, ...(onAbandon === undefined ? {} : { onAbandon }) };
+  const entry = { hash, user, createdAt: clock.now(), body: asked };
   const { created, entry: stored } = await bus.sessions.createPrompt(key, entry);
   if (!created) return repeat(key, stored, hash, bus);
   await enqueue(key, stored, bus);

@@ -52,7 +52,8 @@ export const edgeConfigSchema = defineConfig({
   }),
   allowedOrigins: setting(list().default([]), {
     env: 'SLUICE_ALLOWED_ORIGINS',
-    about: 'Origins browsers may connect from, exact, separated by commas; empty: any.',
+    about:
+      'Origins of web pages that may connect, exact, separated by commas; empty: any by WebSocket, by HTTP only the page’s own.',
   }),
   defaultModel: setting(z.string().min(1).max(200).optional(), {
     env: 'SLUICE_DEFAULT_MODEL',
@@ -69,6 +70,10 @@ export const edgeConfigSchema = defineConfig({
   promptsPerMinute: setting(count(1).default(120), {
     env: 'SLUICE_EDGE_PROMPTS_PER_MINUTE',
     about: 'New prompts of one user of an org.',
+  }),
+  requestsPerSecond: setting(count(1).default(100), {
+    env: 'SLUICE_EDGE_REQUESTS_PER_SECOND',
+    about: 'HTTP requests of one user of an org.',
   }),
   maxFramesPerSecond: setting(count(1).default(DEFAULT_LIMITS.maxFramesPerSecond), {
     env: 'SLUICE_EDGE_MAX_FRAMES_PER_SECOND',

@@ -1,10 +1,4 @@
-import {
-  CLOSE_CODES,
-  EXPIRING_NOTICE_MS,
-  parseGenerationId,
-  parseSessionId,
-  SluiceError,
-} from '@sluice/protocol';
+import { CLOSE_CODES, EXPIRING_NOTICE_MS, parseGenerationId, SluiceError } from '@sluice/protocol';
 import type {
   AckFrame,
   AuthFrame,
@@ -16,22 +10,22 @@ import type {
   OkFrame,
   PingFrame,
   PromptFrame,
-  SessionId,
   SessionKey,
   SignalSendFrame,
   SubscribeFrame,
 } from '@sluice/protocol';
 import { parseClientFrame } from '@sluice/protocol/schema';
-import { admit, countItems } from './admission.ts';
+import { countItems } from './admission.ts';
 import { CredentialError } from './auth/verifier.ts';
-import { allows, isSameUser, reaches } from './auth/grant.ts';
-import type { Grant, Scope } from './auth/grant.ts';
+import { allows, isSameUser, openSession } from './auth/grant.ts';
+import type { Grant } from './auth/grant.ts';
 import { cancelGeneration } from './cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
 import { FrameBudget } from './frame-budget.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { encodeFrame } from './frames.ts';
 import { postMessage } from './message-post.ts';
+import { submitPrompt } from './prompt-submission.ts';
 import { refusalOf } from './refusal.ts';
 import { Viewer } from './viewer.ts';
 import type { FrameSink } from './viewer.ts';
@@ -246,7 +240,7 @@ export class Connection {
   #dropUncovered(grant: Grant): void {
     for (const session of [...this.#viewers.keys()]) {
       try {
-        this.#open(session, grant, 'read');
+        openSession(grant, session, 'read');
       } catch (error) {
         this.#unsubscribe(session);
         this.#refuse({ type: 'unsubscribe', session }, error);
@@ -255,13 +249,13 @@ export class Connection {
   }
 
   async #onSubscribe(frame: SubscribeFrame, grant: Grant): Promise<void> {
-    const session = this.#open(frame.session, grant, 'read');
-    await this.#attach({ ...frame, session }, grant);
+    await this.#attach(openSession(grant, frame.session, 'read'), grant, frame);
   }
 
-  async #attach(frame: Omit<SubscribeFrame, 'type'> & { session: SessionId }, grant: Grant): Promise<void> {
+  async #attach(key: SessionKey, grant: Grant, frame: Partial<SubscribeFrame> = {}): Promise<void> {
     const { hub, limits } = this.#context;
-    const { session, rev = 0, positions = {}, observe = false, window = limits.defaultWindow } = frame;
+    const { session } = key;
+    const { rev = 0, positions = {}, observe = false, window = limits.defaultWindow } = frame;
     const named = Object.entries(positions);
     if (named.length > limits.maxItemsPerSession)
       throw new SluiceError('too_large', `\`positions\`: expected at most ${limits.maxItemsPerSession}`);
@@ -271,7 +265,7 @@ export class Connection {
     // Subscribing again is a new attachment from the positions it names.
     const replaced = this.#viewers.get(session);
     const viewer = new Viewer({
-      key: { org: grant.org, session },
+      key,
       ref: { user: grant.user, connection: this.id },
       sink: this.#socket,
       window,
@@ -296,22 +290,12 @@ export class Connection {
   }
 
   async #onPrompt(frame: PromptFrame, grant: Grant): Promise<Partial<OkFrame>> {
-    const { admission, users, metrics } = this.#context;
-    const session = this.#open(frame.session, grant, 'prompt');
-    const generation = parseGenerationId(frame.generation);
-    const key = { org: grant.org, session, generation };
-    if (!this.#viewers.has(session) && allows(grant, 'read')) await this.#attach({ session }, grant);
-    const { type: _type, id: _id, session: _session, generation: _generation, ...body } = frame;
-    const submission = {
-      key,
-      user: grant.user,
-      body,
-      items: () => this.#items(key),
-      checkQuota: () => users.takePrompt(grant),
-    };
-    const created = await admit(submission, admission);
-    metrics.prompts.inc({ created: String(created) });
-    return { generation, created };
+    const session = openSession(grant, frame.session, 'prompt');
+    if (!this.#viewers.has(frame.session) && allows(grant, 'read')) await this.#attach(session, grant);
+    const key = { ...session, generation: parseGenerationId(frame.generation) };
+    const { type: _type, id: _id, session: _session, generation, ...body } = frame;
+    const prompt = { key, grant, body, items: () => this.#items(key) };
+    return { generation, created: await submitPrompt(prompt, this.#context) };
   }
 
   /** How many items a session has: its feed knows, if this connection watches it. */
@@ -321,14 +305,13 @@ export class Connection {
   }
 
   async #onCancel(frame: CancelFrame, grant: Grant): Promise<void> {
-    const session = this.#open(frame.session, grant, undefined);
+    const session = openSession(grant, frame.session);
     const generation = parseGenerationId(frame.generation);
-    await cancelGeneration({ org: grant.org, session, generation }, grant, this.#context);
+    await cancelGeneration({ ...session, generation }, grant, this.#context);
   }
 
   async #onMessage(frame: MessageFrame, grant: Grant): Promise<void> {
-    const session = this.#open(frame.session, grant, 'prompt');
-    const key: SessionKey = { org: grant.org, session };
+    const key = openSession(grant, frame.session, 'prompt');
     const { admission } = this.#context;
     await postMessage(key, { ...frame, user: grant.user, items: () => this.#items(key) }, admission);
   }
@@ -340,14 +323,6 @@ export class Connection {
     if (Buffer.byteLength(JSON.stringify(data ?? null)) > maxSignalBytes)
       throw new SluiceError('too_large', `\`data\`: expected at most ${maxSignalBytes} bytes`);
     this.#context.hub.known(viewer.key)?.signal(viewer, data);
-  }
-
-  /** The session, if this grant reaches it: what it does not reach does not exist for it. */
-  #open(session: string, grant: Grant, scope: Scope | undefined): SessionId {
-    if (!reaches(grant, session)) throw new SluiceError('not_found', 'no such session');
-    if (scope !== undefined && !allows(grant, scope))
-      throw new SluiceError('forbidden', `expected scope \`${scope}\``);
-    return parseSessionId(session);
   }
 
   /** Resolves once the socket takes frames again: a client that does not read gets no more answers made. */

@@ -58,10 +58,7 @@ export const createEdge = async (
   const context = contextOf(options, feeds, { hub, fullness: () => fill.fullness });
   const transport = new WebSocketTransport(context, options);
 
-  const http = await createHttpServer({
-    webDir: options.webDir,
-    maxBodyBytes: context.limits.maxPromptBytes,
-  });
+  const http = await createHttpServer(context, options);
   http.server.on('upgrade', (request, socket, head) => {
     const [path] = (request.url ?? '').split('?');
     if (path === '/v1/ws') transport.upgrade(request, socket, head);

@@ -1,17 +1,30 @@
 import fastify from 'fastify';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { SluiceError } from '@sluice/protocol';
+import { describeIssue } from '@sluice/protocol/schema';
+import type { z } from 'zod';
+import type { EdgeContext } from './edge-context.ts';
+import { httpApi } from './http/http-api.ts';
+import { errorBody, toHttpError } from './http/http-error.ts';
+import { requestIdOf } from './http/request-id.ts';
 
 export type HttpOptions = {
   /** folder of the built web pages to serve at /, absolute; undefined: none */
   readonly webDir: string | undefined;
-  /** largest request body, bytes */
-  readonly maxBodyBytes: number;
+  /** exact origins whose pages may call the API besides the edge's own */
+  readonly allowedOrigins: readonly string[];
 };
 
 /** Whoever connects has this long to send the head of a request, ms. */
 const HEADERS_TIMEOUT_MS = 5_000;
+/** And this long for all of it, ms. */
+const REQUEST_TIMEOUT_MS = 30_000;
 /** How often that is looked at, ms. */
 const TIMEOUT_CHECK_MS = 1_000;
+/** What waits in the process for one socket before writers are told to stop, bytes. */
+const SOCKET_BYTES = 16 * 1024;
+/** Browsers of other origins ask again whether they may after this long, seconds. */
+const PREFLIGHT_MAX_AGE_S = 600;
 
 /** Scripts and styles from here only; connections to here only, by WebSocket too. */
 const CONTENT_SECURITY_POLICY = [
@@ -26,27 +39,81 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** The public port's HTTP side: the web pages. WebSocket upgrades are the caller's. */
-export const createHttpServer = async ({ webDir, maxBodyBytes }: HttpOptions): Promise<FastifyInstance> => {
+/** The public port's HTTP side: the API and the web pages. WebSocket upgrades are the caller's. */
+export const createHttpServer = async (
+  context: EdgeContext,
+  { webDir, allowedOrigins }: HttpOptions,
+): Promise<FastifyInstance> => {
   const app = fastify({
     logger: false,
+    genReqId: requestIdOf,
     forceCloseConnections: true,
-    bodyLimit: maxBodyBytes,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
+    bodyLimit: context.limits.maxPromptBytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      highWaterMark: SOCKET_BYTES,
+    },
   });
-  app.addHook('onSend', async (_request, reply) => {
-    void reply.header('x-content-type-options', 'nosniff');
-    void reply.header('referrer-policy', 'no-referrer');
-  });
-  app.setNotFoundHandler((_request, reply) => {
-    void reply.code(404).type('text/plain; charset=utf-8').send('not found; the WebSocket is at /v1/ws\n');
-  });
-  if (webDir !== undefined) {
-    const { default: serveStatic } = await import('@fastify/static');
-    await app.register(serveStatic, {
-      root: webDir,
-      setHeaders: (reply) => void reply.header('content-security-policy', CONTENT_SECURITY_POLICY),
+  app.removeContentTypeParser('text/plain');
+  app.setValidatorCompiler(({ schema }) => validatorOf(schema as z.ZodType));
+  app.setSerializerCompiler(() => (body) => JSON.stringify(body));
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.headers({
+      'x-request-id': request.id,
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
     });
-  }
+  });
+  app.addHook('onResponse', async ({ method, routeOptions }, { statusCode }) => {
+    context.metrics.requests.inc({ method, route: routeOptions.url ?? 'none', status: String(statusCode) });
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, { reply, context }));
+  app.setNotFoundHandler((request, reply) => {
+    const nowhere = new SluiceError('not_found', 'nothing is here; the WebSocket is at /v1/ws');
+    return refuse(nowhere, request, { reply, context });
+  });
+  await allowOrigins(app, allowedOrigins);
+  await app.register(httpApi(context));
+  await serveWebPages(app, webDir);
   return app;
+};
+
+/** The routes' schemas are zod's, as everywhere; what they refuse is told as on the WebSocket. */
+const validatorOf = (schema: z.ZodType) => (value: unknown) => {
+  const result = schema.safeParse(value);
+  if (result.success) return { value: result.data };
+  return { error: new SluiceError('bad_frame', describeIssue(result.error.issues[0])) };
+};
+
+type Answering = { readonly reply: FastifyReply; readonly context: EdgeContext };
+
+const refuse = (error: Error, request: FastifyRequest, { reply, context }: Answering): FastifyReply => {
+  const { status, headers, refusal } = toHttpError(error);
+  const { id, method, routeOptions } = request;
+  if (refusal.code === 'internal')
+    context.logger.error('request_failed', { request: id, method, route: routeOptions.url, error });
+  context.metrics.errors.inc({ code: refusal.code });
+  return reply.code(status).headers(headers).send(errorBody(refusal));
+};
+
+const allowOrigins = async (app: FastifyInstance, origins: readonly string[]): Promise<void> => {
+  if (origins.length === 0) return;
+  const { default: cors } = await import('@fastify/cors');
+  await app.register(cors, {
+    origin: [...origins],
+    methods: ['GET', 'POST', 'PUT', 'DELETE'],
+    exposedHeaders: ['x-request-id', 'retry-after'],
+    maxAge: PREFLIGHT_MAX_AGE_S,
+  });
+};
+
+const serveWebPages = async (app: FastifyInstance, root: string | undefined): Promise<void> => {
+  if (root === undefined) return;
+  const { default: serveStatic } = await import('@fastify/static');
+  await app.register(serveStatic, {
+    root,
+    setHeaders: (reply) => void reply.header('content-security-policy', CONTENT_SECURITY_POLICY),
+  });
 };

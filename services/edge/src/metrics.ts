@@ -69,9 +69,14 @@ export const createEdgeMetrics = (load: Load, metrics: Metrics = createMetrics({
     help: 'Prompts, by whether they started a generation.',
     labels: ['created'],
   }),
+  requests: metrics.counter({
+    name: 'sluice_edge_requests_total',
+    help: 'HTTP requests answered, by method, route and status.',
+    labels: ['method', 'route', 'status'],
+  }),
   errors: metrics.counter({
     name: 'sluice_edge_errors_total',
-    help: 'Error frames sent, by code.',
+    help: 'Errors told to clients, by code.',
     labels: ['code'],
   }),
   closes: metrics.counter({

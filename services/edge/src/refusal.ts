@@ -23,7 +23,8 @@ export const refusalOf = (frame: Subject, error: unknown): ErrorFrame => {
   };
 };
 
-const toSluiceError = (error: unknown): SluiceError => {
+/** What any error means to a client; what it says of the inside stays in `cause`, for the log. */
+export const toSluiceError = (error: unknown): SluiceError => {
   if (error instanceof SluiceError) return error;
   if (error instanceof CredentialError) return new SluiceError('unauthorized', error.message);
   const unavailable = (what: string): SluiceError =>

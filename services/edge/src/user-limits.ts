@@ -2,17 +2,23 @@ import { SluiceError } from '@sluice/protocol';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Grant } from './auth/grant.ts';
 
-export type UserLimitOptions = { readonly maxConnectionsPerUser: number; readonly promptsPerMinute: number };
+export type UserLimitOptions = {
+  readonly maxConnectionsPerUser: number;
+  readonly promptsPerMinute: number;
+  readonly requestsPerSecond: number;
+};
 
 /** What one user of an org may have and do on this edge. */
 export class UserLimits {
   readonly #maxConnections: number;
   readonly #connections = new Map<string, number>();
   readonly #prompts: RateLimiterMemory;
+  readonly #requests: RateLimiterMemory;
 
-  constructor({ maxConnectionsPerUser, promptsPerMinute }: UserLimitOptions) {
+  constructor({ maxConnectionsPerUser, promptsPerMinute, requestsPerSecond }: UserLimitOptions) {
     this.#maxConnections = maxConnectionsPerUser;
     this.#prompts = new RateLimiterMemory({ points: promptsPerMinute, duration: 60 });
+    this.#requests = new RateLimiterMemory({ points: requestsPerSecond, duration: 1 });
   }
 
   /** Counts a connection in; false: there are too many, and it was not counted. */
@@ -32,16 +38,24 @@ export class UserLimits {
   }
 
   /** Takes one new prompt from the user's allowance. @throws SluiceError rate_limited */
-  async takePrompt(grant: Grant): Promise<void> {
-    try {
-      await this.#prompts.consume(pathOf(grant));
-    } catch (refusal) {
-      if (!(refusal instanceof RateLimiterRes)) throw refusal;
-      const retryAfterMs = refusal.msBeforeNext;
-      throw new SluiceError('rate_limited', 'too many prompts in a minute', { retryAfterMs });
-    }
+  takePrompt(grant: Grant): Promise<void> {
+    return take(this.#prompts, grant, 'too many prompts in a minute');
+  }
+
+  /** Takes one HTTP request from the user's allowance. @throws SluiceError rate_limited */
+  takeRequest(grant: Grant): Promise<void> {
+    return take(this.#requests, grant, 'too many requests in a second');
   }
 }
+
+const take = async (allowance: RateLimiterMemory, grant: Grant, tooMuch: string): Promise<void> => {
+  try {
+    await allowance.consume(pathOf(grant));
+  } catch (refusal) {
+    if (!(refusal instanceof RateLimiterRes)) throw refusal;
+    throw new SluiceError('rate_limited', tooMuch, { retryAfterMs: refusal.msBeforeNext });
+  }
+};
 
 /** JSON keeps `org` and `user` apart whatever characters a user name has. */
 const pathOf = ({ org, user }: Grant): string => JSON.stringify([org, user]);

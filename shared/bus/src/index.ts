@@ -6,7 +6,7 @@ export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
 export { endGeneration } from './generation-end.ts';
 export type { GenerationVersion } from './generation-end.ts';
-export { toItem } from './session-store.ts';
+export { MAX_PAGE_ITEMS, toItem } from './session-store.ts';
 export type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from './session-store.ts';
 export type { Subscription, TailListener, TokenLog } from './token-log.ts';
 export { WORKER_ANNOUNCE_MS, WORKER_BEAT_MS, WORKER_TTL_MS } from './worker-directory.ts';

@@ -5,7 +5,7 @@ import { ID_PATTERN } from './ids.ts';
 import type { PromptBody } from './items.ts';
 import { DEFAULT_LIMITS, MAX_NESTING } from './limits.ts';
 
-const idSchema = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
+export const idSchema = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
 const count = z.int().min(0);
 const answerable = { id: z.string().max(64).optional() };
 
@@ -129,10 +129,11 @@ export const parseClientFrame = (text: string): FrameResult => {
     return bad('`type`: expected the name of a client frame', id);
   const parsed = frameSchemas[type as ClientFrame['type']].safeParse(value);
   if (parsed.success) return { type: 'frame', frame: parsed.data as ClientFrame };
-  return bad(describe(parsed.error.issues[0]), id, true);
+  return bad(describeIssue(parsed.error.issues[0]), id, true);
 };
 
-const describe = (issue: z.core.$ZodIssue | undefined): string => {
+/** What is wrong with a value: names the field, never its content. */
+export const describeIssue = (issue: z.core.$ZodIssue | undefined): string => {
   if (issue === undefined) return 'invalid';
   // A key that is not an id is content of the client's, so it is not echoed.
   if (issue.code === 'invalid_key') return `\`${issue.path.slice(0, -1).join('.')}\`: expected ids as keys`;

@@ -1,4 +1,5 @@
-import type { Org } from '@sluice/protocol';
+import { parseSessionId, SluiceError } from '@sluice/protocol';
+import type { Org, SessionKey } from '@sluice/protocol';
 
 export type Scope = 'read' | 'prompt' | 'cancel' | 'admin';
 
@@ -26,3 +27,14 @@ export const allows = ({ scopes }: Grant, scope: Scope): boolean => scopes.has(s
 
 export const isSameUser = (one: Grant, other: Grant): boolean =>
   one.user === other.user && one.org === other.org;
+
+/**
+ * The session, if this grant reaches it: what it does not reach does not exist for its bearer.
+ * @throws SluiceError not_found, forbidden
+ */
+export const openSession = (grant: Grant, session: string, scope?: Scope): SessionKey => {
+  if (!reaches(grant, session)) throw new SluiceError('not_found', 'no such session');
+  if (scope !== undefined && !allows(grant, scope))
+    throw new SluiceError('forbidden', `expected scope \`${scope}\``);
+  return { org: grant.org, session: parseSessionId(session) };
+};

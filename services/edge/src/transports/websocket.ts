@@ -6,6 +6,7 @@ import { BEARER_SUBPROTOCOL_PREFIX, CLOSE_CODES, SUBPROTOCOL } from '@sluice/pro
 import type { CloseCode } from '@sluice/protocol';
 import { WebSocketServer } from 'ws';
 import type { RawData, WebSocket } from 'ws';
+import { bearerOf } from '../auth/bearer.ts';
 import { Connection } from '../connection.ts';
 import type { ConnectionSocket } from '../connection.ts';
 import type { EdgeContext } from '../edge-context.ts';
@@ -220,7 +221,7 @@ const offeredProtocols = (header: string | undefined): string[] =>
 
 /** `Authorization: Bearer` first, then the second offered subprotocol, as browsers send it. */
 const credentialOf = ({ headers }: IncomingMessage): string | undefined => {
-  const bearer = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+  const bearer = bearerOf(headers.authorization);
   if (bearer !== undefined) return bearer;
   const offered = offeredProtocols(headers['sec-websocket-protocol']);
   const protocol = offered.find((entry) => entry.startsWith(BEARER_SUBPROTOCOL_PREFIX));

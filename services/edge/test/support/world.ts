@@ -23,6 +23,7 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   maxConnections: 1_000,
   maxConnectionsPerUser: 1_000,
   promptsPerMinute: 10_000,
+  requestsPerSecond: 10_000,
   maxFramesPerSecond: 10_000,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,

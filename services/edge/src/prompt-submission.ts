@@ -1,0 +1,34 @@
+import type { GenerationKey, OnAbandon, PromptBody } from '@sluice/protocol';
+import { admit, countItems } from './admission.ts';
+import type { Grant } from './auth/grant.ts';
+import type { EdgeContext } from './edge-context.ts';
+
+export type PromptSubmission = {
+  readonly key: GenerationKey;
+  readonly grant: Grant;
+  readonly body: PromptBody;
+  /** what becomes of the generation when nobody watches, where the body does not say; default `park` */
+  readonly onAbandon?: OnAbandon;
+  /** Counts the items the session has already; default by listing them. */
+  readonly items?: () => Promise<number>;
+};
+
+/**
+ * Starts a generation for the bearer of a grant, or finds it, whatever transport the prompt came by.
+ * @returns whether this call created it
+ * @throws SluiceError conflict, unavailable, quota_exceeded, rate_limited, too_large; BusUnavailableError
+ */
+export const submitPrompt = async (
+  { grant, items, ...prompt }: PromptSubmission,
+  { admission, users, metrics }: EdgeContext,
+): Promise<boolean> => {
+  const submission = {
+    ...prompt,
+    user: grant.user,
+    items: items ?? (() => countItems(prompt.key, admission)),
+    checkQuota: () => users.takePrompt(grant),
+  };
+  const created = await admit(submission, admission);
+  metrics.prompts.inc({ created: String(created) });
+  return created;
+};

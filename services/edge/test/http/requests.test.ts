@@ -1,0 +1,153 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { badTokens, generateTestKeys, TEST_SECRET } from '@sluice/testkit';
+import { newId } from '../support/asking.ts';
+import { codeIn, pathOf, request } from '../support/http.ts';
+import { createWorld, tokenOf } from '../support/world.ts';
+import type { World } from '../support/world.ts';
+
+let world: World;
+beforeEach(() => {
+  world = createWorld();
+});
+afterEach(() => world.close());
+
+const put = { method: 'PUT', body: { input: 'x' } } as const;
+
+describe('every request', () => {
+  test('is answered with an id: its own if it is harmless, else a new one', async () => {
+    const edge = await world.addEdge();
+    const idOf = async (given: string): Promise<string | null> =>
+      (await request(edge, '/v1/models', { headers: { 'x-request-id': given } })).headers.get('x-request-id');
+    expect(await idOf('trace-1.a')).toBe('trace-1.a');
+    for (const given of ['a b', '<script>', 'x'.repeat(65)])
+      expect(await idOf(given)).toMatch(/^[\da-f-]{36}$/);
+    for (const path of ['/', '/v1/nothing', '/v1/models?x'])
+      expect((await request(edge, path, { as: undefined })).headers.get('x-request-id')).not.toBeNull();
+  });
+
+  test('needs a good token, which is never in the address', async () => {
+    const edge = await world.addEdge();
+    const path = pathOf('s1', 'g1');
+    const none = await request(edge, path, { as: undefined });
+    expect([none.status, codeIn(none), none.headers.get('www-authenticate')]).toEqual([
+      401,
+      'unauthorized',
+      'Bearer',
+    ]);
+    for (const query of ['token', 'access_token', 'bearer'])
+      expect((await request(edge, `${path}?${query}=${tokenOf()}`, { as: undefined })).status).toBe(401);
+    const told = new Set<string>();
+    for (const { token } of badTokens(TEST_SECRET, generateTestKeys())) {
+      const answer = await request(edge, path, {
+        as: undefined,
+        headers: { authorization: `Bearer ${token}` },
+      });
+      expect(answer.status).toBe(401);
+      told.add(answer.text);
+    }
+    expect(told.size).toBeLessThanOrEqual(2);
+    expect(edge.recording.operations).toEqual([]);
+  });
+
+  test('with an id that is none is refused, and NATS is not asked', async () => {
+    const edge = await world.addEdge();
+    const hostile = [
+      '*',
+      '%3E',
+      'a.b',
+      '..%2F..',
+      '%20',
+      'a%0D%0Ab',
+      '%00',
+      '%E2%82%AC',
+      'x'.repeat(65),
+      '$JS.API',
+    ];
+    for (const id of hostile)
+      for (const path of [pathOf(id, 'g1'), pathOf('s1', id), pathOf(id)])
+        for (const method of ['GET', 'PUT', 'DELETE']) {
+          if (method !== 'GET' && path === pathOf(id)) continue;
+          const answer = await request(edge, path, method === 'PUT' ? put : { method });
+          expect([400, 404]).toContain(answer.status);
+          expect(codeIn(answer)).toBeDefined();
+        }
+    expect(edge.recording.operations).toEqual([]);
+  });
+
+  test('beyond a user’s allowance is told when to come back', async () => {
+    const edge = await world.addEdge({ requestsPerSecond: 3 });
+    const answers = await Promise.all(Array.from({ length: 8 }, () => request(edge, '/v1/models')));
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThanOrEqual(2);
+    expect(refused[0]?.body).toMatchObject({ error: { code: 'rate_limited', retryable: true } });
+    expect(refused[0]?.headers.get('retry-after')).toBe('1');
+    expect((await request(edge, '/v1/models', { as: { user: 'bob' } })).status).toBe(200);
+  });
+
+  test('takes new prompts from the same allowance as the WebSocket', async () => {
+    await world.addWorker();
+    const edge = await world.addEdge({ promptsPerMinute: 2 });
+    const statuses = [];
+    for (let i = 0; i < 3; i += 1) statuses.push((await request(edge, pathOf('s1', newId()), put)).status);
+    expect(statuses).toEqual([201, 201, 429]);
+  });
+
+  test('while NATS is away is told to try again', async () => {
+    const edge = await world.addEdge();
+    edge.recording.isDown = true;
+    const answer = await request(edge, pathOf('s1', 'g1'));
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+    expect(answer.body).toMatchObject({ error: { code: 'unavailable', retryable: true } });
+  });
+});
+
+describe('a page of another origin', () => {
+  const origin = 'https://app.example';
+  const preflight = {
+    method: 'OPTIONS',
+    as: undefined,
+    headers: { origin, 'access-control-request-method': 'PUT' },
+  };
+
+  test('may call nothing unless it is listed', async () => {
+    const edge = await world.addEdge();
+    const answer = await request(edge, '/v1/models', { headers: { origin } });
+    expect(answer.headers.get('access-control-allow-origin')).toBeNull();
+    expect(
+      (await request(edge, '/v1/models', preflight)).headers.get('access-control-allow-origin'),
+    ).toBeNull();
+  });
+
+  test('may call the API if it is listed exactly', async () => {
+    const edge = await world.addEdge({ allowedOrigins: [origin] });
+    const answer = await request(edge, '/v1/models', preflight);
+    expect(answer.status).toBe(204);
+    expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
+    expect(answer.headers.get('access-control-allow-methods')).toContain('PUT');
+    for (const other of ['https://app.example.evil', 'http://app.example', 'null']) {
+      const { headers } = await request(edge, '/v1/models', { headers: { origin: other } });
+      expect(headers.get('access-control-allow-origin')).toBeNull();
+    }
+  });
+});
+
+describe('orgs that use the same ids', () => {
+  test('never meet: what is another’s is answered as what is absent', async () => {
+    await world.addWorker();
+    const edge = await world.addEdge();
+    for (const org of ['acme', 'globex'])
+      expect((await request(edge, pathOf('s', 'g'), { ...put, as: { org } })).status).toBe(201);
+    await request(edge, pathOf('s', 'own'), { ...put, as: { org: 'acme' } });
+    for (const method of ['GET', 'DELETE']) {
+      const told = async (id: string): Promise<unknown> => {
+        const { status, text } = await request(edge, pathOf('s', id), { method, as: { org: 'globex' } });
+        return [status, text];
+      };
+      expect(await told('own')).toEqual(await told('none'));
+    }
+    const listed = await request(edge, pathOf('s'), { as: { org: 'globex' } });
+    expect((listed.body as { items: { id: string }[] }).items.map(({ id }) => id)).toEqual(['g']);
+    const outside = await request(edge, pathOf('s', 'g'), { as: { sessions: ['other'] } });
+    expect([outside.status, codeIn(outside)]).toEqual([404, 'not_found']);
+  });
+});
