@@ -8,7 +8,9 @@ import { sha256, startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
-import { keyOf, recordedClient, storedText } from './support/clients.ts';
+import { ORG_STATS } from '@sluice/protocol';
+import type { StatsReport } from '@sluice/protocol';
+import { adminTokenFor, keyOf, recordedClient, storedText } from './support/clients.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
 
 const users = readFileSync(new URL('../deploy/nats/users.conf', import.meta.url), 'utf8');
@@ -59,6 +61,11 @@ test('an edge and a worker with the shipped permissions do a whole generation', 
   const { client } = recordedClient(url);
   closers.push(() => client.close());
   const session = client.session('s');
+  const { client: admin } = recordedClient(url, 'ada', { token: adminTokenFor('ada') });
+  closers.push(() => admin.close());
+  const reporters = new Set<string>();
+  admin.session(ORG_STATS).on('signal', ({ data }) => void reporters.add((data as StatsReport).type));
+  await admin.session(ORG_STATS).subscribe({ observe: true });
   const [first, second] = [100, 10_000].map((tokens) =>
     session.prompt({ input: 'go', params: { simulated: { tokens } } }),
   );
@@ -69,6 +76,7 @@ test('an edge and a worker with the shipped permissions do a whole generation', 
   await waitFor(() => second.position.seq > 300, { what: 'tokens beyond any lead, hence acks' });
   await second.cancel();
   expect((await second.end).reason).toBe('cancelled');
+  await waitFor(() => reporters.size === 2, { what: 'figures of the edge and of the worker' });
   expect(refusals()).toEqual([]);
 }, 40_000);
 
@@ -141,6 +149,8 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'live.item.acme.s.g',
       'ctl.acme.s.g',
       'pres.acme.s',
+      'pres.acme._sluice_faults',
+      'stats.ask',
       '$KV.PROMPTS.acme.s.g',
       '$JS.API.STREAM.DELETE.KV_SESSIONS',
       '$JS.API.STREAM.PURGE.JOBS',

@@ -47,6 +47,7 @@ export class Scene {
         ...{ promptsPerMinute: 1_000, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
         ...{ maxSessionsPerConnection: 64 },
         ...{ maxItemsPerSession: 1_000, heartbeatMs: 20_000, lingerMs: 30_000, webDir: undefined },
+        ...{ operatorOrg: undefined, tokenPrice: undefined, demoFaults: false },
       },
       { bus: wrap(createMemoryBus(this.hub)), logger: silentLogger },
     );

@@ -12,6 +12,10 @@ export const ORG = 'acme';
 
 export const tokenFor = (user: string, org = ORG): string => mintToken({ org, user, secret: SECRET });
 
+/** Of somebody who may see the figures. */
+export const adminTokenFor = (user: string, org = ORG): string =>
+  mintToken({ org, user, secret: SECRET, scope: 'read prompt cancel admin' });
+
 export type RecordedClient = { readonly client: Client; readonly sockets: readonly RecordedSocket[] };
 
 /** An SDK client that reconnects quickly and whose raw frames are kept. */

@@ -31,6 +31,9 @@ const EDGE_DEFAULTS: EdgeOptions = {
   heartbeatMs: 20_000,
   lingerMs: 30_000,
   webDir: undefined,
+  operatorOrg: undefined,
+  tokenPrice: undefined,
+  demoFaults: false,
 };
 
 /** A whole system in this process on a real nats-server; each part also closes by itself. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Bus, ItemBody, PromptEntry } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
-import { DEFAULT_LIMITS, SluiceError } from '@sluice/protocol';
+import { DEFAULT_LIMITS, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { canonicalJson } from './canonical-json.ts';
@@ -15,6 +15,8 @@ export type AdmissionDeps = {
   readonly maxItemsPerSession: number;
   /** fill of the fullest stream, 0..1, as of a moment ago */
   readonly fullness: () => number;
+  /** a new generation was stored */
+  readonly onPrompted: (key: GenerationKey, model: string, at: number) => void;
 };
 
 export type Submission = {
@@ -37,11 +39,12 @@ const MAX_INPUT_SHOWN = 4_000;
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
  * Prompt, item and job are written in this order; a crash in between heals when the prompt is repeated.
  * @returns whether this call created it
- * @throws SluiceError conflict, unavailable, quota_exceeded; BusUnavailableError
+ * @throws SluiceError conflict, forbidden, unavailable, quota_exceeded; BusUnavailableError
  */
 export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<boolean> => {
   const { key, user, body } = submission;
   const { bus, clock } = deps;
+  checkWritable(key);
   const hash = hashOf(body);
   const known = await bus.sessions.prompt(key);
   if (known !== undefined) return repeat(key, known, hash, bus);
@@ -54,6 +57,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const entry = { hash, user, createdAt: clock.now(), body: asked };
   const { created, entry: stored } = await bus.sessions.createPrompt(key, entry);
   if (!created) return repeat(key, stored, hash, bus);
+  deps.onPrompted(key, model, stored.createdAt);
   await enqueue(key, stored, bus);
   return true;
 };
@@ -110,6 +114,12 @@ const checkSize = (body: PromptBody): void => {
   const { maxPromptBytes } = DEFAULT_LIMITS;
   if (bytes > maxPromptBytes)
     throw new SluiceError('too_large', `prompt: expected at most ${maxPromptBytes} bytes, got ${bytes}`);
+};
+
+/** @throws SluiceError forbidden for the system's own sessions */
+export const checkWritable = ({ session }: SessionKey): void => {
+  if (session.startsWith(RESERVED_PREFIX))
+    throw new SluiceError('forbidden', `sessions that begin with ${RESERVED_PREFIX} are the system's own`);
 };
 
 /** Whether a session and the storage below it take one more item. @throws SluiceError where they do not */

@@ -1,4 +1,4 @@
-import { count, defineConfig, list, LOG_LEVELS, natsSettings, port, setting } from '@sluice/runtime';
+import { count, defineConfig, flag, list, LOG_LEVELS, natsSettings, port, setting } from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { z } from 'zod';
@@ -94,6 +94,24 @@ export const edgeConfigSchema = defineConfig({
   lingerMs: setting(count().default(30_000), {
     env: 'SLUICE_EDGE_LINGER_MS',
     about: 'How long a session stays in memory after its last viewer left, ms.',
+  }),
+  operatorOrg: setting(
+    z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{1,64}$/)
+      .optional(),
+    {
+      env: 'SLUICE_OPERATOR_ORG',
+      about: 'Org whose tokens with scope `admin` see the figures of all orgs; unset: nobody does.',
+    },
+  ),
+  tokenPrice: setting(z.coerce.number().min(0).optional(), {
+    env: 'SLUICE_TOKEN_PRICE',
+    about: 'Price of 1,000,000 output tokens, for the dashboard; unset: it shows tokens only.',
+  }),
+  demoFaults: setting(flag().default(false), {
+    env: 'SLUICE_DEMO_FAULTS',
+    about: 'Lets scope `admin` kill edges and workers from the web page; for demos only.',
   }),
   webDir: setting(z.string().startsWith('/', 'expected an absolute path').optional(), {
     env: 'SLUICE_EDGE_WEB_DIR',

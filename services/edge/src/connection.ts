@@ -1,4 +1,10 @@
-import { CLOSE_CODES, EXPIRING_NOTICE_MS, parseGenerationId, SluiceError } from '@sluice/protocol';
+import {
+  CLOSE_CODES,
+  EXPIRING_NOTICE_MS,
+  parseGenerationId,
+  RESERVED_PREFIX,
+  SluiceError,
+} from '@sluice/protocol';
 import type {
   AckFrame,
   AuthFrame,
@@ -21,6 +27,7 @@ import { allows, isSameUser, openSession } from './auth/grant.ts';
 import type { Grant } from './auth/grant.ts';
 import { cancelGeneration } from './cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
+import { injectFault } from './faults.ts';
 import { FrameBudget } from './frame-budget.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { encodeFrame } from './frames.ts';
@@ -182,7 +189,7 @@ export class Connection {
         await this.#onMessage(frame, grant);
         return undefined;
       case 'signal':
-        this.#onSignal(frame);
+        await this.#onSignal(frame);
         return undefined;
       case 'ping':
       case 'ack':
@@ -316,12 +323,14 @@ export class Connection {
     await postMessage(key, { ...frame, user: grant.user, items: () => this.#items(key) }, admission);
   }
 
-  #onSignal({ session, data }: SignalSendFrame): void {
+  async #onSignal({ session, data }: SignalSendFrame): Promise<void> {
     const viewer = this.#viewers.get(session);
     if (viewer === undefined) throw new SluiceError('not_found', 'subscribe to the session first');
     const { maxSignalBytes } = this.#context.limits;
     if (Buffer.byteLength(JSON.stringify(data ?? null)) > maxSignalBytes)
       throw new SluiceError('too_large', `\`data\`: expected at most ${maxSignalBytes} bytes`);
+    if (session.startsWith(RESERVED_PREFIX))
+      return injectFault(viewer.key, viewer.ref.user, data, this.#context);
     this.#context.hub.known(viewer.key)?.signal(viewer, data);
   }
 
@@ -356,6 +365,7 @@ export class Connection {
 
   #sendError(frame: ErrorFrame): void {
     this.#context.metrics.errors.inc({ code: frame.code });
+    this.#context.figures.of(this.#grant?.org).error(frame.code);
     this.#send(frame);
   }
 

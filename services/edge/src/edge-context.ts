@@ -1,6 +1,7 @@
 import type { Limits } from '@sluice/protocol';
 import type { AdmissionDeps } from './admission.ts';
 import type { Verifier } from './auth/verifier.ts';
+import type { EdgeStats } from './edge-stats.ts';
 import type { FeedContext } from './feed-context.ts';
 import type { Hub } from './hub.ts';
 import type { UserLimits } from './user-limits.ts';
@@ -11,6 +12,9 @@ export type EdgeContext = FeedContext & {
   readonly verify: Verifier;
   readonly users: UserLimits;
   readonly admission: AdmissionDeps;
+  readonly stats: EdgeStats;
+  /** Ends this process as a crash would: for faults that an admin injects. */
+  readonly crash: () => void;
   readonly limits: Limits;
   readonly heartbeatMs: number;
   readonly authTimeoutMs: number;

@@ -2,13 +2,16 @@ import type { AddressInfo } from 'node:net';
 import type { Bus } from '@sluice/bus';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
-import { systemClock } from '@sluice/runtime';
+import { killThisProcess, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, natsSettings } from '@sluice/runtime';
+import type { AdmissionDeps } from './admission.ts';
 import { createKeySource } from './auth/keys.ts';
 import { createVerifier } from './auth/verifier.ts';
 import type { EdgeConfig } from './config.ts';
 import type { EdgeContext } from './edge-context.ts';
+import { EdgeStats } from './edge-stats.ts';
 import type { FeedContext } from './feed-context.ts';
+import { Figures } from './figures.ts';
 import { Flusher } from './flusher.ts';
 import { createHttpServer } from './http-server.ts';
 import { Hub, TICK_MS } from './hub.ts';
@@ -22,7 +25,13 @@ import { UserLimits } from './user-limits.ts';
 /** Clients are told to reconnect somewhere within this time when the edge drains, ms. */
 const DRAIN_SPREAD_MS = 5_000;
 
-export type EdgeDeps = { readonly bus: Bus; readonly logger: Logger; readonly clock?: Clock };
+export type EdgeDeps = {
+  readonly bus: Bus;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Ends this process as a crash would; default SIGKILL. */
+  readonly crash?: () => void;
+};
 
 export type Edge = {
   /** `http://host:port` of the public port */
@@ -45,31 +54,33 @@ export type EdgeOptions = Omit<
 /** Builds an edge on a bus and listens. The caller owns the bus and closes it afterwards. */
 export const createEdge = async (
   options: EdgeOptions,
-  { bus, logger, clock = systemClock }: EdgeDeps,
+  { bus, logger, clock = systemClock, crash = killThisProcess }: EdgeDeps,
 ): Promise<Edge> => {
   const metrics: EdgeMetrics = createEdgeMetrics({
     connections: () => transport.connections,
     sessions: () => hub.sessions,
     viewers: () => hub.viewers,
   });
-  const feeds: FeedContext = { bus, clock, metrics, logger, flusher: new Flusher(), edge: options.name };
+  const shared = { figures: new Figures(), flusher: new Flusher() };
+  const feeds: FeedContext = { ...shared, bus, clock, metrics, logger, edge: options.name };
   const hub = new Hub(feeds, options.lingerMs);
   const fill = new StorageFill(bus.link, logger);
-  const context = contextOf(options, feeds, { hub, fullness: () => fill.fullness });
+  const context = contextOf(options, feeds, { hub, crash, fullness: () => fill.fullness });
   const transport = new WebSocketTransport(context, options);
 
   const http = await createHttpServer(context, options);
   http.server.on('upgrade', (request, socket, head) => {
-    const [path] = (request.url ?? '').split('?');
-    if (path === '/v1/ws') transport.upgrade(request, socket, head);
+    if (request.url?.split('?')[0] === '/v1/ws') transport.upgrade(request, socket, head);
     else refuseUpgrade(socket, { status: '404 Not Found', reason: 'the WebSocket is at /v1/ws' });
   });
 
   await fill.open();
+  await context.stats.start(clock.now);
   const ticking = setInterval(() => {
     const now = clock.now();
     hub.tick(now);
     transport.tick(now);
+    context.stats.tick(now);
   }, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
 
@@ -80,6 +91,7 @@ export const createEdge = async (
   const close = async (): Promise<void> => {
     accepting = false;
     fill.close();
+    context.stats.close();
     reconnects.close();
     await transport.close();
     await http.close();
@@ -89,7 +101,7 @@ export const createEdge = async (
   };
   logger.info('edge_started', { edge: options.name, port });
   return {
-    url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
+    url: urlOf(options.host, port),
     port,
     metrics,
     get accepting() {
@@ -104,10 +116,15 @@ export const createEdge = async (
   };
 };
 
+const urlOf = (host: string, port: number): string =>
+  `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+type OwnParts = Pick<EdgeContext, 'hub' | 'crash'> & Pick<AdmissionDeps, 'fullness'>;
+
 const contextOf = (
   options: EdgeOptions,
   feeds: FeedContext,
-  { hub, fullness }: { readonly hub: Hub; readonly fullness: () => number },
+  { hub, crash, fullness }: OwnParts,
 ): EdgeContext => {
   const { bus, clock, logger } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
@@ -118,6 +135,10 @@ const contextOf = (
     maxItemsPerSession,
   };
   const keys = createKeySource(options);
+  const users = new UserLimits(options);
+  const { figures, edge } = feeds;
+  const price = options.tokenPrice;
+  const stats = new EdgeStats({ bus, edge, figures, hub, users, price, startedAt: clock.now() });
   return {
     ...feeds,
     hub,
@@ -126,9 +147,13 @@ const contextOf = (
       keys,
       issuer: options.jwtIssuer,
       audience: options.jwtAudience,
+      operatorOrg: options.operatorOrg,
+      faults: options.demoFaults,
       now: clock.now,
     }),
-    users: new UserLimits(options),
+    users,
+    stats,
+    crash,
     admission: {
       bus,
       clock,
@@ -136,6 +161,7 @@ const contextOf = (
       maxItemsPerSession,
       defaultModel: options.defaultModel,
       models: new ModelDirectory({ bus, clock, logger }),
+      onPrompted: (key, model, at) => stats.prompted(key, model, at),
     },
     heartbeatMs: options.heartbeatMs,
     authTimeoutMs: AUTH_TIMEOUT_MS,

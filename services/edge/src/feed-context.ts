@@ -1,5 +1,6 @@
 import type { Bus } from '@sluice/bus';
 import type { Clock, Logger } from '@sluice/runtime';
+import type { Figures } from './figures.ts';
 import type { Flusher } from './flusher.ts';
 import type { EdgeMetrics } from './metrics.ts';
 
@@ -9,6 +10,7 @@ export type FeedContext = {
   readonly clock: Clock;
   readonly flusher: Flusher;
   readonly metrics: EdgeMetrics;
+  readonly figures: Figures;
   readonly logger: Logger;
   /** this edge's name, as workers and other edges know it */
   readonly edge: string;

@@ -8,6 +8,8 @@ import type { Frame } from './frames.ts';
 import { GenerationFeed } from './generation-feed.ts';
 import { PresenceRoster } from './presence-roster.ts';
 import type { RosterChange } from './presence-roster.ts';
+import { statsWatchOf } from './stats-watch.ts';
+import type { StatsWatch } from './stats-watch.ts';
 import type { Viewer } from './viewer.ts';
 
 /** A finished generation stays in memory this long after its last sign of life, ms. */
@@ -22,6 +24,8 @@ const REQUEUE_AFTER_MS = 5_000;
 export class Feed {
   readonly key: SessionKey;
   readonly #context: FeedContext;
+  /** of a stats session */
+  readonly #watch: StatsWatch | undefined;
   readonly #viewers = new Set<Viewer>();
   readonly #generations = new Map<string, GenerationFeed>();
   /** generations whose first sign was a record: their item is being read */
@@ -39,10 +43,17 @@ export class Feed {
   constructor(key: SessionKey, context: FeedContext) {
     this.key = key;
     this.#context = context;
+    this.#watch = statsWatchOf(key, context.bus.stats);
   }
 
   get viewers(): number {
     return this.#viewers.size;
+  }
+  /** Tokens sent to viewers here that owe an ack for them. */
+  get unacked(): number {
+    let unacked = 0;
+    for (const generation of this.#generations.values()) unacked += generation.unacked;
+    return unacked;
   }
   /** Items the session has, as far as this feed knows. */
   get items(): number {
@@ -72,9 +83,11 @@ export class Feed {
       if (viewer.observe) this.#roster?.leave(viewer.ref);
       else this.#roster?.join(viewer.ref);
       this.#send(viewer, this.#subscribed(page));
+      if (rev > 0 || viewer.positions.size > 0) this.#context.figures.of(this.key.org).reconnects += 1;
       viewer.ready = true;
       for (const item of collector) if (item.rev > page.rev) this.#send(viewer, this.#itemFrame(item));
       this.#serve(viewer, named);
+      this.#watch?.attached(this.#context.clock.now());
     } catch (error) {
       this.detach(viewer);
       throw error;
@@ -111,6 +124,7 @@ export class Feed {
   /** Called about once a second. */
   tick(now: number): void {
     this.#roster?.tick(now);
+    if (this.#viewers.size > 0) this.#watch?.tick(now);
     for (const [id, generation] of this.#generations) {
       generation.tick(now);
       if (generation.isFinished && now - generation.activeAt > FINISHED_LINGER_MS) {

@@ -4,6 +4,7 @@ import type { GenerationBuffer, StoredGeneration } from '@sluice/core';
 import type { End, GenerationKey, GenerationState, Position, TokenRecord } from '@sluice/protocol';
 import { AckForwarder } from './ack-forwarder.ts';
 import type { FeedContext } from './feed-context.ts';
+import type { OrgFigures } from './figures.ts';
 import type { Flushable } from './flusher.ts';
 import { deltaPrefix, encodeDelta, encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
@@ -38,6 +39,7 @@ type Encoded = {
 export class GenerationFeed implements Flushable {
   readonly key: GenerationKey;
   readonly #context: FeedContext;
+  readonly #figures: OrgFigures;
   readonly #tail: GenerationTail;
   readonly #acks: AckForwarder;
   readonly #prefix: string;
@@ -50,6 +52,7 @@ export class GenerationFeed implements Flushable {
     const { bus, edge, clock, metrics, logger } = context;
     this.key = key;
     this.#context = context;
+    this.#figures = context.figures.of(key.org);
     this.#prefix = deltaPrefix(key);
     this.#acks = new AckForwarder(key, state.item.governor, { control: bus.control, edge });
     this.#tail = new GenerationTail(key, state, {
@@ -71,6 +74,12 @@ export class GenerationFeed implements Flushable {
   }
   get activeAt(): number {
     return this.#tail.activeAt;
+  }
+  /** Tokens sent to viewers here that owe an ack for them. */
+  get unacked(): number {
+    let unacked = 0;
+    for (const { reader } of this.#attachments.values()) unacked += reader.sent - reader.acked;
+    return unacked;
   }
   /** Whether it is over for every viewer here, so that it can be dropped and read again if need be. */
   get isFinished(): boolean {
@@ -126,6 +135,7 @@ export class GenerationFeed implements Flushable {
   ack(viewer: Viewer, position: Position): void {
     const attachment = this.#attachments.get(viewer);
     if (attachment === undefined || !attachment.reader.ack(position)) return;
+    this.#figures.acks += 1;
     this.#record(viewer, attachment.reader);
     if (!viewer.observe) this.#revive();
     this.#step(attachment);
@@ -154,8 +164,11 @@ export class GenerationFeed implements Flushable {
     const { metrics, clock } = this.#context;
     const before = this.#encoded;
     for (const attachment of this.#attachments.values()) this.#step(attachment);
-    if (this.#encoded !== before)
-      metrics.delivery.observe(Math.max(0, clock.now() - this.#tail.buffer.at) / 1000);
+    if (this.#encoded !== before) {
+      const ms = Math.max(0, clock.now() - this.#tail.buffer.at);
+      metrics.delivery.observe(ms / 1000);
+      this.#figures.delivery.add(ms);
+    }
     this.#forward();
   }
 
@@ -214,6 +227,7 @@ export class GenerationFeed implements Flushable {
     reader.advance(seq);
     this.#context.metrics.frames.add(1);
     this.#context.metrics.tokensOut.add(seq - from);
+    this.#figures.delivered += seq - from;
   }
 
   #frameFrom(from: number): Encoded {

@@ -3,6 +3,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { SluiceError } from '@sluice/protocol';
 import { describeIssue } from '@sluice/protocol/schema';
 import type { z } from 'zod';
+import type { Grant } from './auth/grant.ts';
 import type { EdgeContext } from './edge-context.ts';
 import { httpApi } from './http/http-api.ts';
 import { errorBody, toHttpError } from './http/http-error.ts';
@@ -95,6 +96,8 @@ const refuse = (error: Error, request: FastifyRequest, { reply, context }: Answe
   if (refusal.code === 'internal')
     context.logger.error('request_failed', { request: id, method, route: routeOptions.url, error });
   context.metrics.errors.inc({ code: refusal.code });
+  // Refused before its token was looked at, it has no grant, whatever the type says.
+  context.figures.of((request.grant as Grant | undefined)?.org).error(refusal.code);
   return reply.code(status).headers(headers).send(errorBody(refusal));
 };
 

@@ -1,8 +1,12 @@
-import type { SessionKey } from '@sluice/protocol';
+import { RESERVED_PREFIX } from '@sluice/protocol';
+import type { Org, SessionKey } from '@sluice/protocol';
 import type { FeedContext } from './feed-context.ts';
 import { Feed } from './feed.ts';
 
 export const TICK_MS = 500;
+
+/** `unacked`: tokens sent to viewers that owe an ack for them. */
+export type SessionLoad = { readonly sessions: number; readonly viewers: number; readonly unacked: number };
 
 /** The sessions that are watched on this edge: session -> feed. Feeds linger after their last viewer. */
 export class Hub {
@@ -23,6 +27,19 @@ export class Hub {
     let viewers = 0;
     for (const feed of this.#feeds.values()) viewers += feed.viewers;
     return viewers;
+  }
+
+  /** What people watch here; the system's own sessions are left out. @param org undefined: of all orgs */
+  load(org?: Org): SessionLoad {
+    let [sessions, viewers, unacked] = [0, 0, 0];
+    for (const feed of this.#feeds.values()) {
+      if ((org !== undefined && feed.key.org !== org) || feed.key.session.startsWith(RESERVED_PREFIX))
+        continue;
+      sessions += 1;
+      viewers += feed.viewers;
+      unacked += feed.unacked;
+    }
+    return { sessions, viewers, unacked };
   }
 
   /** The session's feed; it opens with its first viewer. */

@@ -1,6 +1,6 @@
 import { DEFAULT_LIMITS, parseItemId, SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
-import { checkRoom } from './admission.ts';
+import { checkRoom, checkWritable } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
 import { canonicalJson } from './canonical-json.ts';
 
@@ -16,13 +16,14 @@ export type MessagePost = {
 
 /**
  * Stores a chat line, or finds it: as with prompts, what was stored under its id first decides.
- * @throws SluiceError conflict, too_large, quota_exceeded, unavailable; BusUnavailableError
+ * @throws SluiceError conflict, forbidden, too_large, quota_exceeded, unavailable; BusUnavailableError
  */
 export const postMessage = async (
   key: SessionKey,
   { message, user, text, data, items }: MessagePost,
   deps: AdmissionDeps,
 ): Promise<void> => {
+  checkWritable(key);
   const { bus, clock } = deps;
   const { maxPromptBytes } = DEFAULT_LIMITS;
   const id = parseItemId(message);

@@ -1,4 +1,5 @@
 import { SluiceError } from '@sluice/protocol';
+import type { Org } from '@sluice/protocol';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Grant } from './auth/grant.ts';
 
@@ -12,6 +13,7 @@ export type UserLimitOptions = {
 export class UserLimits {
   readonly #maxConnections: number;
   readonly #connections = new Map<string, number>();
+  readonly #orgs = new Map<Org, number>();
   readonly #prompts: RateLimiterMemory;
   readonly #requests: RateLimiterMemory;
 
@@ -27,6 +29,7 @@ export class UserLimits {
     const open = this.#connections.get(user) ?? 0;
     if (open >= this.#maxConnections) return false;
     this.#connections.set(user, open + 1);
+    this.#orgs.set(grant.org, this.connections(grant.org) + 1);
     return true;
   }
 
@@ -35,6 +38,17 @@ export class UserLimits {
     const open = this.#connections.get(user) ?? 0;
     if (open <= 1) this.#connections.delete(user);
     else this.#connections.set(user, open - 1);
+    const others = this.connections(grant.org) - 1;
+    if (others <= 0) this.#orgs.delete(grant.org);
+    else this.#orgs.set(grant.org, others);
+  }
+
+  /** Connections that have signed in. @param org undefined: of all orgs */
+  connections(org?: Org): number {
+    if (org !== undefined) return this.#orgs.get(org) ?? 0;
+    let sum = 0;
+    for (const connections of this.#orgs.values()) sum += connections;
+    return sum;
   }
 
   /** Takes one new prompt from the user's allowance. @throws SluiceError rate_limited */

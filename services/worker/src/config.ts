@@ -1,4 +1,4 @@
-import { count, defineConfig, LOG_LEVELS, natsSettings, port, setting } from '@sluice/runtime';
+import { count, defineConfig, flag, LOG_LEVELS, natsSettings, port, setting } from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { z } from 'zod';
 import type { EngineConfig } from './engines/index.ts';
@@ -48,6 +48,10 @@ export const workerConfigSchema = defineConfig({
   ttftMs: setting(count().default(300), {
     env: 'SLUICE_SIMULATED_TTFT_MS',
     about: 'Time to first token of the simulated engine, ms.',
+  }),
+  demoFaults: setting(flag().default(false), {
+    env: 'SLUICE_DEMO_FAULTS',
+    about: 'Lets scope `admin` kill edges and workers from the web page; for demos only.',
   }),
   adminPort: setting(port().default(9091), {
     env: 'SLUICE_WORKER_ADMIN_PORT',

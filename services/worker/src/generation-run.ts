@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@sluice/bus';
 import { ChunkWriter } from '@sluice/core';
 import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
-import type { CancelReply, ChatMessage, End, Token } from '@sluice/protocol';
+import type { CancelReply, ChatMessage, End, KillReply, Token } from '@sluice/protocol';
 import type { Clock, Logger } from '@sluice/runtime';
 import type { Claimed } from './claim.ts';
 import { Credit } from './credit.ts';
@@ -9,8 +9,10 @@ import { EngineError } from './engines/engine.ts';
 import type { Engine, EngineRequest } from './engines/engine.ts';
 import type { WorkerMetrics } from './metrics.ts';
 import { persist } from './persistence.ts';
+import type { RunStory } from './run-story.ts';
 import type { Settlement } from './settlement.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
+import type { WorkerStats } from './worker-stats.ts';
 
 /** Held for this long without an ack: the engine is stopped and the slot freed, ms. */
 export const PARK_AFTER_MS = 2_000;
@@ -40,6 +42,9 @@ export type RunContext = {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: WorkerMetrics;
+  readonly stats: WorkerStats;
+  /** Ends this process as a crash would; undefined: whoever orders that is refused. */
+  readonly crash: (() => void) | undefined;
 };
 
 /**
@@ -58,6 +63,7 @@ export class GenerationRun {
   /** every token of this epoch, stored or about to be */
   readonly #tokens: Token[];
   readonly #startedAt: number;
+  readonly #story: RunStory;
   #bytes = 0;
   #tokensAfterStop = 0;
   #isPauseShown = false;
@@ -76,6 +82,7 @@ export class GenerationRun {
     this.#tokens = [...this.#prefix];
     for (const token of this.#prefix) this.#bytes += Buffer.byteLength(textOf(token));
     this.#writer = new ChunkWriter(item.attempt, epoch, head);
+    this.#story = context.stats.story(claimed, this.#writer.head);
     this.#credit = new Credit(entry.body, epoch, { seq: this.#writer.head, now: this.#startedAt });
     this.#publisher = new TokenPublisher({
       tokens: context.bus.tokens,
@@ -90,13 +97,18 @@ export class GenerationRun {
     });
   }
 
+  /** Held because its viewers do not ack. */
+  get isPaused(): boolean {
+    return this.#isPauseShown;
+  }
+
   /** Runs to an outcome; nothing that an engine, a client or an outage does makes it reject. */
   async run(): Promise<RunOutcome> {
     const control = await this.#serveControl();
     try {
-      return await this.#attempt();
+      return this.#tell(await this.#attempt());
     } catch (error) {
-      if (error instanceof PublishStoppedError) return await this.#onUnstorable(error);
+      if (error instanceof PublishStoppedError) return this.#tell(await this.#onUnstorable(error));
       throw error;
     } finally {
       control.close();
@@ -145,15 +157,7 @@ export class GenerationRun {
 
   /** Drives the engine until its end or until told to stop; undefined: nothing ended, it goes on later. */
   async #generate(): Promise<End | undefined> {
-    const { entry, key } = this.claimed;
-    const request: EngineRequest = {
-      generation: key.generation,
-      model: entry.body.model,
-      messages: this.#messages,
-      params: entry.body.params ?? {},
-      prefix: this.#prefix,
-    };
-    const run = this.#context.engine.generate(request, this.#abort.signal);
+    const run = this.#context.engine.generate(this.#request, this.#abort.signal);
     let failure: unknown;
     try {
       while (this.#stop === undefined) {
@@ -174,9 +178,12 @@ export class GenerationRun {
   #take(token: Token): void {
     const { clock, metrics } = this.#context;
     const now = clock.now();
-    if (this.#tokens.length === this.#prefix.length)
+    if (this.#tokens.length === this.#prefix.length) {
       metrics.firstToken.observe((now - this.#startedAt) / 1000);
+      this.#story.firstToken(this.#tokens.length + 1);
+    }
     metrics.tokens.add(1);
+    this.#story.token();
     if (this.#stop !== undefined) this.#tokensAfterStop += 1;
     this.#tokens.push(token);
     this.#bytes += Buffer.byteLength(textOf(token));
@@ -189,6 +196,7 @@ export class GenerationRun {
   #showPause(isPaused: boolean): void {
     if (isPaused === this.#isPauseShown) return;
     this.#isPauseShown = isPaused;
+    this.#story.mark(isPaused ? 'paused' : 'running', this.#tokens.length);
     this.#context.bus.tokens.announce(this.claimed.key, isPaused ? 'paused' : 'running');
   }
 
@@ -212,8 +220,6 @@ export class GenerationRun {
     if (type !== 'cancelled' && type !== 'abandoned') return undefined;
     const msToAbort = clock.now() - at;
     metrics.abort.observe(msToAbort / 1000);
-    const wanted = this.claimed.entry.body.params?.max_tokens;
-    if (wanted !== undefined) metrics.saved.inc(Math.max(0, wanted - this.#tokens.length));
     return { reason: type, receipt: { tokensAfterCancel: this.#tokensAfterStop, msToAbort } };
   }
 
@@ -223,6 +229,12 @@ export class GenerationRun {
     if (error instanceof EngineError)
       return { reason: 'error', error: { code: error.code, message: error.message } };
     return { reason: 'error', error: { code: 'internal', message: 'the engine failed unexpectedly' } };
+  }
+
+  get #request(): EngineRequest {
+    const { entry, key } = this.claimed;
+    const { model, params = {} } = entry.body;
+    return { generation: key.generation, model, messages: this.#messages, params, prefix: this.#prefix };
   }
 
   get #ending() {
@@ -248,17 +260,45 @@ export class GenerationRun {
   }
 
   #serveControl(): Promise<Subscription> {
-    const { bus, clock } = this.#context;
+    const { bus, clock, crash } = this.#context;
     const { key, item } = this.claimed;
+    const killing = crash === undefined ? {} : { kill: () => crashSoon(crash, clock) };
     const cancel = (): CancelReply => {
       this.#halt('cancelled');
       return { type: 'cancelling', attempt: item.attempt };
     };
     return persist(
-      () => bus.control.serve(key, { ack: (ack) => this.#credit.onAck(ack, clock.now()), cancel }),
+      () =>
+        bus.control.serve(key, { ack: (ack) => this.#credit.onAck(ack, clock.now()), cancel, ...killing }),
       clock,
       this.#abort.signal,
     );
+  }
+
+  /** Tells the stats how it went; @returns the outcome */
+  #tell(outcome: RunOutcome): RunOutcome {
+    const { stats, metrics } = this.#context;
+    const tokens = this.#tokens.length;
+    const isStopped = outcome === 'cancelled' || outcome === 'abandoned';
+    const saved = isStopped || outcome === 'parked' ? this.#tokensToCome() : 0;
+    if (outcome === 'stop' || outcome === 'length') stats.lengths.ended(this.claimed.item.model, tokens);
+    if (outcome === 'parked') stats.parked(this.claimed, saved);
+    if (isStopped) metrics.saved.inc(saved);
+    this.#story.over(outcome, tokens, saved);
+    return outcome;
+  }
+
+  /** Tokens it would still have made, as far as anybody can tell. */
+  #tokensToCome(): number {
+    const { engine, stats } = this.#context;
+    const request = this.#request;
+    const known = engine.expectedTokens?.(request);
+    const limit = request.params.max_tokens;
+    const expected = stats.lengths.expected(request.model, {
+      ...(known === undefined ? {} : { engine: known }),
+      ...(limit === undefined ? {} : { limit }),
+    });
+    return Math.max(0, (expected ?? 0) - this.#tokens.length);
   }
 
   #observe(): void {
@@ -270,6 +310,14 @@ export class GenerationRun {
     if (made > 1 && ranMs > 0) metrics.timePerToken.observe(ranMs / 1000 / made);
   }
 }
+
+/** The answer to the order goes out first, ms. */
+const LAST_WORDS_MS = 50;
+
+const crashSoon = (crash: () => void, clock: Clock): KillReply => {
+  clock.setTimeout(crash, LAST_WORDS_MS);
+  return { type: 'killing' };
+};
 
 /** Whether this attempt continues the text that is stored, rather than starting a new epoch. */
 const canGoOn = ({ head, prefix }: Claimed, engine: Engine): boolean => {

@@ -1,5 +1,5 @@
 import type { Delivery, RunningGeneration } from '@sluice/bus';
-import type { GenerationKey } from '@sluice/protocol';
+import type { GenerationKey, Org } from '@sluice/protocol';
 import { claimJob, readClaimed } from './claim.ts';
 import type { Claimed } from './claim.ts';
 import { readConversation } from './conversation.ts';
@@ -7,6 +7,7 @@ import { GenerationRun } from './generation-run.ts';
 import type { RunContext, RunOutcome } from './generation-run.ts';
 import { persist } from './persistence.ts';
 import type { Slots } from './slots.ts';
+import type { RunLoad } from './worker-stats.ts';
 
 /** A job's redelivery is put off this often while it runs; the ack wait is three times as long. */
 const WORKING_MS = 10_000;
@@ -38,6 +39,17 @@ export class JobRunner {
 
   get running(): RunningGeneration[] {
     return [...this.#runs.values()].map(({ claimed: { key, item } }) => ({ ...key, attempt: item.attempt }));
+  }
+
+  /** @param org undefined: of all orgs */
+  load(org?: Org): RunLoad {
+    let [running, paused] = [0, 0];
+    for (const { claimed, isPaused } of this.#runs.values()) {
+      if (org !== undefined && claimed.key.org !== org) continue;
+      running += 1;
+      if (isPaused) paused += 1;
+    }
+    return { running, paused };
   }
 
   /** Runs one job, for which a slot was taken, and releases the slot. Never rejects. */

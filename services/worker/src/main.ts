@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createNatsBus } from '@sluice/bus';
 import {
   createLogger,
+  killThisProcess,
   loadConfig,
   natsOptionsOf,
   onShutdown,
@@ -22,7 +23,8 @@ const models = config.model === undefined ? await engine.models(AbortSignal.time
 const bus = await createNatsBus(natsOptionsOf(config, `sluice-worker ${name}`), (error) =>
   logger.warn('invalid_record', { error }),
 );
-const worker = await createWorker({ name, slots: config.slots, models }, { bus, engine, logger });
+const crash = config.demoFaults ? { crash: killThisProcess } : {};
+const worker = await createWorker({ name, slots: config.slots, models }, { bus, engine, logger, ...crash });
 const admin = await startAdminServer({
   port: config.adminPort,
   host: config.adminHost,

@@ -43,7 +43,7 @@ export const createWorkerMetrics = (load: Load, metrics: Metrics = createMetrics
   }),
   saved: metrics.counter({
     name: 'sluice_worker_saved_tokens_total',
-    help: 'Tokens not generated because a run was cancelled, where max_tokens tells how many were to come.',
+    help: 'Tokens not generated because a run was cancelled or abandoned; how many were to come is an estimate.',
   }),
   fenced: metrics.counter({
     name: 'sluice_worker_fenced_total',

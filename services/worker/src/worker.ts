@@ -10,6 +10,7 @@ import type { WorkerMetrics } from './metrics.ts';
 import { Settlement } from './settlement.ts';
 import { Slots } from './slots.ts';
 import { Takeover } from './takeover.ts';
+import { WorkerStats } from './worker-stats.ts';
 
 /** How often holds and silent edges are looked at, ms. */
 const TICK_MS = 100;
@@ -28,6 +29,8 @@ export type WorkerDeps = {
   readonly engine: Engine;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** Ends this process as a crash would, when an admin orders it; absent: refused. */
+  readonly crash?: () => void;
 };
 
 export type Worker = {
@@ -42,14 +45,18 @@ export type Worker = {
 /** Starts pulling jobs. The caller owns the bus and the engine and closes them afterwards. */
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
   const { name, models } = options;
-  const { bus, engine, logger, clock = systemClock } = deps;
+  const { bus, engine, logger, clock = systemClock, crash } = deps;
   const slots = new Slots(options.slots);
   const pulling = new AbortController();
   const giveUp = new AbortController();
   const metrics = createWorkerMetrics({ slots: () => slots.size, running: () => runner.size });
   const settlement = new Settlement(bus, clock, giveUp.signal);
+  const stats = new WorkerStats({
+    ...{ bus, clock, worker: name, slots: slots.size },
+    load: (org) => runner.load(org),
+  });
   const runner: JobRunner = new JobRunner({
-    ...{ bus, engine, settlement, clock, logger, metrics, slots, worker: name },
+    ...{ bus, engine, settlement, clock, logger, metrics, stats, slots, crash, worker: name },
     pulling: pulling.signal,
     giveUp: giveUp.signal,
     onChange: () => liveness.changed(),
@@ -63,7 +70,12 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
 
   await takeover.start();
   await liveness.start();
-  const ticking = setInterval(() => runner.tick(clock.now()), TICK_MS);
+  await stats.start();
+  const ticking = setInterval(() => {
+    const now = clock.now();
+    runner.tick(now);
+    stats.tick(now);
+  }, TICK_MS);
   const loops = models.map((model) =>
     pullJobs({ bus, model, slots, clock, logger, run: (job) => runner.run(job) }, pulling.signal),
   );
@@ -79,6 +91,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     giveUp.abort();
     clearInterval(ticking);
     liveness.close();
+    stats.close();
     metrics.close();
   };
   return {

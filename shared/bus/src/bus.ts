@@ -1,6 +1,7 @@
 import type { Control, Presence } from './control.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { SessionStore } from './session-store.ts';
+import type { StatsDemand } from './stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';
 import type { WorkerDirectory } from './worker-directory.ts';
 
@@ -12,6 +13,7 @@ export type Bus = {
   readonly control: Control;
   readonly presence: Presence;
   readonly workers: WorkerDirectory;
+  readonly stats: StatsDemand;
   readonly link: Link;
   /** Idempotent. */
   close(): Promise<void>;

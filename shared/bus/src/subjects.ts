@@ -55,6 +55,8 @@ export const parseLiveSubject = (subject: string): LiveSubject | undefined => {
 
 /** Every worker says here each second that it lives and what it runs. */
 export const beatSubject = 'beat.workers';
+/** Edges say here which stats sessions are observed; whoever has figures listens. */
+export const statsSubject = 'stats.ask';
 export const workerSubjects = `$KV.${BUCKETS.workers}.*`;
 
 const encodeModel = (model: string): string => Buffer.from(model).toString('base64url');

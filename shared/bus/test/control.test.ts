@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ControlAck, PresenceMessage } from '@sluice/protocol';
 import { Queue, waitFor } from '@sluice/testkit';
-import type { Bus, ControlListener } from '../src/index.ts';
+import type { Bus, ControlListener, StatsAsk } from '../src/index.ts';
 import { backends, newKey } from './world.ts';
 import type { World } from './world.ts';
 
@@ -55,6 +55,33 @@ describe.each(backends)('Control and Presence on $name', ({ start }) => {
     expect(await worker.control.cancel(key, 'bob')).toEqual({ type: 'cancelling', attempt: 3 });
     expect(users).toEqual(['alice', 'bob']);
     serving.close();
+  });
+
+  test('an order to end oneself is refused by a worker that does not take it, and unheard where nobody runs', async () => {
+    const key = newKey();
+    expect(await edge.control.kill(key, 'alice')).toBeUndefined();
+    const careful = await worker.control.serve(key, listenerOf(new Queue()));
+    expect(await edge.control.kill(key, 'alice')).toEqual({ type: 'refused' });
+    careful.close();
+    const bold = await worker.control.serve(key, {
+      ...listenerOf(new Queue()),
+      kill: () => ({ type: 'killing' }),
+    });
+    expect(await edge.control.kill(key, 'alice')).toEqual({ type: 'killing' });
+    bold.close();
+  });
+
+  test('whoever has figures hears that they are wanted, until it listens no more', async () => {
+    const { org, session } = newKey();
+    const asks = new Queue<StatsAsk>();
+    const listening = await worker.stats.onAsk((ask) => asks.push(ask));
+    const ask: StatsAsk = { key: { org, session }, isNew: true };
+    edge.stats.ask(ask);
+    expect(await asks.next()).toEqual(ask);
+    listening.close();
+    edge.stats.ask(ask);
+    await edge.control.cancel(newKey(), 'alice');
+    expect(asks.size).toBe(0);
   });
 
   test('a cancel of a generation that nobody runs is answered at once with nothing', async () => {

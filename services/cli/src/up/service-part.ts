@@ -18,6 +18,9 @@ const readyIn = (line: string): Facts | undefined => {
 const portOf = (url: unknown): string | undefined =>
   typeof url === 'string' ? new URL(url).port || '80' : undefined;
 
+/** Of 1,000,000 output tokens: something to multiply with, so that the dashboard can say what a stop is worth. */
+const DEMO_TOKEN_PRICE = '10';
+
 export type EdgeSettings = {
   /** its name, unique on its NATS */
   readonly id: string;
@@ -29,6 +32,10 @@ export type EdgeSettings = {
   readonly jwtSecret: string;
   /** folder of built web pages; undefined: none */
   readonly webDir: string | undefined;
+  /** whose admins see the whole system */
+  readonly operatorOrg: string;
+  /** admins may kill edges and workers from the web page */
+  readonly faults: boolean;
 };
 
 export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): PartOptions => ({
@@ -47,6 +54,9 @@ export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): Pa
       SLUICE_NATS_URL: settings.natsUrl,
       SLUICE_JWT_SECRET: settings.jwtSecret,
       SLUICE_EDGE_WEB_DIR: settings.webDir ?? '',
+      SLUICE_OPERATOR_ORG: settings.operatorOrg,
+      SLUICE_DEMO_FAULTS: `${settings.faults}`,
+      SLUICE_TOKEN_PRICE: process.env['SLUICE_TOKEN_PRICE'] ?? DEMO_TOKEN_PRICE,
     },
   }),
 });
@@ -58,6 +68,8 @@ export type WorkerSettings = {
   readonly engine: 'simulated' | 'openai';
   readonly upstream: string | undefined;
   readonly model: string | undefined;
+  /** admins may kill it from the web page */
+  readonly faults: boolean;
 };
 
 export const workerPart = (name: string, settings: WorkerSettings, tools: Tools): PartOptions => ({
@@ -76,6 +88,7 @@ export const workerPart = (name: string, settings: WorkerSettings, tools: Tools)
       // An empty variable is an unset one: it must not be inherited from the shell by accident.
       SLUICE_UPSTREAM: settings.upstream ?? '',
       SLUICE_MODEL: settings.model ?? '',
+      SLUICE_DEMO_FAULTS: `${settings.faults}`,
     },
   }),
 });

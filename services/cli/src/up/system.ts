@@ -27,6 +27,8 @@ export type SystemOptions = Pick<WorkerSettings, 'engine' | 'upstream' | 'model'
   /** folder of the embedded server's store */
   readonly store: string;
   readonly web: boolean;
+  /** whose admins see the whole system */
+  readonly operatorOrg: string;
 };
 
 /** Everything that `sluice up` runs. */
@@ -43,6 +45,7 @@ type Tools = { readonly log: UpLog; readonly guard: Guard };
 
 const DEFAULT_PORTS = { admin: 9_090, nats: 4_222 } as const;
 const LOOPBACK = '127.0.0.1';
+const LOOPBACKS: ReadonlySet<string> = new Set([LOOPBACK, 'localhost', '::1']);
 /**
  * Workers hand back what they run within milliseconds. Edges take seconds to send clients away one by one, for
  * which nobody who pressed Ctrl-C wants to wait: to those clients it is the same as a crash, ms.
@@ -117,7 +120,9 @@ const webFolder = (): string | undefined => {
  */
 export const startSystem = async (options: SystemOptions, parts: Parts, tools: Tools): Promise<System> => {
   const ports = await claimPorts(options);
-  const { host, jwtSecret } = options;
+  const { host, jwtSecret, operatorOrg } = options;
+  // Killing parts from the page is for the person at this machine.
+  const faults = LOOPBACKS.has(host);
   const natsUrl = options.natsUrl ?? (await startNats(options.store, ports.nats, parts, tools));
   const webDir = options.web ? webFolder() : undefined;
   // Names are unique among everything on one NATS, and somebody else's server may have an edge-1 already.
@@ -125,12 +130,16 @@ export const startSystem = async (options: SystemOptions, parts: Parts, tools: T
   const edges = numbered(options.edges, 'edge').map((name, index) => {
     const port = nextPort(options.port, index);
     const adminPort = nextPort(ports.admin, index);
-    const settings = { host, port, adminPort, natsUrl, jwtSecret, webDir, id: name + suffix };
+    const settings = {
+      ...{ host, port, adminPort, natsUrl, jwtSecret, webDir, operatorOrg, faults },
+      id: name + suffix,
+    };
     return parts.start(edgePart(name, settings, tools));
   });
   const workers = numbered(options.workers, 'worker').map((name) => {
     const { engine, upstream, model } = options;
-    return parts.start(workerPart(name, { natsUrl, engine, upstream, model, id: name + suffix }, tools));
+    const settings = { natsUrl, engine, upstream, model, faults, id: name + suffix };
+    return parts.start(workerPart(name, settings, tools));
   });
   const [facts] = await Promise.all([Promise.all(edges), Promise.all(workers)]);
   return {

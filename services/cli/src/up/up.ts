@@ -11,7 +11,7 @@ import type { UpLog } from './log.ts';
 import { Parts, startSystem } from './system.ts';
 import type { System, SystemOptions } from './system.ts';
 
-export type UpOptions = Omit<SystemOptions, 'store' | 'jwtSecret'> & {
+export type UpOptions = Omit<SystemOptions, 'store' | 'jwtSecret' | 'operatorOrg'> & {
   /** where data is kept; undefined: a temporary folder that goes when this ends */
   readonly data: string | undefined;
   readonly jwtSecret: string | undefined;
@@ -21,6 +21,8 @@ export type UpOptions = Omit<SystemOptions, 'store' | 'jwtSecret'> & {
 };
 
 const TOKEN_TTL_SECONDS = 7 * 24 * 3_600;
+/** Whoever runs the demo operates it: sees all figures, and may break things. */
+const DEMO = { org: 'demo', user: 'you', scope: 'read prompt cancel admin' } as const;
 
 /** Resolves with the first signal that asks to stop; the second one ends the process and leaves the rest to the guard. */
 const stopSignal = (log: UpLog): Promise<NodeJS.Signals> =>
@@ -57,7 +59,7 @@ const announce = async (system: System, secret: string, { pretty, log }: { prett
   const { signToken } = await import('../token/sign-token.ts');
   const { urls, admin, nats } = system;
   const [url = ''] = urls;
-  const token = signToken({ org: 'demo', user: 'you', ttlSeconds: TOKEN_TTL_SECONDS }, secret);
+  const token = signToken({ ...DEMO, ttlSeconds: TOKEN_TTL_SECONDS }, secret);
   try {
     writeDemo({ pid: process.pid, url, token, nats, admin, secret });
   } catch (error) {
@@ -86,7 +88,11 @@ export const up = async (options: UpOptions): Promise<void> => {
   const guard = startGuard(temporary);
   const parts = new Parts();
   try {
-    const start = startSystem({ ...options, jwtSecret, store: join(path, 'nats') }, parts, { log, guard });
+    const start = startSystem(
+      { ...options, jwtSecret, operatorOrg: DEMO.org, store: join(path, 'nats') },
+      parts,
+      { log, guard },
+    );
     const first = await Promise.race([start, asked]);
     if (typeof first !== 'string') {
       await announce(first, jwtSecret, { pretty, log });

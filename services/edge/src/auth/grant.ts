@@ -1,4 +1,4 @@
-import { parseSessionId, SluiceError } from '@sluice/protocol';
+import { parseSessionId, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { Org, SessionKey } from '@sluice/protocol';
 
 export type Scope = 'read' | 'prompt' | 'cancel' | 'admin';
@@ -12,16 +12,22 @@ export type Grant = {
   readonly scopes: ReadonlySet<string>;
   /** exact ids or `prefix*`; undefined: every session of the org */
   readonly sessions: readonly string[] | undefined;
+  /** sessions of the system's own that it reaches */
+  readonly reserved: ReadonlySet<string>;
   /** ms since the Unix epoch */
   readonly expiresAt: number;
 };
 
 /** Whether the grant reaches this session at all; where not, the session does not exist for its bearer. */
-export const reaches = ({ sessions }: Grant, session: string): boolean =>
-  sessions === undefined ||
-  sessions.some((pattern) =>
-    pattern.endsWith('*') ? session.startsWith(pattern.slice(0, -1)) : session === pattern,
+export const reaches = ({ sessions, reserved }: Grant, session: string): boolean => {
+  if (session.startsWith(RESERVED_PREFIX) && !reserved.has(session)) return false;
+  return (
+    sessions === undefined ||
+    sessions.some((pattern) =>
+      pattern.endsWith('*') ? session.startsWith(pattern.slice(0, -1)) : session === pattern,
+    )
   );
+};
 
 export const allows = ({ scopes }: Grant, scope: Scope): boolean => scopes.has(scope);
 
@@ -29,12 +35,14 @@ export const isSameUser = (one: Grant, other: Grant): boolean =>
   one.user === other.user && one.org === other.org;
 
 /**
- * The session, if this grant reaches it: what it does not reach does not exist for its bearer.
+ * The session, if this grant reaches it: what it does not reach does not exist for its bearer. What the system's own
+ * sessions ask for is scope `admin`, which it took to reach them.
  * @throws SluiceError not_found, forbidden
  */
 export const openSession = (grant: Grant, session: string, scope?: Scope): SessionKey => {
   if (!reaches(grant, session)) throw new SluiceError('not_found', 'no such session');
-  if (scope !== undefined && !allows(grant, scope))
+  const isOurs = session.startsWith(RESERVED_PREFIX);
+  if (scope !== undefined && !isOurs && !allows(grant, scope))
     throw new SluiceError('forbidden', `expected scope \`${scope}\``);
   return { org: grant.org, session: parseSessionId(session) };
 };

@@ -1,5 +1,5 @@
 import jwt from 'jsonwebtoken';
-import { isId, parseOrg } from '@sluice/protocol';
+import { FAULTS, isId, ORG_STATS, parseOrg, SYSTEM_STATS } from '@sluice/protocol';
 import { DEFAULT_SCOPES } from './grant.ts';
 import type { Grant } from './grant.ts';
 import { KeysUnavailableError, NoKeyError } from './keys.ts';
@@ -36,6 +36,10 @@ export type VerifierOptions = {
   readonly keys: KeySource;
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
+  /** whose scope `admin` sees the whole system */
+  readonly operatorOrg?: string | undefined;
+  /** whether scope `admin` may inject faults */
+  readonly faults?: boolean;
   /** ms since the Unix epoch */
   readonly now: () => number;
 };
@@ -44,7 +48,7 @@ export type Verifier = (token: string) => Promise<Grant>;
 
 /** Verifies signature, algorithm, times and claims of a JWT. @throws CredentialError, KeysUnavailableError */
 export const createVerifier =
-  ({ keys, issuer, audience, now }: VerifierOptions): Verifier =>
+  ({ keys, issuer, audience, now, ...privileges }: VerifierOptions): Verifier =>
   async (token) => {
     try {
       if (Buffer.byteLength(token) > MAX_TOKEN_BYTES) throw new ClaimError('longer than 8 KiB');
@@ -61,14 +65,16 @@ export const createVerifier =
         ...(issuer === undefined ? {} : { issuer }),
         ...(audience === undefined ? {} : { audience }),
       });
-      return grantOf(claims as unknown, clockTimestamp);
+      return grantOf(claims as unknown, clockTimestamp, privileges);
     } catch (cause) {
       if (cause instanceof KeysUnavailableError) throw cause;
       throw new CredentialError(cause);
     }
   };
 
-const grantOf = (claims: unknown, nowS: number): Grant => {
+type Privileges = Pick<VerifierOptions, 'operatorOrg' | 'faults'>;
+
+const grantOf = (claims: unknown, nowS: number, privileges: Privileges): Grant => {
   if (typeof claims !== 'object' || claims === null) throw new ClaimError('claims are not an object');
   const { sub, org, exp, iat, scope, sessions } = claims as Record<string, unknown>;
   if (!isUser(sub)) throw new ClaimError('`sub` is not a user');
@@ -79,8 +85,21 @@ const grantOf = (claims: unknown, nowS: number): Grant => {
   const scopes = new Set(
     scope === undefined ? DEFAULT_SCOPES : scope.split(' ').filter((word) => word !== ''),
   );
-  return { user: sub, org: parseOrg(org), scopes, sessions: patternsOf(sessions), expiresAt: exp * 1000 };
+  return {
+    user: sub,
+    org: parseOrg(org),
+    scopes,
+    sessions: patternsOf(sessions),
+    reserved: scopes.has('admin') ? reservedFor(org, privileges) : NONE,
+    expiresAt: exp * 1000,
+  };
 };
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** The system's own sessions that an org's admins reach. */
+const reservedFor = (org: unknown, { operatorOrg, faults = false }: Privileges): ReadonlySet<string> =>
+  new Set([ORG_STATS, ...(org === operatorOrg ? [SYSTEM_STATS] : []), ...(faults ? [FAULTS] : [])]);
 
 // Control characters could forge log lines and confuse displays.
 const isUser = (value: unknown): value is string =>

@@ -38,6 +38,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     control: wrap('control', inner.control),
     presence: wrap('presence', inner.presence),
     workers: wrap('workers', inner.workers),
+    stats: inner.stats,
     link: { ...inner.link, fullness: () => Promise.resolve(recording.fullness) },
     close: () => inner.close(),
   };

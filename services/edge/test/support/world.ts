@@ -30,6 +30,9 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   heartbeatMs: 20_000,
   lingerMs: 30_000,
   webDir: undefined,
+  operatorOrg: undefined,
+  tokenPrice: undefined,
+  demoFaults: false,
 };
 
 export type TestEdge = {
@@ -44,6 +47,7 @@ export type TestEdge = {
 };
 
 export type EdgeSetup = Partial<EdgeOptions> & {
+  readonly crash?: () => void;
   readonly clock?: Clock;
   /** fill of the streams that the edge is told, 0..1 */
   readonly fullness?: number;
@@ -70,7 +74,7 @@ export const createWorld = (): World => {
   return {
     hub,
     bus,
-    addEdge: async ({ clock = systemClock, fullness = 0, ...options } = {}) => {
+    addEdge: async ({ clock = systemClock, fullness = 0, crash, ...options } = {}) => {
       const recording = recordingBus(createMemoryBus(hub));
       recording.fullness = fullness;
       const logs: string[] = [];
@@ -80,7 +84,8 @@ export const createWorld = (): World => {
         destination: { write: (line: string) => void logs.push(line) },
       });
       const name = options.name ?? `edge-${edges.length + 1}`;
-      const edge = await createEdge({ ...DEFAULTS, ...options, name }, { bus: recording.bus, logger, clock });
+      const deps = { bus: recording.bus, logger, clock, ...(crash === undefined ? {} : { crash }) };
+      const edge = await createEdge({ ...DEFAULTS, ...options, name }, deps);
       edges.push(edge);
       const url = `ws://127.0.0.1:${edge.port}/v1/ws`;
       const open = async (as: Partial<MintOptions> = {}, rest: RawClientOptions = {}): Promise<RawClient> => {

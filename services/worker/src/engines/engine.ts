@@ -36,6 +36,8 @@ export interface Engine {
   models(signal: AbortSignal): Promise<readonly string[]>;
   /** Whether a run can go on from these stored tokens instead of starting anew. */
   canContinue(prefix: readonly Token[]): boolean;
+  /** How many tokens the whole answer has, where the engine can tell beforehand. Must not throw. */
+  expectedTokens?(request: EngineRequest): number | undefined;
   /** @throws EngineError from the iteration; an abort ends it with the signal's reason */
   generate(request: EngineRequest, signal: AbortSignal): EngineRun;
   close(): Promise<void>;

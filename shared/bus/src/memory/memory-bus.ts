@@ -3,6 +3,7 @@ import type { Bus } from '../bus.ts';
 import type { Control, Presence } from '../control.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
 import type { ItemBody, SessionStore, StoredItem } from '../session-store.ts';
+import type { StatsDemand } from '../stats-demand.ts';
 import { controlSubject, itemKey, presenceSubject, tokenSubject } from '../subjects.ts';
 import type { TokenLog } from '../token-log.ts';
 import type { WorkerDirectory } from '../worker-directory.ts';
@@ -24,6 +25,7 @@ export const createMemoryBus = (
   control: memoryControl(hub),
   presence: memoryPresence(hub),
   workers: memoryWorkers(hub),
+  stats: memoryStats(hub),
   link: {
     connected: true,
     onReconnect: () => ({ close: () => undefined }),
@@ -125,6 +127,11 @@ const memoryControl = (hub: MemoryHub): Control => ({
     const [listener] = hub.controls.get(controlSubject(key)) ?? [];
     return listener?.cancel(user);
   },
+  kill: async (key) => {
+    await Promise.resolve();
+    const [listener] = hub.controls.get(controlSubject(key)) ?? [];
+    return listener === undefined ? undefined : (listener.kill?.() ?? { type: 'refused' });
+  },
   serve: (key, listener) => Promise.resolve(listen(hub.controls, controlSubject(key), listener)),
 });
 
@@ -156,5 +163,17 @@ const memoryWorkers = (hub: MemoryHub): WorkerDirectory => ({
   onBeat: (listener) => {
     hub.beats.add(listener);
     return Promise.resolve({ close: () => void hub.beats.delete(listener) });
+  },
+});
+
+const memoryStats = (hub: MemoryHub): StatsDemand => ({
+  ask: (ask) => {
+    queueMicrotask(() => {
+      for (const listener of hub.asks) listener(structuredClone(ask));
+    });
+  },
+  onAsk: (listener) => {
+    hub.asks.add(listener);
+    return Promise.resolve({ close: () => void hub.asks.delete(listener) });
   },
 });

@@ -2,6 +2,7 @@ import type { PresenceMessage, StoredRecord } from '@sluice/protocol';
 import type { ControlListener } from '../control.ts';
 import type { Delivery, Job } from '../job-queue.ts';
 import type { PromptEntry, StoredItem } from '../session-store.ts';
+import type { StatsAsk } from '../stats-demand.ts';
 import type { TailListener } from '../token-log.ts';
 import type { WorkerBeat, WorkerInfo } from '../worker-directory.ts';
 
@@ -17,6 +18,7 @@ export type MemoryHub = {
   readonly prompts: Map<string, PromptEntry>;
   readonly workers: Map<string, WorkerInfo>;
   readonly beats: Set<(beat: WorkerBeat) => void>;
+  readonly asks: Set<(ask: StatsAsk) => void>;
   readonly tails: Map<string, Set<TailListener>>;
   readonly controls: Map<string, Set<ControlListener>>;
   readonly presences: Map<string, Set<(message: PresenceMessage) => void>>;
@@ -33,6 +35,7 @@ export const createMemoryHub = (): MemoryHub => ({
   prompts: new Map(),
   workers: new Map(),
   beats: new Set(),
+  asks: new Set(),
   tails: new Map(),
   controls: new Map(),
   presences: new Map(),

@@ -9,7 +9,7 @@ import { flush } from './confirmed-subscription.ts';
 import { REQUEST_TIMEOUT_MS, connectNats, inboxPrefixOf, retryAtStart } from './connection.ts';
 import type { NatsOptions } from './connection.ts';
 import { createNatsLink, watchConnection } from './link.ts';
-import { createNatsControl, createNatsPresence } from './nats-control.ts';
+import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './nats-job-queue.ts';
 import { createNatsSessionStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './nats-token-log.ts';
@@ -67,6 +67,7 @@ const openBus = async (
     jobs: createNatsJobQueue(js, jsm, ackWaitMs),
     control: createNatsControl(nc, onInvalid),
     presence: createNatsPresence(nc, onInvalid),
+    stats: createNatsStats(nc, onInvalid),
     workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, onInvalid }),
     link: createNatsLink(nc, jsm, connection, streams),
     close: () => (closing ??= close()),

@@ -1,8 +1,15 @@
-import type { CancelReply, ControlMessage, GenerationKey, PresenceMessage } from '@sluice/protocol';
+import type {
+  CancelReply,
+  ControlMessage,
+  GenerationKey,
+  KillReply,
+  PresenceMessage,
+} from '@sluice/protocol';
 import { NoRespondersError, RequestError, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import type { Control, ControlListener, Presence } from '../control.ts';
-import { controlSubject, presenceSubject } from '../subjects.ts';
+import type { StatsAsk, StatsDemand } from '../stats-demand.ts';
+import { controlSubject, presenceSubject, statsSubject } from '../subjects.ts';
 import { guarded, subscribeNow } from './confirmed-subscription.ts';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
 import { unavailable } from './last-message.ts';
@@ -10,16 +17,8 @@ import { unavailable } from './last-message.ts';
 /** @param onInvalid called with messages that cannot be read, and with what a listener throws */
 export const createNatsControl = (nc: NatsConnection, onInvalid: (error: Error) => void): Control => ({
   ack: (key, ack) => publish(nc, controlSubject(key), ack),
-  cancel: async (key, user) => {
-    const request = JSON.stringify({ type: 'cancel', user });
-    try {
-      const reply = await nc.request(controlSubject(key), request, { timeout: REQUEST_TIMEOUT_MS });
-      return reply.json<CancelReply>();
-    } catch (error) {
-      if (isNoResponders(error)) return undefined;
-      throw unavailable('cancel', error);
-    }
-  },
+  cancel: (key, user) => request<CancelReply>(nc, key, { type: 'cancel', user }),
+  kill: (key, user) => request<KillReply>(nc, key, { type: 'kill', user }),
   serve: async (key: GenerationKey, listener: ControlListener) => {
     let open = true;
     const onMessage = (message: Msg): void => (open ? onControl(message, listener) : refuse(message));
@@ -32,6 +31,23 @@ export const createNatsControl = (nc: NatsConnection, onInvalid: (error: Error) 
     };
   },
 });
+
+/** @returns undefined when nobody serves this generation @throws BusUnavailableError */
+const request = async <Reply>(
+  nc: NatsConnection,
+  key: GenerationKey,
+  message: ControlMessage,
+): Promise<Reply | undefined> => {
+  try {
+    const reply = await nc.request(controlSubject(key), JSON.stringify(message), {
+      timeout: REQUEST_TIMEOUT_MS,
+    });
+    return reply.json<Reply>();
+  } catch (error) {
+    if (isNoResponders(error)) return undefined;
+    throw unavailable(message.type, error);
+  }
+};
 
 const NO_RESPONDERS = 503;
 
@@ -48,10 +64,13 @@ const publish = (nc: NatsConnection, subject: string, message: unknown): void =>
 const isNoResponders = (error: unknown): boolean =>
   error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
 
+const REFUSED: KillReply = { type: 'refused' };
+
 const onControl = (message: Msg, listener: ControlListener): void => {
   const control = message.json<ControlMessage>();
   if (control.type === 'ack') listener.ack(control);
   else if (control.type === 'cancel') message.respond(JSON.stringify(listener.cancel(control.user)));
+  else if (control.type === 'kill') message.respond(JSON.stringify(listener.kill?.() ?? REFUSED));
 };
 
 /** @param onInvalid as for {@link createNatsControl} */
@@ -62,4 +81,11 @@ export const createNatsPresence = (nc: NatsConnection, onInvalid: (error: Error)
     const subscription = nc.subscribe(presenceSubject(key), { callback: guarded(onMessage, onInvalid) });
     return { close: () => subscription.unsubscribe() };
   },
+});
+
+/** @param onInvalid as for {@link createNatsControl} */
+export const createNatsStats = (nc: NatsConnection, onInvalid: (error: Error) => void): StatsDemand => ({
+  ask: (ask) => publish(nc, statsSubject, ask),
+  onAsk: (listener) =>
+    subscribeNow(nc, statsSubject, (message) => listener(message.json<StatsAsk>()), onInvalid),
 });

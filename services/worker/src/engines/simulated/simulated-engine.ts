@@ -62,6 +62,15 @@ export class SimulatedEngine implements Engine {
     return this.#library.transcript(request, settingsFor(this.#settings, request.params));
   }
 
+  expectedTokens(request: EngineRequest): number | undefined {
+    try {
+      return this.transcript(request).length;
+    } catch {
+      // Settings out of bounds: the run itself says so.
+      return undefined;
+    }
+  }
+
   async *generate(request: EngineRequest, signal: AbortSignal): EngineRun {
     const started = this.#clock.now();
     const settings = settingsFor(this.#settings, request.params);

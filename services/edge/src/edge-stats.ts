@@ -1,0 +1,75 @@
+import { StatsPublisher } from '@sluice/bus';
+import type { Bus } from '@sluice/bus';
+import { markOf, RunLog } from '@sluice/core';
+import type { EdgeReport, GenerationKey, Org, RunReport } from '@sluice/protocol';
+import type { Figures } from './figures.ts';
+import type { Hub } from './hub.ts';
+import type { UserLimits } from './user-limits.ts';
+
+export type EdgeStatsDeps = {
+  readonly bus: Bus;
+  /** the edge's name */
+  readonly edge: string;
+  readonly figures: Figures;
+  readonly hub: Hub;
+  readonly users: UserLimits;
+  /** of 1,000,000 output tokens; undefined: nobody said */
+  readonly price: number | undefined;
+  readonly startedAt: number;
+};
+
+/** What this edge reports into the stats sessions. */
+export class EdgeStats {
+  readonly #deps: EdgeStatsDeps;
+  readonly #runs = new RunLog();
+  readonly #publisher: StatsPublisher;
+  #now: number;
+
+  constructor(deps: EdgeStatsDeps) {
+    this.#deps = deps;
+    this.#now = deps.startedAt;
+    const report = (org: Org | undefined, runs: readonly RunReport[]): EdgeReport => this.#report(org, runs);
+    this.#publisher = new StatsPublisher({ bus: deps.bus, name: deps.edge, runs: this.#runs, report });
+  }
+
+  /** @throws BusUnavailableError */
+  start(now: () => number): Promise<void> {
+    return this.#publisher.start(() => (this.#now = now()));
+  }
+
+  /** A new prompt was stored: its run waits for a worker from now on. */
+  prompted(key: GenerationKey, model: string, at: number): void {
+    const run = { ...key, attempt: 0, createdAt: at, model, by: this.#deps.edge };
+    this.#runs.begin(run, markOf('queued', at, 0));
+  }
+
+  tick(now: number): void {
+    this.#now = now;
+    this.#publisher.tick(now);
+  }
+
+  close(): void {
+    this.#publisher.close();
+  }
+
+  #report(org: Org | undefined, runs: readonly RunReport[]): EdgeReport {
+    const { edge, figures, hub, users, price, startedAt } = this.#deps;
+    const { delivered, acks, reconnects, errors, delivery } =
+      org === undefined ? figures.total() : figures.of(org);
+    return {
+      type: 'edge',
+      name: edge,
+      startedAt,
+      at: this.#now,
+      runs,
+      connections: users.connections(org),
+      ...hub.load(org),
+      delivered,
+      acks,
+      reconnects,
+      errors: Object.fromEntries(errors),
+      delivery: delivery.counts(),
+      ...(price === undefined ? {} : { price }),
+    };
+  }
+}

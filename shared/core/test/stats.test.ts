@@ -1,0 +1,108 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseGenerationId, parseOrg, parseSessionId, STATS_BUCKETS_MS } from '@sluice/protocol';
+import type { SessionKey } from '@sluice/protocol';
+import fc from 'fast-check';
+import { LatencyCounts, markOf, RunLog, StatsLeases } from '../src/index.ts';
+
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
+
+describe('latency counts', () => {
+  test('put each latency into the first bucket that is not below it', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: -10, max: 60_000, noNaN: true }), { maxLength: 50 }),
+        (latencies) => {
+          const counts = new LatencyCounts();
+          for (const ms of latencies) counts.add(ms);
+          const found = counts.counts();
+          expect(found).toHaveLength(STATS_BUCKETS_MS.length + 1);
+          expect(sumOf(found)).toBe(latencies.length);
+          STATS_BUCKETS_MS.forEach((bound, bucket) => {
+            expect(sumOf(found.slice(0, bucket + 1))).toBe(latencies.filter((ms) => ms <= bound).length);
+          });
+        },
+      ),
+    );
+  });
+
+  test('of two sources add up', () => {
+    const [one, other] = [new LatencyCounts(), new LatencyCounts()];
+    one.add(3);
+    other.add(3);
+    other.add(1e9);
+    one.addAll(other);
+    expect(sumOf(one.counts())).toBe(3);
+    expect(one.counts().at(-1)).toBe(1);
+  });
+});
+
+const keyOf = (org: string, session = 's'): SessionKey => ({
+  org: parseOrg(org),
+  session: parseSessionId(session),
+});
+const runOf = (org: string, generation: string, attempt = 1) => ({
+  ...keyOf(org),
+  ...{ generation: parseGenerationId(generation), attempt, createdAt: 1, model: 'm', by: 'w' },
+});
+
+describe('the run log', () => {
+  test('tells what changed since, of one org or all', () => {
+    const log = new RunLog();
+    log.begin(runOf('a', 'g1'), markOf('claimed', 1, 0));
+    log.begin(runOf('b', 'g2'), markOf('claimed', 2, 0));
+    const { version } = log;
+    log.mark(runOf('a', 'g1'), markOf('ended', 3, 9), { reason: 'stop' });
+    expect(log.since(version)).toMatchObject([
+      { generation: 'g1', reason: 'stop', marks: [{ phase: 'claimed' }, { phase: 'ended', seq: 9 }] },
+    ]);
+    expect(log.since(0)).toHaveLength(2);
+    expect(log.since(0, parseOrg('b'))).toMatchObject([{ generation: 'g2' }]);
+    expect(log.since(log.version)).toEqual([]);
+  });
+
+  test('is bounded in runs and in marks, and keeps the first and the newest', () => {
+    const log = new RunLog();
+    for (let index = 0; index < 1_000; index += 1)
+      log.begin(runOf('a', `g${index}`), markOf('claimed', index, 0));
+    for (let index = 0; index < 1_000; index += 1)
+      log.mark(runOf('a', 'g999'), markOf('paused', index, index));
+    log.mark(runOf('a', 'g0'), markOf('ended', 1, 1));
+    expect(log.since(0)).toHaveLength(64);
+    const marks = log.since(0).at(-1)?.marks ?? [];
+    expect(marks.length).toBeLessThanOrEqual(32);
+    expect(marks[0]).toMatchObject({ phase: 'claimed' });
+    expect(marks.at(-1)).toMatchObject({ at: 999 });
+  });
+});
+
+describe('leases', () => {
+  const key = keyOf('a');
+
+  test('make a report due at once and then once per interval, until nobody asks any more', () => {
+    const leases = new StatsLeases(1_000);
+    expect(leases.due(0, 7)).toEqual([]);
+    leases.ask(key, { isNew: true, now: 0 });
+    expect(leases.due(0, 7)).toEqual([{ key, since: 0 }]);
+    expect(leases.due(999, 8)).toEqual([]);
+    expect(leases.due(1_000, 9)).toEqual([{ key, since: 7 }]);
+    leases.ask(key, { isNew: false, now: 10_000 });
+    expect(leases.due(20_000, 9)).toEqual([{ key, since: 9 }]);
+    expect(leases.due(25_000, 9)).toEqual([]);
+    leases.ask(key, { isNew: false, now: 30_000 });
+    expect(leases.due(30_000, 9)).toEqual([{ key, since: 0 }]);
+  });
+
+  test('tell everything again when somebody else comes', () => {
+    const leases = new StatsLeases(1_000);
+    leases.ask(key, { isNew: true, now: 0 });
+    leases.due(0, 7);
+    leases.ask(key, { isNew: true, now: 10 });
+    expect(leases.due(10, 7)).toEqual([{ key, since: 0 }]);
+  });
+
+  test('are bounded', () => {
+    const leases = new StatsLeases(1_000);
+    for (let index = 0; index < 5_000; index += 1) leases.ask(keyOf(`o${index}`), { isNew: true, now: 0 });
+    expect(leases.due(0, 0)).toHaveLength(1_000);
+  });
+});
