@@ -22,7 +22,7 @@ export const FULL_SIZE: BenchSize = {
   sessions: 1_000,
   connections: 5_000,
   lateJoins: 12,
-  repetitions: 5,
+  repetitions: 2,
   windowMs: 2_500,
 };
 

@@ -13,7 +13,7 @@ Measures what is promised in docs/BENCHMARKS.md on this machine.
   --check         exit with 1 if a target is missed
   --json          print the report as JSON
   --smoke         a run of seconds whose figures mean nothing
-  --profile DIR   write V8 CPU profiles of the edges to DIR
+  --profile DIR   write V8 CPU profiles of edges and worker to DIR
 `;
 
 const options = {

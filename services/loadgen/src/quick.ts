@@ -17,7 +17,7 @@ export type QuickOptions = {
   /** which targets; those measured together with them come along. Default all */
   readonly ids?: readonly string[];
   readonly size?: BenchSize;
-  /** folder for CPU profiles of the edges */
+  /** folder for CPU profiles of edges and worker */
   readonly profileDir?: string;
   readonly say?: (text: string) => void;
 };

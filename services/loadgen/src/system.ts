@@ -20,7 +20,7 @@ export type System = {
 };
 
 export type SystemOptions = {
-  /** folder for V8 CPU profiles of the edges; none are taken without */
+  /** folder for V8 CPU profiles of edges and worker; none are taken without */
   readonly profileDir?: string;
 };
 
@@ -56,8 +56,12 @@ const addressOf = (message: Record<string, unknown>, field: string): string => {
 
 export const startSystem = async ({ profileDir }: SystemOptions = {}): Promise<System> => {
   const nats = await startNatsServer();
+  const flags = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
+  // A profile is written at a regular exit only.
+  const ending = profileDir === undefined ? 'SIGKILL' : 'SIGTERM';
   const worker = await startService('worker', {
     env: { SLUICE_NATS_URL: nats.url, SLUICE_WORKER_ADMIN_PORT: '0' },
+    flags,
   });
   await readyMessage(worker);
   const edges = new Set<EdgeProcess>();
@@ -70,7 +74,7 @@ export const startSystem = async ({ profileDir }: SystemOptions = {}): Promise<S
         SLUICE_EDGE_ADMIN_PORT: '0',
         SLUICE_JWT_SECRET: TEST_SECRET,
       },
-      flags: profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`],
+      flags,
     });
     const message = await readyMessage(child);
     const edge: EdgeProcess = {
@@ -79,8 +83,7 @@ export const startSystem = async ({ profileDir }: SystemOptions = {}): Promise<S
       adminUrl: addressOf(message, 'admin'),
       close: async () => {
         edges.delete(edge);
-        // A profile is written at a regular exit only.
-        await child.kill(profileDir === undefined ? 'SIGKILL' : 'SIGTERM', 60_000);
+        await child.kill(ending, 60_000);
       },
     };
     edges.add(edge);
@@ -93,7 +96,7 @@ export const startSystem = async ({ profileDir }: SystemOptions = {}): Promise<S
     addEdge,
     close: async () => {
       for (const edge of edges) await edge.close();
-      await worker.kill();
+      await worker.kill(ending, 60_000);
       await nats.stop();
     },
   };

@@ -1,17 +1,20 @@
-import { ACK_INTERVAL_MS } from '@sluice/protocol';
+import { ACK_INTERVAL_MS, ACK_TOKENS } from '@sluice/protocol';
 
 /** What counts as processed: a frame that was received and applied, or one an iterator has consumed. */
 export type AckPolicy = 'received' | 'consumed';
 
 /**
- * When to ack one generation on one attachment: a quarter of the window, or 100 ms after the first frame that
- * is owed, whichever is first; at the end at once. Pure: it knows frames and numbers, its owner has the timer.
+ * When to ack one generation on one attachment: a quarter of the window or 8 tokens, or 250 ms after the first
+ * frame that is owed, whichever is first; at the end at once. Pure: it knows frames and numbers, its owner has the timer.
  */
 export class Acker {
   readonly #quarter: number;
   /** seq of each frame that arrived and is not processed; the server keeps it within the window */
   readonly #unprocessed: number[] = [];
   #seq = 0;
+  /** Of an attachment that resumes the first frame is acked at once: it says that somebody is back. */
+  #acked = 0;
+  /** frames */
   #owed = 0;
   #owedSince = 0;
   #isFinal = false;
@@ -45,7 +48,8 @@ export class Acker {
   /** When an ack is due, undefined when none is owed. */
   get dueAt(): number | undefined {
     if (this.#owed === 0) return undefined;
-    return this.#isFinal || this.#owed >= this.#quarter ? this.#owedSince : this.#owedSince + ACK_INTERVAL_MS;
+    const isEnough = this.#owed >= this.#quarter || this.#seq - this.#acked >= ACK_TOKENS;
+    return this.#isFinal || isEnough ? this.#owedSince : this.#owedSince + ACK_INTERVAL_MS;
   }
 
   /** The seq to ack now, undefined when none is due. It counts as acked from then on. */
@@ -53,6 +57,7 @@ export class Acker {
     const { dueAt } = this;
     if (dueAt === undefined || now < dueAt) return undefined;
     this.#owed = 0;
+    this.#acked = this.#seq;
     return this.#seq;
   }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { ACK_INTERVAL_MS, ACK_TOKENS } from '@sluice/protocol';
 import type { Lead } from '@sluice/protocol';
 import { INITIAL_LEAD, LeadGate, MAX_LEAD, MIN_LEAD } from '../src/index.ts';
 
@@ -23,9 +24,7 @@ type Run = {
   readonly leadAt: readonly number[];
 };
 
-/** An ack is sent every 8 frames or 100 ms, as the protocol advises for a window of 32. */
-const ACK_FRAMES = 8;
-const ACK_MS = 100;
+/** An ack is sent every 8 tokens or 250 ms, as the protocol advises. */
 
 /** Engine, gate and viewer in steps of one virtual millisecond; every token is a frame of its own. */
 const simulate = (path: Path): Run => {
@@ -48,7 +47,7 @@ const simulate = (path: Path): Run => {
     if (whileHeld === 'pauses') ready = Math.min(ready, 1);
     const stalled = stall !== undefined && now >= stall.from && now < stall.to;
     while (!stalled && arrivals[0] !== undefined && arrivals[0].at <= now) seen = arrivals.shift()?.seq ?? 0;
-    if (seen - acked >= ACK_FRAMES || (seen > acked && now - ackedAt >= ACK_MS)) {
+    if (seen - acked >= ACK_TOKENS || (seen > acked && now - ackedAt >= ACK_INTERVAL_MS)) {
       [acked, ackedAt] = [seen, now];
       acks.push({ at: now + roundTripMs / 2, seq: seen });
     }

@@ -38,6 +38,7 @@ export { CLOSE_CODES, ERROR_CODES, isRetryable, mayReconnect, SluiceError } from
 export type { CloseCode, ErrorCode } from './codes.ts';
 export {
   ACK_INTERVAL_MS,
+  ACK_TOKENS,
   AUTH_TIMEOUT_MS,
   BEARER_SUBPROTOCOL_PREFIX,
   DEFAULT_LIMITS,

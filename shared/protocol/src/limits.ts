@@ -44,5 +44,10 @@ export const AUTH_TIMEOUT_MS = 5_000;
 export const HEARTBEAT_MS = 20_000;
 /** `expiring` is sent this long before the token's `exp`. */
 export const EXPIRING_NOTICE_MS = 60_000;
-/** An ack is due after a quarter of the window or this long, whichever is first. */
-export const ACK_INTERVAL_MS = 100;
+/**
+ * An ack is due after a quarter of the window, this many tokens or this long, whichever is first. Half of the
+ * smallest lead: a worker with a lead of 16 hears of the first half while it makes the second.
+ */
+export const ACK_TOKENS = 8;
+/** The same in ms: at 20 tokens/s an ack for five frames. An ack costs an edge more than a frame does. */
+export const ACK_INTERVAL_MS = 250;

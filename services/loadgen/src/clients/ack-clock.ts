@@ -6,7 +6,7 @@ export type Acker = { ackIfDue(): void };
 const TICK_MS = 5;
 
 /**
- * Calls each acker once, 100 ms after it was added. All wait equally long, so a queue and one timer
+ * Calls each acker once, 250 ms after it was added. All wait equally long, so a queue and one timer
  * serve any number of them.
  */
 export class AckClock {

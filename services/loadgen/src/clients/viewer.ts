@@ -1,4 +1,4 @@
-import { DEFAULT_LIMITS } from '@sluice/protocol';
+import { ACK_TOKENS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { DeltaFrame, PromptBody, ServerFrame } from '@sluice/protocol';
 import type { AckClock, Acker } from './ack-clock.ts';
 import { TEXT } from './frame-decoder.ts';
@@ -40,6 +40,8 @@ export class Viewer implements Acker {
   #link: Link | undefined;
   #waiting: Waiting | undefined;
   #unacked = 0;
+  /** seq of the newest token acked of the generation that is owed one */
+  #acked = 0;
   #owed: DeltaFrame | undefined;
   #scheduled = false;
 
@@ -112,9 +114,10 @@ export class Viewer implements Acker {
     this.#transcript(frame.generation).delta(frame);
     this.firstDelta ??= { seq, text, atMs: performance.now() };
     if (this.#target.kind !== 'edge') return;
+    if (this.#owed?.generation !== frame.generation) this.#acked = from;
     this.#owed = frame;
     this.#unacked += 1;
-    if (this.#unacked >= ACK_EVERY_FRAMES) this.#ack();
+    if (this.#unacked >= ACK_EVERY_FRAMES || seq - this.#acked >= ACK_TOKENS) this.#ack();
     else if (!this.#scheduled) {
       this.#scheduled = true;
       this.#context.acks.add(this);
@@ -125,6 +128,7 @@ export class Viewer implements Acker {
     if (this.#owed === undefined) return;
     const { session, generation, epoch, seq } = this.#owed;
     this.#unacked = 0;
+    this.#acked = seq;
     const json = `{"type":"ack","session":"${session}","generation":"${generation}","epoch":${epoch},"seq":${seq}}`;
     this.#link?.sendEncoded(encodeClientFrame(TEXT, json));
   }
