@@ -77,7 +77,7 @@ check: setup ## What CI runs: lint, typecheck, test
 format: node node_modules/.sluice-installed ## Rewrite files in the common format
 	@npm run --silent format
 
-bench-quick: setup ## Measure the hot paths here against bare ones, about five minutes
+bench-quick: setup ## Measure the hot paths here against bare ones, two to three minutes
 	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts quick
 
 clean: ## Remove everything built or installed here (the cached nats-server stays)

@@ -1,9 +1,9 @@
-import { createPublicKey } from 'node:crypto';
+import { createPublicKey, createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import type { Algorithm } from 'jsonwebtoken';
 
 /** A key and the one algorithm it is used with: never the token header's word. */
-export type VerificationKey = { readonly key: string | KeyObject; readonly algorithm: Algorithm };
+export type VerificationKey = { readonly key: KeyObject; readonly algorithm: Algorithm };
 
 /** The key set could not be read, so nothing is known about the token. */
 export class KeysUnavailableError extends Error {
@@ -34,7 +34,9 @@ const KID_PATTERN = /^[A-Za-z0-9_=.-]{1,128}$/;
  */
 export const createKeySource = ({ jwtSecret, jwtPublicKey, jwksUrl }: KeyConfig): KeySource => {
   const fixed: VerificationKey[] = [];
-  if (jwtSecret !== undefined) fixed.push({ key: jwtSecret, algorithm: 'HS256' });
+  // Given as text, the library would first try to read it as a PEM, and an error per token costs more than its check.
+  if (jwtSecret !== undefined)
+    fixed.push({ key: createSecretKey(Buffer.from(jwtSecret)), algorithm: 'HS256' });
   if (jwtPublicKey !== undefined) fixed.push(publicKeyOf(createPublicKey(jwtPublicKey)));
   const jwks = jwksUrl === undefined ? undefined : openJwks(jwksUrl);
   return async ({ kid, alg }) => {

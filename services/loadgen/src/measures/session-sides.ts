@@ -15,7 +15,7 @@ export const TOKENS_PER_SECOND = 20;
 const PROMPTING_MS = 1_500;
 const SETTLE_MS = 1_000;
 /** Generations are cancelled after the window; a machine too slow to get that far finds them ended. */
-const MAX_GENERATION_MS = 120_000;
+const MAX_GENERATION_MS = 20_000;
 /** Sessions that start within the window, beside those that stream: their first tokens are looked at. */
 const LATE_SHARE = 0.02;
 const LATE_TOKENS = 10;

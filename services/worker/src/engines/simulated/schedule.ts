@@ -15,6 +15,6 @@ export const dueAfterMs = (settings: SimulatedSettings, prefix: number, index: n
   if (tokensPerSecond === 0) return ttftMs + stall;
   const group = Math.floor(index / burst);
   // A token is late by less than one interval, so due times keep their order and lateness never adds up.
-  const late = group === 0 ? 0 : jitter * unit(mix(settings.seed, TIMING_SALT), group);
+  const late = group === 0 || jitter === 0 ? 0 : jitter * unit(mix(settings.seed, TIMING_SALT), group);
   return ttftMs + stall + ((group + late) * burst * 1000) / tokensPerSecond;
 };
