@@ -29,6 +29,7 @@ const EDGE_DEFAULTS: EdgeOptions = {
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
   heartbeatMs: 20_000,
+  maxStreamAgeMs: 900_000,
   lingerMs: 30_000,
   webDir: undefined,
   operatorOrg: undefined,

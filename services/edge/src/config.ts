@@ -61,7 +61,7 @@ export const edgeConfigSchema = defineConfig({
   }),
   maxConnections: setting(count(1).default(15_000), {
     env: 'SLUICE_EDGE_MAX_CONNECTIONS',
-    about: 'Open connections; more are refused with 503.',
+    about: 'Open connections, of all transports together; more are refused with 503.',
   }),
   maxConnectionsPerUser: setting(count(1).default(100), {
     env: 'SLUICE_EDGE_MAX_CONNECTIONS_PER_USER',
@@ -90,6 +90,10 @@ export const edgeConfigSchema = defineConfig({
   heartbeatMs: setting(count(100).default(20_000), {
     env: 'SLUICE_EDGE_HEARTBEAT_MS',
     about: 'Interval of WebSocket pings, ms; a connection that misses two is closed.',
+  }),
+  maxStreamAgeMs: setting(count(1_000).default(15 * 60_000), {
+    env: 'SLUICE_EDGE_MAX_STREAM_AGE_MS',
+    about: 'Greatest age of an event stream over HTTP, ms; it ends a little earlier, and its client resumes.',
   }),
   lingerMs: setting(count().default(30_000), {
     env: 'SLUICE_EDGE_LINGER_MS',

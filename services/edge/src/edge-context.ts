@@ -4,18 +4,22 @@ import type { Verifier } from './auth/verifier.ts';
 import type { EdgeStats } from './edge-stats.ts';
 import type { FeedContext } from './feed-context.ts';
 import type { Hub } from './hub.ts';
+import type { OpenConnections } from './open-connections.ts';
 import type { UserLimits } from './user-limits.ts';
 
 /** What every connection of an edge shares. */
 export type EdgeContext = FeedContext & {
   readonly hub: Hub;
   readonly verify: Verifier;
+  readonly connections: OpenConnections;
   readonly users: UserLimits;
   readonly admission: AdmissionDeps;
   readonly stats: EdgeStats;
   /** Ends this process as a crash would: for faults that an admin injects. */
   readonly crash: () => void;
   readonly limits: Limits;
+  /** aborted once the edge goes away: what waits is answered then */
+  readonly leaving: AbortSignal;
   readonly heartbeatMs: number;
   readonly authTimeoutMs: number;
 };

@@ -18,7 +18,10 @@ import { Hub, TICK_MS } from './hub.ts';
 import { createEdgeMetrics } from './metrics.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { ModelDirectory } from './model-directory.ts';
+import { OpenConnections } from './open-connections.ts';
 import { StorageFill } from './storage-fill.ts';
+import { EventStreams } from './transports/event-streams.ts';
+import type { Transport } from './transports/transport.ts';
 import { refuseUpgrade, WebSocketTransport } from './transports/websocket.ts';
 import { UserLimits } from './user-limits.ts';
 
@@ -56,21 +59,21 @@ export const createEdge = async (
   options: EdgeOptions,
   { bus, logger, clock = systemClock, crash = killThisProcess }: EdgeDeps,
 ): Promise<Edge> => {
-  const metrics: EdgeMetrics = createEdgeMetrics({
-    connections: () => transport.connections,
-    sessions: () => hub.sessions,
-    viewers: () => hub.viewers,
-  });
+  const metrics = createEdgeMetrics({ sessions: () => hub.sessions, viewers: () => hub.viewers });
+  const leaving = new AbortController();
   const shared = { figures: new Figures(), flusher: new Flusher() };
   const feeds: FeedContext = { ...shared, bus, clock, metrics, logger, edge: options.name };
   const hub = new Hub(feeds, options.lingerMs);
   const fill = new StorageFill(bus.link, logger);
-  const context = contextOf(options, feeds, { hub, crash, fullness: () => fill.fullness });
-  const transport = new WebSocketTransport(context, options);
+  const own = { hub, crash, leaving: leaving.signal, fullness: () => fill.fullness };
+  const context = contextOf(options, feeds, own);
+  const sockets = new WebSocketTransport(context, options);
+  const streams = new EventStreams(context, options);
+  const transports: readonly Transport[] = [sockets, streams];
 
-  const http = await createHttpServer(context, options);
+  const http = await createHttpServer({ ...context, streams }, options);
   http.server.on('upgrade', (request, socket, head) => {
-    if (request.url?.split('?')[0] === '/v1/ws') transport.upgrade(request, socket, head);
+    if (request.url?.split('?')[0] === '/v1/ws') sockets.upgrade(request, socket, head);
     else refuseUpgrade(socket, { status: '404 Not Found', reason: 'the WebSocket is at /v1/ws' });
   });
 
@@ -79,7 +82,7 @@ export const createEdge = async (
   const ticking = setInterval(() => {
     const now = clock.now();
     hub.tick(now);
-    transport.tick(now);
+    for (const transport of transports) transport.tick(now);
     context.stats.tick(now);
   }, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
@@ -87,13 +90,12 @@ export const createEdge = async (
   await http.listen({ port: options.port, host: options.host });
   const { port } = http.server.address() as AddressInfo;
   let closed: Promise<void> | undefined;
-  let accepting = true;
   const close = async (): Promise<void> => {
-    accepting = false;
+    leaving.abort();
     fill.close();
     context.stats.close();
     reconnects.close();
-    await transport.close();
+    await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);
     hub.close();
@@ -105,11 +107,11 @@ export const createEdge = async (
     port,
     metrics,
     get accepting() {
-      return accepting;
+      return !leaving.signal.aborted;
     },
     drain: async (spreadMs = DRAIN_SPREAD_MS) => {
-      accepting = false;
-      await transport.drain(spreadMs);
+      leaving.abort();
+      await Promise.all(transports.map((transport) => transport.drain(spreadMs)));
       await (closed ??= close());
     },
     close: () => (closed ??= close()),
@@ -119,14 +121,14 @@ export const createEdge = async (
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
-type OwnParts = Pick<EdgeContext, 'hub' | 'crash'> & Pick<AdmissionDeps, 'fullness'>;
+type OwnParts = Pick<EdgeContext, 'hub' | 'crash' | 'leaving'> & Pick<AdmissionDeps, 'fullness'>;
 
 const contextOf = (
   options: EdgeOptions,
   feeds: FeedContext,
-  { hub, crash, fullness }: OwnParts,
+  { hub, crash, leaving, fullness }: OwnParts,
 ): EdgeContext => {
-  const { bus, clock, logger } = feeds;
+  const { bus, clock, logger, metrics } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
   const limits: Limits = {
     ...DEFAULT_LIMITS,
@@ -142,7 +144,9 @@ const contextOf = (
   return {
     ...feeds,
     hub,
+    leaving,
     limits,
+    connections: new OpenConnections(options.maxConnections, metrics.connections),
     verify: createVerifier({
       keys,
       issuer: options.jwtIssuer,

@@ -1,5 +1,5 @@
 import { BusUnavailableError, toItem } from '@sluice/bus';
-import type { GenerationVersion, StoredItem, Subscription } from '@sluice/bus';
+import type { GenerationVersion, ItemPage, StoredItem, Subscription } from '@sluice/bus';
 import { parseGenerationId, withoutText } from '@sluice/protocol';
 import type { GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
 import type { FeedContext } from './feed-context.ts';
@@ -65,8 +65,9 @@ export class Feed {
   }
 
   /**
-   * Attaches a viewer: sends `subscribed` with the items changed since `rev`, then everything due.
-   * `replaced` is the same connection's attachment until now: it ends without being told as leaving.
+   * Attaches a viewer: sends `subscribed` with the items changed since `rev` (not to a viewer of one
+   * generation), then everything due. `replaced` is the same connection's attachment until now: it ends
+   * without being told as leaving.
    * @throws BusUnavailableError, and the viewer is not attached
    */
   async attach(viewer: Viewer, rev: number, replaced?: Viewer): Promise<void> {
@@ -77,15 +78,15 @@ export class Feed {
     this.#collectors.add(collector);
     try {
       await (this.#opened ??= this.#open());
-      const page = await this.#context.bus.sessions.items(this.key, rev);
+      const { sessions } = this.#context.bus;
+      const page = viewer.only === undefined ? await sessions.items(this.key, rev) : undefined;
       const named = await this.#named(viewer);
       if (!this.#viewers.has(viewer)) return;
       if (viewer.observe) this.#roster?.leave(viewer.ref);
       else this.#roster?.join(viewer.ref);
-      this.#send(viewer, this.#subscribed(page));
+      if (page !== undefined) this.#sendList(viewer, page, collector);
       if (rev > 0 || viewer.positions.size > 0) this.#context.figures.of(this.key.org).reconnects += 1;
       viewer.ready = true;
-      for (const item of collector) if (item.rev > page.rev) this.#send(viewer, this.#itemFrame(item));
       this.#serve(viewer, named);
       this.#watch?.attached(this.#context.clock.now());
     } catch (error) {
@@ -188,7 +189,8 @@ export class Feed {
   /** Finished generations that the viewer named: it wants their missing tokens and their end (R7). */
   async #named(viewer: Viewer): Promise<GenerationVersion[]> {
     const states: GenerationVersion[] = [];
-    for (const id of viewer.positions.keys()) {
+    const named = viewer.only === undefined ? viewer.positions.keys() : [viewer.only];
+    for (const id of named) {
       if (this.#generations.has(id)) continue;
       const stored = await this.#context.bus.sessions.item(this.key, parseGenerationId(id));
       if (stored?.item.kind === 'generation') states.push({ rev: stored.rev, item: stored.item });
@@ -198,10 +200,8 @@ export class Feed {
 
   #serve(viewer: Viewer, named: readonly GenerationVersion[]): void {
     for (const state of named) this.#generationOf(state);
-    for (const [id, generation] of this.#generations) {
-      const position = viewer.positions.get(id);
-      if (position !== undefined || generation.item.status !== 'done') generation.attach(viewer, position);
-    }
+    for (const [id, generation] of this.#generations)
+      if (viewer.wants(generation.item)) generation.attach(viewer, viewer.positions.get(id));
   }
 
   #generationOf(state: GenerationVersion): GenerationFeed {
@@ -256,7 +256,8 @@ export class Feed {
 
   /** A generation that is new here starts at 0 for everyone who is attached. */
   #welcome(generation: GenerationFeed): void {
-    for (const viewer of this.#viewers) if (viewer.ready) generation.attach(viewer);
+    for (const viewer of this.#viewers)
+      if (viewer.ready && viewer.wants(generation.item)) generation.attach(viewer);
   }
 
   /** Publishing a job again is idempotent; a generation that stays queued may have lost its own. */
@@ -283,8 +284,9 @@ export class Feed {
       if (viewer.ready && viewer.ref.connection !== connection) viewer.sink.send(frame);
   }
 
-  #subscribed(page: { items: readonly StoredItem[]; rev: number; more: boolean }): Frame {
-    return encodeFrame({
+  /** The items as they were listed, then those that came while they were. */
+  #sendList(viewer: Viewer, page: ItemPage, since: readonly StoredItem[]): void {
+    const list = encodeFrame({
       type: 'subscribed',
       session: this.key.session,
       rev: page.rev,
@@ -292,14 +294,12 @@ export class Feed {
       items: page.items.map(toItem),
       ...(page.more ? { more: true } : {}),
     });
+    viewer.sink.send(list);
+    for (const item of since) if (item.rev > page.rev) viewer.sink.send(this.#itemFrame(item));
   }
 
   #itemFrame(stored: StoredItem): Frame {
     const item = withoutText(toItem(stored));
     return encodeFrame({ type: 'item', session: this.key.session, rev: stored.rev, item });
-  }
-
-  #send(viewer: Viewer, frame: Frame): void {
-    viewer.sink.send(frame);
   }
 }

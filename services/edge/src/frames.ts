@@ -3,14 +3,28 @@ import type { GenerationKey, ServerFrame } from '@sluice/protocol';
 
 /**
  * One frame, encoded once and written to any number of sockets: a WebSocket header directly followed
- * by the JSON payload, in one buffer.
+ * by the JSON payload, in one buffer. Other transports read what it says; that is parsed once as well.
  */
-export type Frame = {
+export class Frame {
   /** header and payload, as they go on a WebSocket */
   readonly bytes: Buffer;
   /** the JSON alone */
   readonly payload: Buffer;
-};
+  #json: string | undefined;
+  #content: ServerFrame | undefined;
+
+  constructor(bytes: Buffer, headerLength: number) {
+    this.bytes = bytes;
+    this.payload = bytes.subarray(headerLength);
+  }
+
+  get json(): string {
+    return (this.#json ??= this.payload.toString());
+  }
+  get content(): ServerFrame {
+    return (this.#content ??= JSON.parse(this.json) as ServerFrame);
+  }
+}
 
 const FINAL_TEXT = 0x81;
 const LENGTH_16 = 126;
@@ -31,7 +45,7 @@ const allocate = (length: number): Frame => {
     bytes.writeUInt32BE(0, 2);
     bytes.writeUInt32BE(length, 6);
   }
-  return { bytes, payload: bytes.subarray(header) };
+  return new Frame(bytes, header);
 };
 
 /** For every frame but deltas: they are rare enough for plain JSON. */

@@ -4,10 +4,11 @@ import { SluiceError } from '@sluice/protocol';
 import { describeIssue } from '@sluice/protocol/schema';
 import type { z } from 'zod';
 import type { Grant } from './auth/grant.ts';
-import type { EdgeContext } from './edge-context.ts';
+import type { HttpContext } from './http/api-routes.ts';
 import { httpApi } from './http/http-api.ts';
 import { errorBody, toHttpError } from './http/http-error.ts';
 import { requestIdOf } from './http/request-id.ts';
+import { SOCKET_BYTES } from './transports/event-stream.ts';
 
 export type HttpOptions = {
   /** folder of the built web pages to serve at /, absolute; undefined: none */
@@ -22,8 +23,6 @@ const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** How often that is looked at, ms. */
 const TIMEOUT_CHECK_MS = 1_000;
-/** What waits in the process for one socket before writers are told to stop, bytes. */
-const SOCKET_BYTES = 16 * 1024;
 /** Browsers of other origins ask again whether they may after this long, seconds. */
 const PREFLIGHT_MAX_AGE_S = 600;
 
@@ -42,7 +41,7 @@ const CONTENT_SECURITY_POLICY = [
 
 /** The public port's HTTP side: the API and the web pages. WebSocket upgrades are the caller's. */
 export const createHttpServer = async (
-  context: EdgeContext,
+  context: HttpContext,
   { webDir, allowedOrigins }: HttpOptions,
 ): Promise<FastifyInstance> => {
   const app = fastify({
@@ -88,7 +87,7 @@ const validatorOf = (schema: z.ZodType) => (value: unknown) => {
   return { error: new SluiceError('bad_frame', describeIssue(result.error.issues[0])) };
 };
 
-type Answering = { readonly reply: FastifyReply; readonly context: EdgeContext };
+type Answering = { readonly reply: FastifyReply; readonly context: HttpContext };
 
 const refuse = (error: Error, request: FastifyRequest, { reply, context }: Answering): FastifyReply => {
   const { status, headers, refusal } = toHttpError(error);

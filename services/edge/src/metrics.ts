@@ -4,15 +4,15 @@ import type { Metrics } from '@sluice/runtime';
 /** What an edge counts. One instance per edge; see docs/OPERATIONS.md for how to read them. */
 export type EdgeMetrics = ReturnType<typeof createEdgeMetrics>;
 
-type Load = { connections(): number; sessions(): number; viewers(): number };
+type Load = { sessions(): number; viewers(): number };
 
 export const createEdgeMetrics = (load: Load, metrics: Metrics = createMetrics({ service: 'edge' })) => ({
   registry: metrics.registry,
   close: () => metrics.close(),
   connections: metrics.gauge({
     name: 'sluice_edge_connections',
-    help: 'Open connections.',
-    read: load.connections,
+    help: 'Open connections, by what carries them.',
+    labels: ['transport'],
   }),
   sessions: metrics.gauge({
     name: 'sluice_edge_sessions',

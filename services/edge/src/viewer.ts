@@ -1,4 +1,5 @@
-import type { Position, SessionKey, ViewerRef } from '@sluice/protocol';
+import type { StoredGeneration } from '@sluice/core';
+import type { GenerationId, Position, SessionKey, ViewerRef } from '@sluice/protocol';
 import type { Frame } from './frames.ts';
 
 /** Where a viewer's frames go: a WebSocket or another transport. */
@@ -13,6 +14,8 @@ export type ViewerOptions = {
   readonly key: SessionKey;
   readonly ref: ViewerRef;
   readonly sink: FrameSink;
+  /** watch this generation alone, done or not; default all of the session, with its items */
+  readonly only?: GenerationId | undefined;
   /** most un-acked delta frames in flight, per generation */
   readonly window: number;
   /** not counted, needs no acks */
@@ -29,18 +32,26 @@ export class Viewer {
   readonly key: SessionKey;
   readonly ref: ViewerRef;
   readonly sink: FrameSink;
+  readonly only: GenerationId | undefined;
   readonly window: number;
   readonly observe: boolean;
   readonly positions: ReadonlyMap<string, Position>;
-  /** false until `subscribed` was sent: nothing may come before it */
+  /** false until it was told where it is: `subscribed` comes before anything else */
   ready = false;
 
   constructor(options: ViewerOptions) {
     this.key = options.key;
     this.ref = options.ref;
     this.sink = options.sink;
+    this.only = options.only;
     this.window = options.observe ? Infinity : options.window;
     this.observe = options.observe;
     this.positions = options.positions;
+  }
+
+  /** Whether it is served a generation's tokens: not one that is done, unless it named that (R7). */
+  wants({ id, status }: StoredGeneration): boolean {
+    if (this.only !== undefined) return id === this.only;
+    return status !== 'done' || this.positions.has(id);
   }
 }

@@ -25,6 +25,8 @@ export type {
   RawFrame,
   SocketClose,
 } from './raw-client.ts';
+export { openEventStream } from './raw-event-stream.ts';
+export type { RawEvent, RawEventStream, RawStreamOptions } from './raw-event-stream.ts';
 export { checkTranscript, sha256 } from './transcript.ts';
 export type { Attachment, TranscriptReport } from './transcript.ts';
 export { deferred, Queue, waitFor, WaitTimeoutError, withTimeout } from './wait.ts';

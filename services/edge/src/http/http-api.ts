@@ -1,16 +1,23 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
-import type { EdgeContext } from '../edge-context.ts';
-import type { ApiRoutes } from './api-routes.ts';
+import type { ApiRoutes, HttpContext } from './api-routes.ts';
 import { authenticate } from './authentication.ts';
+import { generationEventRoutes } from './generation-events.ts';
 import { generationRoutes } from './generations.ts';
 import { modelRoutes } from './models.ts';
+import { sessionEventRoutes } from './session-events.ts';
 import { sessionRoutes } from './sessions.ts';
 
-const ROUTES: readonly ApiRoutes[] = [generationRoutes, sessionRoutes, modelRoutes];
+const ROUTES: readonly ApiRoutes[] = [
+  generationRoutes,
+  generationEventRoutes,
+  sessionRoutes,
+  sessionEventRoutes,
+  modelRoutes,
+];
 
 /** Everything over HTTP that needs a credential. */
 export const httpApi =
-  (context: EdgeContext): FastifyPluginAsyncZod =>
+  (context: HttpContext): FastifyPluginAsyncZod =>
   async (app) => {
     app.addHook('onRequest', authenticate(context));
     for (const routes of ROUTES) await app.register(routes(context));

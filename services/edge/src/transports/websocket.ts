@@ -11,11 +11,11 @@ import { Connection } from '../connection.ts';
 import type { ConnectionSocket } from '../connection.ts';
 import type { EdgeContext } from '../edge-context.ts';
 import type { Frame } from '../frames.ts';
+import { StallWatch } from './stall-watch.ts';
+import type { Transport } from './transport.ts';
 
 /** A socket that holds more than this is not written to until it has drained, bytes. */
 const HIGH_WATER_BYTES = 64 * 1024;
-/** A socket that takes none of what waits for it for this long is closed, ms. */
-const STALL_MS = 60_000;
 /** Nor may more than this ever wait for one, bytes: what is not paced by credit has a bound too. */
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** How long a client may take to answer a close, ms. */
@@ -26,13 +26,12 @@ const LAST_CLOSE_TIMEOUT_MS = 1_000;
 const MAX_FRAGMENTS = 64;
 
 export type WebSocketOptions = {
-  readonly maxConnections: number;
   /** exact origins that browsers may connect from; empty: any */
   readonly allowedOrigins: readonly string[];
 };
 
 /** The WebSocket door of an edge: upgrades requests, carries frames, keeps time. */
-export class WebSocketTransport {
+export class WebSocketTransport implements Transport {
   readonly #context: EdgeContext;
   readonly #options: WebSocketOptions;
   readonly #server: WebSocketServer;
@@ -56,15 +55,15 @@ export class WebSocketTransport {
     });
   }
 
-  get connections(): number {
-    return this.#sockets.size;
-  }
-
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const refusal = this.#refusal(request);
     if (refusal !== undefined) return refuseUpgrade(socket, refusal);
     this.#server.handleUpgrade(request, socket, head, (ws) => {
-      const open = new OpenSocket(ws, socket as Socket, this.#context, () => this.#sockets.delete(open));
+      const leave = this.#context.connections.enter('websocket');
+      const open = new OpenSocket(ws, socket as Socket, this.#context, () => {
+        this.#sockets.delete(open);
+        leave();
+      });
       this.#sockets.add(open);
       const token = credentialOf(request);
       if (token !== undefined) open.connection.authenticate(token);
@@ -97,8 +96,8 @@ export class WebSocketTransport {
 
   #refusal({ headers }: IncomingMessage): Refusal | undefined {
     const { origin } = headers;
-    const { allowedOrigins, maxConnections } = this.#options;
-    if (!this.#accepting || this.#sockets.size >= maxConnections)
+    const { allowedOrigins } = this.#options;
+    if (!this.#accepting || this.#context.connections.isFull)
       return { status: '503 Service Unavailable', reason: 'no more connections', retryAfterS: 2 };
     if (!offeredProtocols(headers['sec-websocket-protocol']).includes(SUBPROTOCOL))
       return { status: '400 Bad Request', reason: `expected the subprotocol ${SUBPROTOCOL} to be offered` };
@@ -116,15 +115,14 @@ class OpenSocket implements ConnectionSocket {
   readonly #context: EdgeContext;
   readonly #closed: Promise<void>;
   #missed = 0;
-  /** bytes the socket had taken when it was last seen to move, and when that was */
-  #moved: { readonly bytes: number; readonly at: number };
+  readonly #stall: StallWatch;
   #goawayTimer: NodeJS.Timeout | undefined;
 
   constructor(ws: WebSocket, socket: Socket, context: EdgeContext, onClosed: () => void) {
     this.#ws = ws;
     this.#socket = socket;
     this.#context = context;
-    this.#moved = { bytes: 0, at: context.clock.now() };
+    this.#stall = new StallWatch(context.clock.now());
     this.connection = new Connection(randomUUID(), this, context);
     ws.on('message', (message: RawData, isBinary: boolean) => this.#onMessage(message as Buffer, isBinary));
     ws.on('pong', () => (this.#missed = 0));
@@ -163,10 +161,7 @@ class OpenSocket implements ConnectionSocket {
 
   tick(now: number): void {
     this.connection.tick(now);
-    const { bytesWritten, writableLength } = this.#socket;
-    const bytes = bytesWritten - writableLength;
-    if (writableLength === 0 || bytes !== this.#moved.bytes) this.#moved = { bytes, at: now };
-    else if (now - this.#moved.at >= STALL_MS) this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
+    if (this.#stall.isStalled(this.#socket, now)) this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
   }
 
   /** Announces the close and does it after `delayMs`. Resolves when the socket is gone. */

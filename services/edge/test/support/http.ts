@@ -1,4 +1,5 @@
-import type { MintOptions } from '@sluice/testkit';
+import { openEventStream } from '@sluice/testkit';
+import type { MintOptions, RawEventStream, RawStreamOptions } from '@sluice/testkit';
 import { tokenOf } from './world.ts';
 import type { TestEdge } from './world.ts';
 
@@ -52,3 +53,10 @@ export const codeIn = ({ body }: Answer): string | undefined =>
 
 export const pathOf = (session: string, generation?: string): string =>
   `/v1/sessions/${session}${generation === undefined ? '' : `/generations/${generation}`}`;
+
+/** Opens a stream of events on an edge, closed with the world at the latest; org acme, user ann by default. */
+export const openStream = (
+  { edge }: TestEdge,
+  path: string,
+  { as, ...options }: RawStreamOptions & { readonly as?: Partial<MintOptions> } = {},
+): Promise<RawEventStream> => openEventStream(`${edge.url}${path}`, { token: tokenOf(as), ...options });

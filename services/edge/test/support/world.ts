@@ -28,6 +28,7 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
   heartbeatMs: 20_000,
+  maxStreamAgeMs: 900_000,
   lingerMs: 30_000,
   webDir: undefined,
   operatorOrg: undefined,

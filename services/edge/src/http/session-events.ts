@@ -1,0 +1,73 @@
+import { SluiceError } from '@sluice/protocol';
+import { idSchema } from '@sluice/protocol/schema';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { openSession } from '../auth/grant.ts';
+import type { Grant } from '../auth/grant.ts';
+import { refusalOf } from '../refusal.ts';
+import { eventText } from '../transports/event-view.ts';
+import type { EventView } from '../transports/event-view.ts';
+import type { ApiRoutes, HttpContext } from './api-routes.ts';
+import { goawayText, lastEventHeaders as headers, retryOpening } from './event-source.ts';
+import { MAX_CURSOR_CHARS, StreamCursor } from './stream-cursor.ts';
+
+const after = z.string().optional();
+const sessions = z
+  .string()
+  .transform((text) => [...new Set(text.split(','))])
+  .pipe(z.array(idSchema));
+
+/** Whole sessions as streams: one of them, or several on one stream. */
+export const sessionEventRoutes: ApiRoutes = (context) => async (app) => {
+  const one = { params: z.object({ session: idSchema }), headers, querystring: z.object({ after }) };
+  app.get('/v1/sessions/:session/events', { schema: one }, ({ grant, params, headers, query }, reply) => {
+    const place = headers['last-event-id'] ?? query.after;
+    return serve(reply, context, { grant, sessions: [params.session], after: place });
+  });
+
+  const several = { headers, querystring: z.object({ after, sessions }) };
+  app.get('/v1/events', { schema: several }, ({ grant, headers, query }, reply) => {
+    const place = headers['last-event-id'] ?? query.after;
+    return serve(reply, context, { grant, sessions: query.sessions, after: place });
+  });
+};
+
+/** The frames of sessions as events of their type; the id is the cursor that the event leads to. */
+const sessionView =
+  (cursor: StreamCursor): EventView =>
+  (frame, json) => {
+    if (frame.type === 'goaway') return { text: goawayText(frame, json) };
+    const id = cursor.apply(frame) ? cursor.toString() : undefined;
+    if (id === undefined || id.length <= MAX_CURSOR_CHARS)
+      return { text: eventText({ id, event: frame.type, data: json }) };
+    // Without an id a resume would repeat tokens, so the stream says that it cannot go on.
+    const error = new SluiceError('quota_exceeded', 'too many unfinished generations for one stream');
+    return { text: eventText({ event: 'error', data: JSON.stringify(refusalOf({}, error)) }), last: true };
+  };
+
+type Request = {
+  readonly grant: Grant;
+  readonly sessions: readonly string[];
+  /** the cursor to go on from; undefined: from the beginning */
+  readonly after: string | undefined;
+};
+
+const serve = async (
+  reply: FastifyReply,
+  { streams, limits }: HttpContext,
+  { grant, sessions, after }: Request,
+): Promise<void> => {
+  const { maxSessionsPerConnection: most } = limits;
+  if (sessions.length > most) throw new SluiceError('quota_exceeded', `expected at most ${most} sessions`);
+  const keys = sessions.map((session) => openSession(grant, session, 'read'));
+  const cursor = new StreamCursor(sessions, after);
+  const options = { grant, view: sessionView(cursor), opening: retryOpening(), resumed: 'client' } as const;
+  await streams.serve(reply, options, async (stream) => {
+    for (const key of keys)
+      do {
+        // A list that was cut goes on from where it was, as far as the client reads.
+        await stream.room();
+        await stream.watch(key, cursor.of(key.session));
+      } while (cursor.isCut(key.session) && !stream.isOver);
+  });
+};

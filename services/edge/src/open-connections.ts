@@ -1,0 +1,60 @@
+import { SluiceError } from '@sluice/protocol';
+import type { Grant } from './auth/grant.ts';
+import type { EdgeContext } from './edge-context.ts';
+import type { EdgeMetrics } from './metrics.ts';
+
+/** What carries a connection; a label of the metric, so the set is fixed. */
+export type TransportName = 'websocket' | 'sse' | 'wait';
+
+/** Everything that is open on an edge and costs it a place, whatever carries it. */
+export class OpenConnections {
+  readonly #max: number;
+  readonly #gauge: EdgeMetrics['connections'];
+  #open = 0;
+
+  constructor(max: number, gauge: EdgeMetrics['connections']) {
+    this.#max = max;
+    this.#gauge = gauge;
+  }
+
+  get isFull(): boolean {
+    return this.#open >= this.#max;
+  }
+
+  /** Takes a place. @returns what gives it back; idempotent. @throws SluiceError unavailable */
+  enter(transport: TransportName): () => void {
+    if (this.isFull) throw new SluiceError('unavailable', 'no more connections', { retryAfterMs: 2_000 });
+    this.#open += 1;
+    this.#gauge.inc({ transport });
+    let isIn = true;
+    return () => {
+      if (!isIn) return;
+      isIn = false;
+      this.#open -= 1;
+      this.#gauge.dec({ transport });
+    };
+  }
+}
+
+/**
+ * Counts a connection of a user in, on the edge and with the user's own.
+ * @returns what counts it out again; idempotent
+ * @throws SluiceError unavailable, rate_limited
+ */
+export const takePlace = (
+  { connections, users }: EdgeContext,
+  grant: Grant,
+  transport: TransportName,
+): (() => void) => {
+  const leave = connections.enter(transport);
+  if (!users.enter(grant)) {
+    leave();
+    throw new SluiceError('rate_limited', 'too many connections of this user', { retryAfterMs: 2_000 });
+  }
+  let isIn = true;
+  return () => {
+    if (isIn) users.leave(grant);
+    isIn = false;
+    leave();
+  };
+};

@@ -1,0 +1,259 @@
+import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import { CLOSE_CODES, EXPIRING_NOTICE_MS } from '@sluice/protocol';
+import type { CloseCode, GenerationId, Position, ServerFrame, SessionKey } from '@sluice/protocol';
+import type { FastifyReply } from 'fastify';
+import type { Grant } from '../auth/grant.ts';
+import type { EdgeContext } from '../edge-context.ts';
+import { encodeFrame } from '../frames.ts';
+import type { Frame } from '../frames.ts';
+import { refusalOf } from '../refusal.ts';
+import { Viewer } from '../viewer.ts';
+import type { FrameSink } from '../viewer.ts';
+import type { EventView } from './event-view.ts';
+import { StallWatch } from './stall-watch.ts';
+
+/** Most that waits in this process for one stream before frames are held back, bytes; plus one frame. */
+export const SOCKET_BYTES = 16 * 1024;
+/** What is not paced by credit, such as signals, has a bound too, bytes. */
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+/** A silent stream says something this often: proxies cut what looks dead, ms. */
+const KEEP_ALIVE_MS = 15_000;
+
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+} as const;
+
+export type EventStreamOptions = {
+  readonly grant: Grant;
+  readonly view: EventView;
+  /** written before anything else; default nothing */
+  readonly opening?: string;
+  /**
+   * When the stream is ended so that its client comes back, ms since the Unix epoch: for clients that
+   * resume by themselves. Infinity: the stream lives as long as its token.
+   */
+  readonly endsAt: number;
+};
+
+/** What a stream watches of a session. */
+export type WatchOptions = {
+  /** this generation alone, done or not; default all of the session, with its items */
+  readonly only?: GenerationId;
+  readonly rev?: number;
+  readonly positions?: ReadonlyMap<string, Position>;
+};
+
+/** How a stream came to its end: the view said `last`, the client hung up, or the edge ended it. */
+export type StreamEnd = 'finished' | 'left' | 'ended';
+
+/**
+ * One HTTP response as a stream of server-sent events: a viewer like any other, whose frames are shown
+ * by a view. What has been flushed to the socket is its ack, so a client that does not read is a slow
+ * viewer, and nothing waits for it here.
+ */
+export class EventStream implements FrameSink {
+  readonly id: string = randomUUID();
+  /** Resolves when the response is over; what was watched is left by then. */
+  readonly closed: Promise<StreamEnd>;
+  readonly #context: EdgeContext;
+  readonly #reply: FastifyReply;
+  readonly #raw: ServerResponse;
+  readonly #options: EventStreamOptions;
+  readonly #viewers = new Map<string, Viewer>();
+  readonly #stall: StallWatch;
+  #end: StreamEnd = 'left';
+  #isStarted = false;
+  #isOver = false;
+  #isNoticed = false;
+  #writtenAt: number;
+  #onRoom: (() => void) | undefined;
+
+  constructor(reply: FastifyReply, options: EventStreamOptions, context: EdgeContext) {
+    this.#reply = reply;
+    this.#raw = reply.raw;
+    this.#options = options;
+    this.#context = context;
+    this.#writtenAt = context.clock.now();
+    this.#stall = new StallWatch(this.#writtenAt);
+    this.closed = new Promise((resolve) => {
+      this.#raw.once('close', () => {
+        // Nobody is left to be answered otherwise.
+        if (!this.#isOver && !this.#isStarted) this.#reply.hijack();
+        this.leave();
+        resolve(this.#end);
+      });
+    });
+    // The close event follows.
+    this.#raw.on('error', (error) => context.logger.debug('socket_error', { connection: this.id, error }));
+    this.#raw.on('drain', () => this.#onDrain());
+  }
+
+  /**
+   * Attaches to a session, or moves the attachment to other positions; then the response has begun.
+   * @throws BusUnavailableError; as long as nothing was sent, the request can still be answered otherwise
+   */
+  async watch(key: SessionKey, { only, rev = 0, positions = new Map() }: WatchOptions): Promise<void> {
+    const { hub, limits } = this.#context;
+    const { session } = key;
+    const replaced = this.#viewers.get(session);
+    const viewer = new Viewer({
+      key: { org: key.org, session },
+      ref: { user: this.#options.grant.user, connection: this.id },
+      sink: this,
+      only,
+      window: limits.defaultWindow,
+      observe: false,
+      positions,
+    });
+    this.#viewers.set(session, viewer);
+    try {
+      await hub.feed(viewer.key).attach(viewer, rev, replaced);
+    } catch (error) {
+      this.#viewers.delete(session);
+      throw error;
+    }
+    if (this.#isOver) hub.known(viewer.key)?.detach(viewer);
+    else this.#start();
+  }
+
+  /** Resolves once the socket takes frames again, or the stream is over. */
+  async room(): Promise<void> {
+    while (!this.#isOver && !this.writable) await new Promise<void>((resolve) => (this.#onRoom = resolve));
+  }
+
+  /** Whether the response has begun, so that errors can only be said on the stream. */
+  get isStarted(): boolean {
+    return this.#isStarted;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get writable(): boolean {
+    return this.#raw.writableLength <= SOCKET_BYTES;
+  }
+
+  send(frame: Frame): void {
+    if (this.#isOver) return;
+    const { content } = frame;
+    const shown = this.#options.view(content, frame.json);
+    const processed = (): void => this.#onProcessed(content);
+    // Not at once: the viewer's reader learns only after this call what was sent.
+    if (shown === undefined || shown.text === '') queueMicrotask(processed);
+    else this.#write(shown.text, processed);
+    if (shown?.last === true) this.#finish('finished');
+  }
+
+  /** Says something of the edge's own. */
+  say(frame: ServerFrame): void {
+    this.send(encodeFrame(frame));
+  }
+
+  tick(now: number): void {
+    const { grant, endsAt } = this.#options;
+    const { socket } = this.#raw;
+    if (socket !== null && this.#stall.isStalled(socket, now)) return this.#cut();
+    if (this.#isOver || !this.#isStarted) return;
+    if (now >= grant.expiresAt) return this.#expire();
+    if (now >= endsAt) return this.goaway(0);
+    if (now >= grant.expiresAt - EXPIRING_NOTICE_MS && !this.#isNoticed) {
+      this.#isNoticed = true;
+      this.say({ type: 'expiring', expiresAt: grant.expiresAt });
+    }
+    if (now - this.#writtenAt >= KEEP_ALIVE_MS && this.writable) this.#write(': keep-alive\n\n');
+  }
+
+  /** Ends the stream: its client may come back after `reconnectMs`. Idempotent. */
+  goaway(reconnectMs: number): void {
+    if (this.#isOver) return;
+    this.#start();
+    const isResumable = this.#options.endsAt < Infinity;
+    if (isResumable) this.say({ type: 'goaway', reconnectMs: Math.round(reconnectMs) });
+    else this.say({ type: 'error', code: 'unavailable', message: 'the server restarts', retryable: true });
+    this.#endBy(CLOSE_CODES.restart);
+  }
+
+  /** Ends the stream with an error that came up while it was open. */
+  fail(error: unknown): void {
+    this.say(refusalOf({}, error));
+    this.#endBy(CLOSE_CODES.tryLater);
+  }
+
+  /** Ends the TCP connection with it: for a client that may never read the end. */
+  destroy(): void {
+    this.#raw.destroy();
+  }
+
+  #expire(): void {
+    const message = 'the token has expired';
+    this.say({ type: 'error', code: 'unauthorized', message, retryable: false });
+    this.#endBy(CLOSE_CODES.credential);
+  }
+
+  #cut(): void {
+    this.#endBy(CLOSE_CODES.tooSlow);
+    this.destroy();
+  }
+
+  #endBy(code: CloseCode): void {
+    if (this.#isOver) return;
+    this.#context.metrics.closes.inc({ code: String(code) });
+    this.#finish('ended');
+  }
+
+  #finish(end: StreamEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#end = end;
+    this.#raw.end();
+  }
+
+  /** The head goes out before the first event, whether there is one yet or not. */
+  #start(): void {
+    if (this.#isStarted || this.#isOver) return;
+    this.#isStarted = true;
+    this.#reply.hijack();
+    this.#raw.writeHead(200, { ...(this.#reply.getHeaders() as Record<string, string>), ...HEADERS });
+    this.#raw.flushHeaders();
+    const { opening = '' } = this.#options;
+    if (opening !== '') this.#write(opening);
+  }
+
+  #write(text: string, onFlushed?: () => void): void {
+    this.#start();
+    if (this.#raw.writableLength > MAX_BUFFERED_BYTES) return this.#cut();
+    this.#writtenAt = this.#context.clock.now();
+    this.#raw.write(text, (error) => {
+      if (error === undefined || error === null) onFlushed?.();
+    });
+  }
+
+  /** A frame has left this process, or was not for this client: as good as an ack. */
+  #onProcessed(content: ServerFrame): void {
+    if (content.type !== 'delta') return;
+    const viewer = this.#viewers.get(content.session);
+    if (viewer !== undefined) this.#context.hub.known(viewer.key)?.ack(viewer, content.generation, content);
+  }
+
+  #onDrain(): void {
+    this.#continue();
+    for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.resume(viewer);
+  }
+
+  #continue(): void {
+    this.#onRoom?.();
+    this.#onRoom = undefined;
+  }
+
+  /** Leaves what it watches and sends nothing more. Idempotent. */
+  leave(): void {
+    this.#isOver = true;
+    this.#continue();
+    for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.detach(viewer);
+    this.#viewers.clear();
+  }
+}
