@@ -48,6 +48,7 @@ export class Scene {
         ...{ maxSessionsPerConnection: 64, maxStreamAgeMs: 900_000 },
         ...{ maxItemsPerSession: 1_000, heartbeatMs: 20_000, lingerMs: 30_000, webDir: undefined },
         ...{ operatorOrg: undefined, tokenPrice: undefined, demoFaults: false },
+        placement: true,
       },
       { bus: wrap(createMemoryBus(this.hub)), logger: silentLogger },
     );

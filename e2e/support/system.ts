@@ -35,6 +35,7 @@ const EDGE_DEFAULTS: EdgeOptions = {
   operatorOrg: undefined,
   tokenPrice: undefined,
   demoFaults: false,
+  placement: true,
 };
 
 /** A whole system in this process on a real nats-server; each part also closes by itself. */

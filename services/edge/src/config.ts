@@ -1,4 +1,14 @@
-import { count, defineConfig, flag, list, LOG_LEVELS, natsSettings, port, setting } from '@sluice/runtime';
+import {
+  count,
+  defineConfig,
+  flag,
+  list,
+  LOG_LEVELS,
+  natsSettings,
+  placementSetting,
+  port,
+  setting,
+} from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { z } from 'zod';
@@ -29,6 +39,7 @@ export const edgeConfigSchema = defineConfig({
     about: 'Port of /livez, /readyz and /metrics.',
   }),
   ...natsSettings,
+  placement: placementSetting,
   jwtSecret: setting(z.string().min(32, 'expected at least 32 characters').optional(), {
     env: 'SLUICE_JWT_SECRET',
     about: 'Shared secret of HS256 tokens, at least 32 characters.',

@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
@@ -55,17 +56,17 @@ export type EdgeOptions = Omit<
 > & { readonly name: string };
 
 /** Builds an edge on a bus and listens. The caller owns the bus and closes it afterwards. */
-export const createEdge = async (
-  options: EdgeOptions,
-  { bus, logger, clock = systemClock, crash = killThisProcess }: EdgeDeps,
-): Promise<Edge> => {
+export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<Edge> => {
+  const { logger, clock = systemClock, crash = killThisProcess } = deps;
   const metrics = createEdgeMetrics({ sessions: () => hub.sessions, viewers: () => hub.viewers });
   const leaving = new AbortController();
+  const models = new ModelDirectory(deps.bus.workers, logger);
+  const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
   const shared = { figures: new Figures(), flusher: new Flusher() };
   const feeds: FeedContext = { ...shared, bus, clock, metrics, logger, edge: options.name };
   const hub = new Hub(feeds, options.lingerMs);
   const fill = new StorageFill(bus.link, logger);
-  const own = { hub, crash, leaving: leaving.signal, fullness: () => fill.fullness };
+  const own = { hub, crash, models, leaving: leaving.signal, fullness: () => fill.fullness };
   const context = contextOf(options, feeds, own);
   const sockets = new WebSocketTransport(context, options);
   const streams = new EventStreams(context, options);
@@ -77,14 +78,8 @@ export const createEdge = async (
     else refuseUpgrade(socket, { status: '404 Not Found', reason: 'the WebSocket is at /v1/ws' });
   });
 
-  await fill.open();
-  await context.stats.start(clock.now);
-  const ticking = setInterval(() => {
-    const now = clock.now();
-    hub.tick(now);
-    for (const transport of transports) transport.tick(now);
-    context.stats.tick(now);
-  }, TICK_MS);
+  await Promise.all([fill.open(), models.open(), context.stats.start(clock.now)]);
+  const ticking = startTicking([hub, ...transports, context.stats], clock);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
 
   await http.listen({ port: options.port, host: options.host });
@@ -92,9 +87,7 @@ export const createEdge = async (
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    fill.close();
-    context.stats.close();
-    reconnects.close();
+    for (const part of [fill, models, context.stats, reconnects]) part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);
@@ -121,14 +114,20 @@ export const createEdge = async (
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
-type OwnParts = Pick<EdgeContext, 'hub' | 'crash' | 'leaving'> & Pick<AdmissionDeps, 'fullness'>;
+const startTicking = (parts: readonly { tick(now: number): void }[], clock: Clock): NodeJS.Timeout =>
+  setInterval(() => {
+    const now = clock.now();
+    for (const part of parts) part.tick(now);
+  }, TICK_MS);
+
+type OwnParts = Pick<EdgeContext, 'hub' | 'crash' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'fullness'>;
 
 const contextOf = (
   options: EdgeOptions,
   feeds: FeedContext,
-  { hub, crash, leaving, fullness }: OwnParts,
+  { hub, crash, leaving, models, fullness }: OwnParts,
 ): EdgeContext => {
-  const { bus, clock, logger, metrics } = feeds;
+  const { bus, clock, metrics } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
   const limits: Limits = {
     ...DEFAULT_LIMITS,
@@ -164,7 +163,7 @@ const contextOf = (
       fullness,
       maxItemsPerSession,
       defaultModel: options.defaultModel,
-      models: new ModelDirectory({ bus, clock, logger }),
+      models,
       onPrompted: (key, model, at) => stats.prompted(key, model, at),
     },
     heartbeatMs: options.heartbeatMs,

@@ -1,4 +1,4 @@
-import { BusUnavailableError, toItem } from '@sluice/bus';
+import { ANY_QUEUE, BusUnavailableError, toItem } from '@sluice/bus';
 import type { GenerationVersion, ItemPage, StoredItem, Subscription } from '@sluice/bus';
 import { parseGenerationId, withoutText } from '@sluice/protocol';
 import type { GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
@@ -260,14 +260,14 @@ export class Feed {
       if (viewer.ready && viewer.wants(generation.item)) generation.attach(viewer);
   }
 
-  /** Publishing a job again is idempotent; a generation that stays queued may have lost its own. */
+  /** Publishing a job again is idempotent. Where it was placed it waits for too long: anybody may have it. */
   #requeueIfLost({ item, key, activeAt }: GenerationFeed, now: number): void {
     const isWaiting = item.status === 'queued' && now - activeAt > REQUEUE_AFTER_MS;
     if (!isWaiting || now - this.#requeuedAt < REQUEUE_AFTER_MS) return;
     this.#requeuedAt = now;
     const { bus, logger } = this.#context;
     const job = { ...key, model: item.model, attempt: item.attempt + 1 };
-    bus.jobs.publish(job).catch((error: unknown) => logger.warn('job_publish_failed', { error }));
+    bus.jobs.publish(job, ANY_QUEUE).catch((error: unknown) => logger.warn('job_publish_failed', { error }));
   }
 
   #onRoster(change: RosterChange): void {

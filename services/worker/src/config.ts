@@ -1,4 +1,13 @@
-import { count, defineConfig, flag, LOG_LEVELS, natsSettings, port, setting } from '@sluice/runtime';
+import {
+  count,
+  defineConfig,
+  flag,
+  LOG_LEVELS,
+  natsSettings,
+  placementSetting,
+  port,
+  setting,
+} from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { z } from 'zod';
 import type { EngineConfig } from './engines/index.ts';
@@ -8,14 +17,15 @@ export const workerConfigSchema = defineConfig({
   name: setting(
     z
       .string()
-      .regex(/^[A-Za-z0-9_-]{1,64}$/)
+      .regex(/^(?!any$)[A-Za-z0-9_-]{1,64}$/)
       .optional(),
     {
       env: 'SLUICE_WORKER_NAME',
-      about: 'Name of this worker, unique among live ones; default a random one.',
+      about: 'Name of this worker, unique among live ones, not `any`; default a random one.',
     },
   ),
   ...natsSettings,
+  placement: placementSetting,
   slots: setting(count(1, 10_000).default(64), {
     env: 'SLUICE_WORKER_SLOTS',
     about: 'Generations run at once.',

@@ -11,6 +11,8 @@ export type LivenessDeps = {
   readonly worker: string;
   readonly models: readonly string[];
   readonly slots: number;
+  /** whether jobs may be placed in this worker's own queue */
+  readonly ownQueue: boolean;
   readonly running: () => readonly RunningGeneration[];
 };
 
@@ -67,8 +69,8 @@ export class Liveness {
   }
 
   async #announce(): Promise<void> {
-    const { bus, logger, models, slots } = this.#deps;
-    const entry = { ...this.#life(), models, slots };
+    const { bus, logger, models, slots, ownQueue } = this.#deps;
+    const entry = { ...this.#life(), models, slots, ownQueue };
     await bus.workers.announce(entry).catch((error: unknown) => logger.warn('announce_failed', { error }));
   }
 }

@@ -24,7 +24,8 @@ const bus = await createNatsBus(natsOptionsOf(config, `sluice-worker ${name}`), 
   logger.warn('invalid_record', { error }),
 );
 const crash = config.demoFaults ? { crash: killThisProcess } : {};
-const worker = await createWorker({ name, slots: config.slots, models }, { bus, engine, logger, ...crash });
+const { slots, placement } = config;
+const worker = await createWorker({ name, slots, models, placement }, { bus, engine, logger, ...crash });
 const admin = await startAdminServer({
   port: config.adminPort,
   host: config.adminHost,

@@ -49,6 +49,19 @@ export const createWorkerMetrics = (load: Load, metrics: Metrics = createMetrics
     name: 'sluice_worker_fenced_total',
     help: 'Runs stopped because a newer attempt owns their log.',
   }),
+  jobs: metrics.counter({
+    name: 'sluice_worker_jobs_total',
+    help: 'Jobs taken, by queue: `own` were placed here by their session, `any` were not.',
+    labels: ['queue'],
+  }),
+  passedOn: metrics.counter({
+    name: 'sluice_worker_passed_on_jobs_total',
+    help: 'Jobs placed here that had to go to another worker, since no slot was free.',
+  }),
+  adopted: metrics.counter({
+    name: 'sluice_worker_adopted_jobs_total',
+    help: 'Jobs that this worker took out of the own queue of one that was gone.',
+  }),
   takenOver: metrics.counter({
     name: 'sluice_worker_taken_over_total',
     help: 'Generations of silent workers that this one queued again.',

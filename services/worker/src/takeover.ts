@@ -1,9 +1,10 @@
 import { endGeneration } from '@sluice/bus';
-import type { Bus, RunningGeneration, Subscription, WorkerBeat } from '@sluice/bus';
-import { adopt } from '@sluice/core';
+import type { Bus, Placement, RunningGeneration, Subscription, WorkerBeat } from '@sluice/bus';
+import { adopt, fnv1a } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import type { Clock, Logger } from '@sluice/runtime';
 import { isPoison, POISONED } from './crash-budget.ts';
+import type { WorkerMetrics } from './metrics.ts';
 
 /**
  * Beats of one's own without one of a peer after which the peer counts as dead. Beats are counted, not
@@ -12,6 +13,9 @@ import { isPoison, POISONED } from './crash-budget.ts';
 const SILENT_BEATS = 3;
 /** After this many any worker takes over; before, only the one whose turn it is. */
 const ANYBODY_BEATS = 5;
+/** So often a worker looks who lives, and for jobs placed with one that does not: more than it takes to die. */
+const SWEEP_BEATS = 5;
+
 type Peer = { missed: number; running: readonly RunningGeneration[] };
 
 export type TakeoverDeps = {
@@ -20,30 +24,40 @@ export type TakeoverDeps = {
   readonly logger: Logger;
   /** this worker's name */
   readonly worker: string;
-  /** called with the number of generations queued again, or ended, after each take-over */
-  readonly onTakenOver: (generations: number) => void;
+  /** told who lives, and at once who does not */
+  readonly placement: Placement;
+  readonly metrics: Pick<WorkerMetrics, 'takenOver' | 'adopted'>;
 };
 
 /**
- * Notices workers that died and queues their generations again. Every worker does this; the item's
- * compare-and-set decides whose word counts, and the next claim fences a worker that was only slow.
+ * Notices workers that died, queues their generations again and adopts their own queues. Every worker
+ * does this; the item's compare-and-set decides whose word counts, and the next claim fences a worker
+ * that was only slow.
  */
 export class Takeover {
   readonly #deps: TakeoverDeps;
   readonly #peers = new Map<string, Peer>();
   #subscription: Subscription | undefined;
+  #beats = 0;
 
   constructor(deps: TakeoverDeps) {
     this.#deps = deps;
   }
 
-  /** Listens to beats, and expects them of every worker the directory knows. @throws BusUnavailableError */
+  /**
+   * Listens to beats, and expects them of every worker the directory knows. What an earlier life of this
+   * worker has left in its queue goes to whoever is free.
+   * @throws BusUnavailableError
+   */
   async start(): Promise<void> {
-    const { bus, worker } = this.#deps;
+    const { bus, worker, placement } = this.#deps;
     this.#subscription = await bus.workers.onBeat((beat) => this.#onBeat(beat));
-    for (const { worker: peer, running } of await bus.workers.list()) {
+    const workers = await bus.workers.list();
+    placement.learn(workers);
+    for (const { worker: peer, running } of workers) {
       if (peer !== worker && !this.#peers.has(peer)) this.#peers.set(peer, { missed: 0, running });
     }
+    await bus.jobs.adopt(worker);
   }
 
   close(): void {
@@ -62,21 +76,54 @@ export class Takeover {
       if (isDue) void this.#takeOver(name, peer);
       if (peer.missed >= ANYBODY_BEATS) this.#peers.delete(name);
     }
+    this.#beats += 1;
+    if (this.#beats % SWEEP_BEATS === 0) void this.#sweep();
   }
 
   /** Workers that see the same peers agree on one of them without a word; others come later. */
   #isOurTurn(dead: string): boolean {
     const live = [...this.#peers].filter(([, { missed }]) => missed < SILENT_BEATS).map(([name]) => name);
     const turns = [...live, this.#deps.worker].filter((name) => name !== dead).toSorted();
-    return turns[hashOf(dead) % turns.length] === this.#deps.worker;
+    return turns[fnv1a(dead) % turns.length] === this.#deps.worker;
   }
 
-  async #takeOver(name: string, { running }: Peer): Promise<void> {
-    if (running.length === 0) return;
-    const { logger, onTakenOver } = this.#deps;
-    logger.warn('worker_silent', { peer: name, generations: running.length });
-    const adopted = await Promise.all(running.map((generation) => this.#adopt(name, generation)));
-    onTakenOver(adopted.filter((isOurs) => isOurs).length);
+  async #takeOver(name: string, { missed, running }: Peer): Promise<void> {
+    const { bus, logger, metrics, placement } = this.#deps;
+    placement.forget(name);
+    // So that edges place nothing there any more. One that was only slow announces itself again.
+    await bus.workers.retire(name).catch((error: unknown) => logger.warn('retire_failed', { error }));
+    if (running.length > 0) {
+      logger.warn('worker_silent', { peer: name, generations: running.length });
+      const adopted = await Promise.all(running.map((generation) => this.#adopt(name, generation)));
+      metrics.takenOver.inc(adopted.filter((isOurs) => isOurs).length);
+    }
+    // What arrives there later, or is left behind here, is found by a sweep.
+    if (missed === SILENT_BEATS) await this.#adoptQueue(name);
+  }
+
+  /** Learns who lives, and adopts the queues of those that nobody hears. */
+  async #sweep(): Promise<void> {
+    const { bus, logger, worker, placement } = this.#deps;
+    try {
+      placement.learn(await bus.workers.list());
+      const owners = await bus.jobs.owners();
+      const gone = owners.filter((owner) => owner !== worker && !this.#peers.has(owner));
+      for (const owner of gone) if (this.#isOurTurn(owner)) await this.#adoptQueue(owner);
+    } catch (error) {
+      logger.warn('sweep_failed', { error });
+    }
+  }
+
+  async #adoptQueue(owner: string): Promise<void> {
+    const { bus, logger, metrics } = this.#deps;
+    try {
+      const jobs = await bus.jobs.adopt(owner);
+      if (jobs === 0) return;
+      metrics.adopted.inc(jobs);
+      logger.info('queue_adopted', { peer: owner, jobs });
+    } catch (error) {
+      logger.warn('adoption_failed', { peer: owner, error });
+    }
   }
 
   /** @returns whether it was this worker that moved the generation on */
@@ -102,10 +149,3 @@ export class Takeover {
     }
   }
 }
-
-/** FNV-1a: spreads the dead among the living without a word between them. */
-const hashOf = (name: string): number => {
-  let hash = 0x811c9dc5;
-  for (const char of name) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
-  return hash >>> 0;
-};

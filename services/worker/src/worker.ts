@@ -1,8 +1,9 @@
+import { placedBus, Placement } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { systemClock } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import type { Engine } from './engines/engine.ts';
-import { pullJobs } from './job-loop.ts';
+import { startJobLoops } from './job-loop.ts';
 import { JobRunner } from './job-runner.ts';
 import { Liveness } from './liveness.ts';
 import { createWorkerMetrics } from './metrics.ts';
@@ -22,6 +23,8 @@ export type WorkerOptions = {
   readonly slots: number;
   /** models to offer */
   readonly models: readonly string[];
+  /** whether jobs are placed by their session, here and by this worker; default true */
+  readonly placement?: boolean;
 };
 
 export type WorkerDeps = {
@@ -44,8 +47,10 @@ export type Worker = {
 
 /** Starts pulling jobs. The caller owns the bus and the engine and closes them afterwards. */
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
-  const { name, models } = options;
-  const { bus, engine, logger, clock = systemClock, crash } = deps;
+  const { name, models, placement: ownQueue = true } = options;
+  const { engine, logger, clock = systemClock, crash } = deps;
+  const placement = new Placement();
+  const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
   const slots = new Slots(options.slots);
   const pulling = new AbortController();
   const giveUp = new AbortController();
@@ -62,22 +67,21 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     onChange: () => liveness.changed(),
   });
   const liveness = new Liveness({
-    ...{ bus, logger, models, worker: name, slots: slots.size },
+    ...{ bus, logger, models, ownQueue, worker: name, slots: slots.size },
     running: () => runner.running,
   });
-  const onTakenOver = (generations: number): void => metrics.takenOver.inc(generations);
-  const takeover = new Takeover({ bus, clock, logger, worker: name, onTakenOver });
+  const takeover = new Takeover({ bus, clock, logger, placement, metrics, worker: name });
 
-  await takeover.start();
-  await liveness.start();
-  await stats.start();
+  for (const part of [takeover, liveness, stats]) await part.start();
   const ticking = setInterval(() => {
     const now = clock.now();
     runner.tick(now);
     stats.tick(now);
   }, TICK_MS);
-  const loops = models.map((model) =>
-    pullJobs({ bus, model, slots, clock, logger, run: (job) => runner.run(job) }, pulling.signal),
+  const owner = ownQueue ? name : undefined;
+  const loops = startJobLoops(
+    { bus, models, owner, slots, clock, logger, metrics, run: (job) => runner.run(job) },
+    pulling.signal,
   );
   logger.info('worker_started', { worker: name, models, slots: slots.size, engine: engine.name });
 
@@ -85,9 +89,10 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const close = async (): Promise<void> => {
     pulling.abort();
     takeover.close();
+    placement.forget(name);
     await liveness.retire();
     await runner.drain();
-    await Promise.all(loops);
+    await loops.close();
     giveUp.abort();
     clearInterval(ticking);
     liveness.close();

@@ -1,7 +1,10 @@
 export { BusUnavailableError, StreamMismatchError, UnsupportedServerError } from './bus.ts';
 export type { Bus, Link } from './bus.ts';
 export type { Control, ControlListener, Presence } from './control.ts';
+export { ANY_QUEUE } from './job-queue.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';
+export { placedBus } from './placed-bus.ts';
+export { Placement } from './placement.ts';
 export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
 export { endGeneration } from './generation-end.ts';

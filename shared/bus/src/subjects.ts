@@ -1,3 +1,4 @@
+import { fnv1a } from '@sluice/core';
 import { isId } from '@sluice/protocol';
 import type { GenerationId, GenerationKey, ItemId, SessionKey } from '@sluice/protocol';
 
@@ -13,13 +14,9 @@ export const tokenStream = (partition: number): string =>
   partition === 0 ? 'TOKENS' : `TOKENS_${partition}`;
 export const kvStream = (bucket: string): string => `KV_${bucket}`;
 
-/** Which partition a session's tokens are in: FNV-1a over the org and session ids. */
-export const partitionOf = ({ org, session }: SessionKey, partitions: number): number => {
-  if (partitions === 1) return 0;
-  let hash = 0x811c9dc5;
-  for (const char of `${org}.${session}`) hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
-  return (hash >>> 0) % partitions;
-};
+/** Which partition a session's tokens are in: a hash of the org and session ids. */
+export const partitionOf = ({ org, session }: SessionKey, partitions: number): number =>
+  partitions === 1 ? 0 : fnv1a(`${org}.${session}`) % partitions;
 
 export const tokenSubject = (partition: number, { org, session, generation }: GenerationKey): string =>
   `tok.${partition}.${org}.${session}.${generation}`;
@@ -64,6 +61,10 @@ const encodeModel = (model: string): string => Buffer.from(model).toString('base
 /** `queue` is `any`, or a worker's name for jobs meant for it. */
 export const jobSubject = (model: string, queue: string): string => `job.${encodeModel(model)}.${queue}`;
 export const jobSubjects = 'job.*.*';
+/** A worker's own queue, for jobs of every model. */
+export const ownJobSubjects = (worker: string): string => `job.*.${worker}`;
+/** The inverse of {@link jobSubject}, as far as the queue is concerned. */
+export const queueOfJobSubject = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1);
 
 export const controlSubject = ({ org, session, generation }: GenerationKey): string =>
   `ctl.${org}.${session}.${generation}`;

@@ -6,6 +6,8 @@ export type WorkerInfo = {
   readonly worker: string;
   readonly models: readonly string[];
   readonly slots: number;
+  /** whether it pulls a queue of its own, so that jobs can be placed there; default false */
+  readonly ownQueue?: boolean;
   /** what it runs */
   readonly running: readonly RunningGeneration[];
 };

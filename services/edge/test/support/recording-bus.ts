@@ -4,7 +4,7 @@ import type { Bus } from '@sluice/bus';
 /** A bus that remembers what was asked of it, and that can be made to fail. */
 export type RecordingBus = {
   readonly bus: Bus;
-  /** `part.method` of each call, oldest first; the link's are not counted */
+  /** `part.method` of each call, oldest first; not the link's, nor the look at workers every 2 s */
   readonly operations: string[];
   /** arguments of each call, as JSON, for a search of what must never reach NATS */
   readonly written: string[];
@@ -21,7 +21,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
   const wrap = <Part extends object>(name: string, part: Part): Part => {
     const methods = Object.entries(part as Record<string, Method>).map(([method, run]) => {
       const recorded: Method = (...args) => {
-        recording.operations.push(`${name}.${method}`);
+        if (name !== 'workers') recording.operations.push(`${name}.${method}`);
         recording.written.push(JSON.stringify(args));
         if (!recording.isDown) return run(...args);
         const isAsync = name !== 'presence' && !(name === 'control' && method === 'ack');

@@ -34,6 +34,7 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   operatorOrg: undefined,
   tokenPrice: undefined,
   demoFaults: false,
+  placement: true,
 };
 
 export type TestEdge = {

@@ -22,12 +22,12 @@ export class World {
   readonly engine = new ScriptedEngine();
   readonly #workers: Worker[] = [];
 
-  async start(name = 'w1', options: { bus?: Bus; engine?: ScriptedEngine } = {}): Promise<Worker> {
-    const { bus = this.bus, engine = this.engine } = options;
-    const worker = await createWorker(
-      { name, slots: 4, models: ['m'] },
-      { bus, engine, logger: silentLogger },
-    );
+  async start(
+    name = 'w1',
+    options: { bus?: Bus; engine?: ScriptedEngine; slots?: number } = {},
+  ): Promise<Worker> {
+    const { bus = this.bus, engine = this.engine, slots = 4 } = options;
+    const worker = await createWorker({ name, slots, models: ['m'] }, { bus, engine, logger: silentLogger });
     this.#workers.push(worker);
     return worker;
   }
@@ -36,11 +36,11 @@ export class World {
     for (const worker of this.#workers) await worker.close();
   }
 
-  /** Writes prompt, item and job, as an edge does. */
+  /** Writes prompt, item and job, as an edge does. @param queue where the job is placed */
   async submit(
     generation: string,
     body: PromptBody = {},
-    item: Partial<StoredGeneration> = {},
+    { queue, ...item }: Partial<StoredGeneration> & { queue?: string } = {},
   ): Promise<void> {
     const key = keyOf(generation);
     const full = { input: 'hi', ...body, model: 'm' };
@@ -59,7 +59,7 @@ export class World {
       seq: 0,
       ...item,
     });
-    await this.bus.jobs.publish({ ...key, model: 'm', attempt: (item.attempt ?? 0) + 1 });
+    await this.bus.jobs.publish({ ...key, model: 'm', attempt: (item.attempt ?? 0) + 1 }, queue);
   }
 
   /** As if the jobs published so far had been delivered to a worker that died. */

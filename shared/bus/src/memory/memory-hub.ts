@@ -24,6 +24,8 @@ export type MemoryHub = {
   readonly presences: Map<string, Set<(message: PresenceMessage) => void>>;
   readonly jobs: Map<string, QueuedJob[]>;
   readonly jobIds: Set<string>;
+  /** unacked jobs of workers' own queues, by worker */
+  readonly ownJobs: Map<string, Set<QueuedJob>>;
   readonly pullers: Map<string, Set<Puller>>;
   rev: number;
 };
@@ -41,6 +43,7 @@ export const createMemoryHub = (): MemoryHub => ({
   presences: new Map(),
   jobs: new Map(),
   jobIds: new Set(),
+  ownJobs: new Map(),
   pullers: new Map(),
   rev: 0,
 });

@@ -1,5 +1,6 @@
-import type { Delivery, JobQueue } from '../job-queue.ts';
-import { jobSubject } from '../subjects.ts';
+import { ANY_QUEUE } from '../job-queue.ts';
+import type { Delivery, Job, JobQueue } from '../job-queue.ts';
+import { jobSubject, ownJobSubjects } from '../subjects.ts';
 import { listen } from './memory-hub.ts';
 import type { MemoryHub, Puller, QueuedJob } from './memory-hub.ts';
 
@@ -15,24 +16,44 @@ export const createMemoryJobs = (hub: MemoryHub, ackWaitMs: number): JobQueue =>
     hub.jobs.set(subject, [...(hub.jobs.get(subject) ?? []), queued]);
   };
 
+  const publish = (job: Job, queue: string): void => {
+    const id = `${job.org}.${job.session}.${job.generation}.${job.attempt}.${queue}`;
+    if (hub.jobIds.has(id)) return;
+    hub.jobIds.add(id);
+    const queued = { job: { ...job }, deliveries: 0, acked: false };
+    if (queue === ANY_QUEUE) return offer(jobSubject(job.model, queue), queued);
+    hub.ownJobs.set(queue, (hub.ownJobs.get(queue) ?? new Set()).add(queued));
+    offer(ownJobSubjects(queue), queued);
+  };
+
+  const pull = (subject: string, waitMs: number, signal: AbortSignal): Promise<Delivery | undefined> => {
+    if (signal.aborted) return Promise.resolve(undefined);
+    const waiting = takeWaiting(hub, subject);
+    if (waiting !== undefined) return Promise.resolve(deliver(subject, waiting));
+    return waitForOffer(hub, subject, waitMs, signal);
+  };
+
   return {
-    publish: (job) => {
-      const id = `${job.org}.${job.session}.${job.generation}.${job.attempt}`;
-      if (!hub.jobIds.has(id)) {
-        hub.jobIds.add(id);
-        offer(jobSubject(job.model, 'any'), { job: { ...job }, deliveries: 0, acked: false });
+    publish: (job, queue = ANY_QUEUE) => Promise.resolve(publish(job, queue)),
+    pull: (model, waitMs, signal) => pull(jobSubject(model, ANY_QUEUE), waitMs, signal),
+    pullOwn: (worker, waitMs, signal) => pull(ownJobSubjects(worker), waitMs, signal),
+    adopt: (worker) => {
+      const left = unackedOf(hub, worker);
+      hub.ownJobs.delete(worker);
+      for (const queued of left) {
+        // Whoever had taken it has it no more.
+        queued.acked = true;
+        publish({ ...queued.job, isOrphan: true }, ANY_QUEUE);
       }
-      return Promise.resolve();
+      return Promise.resolve(left.length);
     },
-    pull: (model, waitMs, signal) => {
-      const subject = jobSubject(model, 'any');
-      if (signal.aborted) return Promise.resolve(undefined);
-      const waiting = takeWaiting(hub, subject);
-      if (waiting !== undefined) return Promise.resolve(deliver(subject, waiting));
-      return waitForOffer(hub, subject, waitMs, signal);
-    },
+    owners: () =>
+      Promise.resolve([...hub.ownJobs.keys()].filter((worker) => unackedOf(hub, worker).length > 0)),
   };
 };
+
+const unackedOf = (hub: MemoryHub, worker: string): QueuedJob[] =>
+  [...(hub.ownJobs.get(worker) ?? [])].filter(({ acked }) => !acked);
 
 const deliveryOf = (queued: QueuedJob, ackWaitMs: number, offerAgain: () => void): Delivery => {
   queued.deliveries += 1;
@@ -44,7 +65,7 @@ const deliveryOf = (queued: QueuedJob, ackWaitMs: number, offerAgain: () => void
   };
   return {
     job: queued.job,
-    redelivered: queued.deliveries > 1,
+    redelivered: queued.deliveries > 1 || queued.job.isOrphan === true,
     working: () => {
       if (!settled) offerAfter(ackWaitMs);
     },

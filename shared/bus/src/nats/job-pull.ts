@@ -100,7 +100,7 @@ const firstOf = async (
 };
 
 /** A job that cannot be read is taken off the queue: it would come back for ever. */
-const toDelivery = (message: JsMsg): Delivery | undefined => {
+export const toDelivery = (message: JsMsg): Delivery | undefined => {
   const job = parseJob(message);
   if (job === undefined) {
     message.term('not a job');
@@ -108,7 +108,7 @@ const toDelivery = (message: JsMsg): Delivery | undefined => {
   }
   return {
     job,
-    redelivered: message.redelivered,
+    redelivered: message.redelivered || job.isOrphan === true,
     working: () => message.working(),
     ack: async () => {
       // Waits for the server's word; if none comes the job is redelivered and skipped at the claim.
@@ -120,7 +120,7 @@ const toDelivery = (message: JsMsg): Delivery | undefined => {
 
 const parseJob = (message: JsMsg): Job | undefined => {
   try {
-    const { org, session, generation, model, attempt } = message.json<Record<string, unknown>>();
+    const { org, session, generation, model, attempt, isOrphan } = message.json<Record<string, unknown>>();
     if (typeof model !== 'string' || typeof attempt !== 'number') return undefined;
     return {
       org: parseOrg(org),
@@ -128,6 +128,7 @@ const parseJob = (message: JsMsg): Job | undefined => {
       generation: parseGenerationId(generation),
       model,
       attempt,
+      ...(isOrphan === true ? { isOrphan } : {}),
     };
   } catch {
     // Not JSON, or ids that are not ids: the same as any other message that is no job.
