@@ -148,8 +148,8 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'live.tok.acme.s.g',
       'live.item.acme.s.g',
       'ctl.acme.s.g',
-      'pres.acme.s',
-      'pres.acme._sluice_faults',
+      'live.pres.acme.s.all',
+      'live.pres.acme._sluice_faults.all',
       'stats.ask',
       '$KV.PROMPTS.acme.s.g',
       '$JS.API.STREAM.DELETE.KV_SESSIONS',
@@ -158,11 +158,11 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       '$JS.API.CONSUMER.CREATE.TOKENS.mine',
       '_INBOX_edge.x',
     ],
-    subscribe: ['>', 'live.>', 'pres.>', 'tok.>', 'job.>', '_INBOX_edge.>'],
+    subscribe: ['>', 'live.>', 'live.pres.>', 'tok.>', 'job.>', '_INBOX_edge.>'],
   },
   admin: {
     publish: ['tok.0.acme.s.g', 'ctl.acme.s.g', 'live.tok.acme.s.g'],
-    subscribe: ['>', 'ctl.>', 'pres.>', '_INBOX_edge.>'],
+    subscribe: ['>', 'ctl.>', '_INBOX_edge.>'],
   },
 };
 

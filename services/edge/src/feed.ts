@@ -152,7 +152,6 @@ export class Feed {
 
   close(): void {
     this.#tail?.close();
-    this.#roster?.close();
     for (const generation of this.#generations.values()) generation.close();
   }
 
@@ -164,6 +163,7 @@ export class Feed {
         record: (generation, record) => this.#onRecord(generation, record),
         item: (item) => this.#onItem(item),
         state: (generation, state) => this.#generations.get(generation)?.onState(state),
+        presence: (message) => this.#roster?.onMessage(message),
       });
       for (let more = true; more;) {
         const page = await bus.sessions.items(this.key, this.#rev);

@@ -1,4 +1,4 @@
-import type { Presence, Subscription } from '@sluice/bus';
+import type { Presence } from '@sluice/bus';
 import type { PresenceMessage, SessionKey, ViewerRef } from '@sluice/protocol';
 
 /** Each edge repeats who it has this often; one that is silent for three times as long has nobody, ms. */
@@ -29,7 +29,6 @@ export class PresenceRoster {
   readonly #presence: Presence;
   readonly #edge: string;
   readonly #listener: RosterListener;
-  readonly #subscription: Subscription;
   readonly #local = new Map<string, ViewerRef>();
   readonly #remote = new Map<string, RemoteEdge>();
   #announcedAt: number;
@@ -47,7 +46,6 @@ export class PresenceRoster {
     this.#listener = deps.listener;
     this.#announcedAt = deps.now;
     this.#now = deps.now;
-    this.#subscription = deps.presence.subscribe(key, (message) => this.#onMessage(message));
     this.#presence.publish(key, { type: 'sync', edge: deps.edge });
   }
 
@@ -86,10 +84,6 @@ export class PresenceRoster {
     if (this.#untold && now - this.#toldAt >= CROWD_MS) this.#tell({});
   }
 
-  close(): void {
-    this.#subscription.close();
-  }
-
   #announce(): void {
     this.#announcedAt = this.#now;
     const viewers: ViewerRef[] = [];
@@ -102,7 +96,8 @@ export class PresenceRoster {
     this.#presence.publish(this.#key, { type: 'viewers', edge: this.#edge, viewers });
   }
 
-  #onMessage(message: PresenceMessage): void {
+  /** What an edge said of this session, this one included. */
+  onMessage(message: PresenceMessage): void {
     if (message.type === 'signal') {
       this.#listener.signal(message.user, message.connection, message.data);
       return;

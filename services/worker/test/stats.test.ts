@@ -18,8 +18,12 @@ const words = (count: number): string[] => Array.from({ length: count }, (_, ind
 const observe = (session: string, org = 'acme'): WorkerReport[] => {
   const key: SessionKey = { org: parseOrg(org), session: parseSessionId(session) };
   const reports: WorkerReport[] = [];
-  world.bus.presence.subscribe(key, (message) => {
-    if (message.type === 'signal') reports.push(message.data as WorkerReport);
+  void world.bus.tokens.tail(key, {
+    record: () => undefined,
+    item: () => undefined,
+    presence: (message) => {
+      if (message.type === 'signal') reports.push(message.data as WorkerReport);
+    },
   });
   world.bus.stats.ask({ key, isNew: true });
   return reports;

@@ -28,8 +28,10 @@ export type Control = {
   serve(key: GenerationKey, listener: ControlListener): Promise<Subscription>;
 };
 
-/** Who watches a session and what they signal to each other, between edges. Nothing here is stored. */
+/**
+ * Who watches a session and what they signal to each other, between edges. Nothing here is stored. Whoever tails
+ * the session hears it, its publisher too.
+ */
 export type Presence = {
   publish(key: SessionKey, message: PresenceMessage): void;
-  subscribe(key: SessionKey, listener: (message: PresenceMessage) => void): Subscription;
 };

@@ -36,12 +36,15 @@ export const itemRepublish = { src: `$KV.${BUCKETS.sessions}.>`, dest: 'live.ite
 export const stateSubject = ({ org, session, generation }: GenerationKey): string =>
   `live.state.${org}.${session}.${generation}`;
 
-/** Tokens and items of one session as they are stored, and the states of its runs. */
+/** What edges tell each other of a session's viewers; under `live` too. The last part is there for the pattern. */
+export const presenceSubject = ({ org, session }: SessionKey): string => `live.pres.${org}.${session}.all`;
+
+/** All that is live of one session: tokens and items as they are stored, the states of its runs, its viewers. */
 export const liveSubjects = ({ org, session }: SessionKey): string => `live.*.${org}.${session}.*`;
 
-export type LiveSubject = { readonly kind: 'tok' | 'item' | 'state'; readonly id: GenerationId };
+export type LiveSubject = { readonly kind: (typeof LIVE_KINDS)[number]; readonly id: GenerationId };
 
-const LIVE_KINDS = ['tok', 'item', 'state'] as const;
+const LIVE_KINDS = ['tok', 'item', 'state', 'pres'] as const;
 
 /** The inverse of {@link liveSubjects}; undefined for a subject of any other form. */
 export const parseLiveSubject = (subject: string): LiveSubject | undefined => {
@@ -68,4 +71,3 @@ export const queueOfJobSubject = (subject: string): string => subject.slice(subj
 
 export const controlSubject = ({ org, session, generation }: GenerationKey): string =>
   `ctl.${org}.${session}.${generation}`;
-export const presenceSubject = ({ org, session }: SessionKey): string => `pres.${org}.${session}`;

@@ -3,6 +3,7 @@ import type {
   GenerationId,
   GenerationKey,
   GenerationState,
+  PresenceMessage,
   SessionKey,
   StoredRecord,
   TokenRecord,
@@ -15,6 +16,8 @@ export type TailListener = {
   item(item: StoredItem): void;
   /** What a worker says in passing; never stored, and lost without harm. */
   state?(generation: GenerationId, state: GenerationState): void;
+  /** What edges tell each other of who watches; never stored, and repeated. */
+  presence?(message: PresenceMessage): void;
 };
 
 export type Subscription = { close(): void };
@@ -34,7 +37,7 @@ export type TokenLog = {
    */
   at(key: GenerationKey, sequence: number): Promise<StoredRecord | undefined>;
   /**
-   * Live records and items of a session. Resolves once the server has the subscription: whatever is
+   * Everything live of a session, by one subscription. Resolves once the server has the subscription: whatever is
    * stored after that is delivered, or found by a later read of the head.
    */
   tail(key: SessionKey, listener: TailListener): Promise<Subscription>;

@@ -4,7 +4,7 @@ import type { Control, Presence } from '../control.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
 import type { ItemBody, SessionStore, StoredItem } from '../session-store.ts';
 import type { StatsDemand } from '../stats-demand.ts';
-import { controlSubject, itemKey, presenceSubject, tokenSubject } from '../subjects.ts';
+import { controlSubject, itemKey, tokenSubject } from '../subjects.ts';
 import type { TokenLog } from '../token-log.ts';
 import type { WorkerDirectory } from '../worker-directory.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
@@ -138,11 +138,9 @@ const memoryControl = (hub: MemoryHub): Control => ({
 const memoryPresence = (hub: MemoryHub): Presence => ({
   publish: (key, message) => {
     queueMicrotask(() => {
-      for (const listener of hub.presences.get(presenceSubject(key)) ?? [])
-        listener(structuredClone(message));
+      for (const tail of hub.tails.get(sessionPath(key)) ?? []) tail.presence?.(structuredClone(message));
     });
   },
-  subscribe: (key, listener) => listen(hub.presences, presenceSubject(key), listener),
 });
 
 const memoryWorkers = (hub: MemoryHub): WorkerDirectory => ({

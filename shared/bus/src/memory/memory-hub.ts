@@ -1,4 +1,4 @@
-import type { PresenceMessage, StoredRecord } from '@sluice/protocol';
+import type { StoredRecord } from '@sluice/protocol';
 import type { ControlListener } from '../control.ts';
 import type { Delivery, Job } from '../job-queue.ts';
 import type { PromptEntry, StoredItem } from '../session-store.ts';
@@ -21,7 +21,6 @@ export type MemoryHub = {
   readonly asks: Set<(ask: StatsAsk) => void>;
   readonly tails: Map<string, Set<TailListener>>;
   readonly controls: Map<string, Set<ControlListener>>;
-  readonly presences: Map<string, Set<(message: PresenceMessage) => void>>;
   readonly jobs: Map<string, QueuedJob[]>;
   readonly jobIds: Set<string>;
   /** unacked jobs of workers' own queues, by worker */
@@ -40,7 +39,6 @@ export const createMemoryHub = (): MemoryHub => ({
   asks: new Set(),
   tails: new Map(),
   controls: new Map(),
-  presences: new Map(),
   jobs: new Map(),
   jobIds: new Set(),
   ownJobs: new Map(),

@@ -66,7 +66,7 @@ const openBus = async (
     sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix }),
     jobs: createNatsJobQueue(js, jsm, ackWaitMs),
     control: createNatsControl(nc, onInvalid),
-    presence: createNatsPresence(nc, onInvalid),
+    presence: createNatsPresence(nc),
     stats: createNatsStats(nc, onInvalid),
     workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, onInvalid }),
     link: createNatsLink(nc, jsm, connection, streams),

@@ -1,16 +1,10 @@
-import type {
-  CancelReply,
-  ControlMessage,
-  GenerationKey,
-  KillReply,
-  PresenceMessage,
-} from '@sluice/protocol';
+import type { CancelReply, ControlMessage, GenerationKey, KillReply } from '@sluice/protocol';
 import { NoRespondersError, RequestError, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import type { Control, ControlListener, Presence } from '../control.ts';
 import type { StatsAsk, StatsDemand } from '../stats-demand.ts';
 import { controlSubject, presenceSubject, statsSubject } from '../subjects.ts';
-import { guarded, subscribeNow } from './confirmed-subscription.ts';
+import { subscribeNow } from './confirmed-subscription.ts';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
 import { unavailable } from './last-message.ts';
 
@@ -73,14 +67,8 @@ const onControl = (message: Msg, listener: ControlListener): void => {
   else if (control.type === 'kill') message.respond(JSON.stringify(listener.kill?.() ?? REFUSED));
 };
 
-/** @param onInvalid as for {@link createNatsControl} */
-export const createNatsPresence = (nc: NatsConnection, onInvalid: (error: Error) => void): Presence => ({
+export const createNatsPresence = (nc: NatsConnection): Presence => ({
   publish: (key, message) => publish(nc, presenceSubject(key), message),
-  subscribe: (key, listener) => {
-    const onMessage = (message: Msg): void => listener(message.json<PresenceMessage>());
-    const subscription = nc.subscribe(presenceSubject(key), { callback: guarded(onMessage, onInvalid) });
-    return { close: () => subscription.unsubscribe() };
-  },
 });
 
 /** @param onInvalid as for {@link createNatsControl} */

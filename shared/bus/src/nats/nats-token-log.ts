@@ -1,5 +1,5 @@
 import { parseRecord } from '@sluice/protocol';
-import type { GenerationKey, GenerationState, StoredRecord } from '@sluice/protocol';
+import type { GenerationKey, GenerationState, PresenceMessage, StoredRecord } from '@sluice/protocol';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from 'nats';
 import type { ItemBody } from '../session-store.ts';
@@ -68,4 +68,5 @@ const deliver = (message: Msg, listener: TailListener): void => {
     listener.item({ rev: sequenceOf(message), item: message.json<ItemBody>() });
   else if (subject?.kind === 'state')
     listener.state?.(subject.id, message.json<{ state: GenerationState }>().state);
+  else if (subject?.kind === 'pres') listener.presence?.(message.json<PresenceMessage>());
 };
