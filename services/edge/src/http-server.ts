@@ -4,6 +4,7 @@ import { SluiceError } from '@sluice/protocol';
 import { describeIssue } from '@sluice/protocol/schema';
 import type { z } from 'zod';
 import type { Grant } from './auth/grant.ts';
+import { describeRoutes, documentRoutes } from './http/api-documents.ts';
 import type { HttpContext } from './http/api-routes.ts';
 import { httpApi } from './http/http-api.ts';
 import { errorBody, toHttpError } from './http/http-error.ts';
@@ -48,6 +49,8 @@ export const createHttpServer = async (
     logger: false,
     genReqId: requestIdOf,
     forceCloseConnections: true,
+    // A HEAD of a stream would open it.
+    exposeHeadRoutes: false,
     bodyLimit: context.limits.maxPromptBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: {
@@ -75,6 +78,8 @@ export const createHttpServer = async (
     return refuse(nowhere, request, { reply, context });
   });
   await allowOrigins(app, allowedOrigins);
+  await describeRoutes(app);
+  await app.register(documentRoutes);
   await app.register(httpApi(context));
   await serveWebPages(app, webDir);
   return app;

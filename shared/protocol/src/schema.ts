@@ -5,6 +5,15 @@ import { ID_PATTERN } from './ids.ts';
 import type { PromptBody } from './items.ts';
 import { DEFAULT_LIMITS, MAX_NESTING } from './limits.ts';
 
+export {
+  errorCodeSchema,
+  generationItemSchema,
+  itemSchema,
+  messageItemSchema,
+  serverFrameSchemas,
+  usageSchema,
+} from './server-schema.ts';
+
 export const idSchema = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
 const count = z.int().min(0);
 const answerable = { id: z.string().max(64).optional() };
@@ -52,7 +61,10 @@ const oneSource = (prompt: { input?: unknown; messages?: unknown }): boolean =>
   (prompt.input === undefined) !== (prompt.messages === undefined);
 const oneSourceMessage = { error: 'expected exactly one of `input` and `messages`' };
 
-export const promptBodySchema = z.object(promptShape).refine(oneSource, oneSourceMessage);
+export const promptBodySchema = z
+  .object(promptShape)
+  .refine(oneSource, oneSourceMessage)
+  .meta({ id: 'Prompt', description: 'Exactly one of `input` and `messages`.' });
 
 /** One schema per client frame. */
 export const frameSchemas = {

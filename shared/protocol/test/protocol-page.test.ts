@@ -12,7 +12,8 @@ import type {
   ServerFrame,
   TokenRecord,
 } from '../src/index.ts';
-import { frameSchemas } from '../src/schema.ts';
+import { z } from 'zod';
+import { frameSchemas, generationItemSchema, messageItemSchema, serverFrameSchemas } from '../src/schema.ts';
 
 const page = readFileSync(new URL('../../../docs/PROTOCOL.md', import.meta.url), 'utf8');
 
@@ -168,6 +169,16 @@ const END_REASONS: Record<EndReason, true> = {
   error: true,
 };
 
+/** The fields that a schema has, but for `type`. */
+const fieldsIn = ({ shape }: z.ZodObject): Fields => {
+  const { properties = {}, required: named = [] } = z.toJSONSchema(z.object(shape));
+  return Object.fromEntries(
+    Object.keys(properties)
+      .filter((name) => name !== 'type')
+      .map((name) => [name, named.includes(name) ? required : optional]),
+  );
+};
+
 describe('client frames', () => {
   const parts = partsOf(chapter('2. Client frames'));
 
@@ -197,6 +208,7 @@ describe('server frames', () => {
 
   test.each(protocol.SERVER_FRAME_TYPES)('%s has the fields of the page', (type) => {
     expect(fieldsOf(parts.get(type) ?? '')).toEqual(SERVER_FIELDS[type]);
+    expect(fieldsIn(serverFrameSchemas[type])).toEqual(SERVER_FIELDS[type]);
   });
 });
 
@@ -212,6 +224,11 @@ describe('shapes', () => {
     ['a cancel to a worker', between(workers, '#### `cancel`', /^###/m), CONTROL_CANCEL],
     ['an order to a worker to end itself', between(workers, '#### `kill`', /^###/m), CONTROL_KILL],
   ])('of %s have the fields of the page', (_, text, fields) => expect(fieldsOf(text)).toEqual(fields));
+
+  test('of items have the fields of their schemas', () => {
+    expect(fieldsIn(generationItemSchema)).toEqual(GENERATION_ITEM);
+    expect(fieldsIn(messageItemSchema)).toEqual(MESSAGE_ITEM);
+  });
 
   test('of ends have the reasons of the page', () => {
     const reasons = rowsOf(between(shapes, '\n\n', /^### /m)).map(([reason]) => unquoted(reason));

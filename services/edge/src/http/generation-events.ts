@@ -4,11 +4,26 @@ import { z } from 'zod';
 import { readGeneration } from '../generation-wait.ts';
 import { eventText } from '../transports/event-view.ts';
 import type { EventView } from '../transports/event-view.ts';
+import { events, nothing, refusals } from './answers.ts';
 import type { ApiRoutes } from './api-routes.ts';
 import { goawayText, lastEventHeaders as headers, retryOpening } from './event-source.ts';
 import { GENERATION_URL, generationKeyOf, generationParams as params } from './generation-path.ts';
 
-const querystring = z.object({ after: z.string().optional() });
+const schema = {
+  operationId: 'getGenerationEvents',
+  summary: 'Follow a generation: its tokens from where the client is, then its end',
+  tags: ['generations'],
+  params,
+  headers,
+  querystring: z.object({
+    after: z.string().optional().describe('As `Last-Event-ID`, which counts if both are there.'),
+  }),
+  response: {
+    200: events('Events `delta`, `reset` and `end`, whose data are the frames; ids are positions.'),
+    204: nothing('The client has had the end: there is nothing more to come back for.'),
+    ...refusals,
+  },
+};
 
 /** Where a client is: the id of the last event it got. `isEnd`: that was the `end`, so nothing is left. */
 type Place = { readonly position: Position; readonly isEnd: boolean };
@@ -48,7 +63,6 @@ export const generationView: EventView = (frame, json) => {
 export const generationEventRoutes: ApiRoutes =
   ({ bus, streams }) =>
   async (app) => {
-    const schema = { params, headers, querystring };
     app.get(`${GENERATION_URL}/events`, { schema }, async ({ grant, params, headers, query }, reply) => {
       const key = generationKeyOf(grant, params, 'read');
       const after = headers['last-event-id'] ?? query.after ?? '';

@@ -1,11 +1,12 @@
 import { withoutText } from '@sluice/protocol';
 import type { PromptBody } from '@sluice/protocol';
-import { promptBodySchema } from '@sluice/protocol/schema';
+import { generationItemSchema, promptBodySchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { allows } from '../auth/grant.ts';
 import { cancelGeneration } from '../cancellation.ts';
 import { readGeneration, waitForGeneration } from '../generation-wait.ts';
 import { submitPrompt } from '../prompt-submission.ts';
+import { json, nothing, refusals } from './answers.ts';
 import type { ApiRoutes } from './api-routes.ts';
 import { GENERATION_URL, generationKeyOf, generationParams as params } from './generation-path.ts';
 import { hangUpOf } from './hang-up.ts';
@@ -13,34 +14,61 @@ import { hangUpOf } from './hang-up.ts';
 /** Longest wait for a generation's end, seconds. */
 const MAX_WAIT_S = 60;
 
-const querystring = z.object({ wait: z.coerce.number().int().min(0).max(MAX_WAIT_S).optional() });
+const tags = ['generations'];
+
+const putSchema = {
+  operationId: 'putGeneration',
+  summary: 'Start a generation, or find it: the id is the client’s, so repeating is harmless',
+  tags,
+  params,
+  body: promptBodySchema,
+  response: {
+    201: json('Created and queued.', generationItemSchema),
+    200: json('The same prompt again: the generation as it is now.', generationItemSchema),
+    ...refusals,
+  },
+};
+
+const wait = z.coerce.number().int().min(0).max(MAX_WAIT_S).optional();
+const getSchema = {
+  operationId: 'getGeneration',
+  summary: 'Read a generation, if wished once it is done',
+  tags,
+  params,
+  querystring: z.object({ wait: wait.describe('Wait for its end, at most this long, seconds.') }),
+  response: { 200: json('The generation as it is now.', generationItemSchema), ...refusals },
+};
+
+const deleteSchema = {
+  operationId: 'cancelGeneration',
+  summary: 'Stop a generation; its text so far is kept',
+  tags,
+  params,
+  response: { 202: nothing('The engine was told, or there was nothing to stop.'), ...refusals },
+};
 
 /** Start, read and cancel one generation. */
 export const generationRoutes: ApiRoutes = (context) => async (app) => {
   const { bus } = context;
 
-  app.put(
-    GENERATION_URL,
-    { schema: { params, body: promptBodySchema } },
-    async ({ grant, params, body }, reply) => {
-      const key = generationKeyOf(grant, params, 'prompt');
-      // Nobody who only puts has to watch, so the run goes on by itself unless it was said otherwise.
-      const prompt = { key, grant, body: body as PromptBody, onAbandon: 'finish' } as const;
-      const created = await submitPrompt(prompt, context);
-      const item = await readGeneration(key, bus);
-      reply.code(created ? 201 : 200);
-      return allows(grant, 'read') ? item : withoutText(item);
-    },
-  );
+  app.put(GENERATION_URL, { schema: putSchema }, async ({ grant, params, body }, reply) => {
+    const key = generationKeyOf(grant, params, 'prompt');
+    // Nobody who only puts has to watch, so the run goes on by itself unless it was said otherwise.
+    const prompt = { key, grant, body: body as PromptBody, onAbandon: 'finish' } as const;
+    const created = await submitPrompt(prompt, context);
+    const item = await readGeneration(key, bus);
+    reply.code(created ? 201 : 200);
+    return allows(grant, 'read') ? item : withoutText(item);
+  });
 
-  app.get(GENERATION_URL, { schema: { params, querystring } }, async ({ grant, params, query }, reply) => {
+  app.get(GENERATION_URL, { schema: getSchema }, async ({ grant, params, query }, reply) => {
     const key = generationKeyOf(grant, params, 'read');
     if (query.wait === undefined) return readGeneration(key, bus);
     const until = AbortSignal.any([AbortSignal.timeout(query.wait * 1_000), hangUpOf(reply)]);
     return waitForGeneration(key, { grant, until }, context);
   });
 
-  app.delete(GENERATION_URL, { schema: { params } }, async ({ grant, params }, reply) => {
+  app.delete(GENERATION_URL, { schema: deleteSchema }, async ({ grant, params }, reply) => {
     await cancelGeneration(generationKeyOf(grant, params), grant, context);
     return reply.code(202).send();
   });

@@ -1,5 +1,4 @@
-import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
-import type { ApiRoutes, HttpContext } from './api-routes.ts';
+import type { ApiRoutes, HttpContext, HttpPlugin } from './api-routes.ts';
 import { authenticate } from './authentication.ts';
 import { generationEventRoutes } from './generation-events.ts';
 import { generationRoutes } from './generations.ts';
@@ -17,7 +16,7 @@ const ROUTES: readonly ApiRoutes[] = [
 
 /** Everything over HTTP that needs a credential. */
 export const httpApi =
-  (context: HttpContext): FastifyPluginAsyncZod =>
+  (context: HttpContext): HttpPlugin =>
   async (app) => {
     app.addHook('onRequest', authenticate(context));
     for (const routes of ROUTES) await app.register(routes(context));

@@ -7,26 +7,53 @@ import type { Grant } from '../auth/grant.ts';
 import { refusalOf } from '../refusal.ts';
 import { eventText } from '../transports/event-view.ts';
 import type { EventView } from '../transports/event-view.ts';
+import { events, refusals } from './answers.ts';
 import type { ApiRoutes, HttpContext } from './api-routes.ts';
 import { goawayText, lastEventHeaders as headers, retryOpening } from './event-source.ts';
 import { MAX_CURSOR_CHARS, StreamCursor } from './stream-cursor.ts';
 
-const after = z.string().optional();
+const after = z.string().optional().describe('As `Last-Event-ID`, which counts if both are there.');
 const sessions = z
   .string()
   .transform((text) => [...new Set(text.split(','))])
   .pipe(z.array(idSchema));
 
+const answers = {
+  200: events('The frames of the WebSocket as events of their type; ids are cursors to come back with.'),
+  ...refusals,
+};
+
+const oneSchema = {
+  operationId: 'getSessionEvents',
+  summary: 'Follow a session: its items, then everything that happens in it',
+  tags: ['sessions'],
+  params: z.object({ session: idSchema }),
+  headers,
+  querystring: z.object({ after }),
+  response: answers,
+};
+
+const severalSchema = {
+  operationId: 'getEvents',
+  summary: 'Follow several sessions on one stream',
+  tags: ['sessions'],
+  headers,
+  querystring: z.object({ after, sessions: sessions.describe('Their ids, separated by commas.') }),
+  response: answers,
+};
+
 /** Whole sessions as streams: one of them, or several on one stream. */
 export const sessionEventRoutes: ApiRoutes = (context) => async (app) => {
-  const one = { params: z.object({ session: idSchema }), headers, querystring: z.object({ after }) };
-  app.get('/v1/sessions/:session/events', { schema: one }, ({ grant, params, headers, query }, reply) => {
-    const place = headers['last-event-id'] ?? query.after;
-    return serve(reply, context, { grant, sessions: [params.session], after: place });
-  });
+  app.get(
+    '/v1/sessions/:session/events',
+    { schema: oneSchema },
+    ({ grant, params, headers, query }, reply) => {
+      const place = headers['last-event-id'] ?? query.after;
+      return serve(reply, context, { grant, sessions: [params.session], after: place });
+    },
+  );
 
-  const several = { headers, querystring: z.object({ after, sessions }) };
-  app.get('/v1/events', { schema: several }, ({ grant, headers, query }, reply) => {
+  app.get('/v1/events', { schema: severalSchema }, ({ grant, headers, query }, reply) => {
     const place = headers['last-event-id'] ?? query.after;
     return serve(reply, context, { grant, sessions: query.sessions, after: place });
   });

@@ -1,0 +1,176 @@
+/**
+ * Zod schemas of what a server sends: what the API's documents are made of, and what tests judge answers
+ * by. Loose, as every reader must be: version 1 grows by fields that an older client ignores.
+ */
+import { z } from 'zod';
+import { ERROR_CODES } from './codes.ts';
+import { ID_PATTERN } from './ids.ts';
+import type { GenerationItem, Item, MessageItem } from './items.ts';
+import type { Limits } from './limits.ts';
+import type { ServerFrame } from './server-frames.ts';
+
+const id = z.string().regex(ID_PATTERN);
+const count = z.int().min(0);
+const instant = count.describe('ms since the Unix epoch');
+const endReason = z.enum([
+  'stop',
+  'length',
+  'tool_calls',
+  'content_filter',
+  'cancelled',
+  'abandoned',
+  'error',
+]);
+
+export const usageSchema = z
+  .looseObject({
+    prompt_tokens: z.number().exactOptional(),
+    completion_tokens: z.number().exactOptional(),
+    total_tokens: z.number().exactOptional(),
+  })
+  .meta({ id: 'Usage', description: 'What the engine counted, in its own words beyond these.' });
+
+/** How a generation ended: fields of its `end` and of its item alike. */
+const ending = {
+  usage: usageSchema.exactOptional(),
+  error: z.looseObject({ code: z.string(), message: z.string() }).exactOptional(),
+  receipt: z
+    .looseObject({ tokensAfterCancel: count, msToAbort: z.number() })
+    .describe('What stopping cost, where it was cancelled.')
+    .exactOptional(),
+};
+
+const itemShape = { id, rev: count.describe('Rises with every change in the session.'), user: z.string() };
+
+export const generationItemSchema = z
+  .looseObject({
+    ...itemShape,
+    kind: z.literal('generation'),
+    createdAt: instant,
+    model: z.string(),
+    input: z.string().describe('What the person typed, for display.'),
+    governor: z.enum(['fastest', 'owner', 'slowest', 'none']),
+    status: z.enum(['queued', 'running', 'parked', 'done']),
+    attempt: count,
+    epoch: count,
+    seq: count,
+    text: z.string().describe('All of it, once it is done.').exactOptional(),
+    reasoning: z.string().exactOptional(),
+    toolCalls: z
+      .array(z.looseObject({ id: z.string(), name: z.string(), arguments: z.string() }))
+      .exactOptional(),
+    reason: endReason.exactOptional(),
+    ...ending,
+  })
+  .meta({ id: 'GenerationItem' }) satisfies z.ZodType<GenerationItem>;
+
+export const messageItemSchema = z
+  .looseObject({
+    ...itemShape,
+    kind: z.literal('message'),
+    createdAt: instant,
+    text: z.string(),
+    data: z.unknown().exactOptional(),
+  })
+  .meta({ id: 'MessageItem' }) satisfies z.ZodType<MessageItem>;
+
+export const itemSchema = z
+  .discriminatedUnion('kind', [generationItemSchema, messageItemSchema])
+  .meta({ id: 'Item' }) satisfies z.ZodType<Item>;
+
+export const errorCodeSchema = z.enum(ERROR_CODES).meta({ id: 'ErrorCode' });
+
+const limits = z.looseObject({
+  maxFrameBytes: count,
+  maxPromptBytes: count,
+  maxSignalBytes: count,
+  maxFramesPerSecond: count,
+  maxSessionsPerConnection: count,
+  maxWindow: count,
+  defaultWindow: count,
+  maxItemsPerSession: count,
+}) satisfies z.ZodType<Limits>;
+
+const place = { session: id, generation: id };
+const viewer = z.looseObject({ user: z.string(), connection: z.string() });
+const tool = z.looseObject({
+  index: count,
+  id: z.string().exactOptional(),
+  name: z.string().exactOptional(),
+});
+
+type SchemaOf<Type> = z.ZodObject & z.ZodType<Extract<ServerFrame, { readonly type: Type }>>;
+
+/** One schema per server frame. */
+export const serverFrameSchemas = {
+  ready: z.looseObject({
+    type: z.literal('ready'),
+    connection: z.string(),
+    user: z.string(),
+    org: z.string(),
+    expiresAt: instant,
+    heartbeatMs: count,
+    limits,
+  }),
+  subscribed: z.looseObject({
+    type: z.literal('subscribed'),
+    session: id,
+    rev: count,
+    viewers: count,
+    items: z.array(itemSchema),
+    more: z.literal(true).exactOptional(),
+  }),
+  item: z.looseObject({ type: z.literal('item'), session: id, rev: count, item: itemSchema }),
+  delta: z.looseObject({
+    type: z.literal('delta'),
+    ...place,
+    epoch: count,
+    from: count.describe('Always the seq that the viewer had before this frame.'),
+    seq: count,
+    text: z.string(),
+    kind: z.enum(['reasoning', 'tool_call']).exactOptional(),
+    tool: tool.exactOptional(),
+    at: instant,
+  }),
+  reset: z.looseObject({ type: z.literal('reset'), ...place, epoch: count, reason: z.string() }),
+  state: z.looseObject({
+    type: z.literal('state'),
+    ...place,
+    state: z.enum(['paused', 'parked', 'running', 'recovering']),
+  }),
+  end: z.looseObject({
+    type: z.literal('end'),
+    ...place,
+    epoch: count,
+    seq: count,
+    reason: endReason,
+    ...ending,
+  }),
+  presence: z.looseObject({
+    type: z.literal('presence'),
+    session: id,
+    viewers: count,
+    joined: viewer.exactOptional(),
+    left: viewer.exactOptional(),
+  }),
+  signal: z.looseObject({ type: z.literal('signal'), session: id, user: z.string(), data: z.unknown() }),
+  ok: z.looseObject({
+    type: z.literal('ok'),
+    re: z.string(),
+    generation: id.exactOptional(),
+    created: z.boolean().exactOptional(),
+  }),
+  error: z.looseObject({
+    type: z.literal('error'),
+    re: z.string().exactOptional(),
+    code: errorCodeSchema,
+    message: z.string(),
+    retryable: z.boolean(),
+    retryAfterMs: count.exactOptional(),
+    session: z.string().exactOptional(),
+    generation: z.string().exactOptional(),
+  }),
+  expiring: z.looseObject({ type: z.literal('expiring'), expiresAt: instant }),
+  goaway: z.looseObject({ type: z.literal('goaway'), reconnectMs: count }),
+  pong: z.looseObject({ type: z.literal('pong') }),
+} satisfies { readonly [Type in ServerFrame['type']]: SchemaOf<Type> };
