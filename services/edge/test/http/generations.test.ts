@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { waitFor } from '@sluice/testkit';
 import type { RequestOptions } from '../support/http.ts';
 import { codeIn, pathOf, request } from '../support/http.ts';
 import { askOk, codeOf, keyOf, newId } from '../support/asking.ts';
@@ -158,9 +159,9 @@ describe('GET of a session', () => {
 
 test('GET of the models lists what live workers offer, as OpenAI does', async () => {
   await world.addWorker('w2', ['m2', 'm1']);
+  const listed = async (): Promise<unknown> => (await request(target, '/v1/models')).body;
+  // The list is as of a moment ago.
+  await waitFor(async () => JSON.stringify(await listed()).includes('m2'), { what: 'the second worker' });
   const model = (id: string) => ({ id, object: 'model', created: 0, owned_by: 'sluice' });
-  expect((await request(target, '/v1/models')).body).toEqual({
-    object: 'list',
-    data: [model('m1'), model('m2')],
-  });
+  expect(await listed()).toEqual({ object: 'list', data: [model('m1'), model('m2')] });
 });
