@@ -101,6 +101,16 @@ test('a worker takes over from one that died', async () => {
   expect(refusals()).toEqual([]);
 }, 60_000);
 
+test('an edge asks another one, whose answer may be large', async () => {
+  const [one, two] = await Promise.all([busAs('edge'), busAs('edge')]);
+  const answer = 'x'.repeat(3_000_000);
+  const serving = await two.relay.serve('two', () => Promise.resolve(answer));
+  closers.push(() => serving.close());
+  expect((await one.relay.ask('two', 'anything', 5_000))?.length).toBe(answer.length);
+  expect(await one.relay.ask('three', 'anything', 5_000)).toBeUndefined();
+  expect(refusals()).toEqual([]);
+});
+
 test('an edge ends a generation whose worker is gone, in the log too', async () => {
   const [edge, worker] = await Promise.all([busAs('edge'), busAs('worker')]);
   const key = keyOf('s', 'gone');
@@ -151,6 +161,7 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'live.pres.acme.s.all',
       'live.pres.acme._sluice_faults.all',
       'stats.ask',
+      'conn.edge-1',
       '$KV.PROMPTS.acme.s.g',
       '$JS.API.STREAM.DELETE.KV_SESSIONS',
       '$JS.API.STREAM.PURGE.JOBS',
@@ -158,11 +169,11 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       '$JS.API.CONSUMER.CREATE.TOKENS.mine',
       '_INBOX_edge.x',
     ],
-    subscribe: ['>', 'live.>', 'live.pres.>', 'tok.>', 'job.>', '_INBOX_edge.>'],
+    subscribe: ['>', 'live.>', 'live.pres.>', 'conn.*', 'tok.>', 'job.>', '_INBOX_edge.>'],
   },
   admin: {
-    publish: ['tok.0.acme.s.g', 'ctl.acme.s.g', 'live.tok.acme.s.g'],
-    subscribe: ['>', 'ctl.>', '_INBOX_edge.>'],
+    publish: ['tok.0.acme.s.g', 'ctl.acme.s.g', 'conn.edge-1', 'live.tok.acme.s.g'],
+    subscribe: ['>', 'ctl.>', 'conn.>', '_INBOX_edge.>'],
   },
 };
 

@@ -1,5 +1,6 @@
 import type { Control, Presence } from './control.ts';
 import type { JobQueue } from './job-queue.ts';
+import type { Relay } from './relay.ts';
 import type { SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';
@@ -12,6 +13,7 @@ export type Bus = {
   readonly jobs: JobQueue;
   readonly control: Control;
   readonly presence: Presence;
+  readonly relay: Relay;
   readonly workers: WorkerDirectory;
   readonly stats: StatsDemand;
   readonly link: Link;

@@ -71,3 +71,5 @@ export const queueOfJobSubject = (subject: string): string => subject.slice(subj
 
 export const controlSubject = ({ org, session, generation }: GenerationKey): string =>
   `ctl.${org}.${session}.${generation}`;
+/** Where an edge is asked about the connections it has; `edge` is a checked name, like every id here. */
+export const relaySubject = (edge: string): string => `conn.${edge}`;

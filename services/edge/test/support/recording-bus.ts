@@ -37,6 +37,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     jobs: wrap('jobs', inner.jobs),
     control: wrap('control', inner.control),
     presence: wrap('presence', inner.presence),
+    relay: wrap('relay', inner.relay),
     workers: wrap('workers', inner.workers),
     stats: inner.stats,
     link: { ...inner.link, fullness: () => Promise.resolve(recording.fullness) },

@@ -1,10 +1,12 @@
 import { parseRecord } from '@sluice/protocol';
+import { BusUnavailableError } from '../bus.ts';
 import type { Bus } from '../bus.ts';
 import type { Control, Presence } from '../control.ts';
+import type { Relay } from '../relay.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
 import type { ItemBody, SessionStore, StoredItem } from '../session-store.ts';
 import type { StatsDemand } from '../stats-demand.ts';
-import { controlSubject, itemKey, tokenSubject } from '../subjects.ts';
+import { controlSubject, itemKey, relaySubject, tokenSubject } from '../subjects.ts';
 import type { TokenLog } from '../token-log.ts';
 import type { WorkerDirectory } from '../worker-directory.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
@@ -24,6 +26,7 @@ export const createMemoryBus = (
   jobs: createMemoryJobs(hub, options.ackWaitMs ?? 30_000),
   control: memoryControl(hub),
   presence: memoryPresence(hub),
+  relay: memoryRelay(hub),
   workers: memoryWorkers(hub),
   stats: memoryStats(hub),
   link: {
@@ -141,6 +144,24 @@ const memoryPresence = (hub: MemoryHub): Presence => ({
       for (const tail of hub.tails.get(sessionPath(key)) ?? []) tail.presence?.(structuredClone(message));
     });
   },
+});
+
+const memoryRelay = (hub: MemoryHub): Relay => ({
+  ask: async (edge, question, timeoutMs) => {
+    await Promise.resolve();
+    const [answer] = hub.relays.get(relaySubject(edge)) ?? [];
+    if (answer === undefined) return undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new BusUnavailableError(`no answer in ${timeoutMs} ms`)), timeoutMs);
+    });
+    try {
+      return await Promise.race([answer(question), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  },
+  serve: (edge, answer) => Promise.resolve(listen(hub.relays, relaySubject(edge), answer)),
 });
 
 const memoryWorkers = (hub: MemoryHub): WorkerDirectory => ({

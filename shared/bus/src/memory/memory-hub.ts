@@ -21,6 +21,7 @@ export type MemoryHub = {
   readonly asks: Set<(ask: StatsAsk) => void>;
   readonly tails: Map<string, Set<TailListener>>;
   readonly controls: Map<string, Set<ControlListener>>;
+  readonly relays: Map<string, Set<(question: string) => Promise<string>>>;
   readonly jobs: Map<string, QueuedJob[]>;
   readonly jobIds: Set<string>;
   /** unacked jobs of workers' own queues, by worker */
@@ -39,6 +40,7 @@ export const createMemoryHub = (): MemoryHub => ({
   asks: new Set(),
   tails: new Map(),
   controls: new Map(),
+  relays: new Map(),
   jobs: new Map(),
   jobIds: new Set(),
   ownJobs: new Map(),

@@ -11,6 +11,7 @@ import type { NatsOptions } from './connection.ts';
 import { createNatsLink, watchConnection } from './link.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './nats-job-queue.ts';
+import { createNatsRelay } from './nats-relay.ts';
 import { createNatsSessionStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './nats-token-log.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
@@ -68,6 +69,7 @@ const openBus = async (
     control: createNatsControl(nc, onInvalid),
     presence: createNatsPresence(nc),
     stats: createNatsStats(nc, onInvalid),
+    relay: createNatsRelay(nc, { inboxPrefix, onInvalid }),
     workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, onInvalid }),
     link: createNatsLink(nc, jsm, connection, streams),
     close: () => (closing ??= close()),

@@ -1,5 +1,5 @@
 import type { CancelReply, ControlMessage, GenerationKey, KillReply } from '@sluice/protocol';
-import { NoRespondersError, RequestError, headers } from 'nats';
+import { NoRespondersError, RequestError } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import type { Control, ControlListener, Presence } from '../control.ts';
 import type { StatsAsk, StatsDemand } from '../stats-demand.ts';
@@ -7,6 +7,7 @@ import { controlSubject, presenceSubject, statsSubject } from '../subjects.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
 import { unavailable } from './last-message.ts';
+import { refuse } from './no-responders.ts';
 
 /** @param onInvalid called with messages that cannot be read, and with what a listener throws */
 export const createNatsControl = (nc: NatsConnection, onInvalid: (error: Error) => void): Control => ({
@@ -41,13 +42,6 @@ const request = async <Reply>(
     if (isNoResponders(error)) return undefined;
     throw unavailable(message.type, error);
   }
-};
-
-const NO_RESPONDERS = 503;
-
-/** Answers a request that crossed with the close as the server does when nobody serves: no timeout for it. */
-const refuse = (message: Msg): void => {
-  message.respond('', { headers: headers(NO_RESPONDERS, 'No Responders') });
 };
 
 /** Ephemeral state, repeated by its sender: on a closed connection there is nobody left to tell. */

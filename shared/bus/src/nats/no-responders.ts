@@ -1,0 +1,10 @@
+import { headers } from 'nats';
+import type { Msg } from 'nats';
+
+/** Status of the server's own answer to a request that nobody serves. */
+export const NO_RESPONDERS = 503;
+
+/** Answers a request that crossed with the close as the server does when nobody serves: no timeout for it. */
+export const refuse = (message: Msg): void => {
+  message.respond('', { headers: headers(NO_RESPONDERS, 'No Responders') });
+};
