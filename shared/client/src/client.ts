@@ -162,6 +162,8 @@ export class Client {
       case 'goaway':
       case 'expiring':
       case 'pong':
+      case 'open':
+      case 'close':
         return;
       default:
         this.#route(frame);

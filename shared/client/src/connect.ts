@@ -7,8 +7,12 @@ import type { TokenSource } from './credential.ts';
 import type { Page } from './page-events.ts';
 import { DEFAULT_BACKOFF } from './reconnect.ts';
 import type { Backoff } from './reconnect.ts';
+import { parseServerFrame } from './server-frame.ts';
 import type { Status } from './status.ts';
-import type { OpenTransport } from './transport.ts';
+import type { TransportKind } from './transport.ts';
+import type { Fetch } from './transports/http-calls.ts';
+import { Ladder } from './transports/ladder.ts';
+import type { Rung } from './transports/ladder.ts';
 import { WebSocketTransport } from './transports/websocket.ts';
 import type { WebSocketConstructor } from './transports/websocket.ts';
 
@@ -27,8 +31,15 @@ export type ConnectOptions = {
   readonly ack?: AckPolicy;
   readonly backoff?: Partial<Backoff>;
   readonly onStatus?: (status: Status) => void;
+  /**
+   * What may carry the connection, best first; default `['websocket', 'sse', 'poll']`. The next one is tried when
+   * one gets no answer, and the first one again now and then.
+   */
+  readonly transports?: readonly TransportKind[];
   /** default the global one, or `ws` in Node */
   readonly WebSocket?: WebSocketConstructor;
+  /** for `sse` and `poll`; default the global one */
+  readonly fetch?: Fetch;
 };
 
 /** What a platform brings along. */
@@ -36,9 +47,11 @@ export type Platform = {
   readonly clock: Clock;
   readonly page: Page;
   readonly WebSocket: WebSocketConstructor | undefined;
-  /** in place of a WebSocket */
-  readonly openTransport?: OpenTransport;
+  /** in place of the real transports */
+  readonly ladder?: Pick<Ladder, 'open' | 'openBest'>;
 };
+
+const ALL_TRANSPORTS: readonly TransportKind[] = ['websocket', 'sse', 'poll'];
 
 /**
  * Connects on a given platform; applications use an entry's `connect`.
@@ -48,6 +61,7 @@ export const connectOn = (platform: Platform, options: ConnectOptions): Client =
   const { token, window = DEFAULT_LIMITS.defaultWindow, ack = 'received', backoff, onStatus } = options;
   if (!Number.isInteger(window) || window < 1 || window > DEFAULT_LIMITS.maxWindow)
     throw new TypeError(`window: expected 1..${DEFAULT_LIMITS.maxWindow}, got ${window}`);
+  const { open, openBest } = platform.ladder ?? new Ladder(rungsOf(platform, options), platform.clock);
   const client = new Client({
     url: socketUrl(options.url),
     credential: new Credential(token),
@@ -56,16 +70,34 @@ export const connectOn = (platform: Platform, options: ConnectOptions): Client =
     backoff: { ...DEFAULT_BACKOFF, ...backoff },
     clock: platform.clock,
     page: platform.page,
-    openTransport: platform.openTransport ?? webSockets(options.WebSocket ?? platform.WebSocket),
+    openTransport: open,
+    openBest,
   });
   if (onStatus !== undefined) client.on('status', onStatus);
   return client;
 };
 
-const webSockets = (WebSocket: WebSocketConstructor | undefined): OpenTransport => {
-  if (WebSocket === undefined)
-    throw new TypeError('WebSocket: this platform has none; pass one, or import @sluice/client/node');
-  return (target) => new WebSocketTransport({ ...target, WebSocket });
+const rungsOf = (platform: Platform, options: ConnectOptions): readonly Rung[] => {
+  const { transports = ALL_TRANSPORTS, WebSocket = platform.WebSocket } = options;
+  const { fetch = (url, init) => globalThis.fetch(url, init) } = options;
+  return transports.map((kind) => {
+    if (kind !== 'websocket')
+      return {
+        kind,
+        open: async (target) => {
+          const { HttpTransport } = await import('./fallback.ts');
+          return new HttpTransport(kind, {
+            ...target,
+            fetch,
+            clock: platform.clock,
+            parse: parseServerFrame,
+          });
+        },
+      };
+    if (WebSocket === undefined)
+      throw new TypeError('WebSocket: this platform has none; pass one, or import @sluice/client/node');
+    return { kind, open: (target) => new WebSocketTransport({ ...target, WebSocket }) };
+  });
 };
 
 const socketUrl = (text: string): string => {

@@ -11,7 +11,9 @@ import { INITIAL_STATE, step, untilOf } from './reconnect.ts';
 import type { Backoff, ReconnectAction, ReconnectEvent, ReconnectState } from './reconnect.ts';
 import { sameStatus, statusOf } from './status.ts';
 import type { Status } from './status.ts';
-import type { OpenTransport } from './transport.ts';
+import { ABNORMAL } from './transport.ts';
+import type { OpenTransport, Transport } from './transport.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export type ConnectionOptions = {
   readonly url: string;
@@ -20,6 +22,8 @@ export type ConnectionOptions = {
   readonly clock: Clock;
   readonly page: Page;
   readonly openTransport: OpenTransport;
+  /** opens the best one alone, while `openTransport` makes do with others; undefined when there is one only */
+  readonly openBest: OpenTransport | undefined;
 };
 
 /** What the connection tells the client. */
@@ -33,8 +37,6 @@ export interface ConnectionListener {
   error(error: Error): void;
 }
 
-const ABNORMAL = 1006;
-
 /**
  * Keeps one link alive, one after another, as the reconnect machine says: it turns what happens into events,
  * carries out the actions, and owns the machine's one timer.
@@ -46,6 +48,8 @@ export class Connection {
   #state: ReconnectState = INITIAL_STATE;
   #status: Status = { type: 'connecting' };
   #link: Link | undefined;
+  /** while a better transport than the link's is looked for */
+  #upgrade: Upgrade | undefined;
   #ready: ReadyFrame | undefined;
   /** counts openings and droppings, so that a token that comes too late is noticed */
   #turn = 0;
@@ -54,7 +58,10 @@ export class Connection {
   constructor(options: ConnectionOptions, listener: ConnectionListener) {
     this.#options = options;
     this.#listener = listener;
-    this.#unwatch = watchPage(options.page, (type) => this.#step({ type }));
+    this.#unwatch = watchPage(options.page, (type) => {
+      this.#step({ type });
+      if (type === 'online') this.#upgrade?.hurry();
+    });
   }
 
   get status(): Status {
@@ -96,10 +103,17 @@ export class Connection {
     this.#state = state;
     if (untilOf(state) !== untilOf(before)) this.#arm(untilOf(state));
     if (state.type === 'closed') this.#unwatch();
-    if (before.type === 'live' && state.type !== 'live') this.#listener.lost();
+    if (before.type === 'live' && state.type !== 'live') {
+      this.#upgrade?.stop();
+      this.#upgrade = undefined;
+      this.#listener.lost();
+    }
     // Before the status: an application that acts on `live` must find everything resumed already.
-    if (before.type !== 'live' && state.type === 'live' && this.#ready) this.#listener.live(this.#ready);
-    this.#report(statusOf(state, context.now));
+    if (before.type !== 'live' && state.type === 'live' && this.#ready) {
+      this.#listener.live(this.#ready);
+      if (this.#link?.kind !== 'websocket') void this.#lookForBetter();
+    }
+    this.#report(statusOf(state, context.now, this.#link?.kind));
     for (const action of actions) this.#perform(action);
   }
 
@@ -139,20 +153,23 @@ export class Connection {
   }
 
   async #open(freshToken: boolean): Promise<void> {
-    const { credential, url, openTransport, clock } = this.#options;
+    const { credential, url, openTransport } = this.#options;
     const turn = this.#turn;
     try {
       const token = await (freshToken ? credential.fresh() : credential.current());
       if (turn !== this.#turn) return;
       this.#step({ type: 'opening' });
-      const transport = openTransport({ url, token });
-      this.#link = new Link({ transport, clock, listener: this.#linkListener() });
+      this.#link = this.#newLink(openTransport({ url, token }), this.#linkListener());
     } catch (cause) {
       if (turn !== this.#turn) return;
       const error = cause instanceof Error ? cause : new Error(String(cause));
       this.#listener.error(error);
       this.#step({ type: 'lost', code: ABNORMAL, reason: `cannot open: ${error.message}` });
     }
+  }
+
+  #newLink(transport: Transport, listener: LinkListener): Link {
+    return new Link({ transport, clock: this.#options.clock, listener });
   }
 
   #linkListener(): LinkListener {
@@ -189,6 +206,39 @@ export class Connection {
       if (!(error instanceof ProtocolError)) throw error;
       this.#violated(error);
     }
+  }
+
+  async #lookForBetter(): Promise<void> {
+    const { openBest, backoff } = this.#options;
+    if (openBest === undefined) return;
+    const turn = this.#turn;
+    // It is here already: the link's transport came with it.
+    const { Upgrade } = await import('./fallback.ts');
+    if (turn !== this.#turn || !this.isLive) return;
+    this.#upgrade = new Upgrade({
+      ...this.#options,
+      openBest,
+      upgradeMs: backoff.upgradeMs,
+      link: (transport, listener) => this.#newLink(transport, listener),
+      found: (link, ready) => this.#move(link, ready),
+    });
+  }
+
+  /**
+   * A better link is ready: it takes over as after a reconnect, from the positions reached, only that nobody
+   * waits for it. The old one is let go last, so that its viewers are never missed.
+   */
+  #move(link: Link, ready: ReadyFrame): void {
+    const old = this.#link;
+    this.#turn += 1;
+    this.#upgrade = undefined;
+    this.#link = link;
+    this.#ready = ready;
+    link.handOver(this.#linkListener());
+    this.#listener.lost();
+    this.#listener.live(ready);
+    this.#step({ type: 'moved' });
+    old?.close(CLOSE_CODES.normal, 'moved to another transport');
   }
 
   #violated(error: ProtocolError): void {

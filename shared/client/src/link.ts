@@ -3,7 +3,7 @@ import type { ClientFrame, ReadyFrame, ServerFrame } from '@sluice/protocol';
 import type { Clock } from './clock.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Outbox } from './outbox.ts';
-import type { Transport, TransportListener } from './transport.ts';
+import type { Transport, TransportKind, TransportListener } from './transport.ts';
 
 /** How long a closing handshake is waited for, ms. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -43,6 +43,15 @@ export class Link {
       broken: (error) => this.#listener?.broken(error),
       closed: (code, reason) => this.#closed(code, reason),
     });
+  }
+
+  get kind(): TransportKind {
+    return this.#transport.kind;
+  }
+
+  /** Somebody else goes on with this link. */
+  handOver(listener: LinkListener): void {
+    if (this.#listener !== undefined) this.#listener = listener;
   }
 
   /** Sends within the server's frame limit; before `ready` nothing but the credential may be sent. */

@@ -11,9 +11,16 @@ export type Backoff = {
   readonly capMs: number;
   /** a connection that lived this long starts the count of attempts anew, ms; default 5 000 */
   readonly stableMs: number;
+  /** until a lesser transport is tried to be replaced, ms; doubles to 20 times as long; default 30 000 */
+  readonly upgradeMs: number;
 };
 
-export const DEFAULT_BACKOFF: Backoff = { baseMs: 250, capMs: 10_000, stableMs: 5_000 };
+export const DEFAULT_BACKOFF: Backoff = {
+  baseMs: 250,
+  capMs: 10_000,
+  stableMs: 5_000,
+  upgradeMs: 30_000,
+};
 
 /** From opening the socket until `ready`, ms. */
 export const OPEN_TIMEOUT_MS = 15_000;
@@ -49,7 +56,8 @@ export type ReconnectState =
   | (Memory & { readonly type: 'closed'; readonly code: number });
 
 export type ReconnectEvent =
-  | { readonly type: 'start' | 'opening' | 'ready' | 'due' }
+  /** `moved`: a better transport took over while live */
+  | { readonly type: 'start' | 'opening' | 'ready' | 'moved' | 'due' }
   | { readonly type: 'online' | 'offline' | 'visible' | 'hidden' | 'shown' }
   | { readonly type: 'goaway'; readonly reconnectMs: number }
   /** the transport closed by itself or by the server */
@@ -223,6 +231,10 @@ export const step = (
         : stay(state);
     case 'ready':
       return state.type === 'connecting'
+        ? stay({ ...memoryOf(state), type: 'live', since: context.now, goawayMs: undefined })
+        : stay(state);
+    case 'moved':
+      return state.type === 'live'
         ? stay({ ...memoryOf(state), type: 'live', since: context.now, goawayMs: undefined })
         : stay(state);
     case 'goaway':

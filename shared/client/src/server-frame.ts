@@ -29,6 +29,8 @@ const REQUIRED: { readonly [Type in ServerFrame['type']]: Readonly<Record<string
   expiring: { expiresAt: 'number' },
   goaway: { reconnectMs: 'number' },
   pong: {},
+  open: { connection: 'string' },
+  close: { code: 'number', reason: 'string' },
 };
 
 const isKind = (value: unknown, kind: Kind): boolean => {

@@ -1,9 +1,11 @@
 import type { ReconnectState } from './reconnect.ts';
+import type { TransportKind } from './transport.ts';
 
 /** What a person may be told about the connection. Only `closed` is final. */
 export type Status =
   | { readonly type: 'connecting' }
-  | { readonly type: 'live' }
+  /** `transport`: what carries it now; it may change for a better one without any other status between */
+  | { readonly type: 'live'; readonly transport: TransportKind }
   /** `inMs`: ms until the next try when this status began, 0 while trying; `attempt` counts from 1 */
   | {
       readonly type: 'reconnecting';
@@ -14,7 +16,12 @@ export type Status =
   | { readonly type: 'offline' }
   | { readonly type: 'closed'; readonly code: number; readonly reason: string };
 
-export const statusOf = (state: ReconnectState, now: number): Status => {
+/** @param transport the one in use, once there is one */
+export const statusOf = (
+  state: ReconnectState,
+  now: number,
+  transport: TransportKind = 'websocket',
+): Status => {
   const { attempt, reason } = state;
   switch (state.type) {
     case 'idle':
@@ -24,7 +31,7 @@ export const statusOf = (state: ReconnectState, now: number): Status => {
         ? { type: 'connecting' }
         : { type: 'reconnecting', inMs: 0, attempt: Math.max(attempt, 1), reason };
     case 'live':
-      return { type: 'live' };
+      return { type: 'live', transport };
     case 'waiting':
       return {
         type: 'reconnecting',

@@ -6,28 +6,54 @@ import * as browser from '../src/index.ts';
 import * as node from '../src/node.ts';
 
 const MAX_GZIPPED_BYTES = 12_000;
+const MAX_FALLBACK_BYTES = 3_000;
 
-const bundle = async (contents: string): Promise<{ bytes: number; inputs: readonly string[] }> => {
+type Bundle = {
+  /** gzipped size of what a page loads at once */
+  readonly bytes: number;
+  /** the same for what it loads when it is needed */
+  readonly lazyBytes: number;
+  /** source files of the former */
+  readonly inputs: readonly string[];
+};
+
+const bundle = async (contents: string): Promise<Bundle> => {
   const { outputFiles, metafile } = await build({
-    stdin: { contents, resolveDir: fileURLToPath(new URL('.', import.meta.url)) },
+    stdin: { contents, resolveDir: fileURLToPath(new URL('.', import.meta.url)), sourcefile: 'page.js' },
     bundle: true,
+    splitting: true,
     minify: true,
     write: false,
     metafile: true,
+    outdir: '/out',
     format: 'esm',
     platform: 'browser',
     target: 'es2022',
     conditions: ['sluice-source'],
   });
-  return { bytes: gzipSync(outputFiles[0]?.contents ?? '').length, inputs: Object.keys(metafile.inputs) };
+  const outputs = Object.values(metafile.outputs);
+  const sizes = outputFiles.map(({ contents: file }) => gzipSync(file).length);
+  const lazy = new Set(
+    outputs.flatMap(({ imports }) =>
+      imports.flatMap(({ kind, path }) => (kind === 'dynamic-import' ? [path] : [])),
+    ),
+  );
+  const isLazy = Object.keys(metafile.outputs).map((path) => lazy.has(path));
+  const sum = (of: boolean): number =>
+    sizes.reduce((total, size, index) => total + (isLazy[index] === of ? size : 0), 0);
+  const inputs = outputs.flatMap((output, index) => (isLazy[index] ? [] : Object.keys(output.inputs)));
+  return { bytes: sum(false), lazyBytes: sum(true), inputs };
 };
 
 describe('the browser build', () => {
-  test('is smaller than 12 kB gzipped and depends on nothing', async () => {
-    const { bytes, inputs } = await bundle(`export { connect } from '@sluice/client';`);
+  test('is smaller than 12 kB gzipped, its fallback than 3 kB, and depends on nothing', async () => {
+    const { bytes, lazyBytes, inputs } = await bundle(`export { connect } from '@sluice/client';`);
     expect(bytes).toBeLessThan(MAX_GZIPPED_BYTES);
+    expect(lazyBytes).toBeLessThan(MAX_FALLBACK_BYTES);
+    expect(lazyBytes).toBeGreaterThan(0);
     expect(inputs.filter((path) => path.includes('node_modules') || path.endsWith('node.ts'))).toEqual([]);
     expect(inputs).toContain('shared/client/src/index.ts');
+    expect(inputs).not.toContain('shared/client/src/transports/http.ts');
   });
 
   test('offers the same names as the Node build', () => {

@@ -37,10 +37,10 @@ describe('status', () => {
     await bench.goLive();
     await bench.client.close();
     expect(bench.statuses).toEqual([
-      { type: 'live' },
+      { type: 'live', transport: 'websocket' },
       { type: 'reconnecting', inMs: 125, attempt: 1, reason: 'closed with 1012' },
       { type: 'reconnecting', inMs: 0, attempt: 1, reason: 'closed with 1012' },
-      { type: 'live' },
+      { type: 'live', transport: 'websocket' },
       { type: 'closed', code: 1000, reason: 'closed by the application' },
     ]);
     expect(bench.clock.pending).toBe(0);
@@ -108,7 +108,7 @@ describe('the credential', () => {
     expect(bench.errors.map(({ message }) => message)).toEqual(['sign-in is down']);
     bench.clock.advance(1_000);
     await bench.goLive();
-    expect(bench.client.status).toEqual({ type: 'live' });
+    expect(bench.client.status).toEqual({ type: 'live', transport: 'websocket' });
   });
 
   test('that comes after close opens nothing', async () => {
@@ -123,7 +123,7 @@ test('goaway is honoured to the millisecond', async () => {
   const bench = new Bench();
   const transport = await bench.goLive();
   transport.deliver({ type: 'goaway', reconnectMs: 700 });
-  expect(bench.client.status).toEqual({ type: 'live' });
+  expect(bench.client.status).toEqual({ type: 'live', transport: 'websocket' });
   transport.drop(1012);
   bench.clock.advance(699);
   await bench.settle();
@@ -207,7 +207,7 @@ describe('in a page', () => {
     bench.transport.drop(1006);
     window.fire('online');
     await bench.goLive();
-    expect(bench.client.status).toEqual({ type: 'live' });
+    expect(bench.client.status).toEqual({ type: 'live', transport: 'websocket' });
   });
 
   test('the back/forward cache closes the socket and opens another', async () => {
@@ -221,7 +221,7 @@ describe('in a page', () => {
     expect(bench.client.status).toEqual({ type: 'offline' });
     window.fire('pageshow', { persisted: true });
     await bench.goLive();
-    expect(bench.client.status).toEqual({ type: 'live' });
+    expect(bench.client.status).toEqual({ type: 'live', transport: 'websocket' });
   });
 
   test('close removes every listener and timer', async () => {
@@ -254,6 +254,6 @@ test('frames and fields nobody knows are ignored', async () => {
   await bench.settle();
   bench.transport.deliver({ ...readyFrame(), colour: 'blue' } as never);
   bench.transport.deliver({ type: 'pong', more: 1 } as never);
-  expect(bench.client.status).toEqual({ type: 'live' });
+  expect(bench.client.status).toEqual({ type: 'live', transport: 'websocket' });
   expect(bench.errors).toEqual([]);
 });

@@ -5,7 +5,7 @@ import type { ConnectOptions } from '../src/connect.ts';
 import type { Client } from '../src/client.ts';
 import type { Page } from '../src/page-events.ts';
 import type { Status } from '../src/status.ts';
-import type { Transport, TransportListener } from '../src/transport.ts';
+import type { Transport, TransportKind, TransportListener } from '../src/transport.ts';
 import { ManualClock } from './manual-clock.ts';
 
 export const readyFrame = (limits: Partial<Limits> = {}): ReadyFrame => ({
@@ -20,13 +20,15 @@ export const readyFrame = (limits: Partial<Limits> = {}): ReadyFrame => ({
 
 /** A transport whose server is the test. */
 export class FakeTransport implements Transport {
+  readonly kind: TransportKind;
   readonly token: string;
   readonly sent: ClientFrame[] = [];
   closedWith: { readonly code: number; readonly reason: string } | undefined;
   #listener: TransportListener | undefined;
 
-  constructor(token: string) {
+  constructor(token: string, kind: TransportKind = 'websocket') {
     this.token = token;
+    this.kind = kind;
   }
 
   open(listener: TransportListener): void {
@@ -81,16 +83,16 @@ export class Bench {
   readonly errors: Error[] = [];
   readonly client: Client;
 
-  constructor(options: Partial<ConnectOptions> = {}, page: Page = {}) {
+  /** @param kind of every transport but those tried in the background */
+  constructor(options: Partial<ConnectOptions> = {}, page: Page = {}, kind: TransportKind = 'websocket') {
     this.client = connectOn(
       {
         clock: this.clock,
         page,
         WebSocket: undefined,
-        openTransport: ({ token }) => {
-          const transport = new FakeTransport(token);
-          this.transports.push(transport);
-          return transport;
+        ladder: {
+          open: ({ token }) => this.#opened(new FakeTransport(token, kind)),
+          openBest: kind === 'websocket' ? undefined : ({ token }) => this.#opened(new FakeTransport(token)),
         },
       },
       { url: 'ws://edge', token: 'jwt', onStatus: (status) => this.statuses.push(status), ...options },
@@ -102,6 +104,11 @@ export class Bench {
   get transport(): FakeTransport {
     const transport = this.transports.at(-1);
     if (transport === undefined) throw new Error('nothing was opened yet');
+    return transport;
+  }
+
+  #opened(transport: FakeTransport): FakeTransport {
+    this.transports.push(transport);
     return transport;
   }
 

@@ -54,6 +54,7 @@ export {
 export type { Limits } from './limits.ts';
 export { SERVER_FRAME_TYPES } from './server-frames.ts';
 export type {
+  CloseFrame,
   DeltaFrame,
   EndFrame,
   ErrorFrame,
@@ -62,6 +63,7 @@ export type {
   GoawayFrame,
   ItemFrame,
   OkFrame,
+  OpenFrame,
   PongFrame,
   PresenceFrame,
   ReadyFrame,

@@ -110,6 +110,11 @@ export type ExpiringFrame = { readonly type: 'expiring'; readonly expiresAt: num
 export type GoawayFrame = { readonly type: 'goaway'; readonly reconnectMs: number };
 export type PongFrame = { readonly type: 'pong' };
 
+/** Over HTTP only, before every other frame: where the client's own frames go. */
+export type OpenFrame = { readonly type: 'open'; readonly connection: string };
+/** Over HTTP only, after every other frame: what a WebSocket's close frame says. */
+export type CloseFrame = { readonly type: 'close'; readonly code: number; readonly reason: string };
+
 export type ServerFrame =
   | ReadyFrame
   | SubscribedFrame
@@ -124,7 +129,9 @@ export type ServerFrame =
   | ErrorFrame
   | ExpiringFrame
   | GoawayFrame
-  | PongFrame;
+  | PongFrame
+  | OpenFrame
+  | CloseFrame;
 
 export const SERVER_FRAME_TYPES = [
   'ready',
@@ -141,4 +148,6 @@ export const SERVER_FRAME_TYPES = [
   'expiring',
   'goaway',
   'pong',
+  'open',
+  'close',
 ] as const satisfies readonly ServerFrame['type'][];

@@ -120,6 +120,8 @@ const SERVER_FIELDS: {
   expiring: { expiresAt: required },
   goaway: { reconnectMs: required },
   pong: {},
+  open: { connection: required },
+  close: { code: required, reason: required },
 };
 
 const common = { id: required, kind: required, rev: required, user: required, createdAt: required } as const;
@@ -258,7 +260,7 @@ test('close codes, and whether one may reconnect, are those of the page', () => 
 });
 
 describe('limits', () => {
-  const text = between(page, '### 1.5 Limits', /^## /m);
+  const text = between(page, '### 1.5 Limits', /^##+ /m);
   const [configurable = '', fixed = ''] = text.split('Fixed in this version:');
   const valuesOf = (table: string): [string, string][] =>
     rowsOf(table).map(([name, value]) => [unquoted(name), unquoted(value) || (value ?? '')]);

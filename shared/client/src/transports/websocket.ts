@@ -2,7 +2,7 @@ import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOL } from '@sluice/protocol';
 import type { ClientFrame } from '@sluice/protocol';
 import { ProtocolError } from '../errors.ts';
 import { parseServerFrame } from '../server-frame.ts';
-import type { Transport, TransportListener } from '../transport.ts';
+import type { Target as Address, Transport, TransportListener } from '../transport.ts';
 
 /** The part of the standard WebSocket that is used; `ws` has it as well. */
 export interface WebSocketLike {
@@ -20,11 +20,7 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
-type Target = {
-  readonly url: string;
-  readonly token: string;
-  readonly WebSocket: WebSocketConstructor;
-};
+type Target = Address & { readonly WebSocket: WebSocketConstructor };
 
 const OPEN = 1;
 /** What may stand in a subprotocol: the `token` of RFC 9110. Every JWT fits; other credentials may not. */
@@ -35,6 +31,7 @@ const SUBPROTOCOL_PATTERN = /^[\w!#$%&'*+.^`|~-]+$/;
  * lets a page set; one that cannot be a subprotocol goes in a first `auth` frame.
  */
 export class WebSocketTransport implements Transport {
+  readonly kind = 'websocket';
   readonly #target: Target;
   #socket: WebSocketLike | undefined;
   #listener: TransportListener | undefined;

@@ -1,0 +1,9 @@
+/**
+ * What only a client without a WebSocket needs: a file of its own, loaded when it is first needed. Import
+ * `@sluice/client/fallback` to have it from the start.
+ *
+ * Nothing in it imports at run time what the entry has as well, since bundlers would cut a third file for what
+ * both share: such things are handed in, and numbers are checked by their types.
+ */
+export { HttpTransport } from './transports/http.ts';
+export { Upgrade } from './upgrade.ts';
