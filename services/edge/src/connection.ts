@@ -82,6 +82,15 @@ export class Connection {
     this.#enqueue({ type: 'auth', token }, 0);
   }
 
+  /** A credential that was verified already: answered by `ready`, or closed with 1013. */
+  admit(grant: Grant): void {
+    const { limits, heartbeatMs, users } = this.#context;
+    if (!users.enter(grant)) return this.close(CLOSE_CODES.tryLater, 'too many connections of this user');
+    this.#grant = grant;
+    const { user, org, expiresAt } = grant;
+    this.#send({ type: 'ready', connection: this.id, user, org, expiresAt, heartbeatMs, limits });
+  }
+
   onText(text: string): void {
     if (this.#closed) return;
     const budget = this.#budget.take(this.#context.clock.now());
@@ -223,14 +232,11 @@ export class Connection {
   }
 
   async #onFirstAuth(token: string, id: string | undefined): Promise<void> {
-    const { verify, limits, heartbeatMs, users, logger } = this.#context;
+    const { verify, logger } = this.#context;
     try {
       const grant = await verify(token);
       if (this.#closed) return;
-      if (!users.enter(grant)) return this.close(CLOSE_CODES.tryLater, 'too many connections of this user');
-      this.#grant = grant;
-      const { user, org, expiresAt } = grant;
-      this.#send({ type: 'ready', connection: this.id, user, org, expiresAt, heartbeatMs, limits });
+      this.admit(grant);
       this.#ok(id);
     } catch (error) {
       if (id !== undefined) this.#refuse({ type: 'auth', token: '', id }, error);

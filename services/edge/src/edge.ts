@@ -21,7 +21,9 @@ import type { EdgeMetrics } from './metrics.ts';
 import { ModelDirectory } from './model-directory.ts';
 import { OpenConnections } from './open-connections.ts';
 import { StorageFill } from './storage-fill.ts';
+import { ConnectionCalls } from './transports/connection-calls.ts';
 import { EventStreams } from './transports/event-streams.ts';
+import { HttpConnections } from './transports/http-connections.ts';
 import type { Transport } from './transports/transport.ts';
 import { refuseUpgrade, WebSocketTransport } from './transports/websocket.ts';
 import { UserLimits } from './user-limits.ts';
@@ -70,15 +72,17 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const context = contextOf(options, feeds, own);
   const sockets = new WebSocketTransport(context, options);
   const streams = new EventStreams(context, options);
-  const transports: readonly Transport[] = [sockets, streams];
+  const httpConnections = new HttpConnections(context);
+  const calls = new ConnectionCalls(context, httpConnections);
+  const transports: readonly Transport[] = [sockets, streams, httpConnections];
 
-  const http = await createHttpServer({ ...context, streams }, options);
+  const http = await createHttpServer({ ...context, streams, httpConnections, calls }, options);
   http.server.on('upgrade', (request, socket, head) => {
     if (request.url?.split('?')[0] === '/v1/ws') sockets.upgrade(request, socket, head);
     else refuseUpgrade(socket, { status: '404 Not Found', reason: 'the WebSocket is at /v1/ws' });
   });
 
-  await Promise.all([fill.open(), models.open(), context.stats.start(clock.now)]);
+  await Promise.all([fill.open(), models.open(), context.stats.start(clock.now), calls.open()]);
   const ticking = startTicking([hub, ...transports, context.stats], clock);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
 
@@ -87,7 +91,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [fill, models, context.stats, reconnects]) part.close();
+    for (const part of [fill, models, context.stats, reconnects, calls]) part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);

@@ -4,7 +4,7 @@ import type { EdgeContext } from './edge-context.ts';
 import type { EdgeMetrics } from './metrics.ts';
 
 /** What carries a connection; a label of the metric, so the set is fixed. */
-export type TransportName = 'websocket' | 'sse' | 'wait';
+export type TransportName = 'websocket' | 'sse' | 'poll' | 'wait';
 
 /** Everything that is open on an edge and costs it a place, whatever carries it. */
 export class OpenConnections {

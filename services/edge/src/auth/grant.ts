@@ -18,6 +18,9 @@ export type Grant = {
   readonly expiresAt: number;
 };
 
+/** Whose a request is. */
+export type Caller = Pick<Grant, 'user' | 'org'>;
+
 /** Whether the grant reaches this session at all; where not, the session does not exist for its bearer. */
 export const reaches = ({ sessions, reserved }: Grant, session: string): boolean => {
   if (session.startsWith(RESERVED_PREFIX) && !reserved.has(session)) return false;
@@ -31,7 +34,7 @@ export const reaches = ({ sessions, reserved }: Grant, session: string): boolean
 
 export const allows = ({ scopes }: Grant, scope: Scope): boolean => scopes.has(scope);
 
-export const isSameUser = (one: Grant, other: Grant): boolean =>
+export const isSameUser = (one: Caller, other: Caller): boolean =>
   one.user === other.user && one.org === other.org;
 
 /**

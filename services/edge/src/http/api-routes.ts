@@ -1,10 +1,16 @@
 import type { FastifyPluginAsync, FastifyTypeProvider, RawServerDefault } from 'fastify';
 import type { z } from 'zod';
 import type { EdgeContext } from '../edge-context.ts';
+import type { ConnectionCalls } from '../transports/connection-calls.ts';
 import type { EventStreams } from '../transports/event-streams.ts';
+import type { HttpConnections } from '../transports/http-connections.ts';
 
 /** What every route of an edge shares. */
-export type HttpContext = EdgeContext & { readonly streams: EventStreams };
+export type HttpContext = EdgeContext & {
+  readonly streams: EventStreams;
+  readonly httpConnections: HttpConnections;
+  readonly calls: ConnectionCalls;
+};
 
 /** Requests have the types of their zod schemas; answers are written as they are, and judged by tests. */
 interface ZodTypes extends FastifyTypeProvider {

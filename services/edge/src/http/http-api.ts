@@ -1,5 +1,6 @@
 import type { ApiRoutes, HttpContext, HttpPlugin } from './api-routes.ts';
 import { authenticate } from './authentication.ts';
+import { connectionRoutes } from './connections.ts';
 import { generationEventRoutes } from './generation-events.ts';
 import { generationRoutes } from './generations.ts';
 import { modelRoutes } from './models.ts';
@@ -7,6 +8,7 @@ import { sessionEventRoutes } from './session-events.ts';
 import { sessionRoutes } from './sessions.ts';
 
 const ROUTES: readonly ApiRoutes[] = [
+  connectionRoutes,
   generationRoutes,
   generationEventRoutes,
   sessionRoutes,

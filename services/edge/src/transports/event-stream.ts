@@ -16,11 +16,11 @@ import { StallWatch } from './stall-watch.ts';
 /** Most that waits in this process for one stream before frames are held back, bytes; plus one frame. */
 export const SOCKET_BYTES = 16 * 1024;
 /** What is not paced by credit, such as signals, has a bound too, bytes. */
-const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** A silent stream says something this often: proxies cut what looks dead, ms. */
-const KEEP_ALIVE_MS = 15_000;
+export const KEEP_ALIVE_MS = 15_000;
 
-const HEADERS = {
+export const EVENT_STREAM_HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
@@ -217,7 +217,10 @@ export class EventStream implements FrameSink {
     if (this.#isStarted || this.#isOver) return;
     this.#isStarted = true;
     this.#reply.hijack();
-    this.#raw.writeHead(200, { ...(this.#reply.getHeaders() as Record<string, string>), ...HEADERS });
+    this.#raw.writeHead(200, {
+      ...(this.#reply.getHeaders() as Record<string, string>),
+      ...EVENT_STREAM_HEADERS,
+    });
     this.#raw.flushHeaders();
     const { opening = '' } = this.#options;
     if (opening !== '') this.#write(opening);

@@ -89,6 +89,8 @@ export const createWorld = (): World => {
       const deps = { bus: recording.bus, logger, clock, ...(crash === undefined ? {} : { crash }) };
       const edge = await createEdge({ ...DEFAULTS, ...options, name }, deps);
       edges.push(edge);
+      // What it asked for to start is not what a test did.
+      recording.operations.length = 0;
       const url = `ws://127.0.0.1:${edge.port}/v1/ws`;
       const open = async (as: Partial<MintOptions> = {}, rest: RawClientOptions = {}): Promise<RawClient> => {
         const client = await openRawClient(url, { token: tokenOf(as), ...rest });
