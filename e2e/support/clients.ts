@@ -1,10 +1,10 @@
 import type { Bus } from '@sluice/bus';
 import { connect } from '@sluice/client';
-import type { Client, ConnectOptions } from '@sluice/client';
+import type { Client, ConnectOptions, TransportKind } from '@sluice/client';
 import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
 import type { GenerationKey, Token } from '@sluice/protocol';
 import { mintToken } from '@sluice/testkit';
-import { recordSockets } from './recording.ts';
+import { recordFetch, recordSockets } from './recording.ts';
 import type { RecordedSocket } from './recording.ts';
 import { SECRET } from './system.ts';
 
@@ -18,21 +18,23 @@ export const adminTokenFor = (user: string, org = ORG): string =>
 
 export type RecordedClient = { readonly client: Client; readonly sockets: readonly RecordedSocket[] };
 
-/** An SDK client that reconnects quickly and whose raw frames are kept. */
+/** An SDK client that reconnects quickly and whose raw frames are kept, over one transport, WebSocket unless said. */
 export const recordedClient = (
   url: string,
   user = 'ann',
-  options: Partial<ConnectOptions> = {},
+  options: Partial<ConnectOptions> & { readonly transport?: TransportKind } = {},
 ): RecordedClient => {
-  const { WebSocket, sockets } = recordSockets();
+  const { transport = 'websocket', ...rest } = options;
+  const recorded = transport === 'websocket' ? recordSockets() : recordFetch();
   const client = connect({
     url,
     token: tokenFor(user),
-    WebSocket: WebSocket as never,
+    transports: [transport],
+    ...('fetch' in recorded ? { fetch: recorded.fetch } : { WebSocket: recorded.WebSocket as never }),
     backoff: { baseMs: 5, capMs: 50 },
-    ...options,
+    ...rest,
   });
-  return { client, sockets };
+  return { client, sockets: recorded.sockets };
 };
 
 export const keyOf = (session: string, generation: string, org = ORG): GenerationKey => ({

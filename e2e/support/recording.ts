@@ -1,3 +1,4 @@
+import type { Fetch } from '@sluice/client';
 import type { ClientFrame, Position, ServerFrame } from '@sluice/protocol';
 import type { Attachment } from '@sluice/testkit';
 import { WebSocket } from 'ws';
@@ -27,6 +28,57 @@ export const recordSockets = (): { WebSocket: typeof WebSocket; sockets: Recorde
     }
   }
   return { WebSocket: RecordingWebSocket as typeof WebSocket, sockets };
+};
+
+const DATA = 'data: ';
+
+/** The lines of a response as they come, until it ends or breaks. */
+const readLines = async (body: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> => {
+  let rest = '';
+  try {
+    const decoder = new TextDecoder();
+    for await (const bytes of body) {
+      const text = decoder.decode(bytes, { stream: true });
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) onLine(line);
+    }
+    onLine(rest);
+  } catch {
+    // Cut off, as the SDK will notice too.
+  }
+};
+
+/** A `fetch` that keeps what connections over HTTP carry, frame by frame as on a WebSocket. */
+export const recordFetch = (): { fetch: Fetch; sockets: RecordedSocket[] } => {
+  const sockets: RecordedSocket[] = [];
+  const byId = new Map<string, RecordedSocket>();
+  const receive = (record: RecordedSocket, line: string): void => {
+    const text = line.startsWith(DATA) ? line.slice(DATA.length) : line;
+    if (!text.startsWith('{')) return;
+    const frame = JSON.parse(text) as ServerFrame;
+    if (frame.type === 'open') byId.set(frame.connection, record);
+    else record.received.push({ frame, at: performance.now() });
+  };
+  const recordOf = (url: string): RecordedSocket => {
+    const [, id = ''] = /connections\/([^/?]+)/.exec(url) ?? [];
+    const known = byId.get(id);
+    if (known !== undefined) return known;
+    const record: RecordedSocket = { received: [], sent: [] };
+    sockets.push(record);
+    return record;
+  };
+  const recordingFetch: Fetch = async (url, init) => {
+    const record = recordOf(url);
+    if (typeof init.body === 'string')
+      for (const line of init.body.split('\n')) record.sent.push(JSON.parse(line) as ClientFrame);
+    const response = await fetch(url, init);
+    if (response.body === null || !response.ok) return response;
+    const [ours, theirs] = response.body.tee();
+    void readLines(ours, (line) => receive(record, line));
+    return new Response(theirs, { status: response.status, headers: response.headers });
+  };
+  return { fetch: recordingFetch, sockets };
 };
 
 /**

@@ -26,8 +26,11 @@ const CLOSE_CODE_OF = {
   unavailable: 1013,
 } as const satisfies { readonly [Code in ErrorCode]?: CloseCode };
 
-/** Pauses before a request that got no answer is repeated, ms. The edge keeps a connection for longer. */
-const RETRY_MS = [200, 1_000, 2_000];
+/**
+ * Pauses before a request that got no answer is repeated, ms: at once first, since a connection that was kept
+ * open may have been closed meanwhile. The edge keeps what is polled for 10 s.
+ */
+const RETRY_MS = [0, 500, 2_000];
 
 type Call = {
   readonly method: 'GET' | 'POST' | 'DELETE';
