@@ -14,7 +14,9 @@ test('a connection that came back says what it brought', () => {
   expect(linkWords({ type: 'live', transport: 'websocket' }, 0, { tokens: 143, ms: 12.4 }).text).toBe(
     'Caught up 143 tokens in 12 ms',
   );
-  expect(linkWords({ type: 'live', transport: 'websocket' }, 0, { tokens: 1, ms: 3 }).text).toBe('Caught up 1 token in 3 ms');
+  expect(linkWords({ type: 'live', transport: 'websocket' }, 0, { tokens: 1, ms: 3 }).text).toBe(
+    'Caught up 1 token in 3 ms',
+  );
   expect(linkWords({ type: 'live', transport: 'websocket' }, 0, undefined).text).toBe('Live');
 });
 

@@ -1,4 +1,4 @@
-import type { WebSocketConstructor } from '@sluice/client';
+import type { Fetch, WebSocketConstructor } from '@sluice/client';
 import { TappedSocket } from './tapped-socket.ts';
 import type { Faults } from './tapped-socket.ts';
 
@@ -24,7 +24,10 @@ const DELTA = '{"type":"delta"';
 export class LinkTap {
   /** for `connect`: sockets made by it obey this tap */
   readonly WebSocket: WebSocketConstructor;
+  /** the same for connections without a WebSocket, as far as cutting them goes */
+  readonly fetch: Fetch;
   readonly #sockets = new Set<TappedSocket>();
+  #requests = new AbortController();
   /** the newest ack of each generation that was kept back: acks are cumulative, so one is enough */
   readonly #held = new Map<string, string>();
   readonly #stateListeners = new Set<() => void>();
@@ -35,6 +38,7 @@ export class LinkTap {
 
   constructor() {
     const faults = this.#faults();
+    this.fetch = (url, init) => this.#fetch(url, init);
     this.WebSocket = class extends TappedSocket {
       constructor(url: string, protocols: string[]) {
         super(url, protocols, faults);
@@ -76,6 +80,8 @@ export class LinkTap {
       }, downMs);
     }
     for (const socket of [...this.#sockets]) socket.cut();
+    this.#requests.abort();
+    this.#requests = new AbortController();
   }
 
   /** Received tokens are no longer acknowledged, as if this reader had stopped reading. */
@@ -98,6 +104,12 @@ export class LinkTap {
 
   close(): void {
     clearTimeout(this.#upTimer);
+  }
+
+  #fetch(url: string, init: RequestInit): Promise<Response> {
+    if (!this.#state.isUp) return Promise.reject(new TypeError('the network is down'));
+    const signals = [this.#requests.signal, ...(init.signal ? [init.signal] : [])];
+    return fetch(url, { ...init, signal: AbortSignal.any(signals) });
   }
 
   #change(change: Partial<TapState>): void {

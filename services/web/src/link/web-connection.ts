@@ -14,7 +14,7 @@ export type WebConnection = {
 
 export const openConnection = (token: string): WebConnection => {
   const tap = new LinkTap();
-  const client = connect({ url: edgeUrl(), token, WebSocket: tap.WebSocket });
+  const client = connect({ url: edgeUrl(), token, WebSocket: tap.WebSocket, fetch: tap.fetch });
   const link = new LinkStatus(client);
   return {
     client,
