@@ -173,4 +173,6 @@ export const serverFrameSchemas = {
   expiring: z.looseObject({ type: z.literal('expiring'), expiresAt: instant }),
   goaway: z.looseObject({ type: z.literal('goaway'), reconnectMs: count }),
   pong: z.looseObject({ type: z.literal('pong') }),
+  open: z.looseObject({ type: z.literal('open'), connection: z.string() }),
+  close: z.looseObject({ type: z.literal('close'), code: z.int(), reason: z.string() }),
 } satisfies { readonly [Type in ServerFrame['type']]: SchemaOf<Type> };

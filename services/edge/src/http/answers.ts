@@ -22,6 +22,14 @@ export const events = (description: string) => ({
   content: { 'text/event-stream': { schema: z.string() } },
 });
 
+/** Frames, one JSON object a line. */
+export const FRAMES_TYPE = 'application/x-ndjson';
+
+export const frames = (description: string) => ({
+  description,
+  content: { [FRAMES_TYPE]: { schema: z.string() } },
+});
+
 /** No body at all. */
 export const nothing = (description: string) => z.null().describe(description);
 

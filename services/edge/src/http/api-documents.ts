@@ -22,6 +22,7 @@ const OPENAPI: FastifyDynamicSwaggerOptions = {
     tags: [
       { name: 'generations', description: 'One model run each, named by its client.' },
       { name: 'sessions', description: 'Ordered sets of items: generations and messages.' },
+      { name: 'connections', description: 'The WebSocket’s frames where no WebSocket gets through.' },
       { name: 'models', description: 'What live workers offer.' },
       { name: 'documents', description: 'This API, for machines.' },
     ],

@@ -1,20 +1,65 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { SluiceError } from '@sluice/protocol';
+import { serverFrameSchemas } from '@sluice/protocol/schema';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Caller, Grant } from '../auth/grant.ts';
 import type { CallAnswer } from '../transports/connection-calls.ts';
 import { EVENT_STREAM_HEADERS } from '../transports/event-stream.ts';
+import { events, frames, FRAMES_TYPE, json, nothing, refusals } from './answers.ts';
 import type { ApiRoutes } from './api-routes.ts';
 import { hangUpOf } from './hang-up.ts';
 
 /** How long a poll waits for a frame, ms: below what proxies wait for an answer. */
 const POLL_WAIT_MS = 25_000;
-const FRAMES = 'application/x-ndjson';
 
-const ONE = '/v1/connections/:connection';
+const URL = '/v1/connections';
+const ONE = `${URL}/:connection`;
+const tags = ['connections'];
 const params = z.object({ connection: z.string().max(129) });
-const querystring = z.object({ after: z.coerce.number().int().min(0) });
+const after = z.coerce.number().int().min(0);
+
+const SCHEMAS = {
+  stream: {
+    operationId: 'openStream',
+    summary: 'Open a connection whose frames are the events of the answer',
+    tags,
+    response: { 200: events('`open`, then every frame, then `close`.'), ...refusals },
+  },
+  open: {
+    operationId: 'openPolled',
+    summary: 'Open a connection that is polled',
+    tags,
+    response: { 201: json('Its name.', serverFrameSchemas.open), ...refusals },
+  },
+  poll: {
+    operationId: 'pollFrames',
+    summary: 'Wait for the next frames',
+    tags,
+    params,
+    querystring: z.object({
+      after: after.describe('Frames received so far: the answer starts behind them.'),
+    }),
+    response: { 200: frames('Frames, one a line; empty after 25 s.'), ...refusals },
+  },
+  send: {
+    operationId: 'sendFrames',
+    summary: 'Send frames',
+    tags,
+    params,
+    querystring: z.object({ after: after.describe('Frames sent before these.') }),
+    consumes: [FRAMES_TYPE],
+    body: z.string(),
+    response: { 204: nothing('Taken; answers come as frames.'), ...refusals },
+  },
+  leave: {
+    operationId: 'closeConnection',
+    summary: 'End a connection',
+    tags,
+    params,
+    response: { 204: nothing('Ended.'), ...refusals },
+  },
+} as const;
 
 /** Connections for clients that get no WebSocket through: the same frames, see 1.6 of docs/PROTOCOL.md. */
 export const connectionRoutes: ApiRoutes =
@@ -22,44 +67,35 @@ export const connectionRoutes: ApiRoutes =
   async (app) => {
     // Twice the limit, so that a frame somewhat too large gets its close code and reason.
     const bodyLimit = limits.maxFrameBytes * 2;
-    app.addContentTypeParser(FRAMES, { parseAs: 'string', bodyLimit }, (_request, body, done) =>
+    app.addContentTypeParser(FRAMES_TYPE, { parseAs: 'string', bodyLimit }, (_request, body, done) =>
       done(null, body),
     );
 
-    app.get('/v1/connections', ({ grant }, reply) => {
+    app.get(URL, { schema: SCHEMAS.stream }, ({ grant }, reply) => {
       httpConnections.openStream(grant, () => {
         reply.hijack();
         return reply.raw.writeHead(200, { ...headersOf(reply), ...EVENT_STREAM_HEADERS });
       });
     });
 
-    app.post('/v1/connections', ({ grant }, reply) => {
+    app.post(URL, { schema: SCHEMAS.open }, ({ grant }, reply) => {
       const open = { type: 'open', connection: httpConnections.openPoll(grant) } as const;
       return reply.code(201).header('cache-control', 'no-store').send(open);
     });
 
-    app.get(`${ONE}/frames`, { schema: { params, querystring } }, async ({ grant, params, query }, reply) => {
-      const call = {
-        type: 'poll',
-        ...params,
-        ...query,
-        waitMs: POLL_WAIT_MS,
-        caller: callerOf(grant),
-      } as const;
-      const frames = bodyOf(await calls.call(call, '', hangUpOf(reply)));
-      return reply.type(FRAMES).header('cache-control', 'no-store').serializer(String).send(frames);
+    app.get(`${ONE}/frames`, { schema: SCHEMAS.poll }, async ({ grant, params, query }, reply) => {
+      const caller = callerOf(grant);
+      const call = { type: 'poll', ...params, ...query, waitMs: POLL_WAIT_MS, caller } as const;
+      const text = bodyOf(await calls.call(call, '', hangUpOf(reply)));
+      return reply.type(FRAMES_TYPE).header('cache-control', 'no-store').serializer(String).send(text);
     });
 
-    app.post(
-      `${ONE}/frames`,
-      { schema: { params, querystring, body: z.string() } },
-      async ({ grant, params, query, body }, reply) => {
-        bodyOf(await calls.call({ type: 'frames', ...params, ...query, caller: callerOf(grant) }, body));
-        return reply.code(204).send();
-      },
-    );
+    app.post(`${ONE}/frames`, { schema: SCHEMAS.send }, async ({ grant, params, query, body }, reply) => {
+      bodyOf(await calls.call({ type: 'frames', ...params, ...query, caller: callerOf(grant) }, body));
+      return reply.code(204).send();
+    });
 
-    app.delete(ONE, { schema: { params } }, async ({ grant, params }, reply) => {
+    app.delete(ONE, { schema: SCHEMAS.leave }, async ({ grant, params }, reply) => {
       bodyOf(await calls.call({ type: 'leave', ...params, caller: callerOf(grant) }));
       return reply.code(204).send();
     });
