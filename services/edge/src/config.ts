@@ -122,7 +122,7 @@ export const edgeConfigSchema = defineConfig({
   ),
   tokenPrice: setting(z.coerce.number().min(0).optional(), {
     env: 'SLUICE_TOKEN_PRICE',
-    about: 'Price of 1,000,000 output tokens, for the dashboard; unset: it shows tokens only.',
+    about: 'Dollars per 1,000,000 output tokens, for the dashboard; unset: it shows tokens only.',
   }),
   demoFaults: setting(flag().default(false), {
     env: 'SLUICE_DEMO_FAULTS',

@@ -59,6 +59,7 @@ export class Connection {
   #onRoom: (() => void) | undefined;
   #unknownTypes: number[] = [];
   #noticed = false;
+  #hasAttached = false;
   #closed = false;
 
   constructor(id: string, socket: ConnectionSocket, context: EdgeContext) {
@@ -274,6 +275,7 @@ export class Connection {
       throw new SluiceError('too_large', `\`positions\`: expected at most ${limits.maxItemsPerSession}`);
     if (!this.#viewers.has(session) && this.#viewers.size >= limits.maxSessionsPerConnection)
       throw new SluiceError('quota_exceeded', `expected at most ${limits.maxSessionsPerConnection} sessions`);
+    this.#countReturn(grant, rev > 0 || named.length > 0);
     await this.#room();
     // Subscribing again is a new attachment from the positions it names.
     const replaced = this.#viewers.get(session);
@@ -293,6 +295,12 @@ export class Connection {
       throw error;
     }
     if (this.#closed) hub.known(viewer.key)?.detach(viewer);
+  }
+
+  /** A client that begins with a position had another connection before. */
+  #countReturn({ org }: Grant, hasPosition: boolean): void {
+    if (!this.#hasAttached && hasPosition) this.#context.figures.of(org).reconnects += 1;
+    this.#hasAttached = true;
   }
 
   #unsubscribe(session: string): void {

@@ -85,7 +85,6 @@ export class Feed {
       if (viewer.observe) this.#roster?.leave(viewer.ref);
       else this.#roster?.join(viewer.ref);
       if (page !== undefined) this.#sendList(viewer, page, collector);
-      if (rev > 0 || viewer.positions.size > 0) this.#context.figures.of(this.key.org).reconnects += 1;
       viewer.ready = true;
       this.#serve(viewer, named);
       this.#watch?.attached(this.#context.clock.now());

@@ -1,4 +1,4 @@
-import { parseFragment, sessionFragment } from './address.ts';
+import { fragmentOf, parseFragment } from './address.ts';
 
 const KEY = 'sluice.token';
 
@@ -7,14 +7,29 @@ const KEY = 'sluice.token';
  * with the tab; it is never in the address bar for longer than this function runs.
  */
 export const takeAccessToken = (): string | undefined => {
-  const { token, session } = parseFragment(location.hash);
+  const { token, ...place } = parseFragment(location.hash);
   if (token === undefined) return sessionStorage.getItem(KEY) ?? undefined;
   sessionStorage.setItem(KEY, token);
-  const rest = session === undefined ? '' : sessionFragment(session);
-  history.replaceState(null, '', `${location.pathname}${location.search}${rest}`);
+  history.replaceState(null, '', `${location.pathname}${location.search}${fragmentOf(place)}`);
   return token;
 };
 
 export const keepAccessToken = (token: string): void => sessionStorage.setItem(KEY, token);
 
 export const dropAccessToken = (): void => sessionStorage.removeItem(KEY);
+
+/**
+ * What a token says of its bearer, for what the page offers. Nobody has checked it here; the edge does, at every step.
+ */
+export const isAdmin = (token: string): boolean => {
+  try {
+    const payload = token.split('.')[1] ?? '';
+    const { scope } = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/'))) as {
+      scope?: unknown;
+    };
+    return typeof scope === 'string' && scope.split(' ').includes('admin');
+  } catch {
+    // No JWT that we can read: then there is nothing to offer.
+    return false;
+  }
+};

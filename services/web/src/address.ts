@@ -1,19 +1,38 @@
 import { isId } from '@sluice/protocol';
 
+export type View = 'chat' | 'operations';
+
 /**
  * The page's address: everything is in the fragment, which browsers never send to a server.
- * `#token=<jwt>` signs in and is removed at once; `#session=<id>` names the conversation.
+ * `#token=<jwt>` signs in and is removed at once; `#session=<id>` names the conversation, `view=operations` shows the
+ * dashboard in its place.
  */
-export type Address = { readonly token: string | undefined; readonly session: string | undefined };
+export type Address = {
+  readonly token: string | undefined;
+  readonly session: string | undefined;
+  readonly view: View;
+};
 
 export const parseFragment = (fragment: string): Address => {
   const params = new URLSearchParams(fragment.replace(/^#/, ''));
   const token = params.get('token') ?? '';
   const session = params.get('session') ?? '';
-  return { token: token === '' ? undefined : token, session: isId(session) ? session : undefined };
+  return {
+    token: token === '' ? undefined : token,
+    session: isId(session) ? session : undefined,
+    view: params.get('view') === 'operations' ? 'operations' : 'chat',
+  };
 };
 
-export const sessionFragment = (session: string): string => `#session=${session}`;
+export const fragmentOf = ({ session, view }: Pick<Address, 'session' | 'view'>): string => {
+  const params = [
+    ...(session === undefined ? [] : [`session=${session}`]),
+    ...(view === 'chat' ? [] : [`view=${view}`]),
+  ];
+  return params.length === 0 ? '' : `#${params.join('&')}`;
+};
+
+export const sessionFragment = (session: string): string => fragmentOf({ session, view: 'chat' });
 
 /** What is handed to somebody else: names the session and carries no credential. */
 export const shareLink = (session: string): string => {

@@ -1,13 +1,17 @@
-import { useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState } from 'react';
 import { CloseIcon } from './chat/icons.tsx';
 import { Conversation } from './chat/conversation.tsx';
 import { Sidebar } from './chat/sidebar.tsx';
 import type { WebConnection } from './link/web-connection.ts';
 import { newId } from './new-id.ts';
+import { usePlace } from './page-address.ts';
+import type { Place } from './page-address.ts';
 import { KnownSessions } from './session/known-sessions.ts';
 import { SessionStore } from './session/session-store.ts';
-import { useSessionAddress } from './session-address.ts';
 import { useStore } from './use-store.ts';
+
+/** Charts are for few: whoever only chats does not load them. */
+const Dashboard = lazy(async () => ({ default: (await import('./dashboard/dashboard.tsx')).Dashboard }));
 
 type Props = { readonly connection: WebConnection; readonly onSignOut: () => void };
 
@@ -24,7 +28,8 @@ const useSessionStore = ({ client, link }: WebConnection, session: string): Sess
 
 /** Signed in: the list of sessions beside the one that is open. On a phone the list is a drawer. */
 export const Workspace = ({ connection, onSignOut }: Props) => {
-  const [session, goTo] = useSessionAddress();
+  const [{ session, view }, goTo] = usePlace();
+  const isOperations = view === 'operations' && connection.isAdmin;
   const [known] = useState(() => new KnownSessions());
   const drawer = useRef<HTMLDialogElement>(null);
   const store = useSessionStore(connection, session);
@@ -33,17 +38,20 @@ export const Workspace = ({ connection, onSignOut }: Props) => {
   const me = useStore(link, () => client.ready?.user ?? '');
   useEffect(() => known.follow(), [known]);
   useEffect(() => known.note(session, ''), [known, session]);
-  const go = (next: string): void => {
+  const go = (next: Place): void => {
     drawer.current?.close();
     goTo(next);
   };
+  const chat = (next: string): void => go({ session: next, view: 'chat' });
+  const openMenu = (): void => drawer.current?.showModal();
   const sidebar = (
     <Sidebar
       known={known}
-      current={session}
+      current={isOperations ? undefined : session}
       me={me}
-      onOpen={go}
-      onNew={() => go(newId())}
+      onOpen={chat}
+      onNew={() => chat(newId())}
+      onOperations={connection.isAdmin ? () => go({ session, view: 'operations' }) : undefined}
       onSignOut={onSignOut}
     />
   );
@@ -71,14 +79,19 @@ export const Workspace = ({ connection, onSignOut }: Props) => {
         </button>
         {sidebar}
       </dialog>
-      {store !== undefined && (
+      {isOperations && (
+        <Suspense fallback={<main className="conversation" aria-busy="true" />}>
+          <Dashboard connection={connection} onMenu={openMenu} />
+        </Suspense>
+      )}
+      {!isOperations && store !== undefined && (
         <Conversation
           key={session}
           connection={connection}
           store={store}
           me={me}
           onTitle={(title) => known.note(session, title)}
-          onMenu={() => drawer.current?.showModal()}
+          onMenu={openMenu}
         />
       )}
     </div>

@@ -73,12 +73,12 @@ export type EdgeReport = Report & {
   /** tokens sent, once per viewer */
   readonly delivered: number;
   readonly acks: number;
-  /** viewers that came back with a position */
+  /** connections that began with a position: their clients came back */
   readonly reconnects: number;
   readonly errors: Readonly<Record<string, number>>;
   /** from a record being made to its frame being written, by bucket */
   readonly delivery: readonly number[];
-  /** of 1,000,000 output tokens, in the currency of the setting; absent: not set */
+  /** dollars per 1,000,000 output tokens; absent: not set */
   readonly price?: number;
 };
 

@@ -74,8 +74,8 @@ export const Conversation = ({ connection, store, me, onTitle, onMenu }: Props) 
       {isProving && probe !== undefined && (
         <ProofPanel
           probe={probe}
-          tap={connection.tap}
-          session={store.id}
+          connection={connection}
+          store={store}
           next={next}
           onNext={setNext}
           onClose={() => setIsProving(false)}

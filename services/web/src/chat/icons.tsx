@@ -11,6 +11,11 @@ export const PlusIcon = () => (
     <path d="M10 4v12M4 10h12" />
   </Icon>
 );
+export const ChartIcon = () => (
+  <Icon>
+    <path d="M4 16V9M10 16V4M16 16v-5" />
+  </Icon>
+);
 export const MenuIcon = () => (
   <Icon>
     <path d="M3 6h14M3 10h14M3 14h9" />

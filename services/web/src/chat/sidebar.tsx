@@ -2,15 +2,18 @@ import { useState } from 'react';
 import type { KnownSession, KnownSessions } from '../session/known-sessions.ts';
 import { applyTheme, nextTheme, savedTheme } from '../theme.ts';
 import { useStore } from '../use-store.ts';
-import { CloseIcon, LeaveIcon, Logo, PlusIcon, ThemeIcon } from './icons.tsx';
+import { ChartIcon, CloseIcon, LeaveIcon, Logo, PlusIcon, ThemeIcon } from './icons.tsx';
 import { Avatar } from './people.tsx';
 
 type Props = {
   readonly known: KnownSessions;
-  readonly current: string;
+  /** the session that is shown; undefined on the dashboard */
+  readonly current: string | undefined;
   readonly me: string;
   readonly onOpen: (session: string) => void;
   readonly onNew: () => void;
+  /** undefined: not for this person */
+  readonly onOperations: (() => void) | undefined;
   readonly onSignOut: () => void;
 };
 
@@ -49,7 +52,8 @@ const Entry = ({ session: { id, title }, isCurrent, onOpen, onForget }: EntryPro
 };
 
 /** The sessions of this browser, and who is signed in. */
-export const Sidebar = ({ known, current, me, onOpen, onNew, onSignOut }: Props) => {
+export const Sidebar = (props: Props) => {
+  const { known, current, me, onOpen, onNew, onOperations, onSignOut } = props;
   const sessions = useStore(known, (snapshot) => snapshot);
   const [theme, setTheme] = useState(savedTheme);
   const changeTheme = (): void => {
@@ -80,6 +84,17 @@ export const Sidebar = ({ known, current, me, onOpen, onNew, onSignOut }: Props)
           ))}
         </ul>
       </nav>
+      {onOperations !== undefined && (
+        <button
+          type="button"
+          className="button quiet operations-button"
+          aria-current={current === undefined ? 'page' : undefined}
+          onClick={onOperations}
+        >
+          <ChartIcon />
+          Operations
+        </button>
+      )}
       <div className="account">
         <Avatar user={me} />
         <span className="account-name">{me}</span>

@@ -1,5 +1,6 @@
 import { connect } from '@sluice/client';
 import type { Client } from '@sluice/client';
+import { isAdmin } from '../access-token.ts';
 import { edgeUrl } from '../address.ts';
 import { LinkStatus } from './link-status.ts';
 import { LinkTap } from './link-tap.ts';
@@ -9,6 +10,8 @@ export type WebConnection = {
   readonly client: Client;
   readonly link: LinkStatus;
   readonly tap: LinkTap;
+  /** as its token says: what the page offers, not what the edge allows */
+  readonly isAdmin: boolean;
   close(): void;
 };
 
@@ -20,6 +23,7 @@ export const openConnection = (token: string): WebConnection => {
     client,
     link,
     tap,
+    isAdmin: isAdmin(token),
     close: () => {
       link.close();
       tap.close();

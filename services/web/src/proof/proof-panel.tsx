@@ -1,9 +1,11 @@
 import { CloseIcon } from '../chat/icons.tsx';
-import type { LinkTap } from '../link/link-tap.ts';
+import type { WebConnection } from '../link/web-connection.ts';
+import type { SessionStore } from '../session/session-store.ts';
 import { useStore } from '../use-store.ts';
 import { FaultsForm } from './faults-form.tsx';
 import { Figures } from './figures.tsx';
 import { Gauge } from './gauge.tsx';
+import { KillForm } from './kill-form.tsx';
 import { NextAnswerForm } from './next-answer.tsx';
 import type { NextAnswer } from './next-answer.tsx';
 import type { Probe } from './probe.ts';
@@ -11,8 +13,8 @@ import { Strip } from './strip.tsx';
 
 type Props = {
   readonly probe: Probe;
-  readonly tap: LinkTap;
-  readonly session: string;
+  readonly connection: WebConnection;
+  readonly store: SessionStore;
   readonly next: NextAnswer;
   readonly onNext: (next: NextAnswer) => void;
   readonly onClose: () => void;
@@ -24,7 +26,7 @@ const MAX_LEAD = 256;
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
 /** Break this tab's connection and watch the position catch up. */
-export const ProofPanel = ({ probe, tap, session, next, onNext, onClose }: Props) => {
+export const ProofPanel = ({ probe, connection, store, next, onNext, onClose }: Props) => {
   const snapshot = useStore(probe, (current) => current);
   const { meter, samples, happenings, window } = snapshot;
   return (
@@ -35,7 +37,8 @@ export const ProofPanel = ({ probe, tap, session, next, onNext, onClose }: Props
           <CloseIcon />
         </button>
       </header>
-      <FaultsForm tap={tap} probe={probe} session={session} />
+      <FaultsForm tap={connection.tap} probe={probe} session={store.id} />
+      <KillForm connection={connection} store={store} probe={probe} />
       <section aria-label="Position">
         <Strip samples={samples} />
         <Gauge name="Window" unit="frames" value={meter?.framesInFlight ?? 0} most={window} />
