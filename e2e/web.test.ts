@@ -1,9 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import axe from 'axe-core';
 import { createNatsBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { silentLogger } from '@sluice/runtime';
@@ -12,36 +9,18 @@ import type { Child, NatsServer } from '@sluice/testkit';
 import { createWorker } from '@sluice/worker';
 import type { Engine, Worker } from '@sluice/worker';
 import { marked } from 'marked';
-import { chromium } from 'playwright-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { browserTest, hasBrowser, openBrowser, seriousViolations, WEB_DIST } from './support/browser.ts';
 import { keyOf, recordedClient, storedText, storedTokens, tokenFor } from './support/clients.ts';
 import { SECRET } from './support/system.ts';
 
 /** The web pages in a real browser, served by a real edge, with every process of the demo. */
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const DIST = `${ROOT}services/web/dist`;
 
 /** Thresholds of the issue that asked for the pages. */
 const MAX_SCRIPT_BYTES = 200_000;
 const MAX_FIRST_TOKENS_MS = 1_000;
 const MAX_LONG_TASK_MS = 100;
 const MIN_FRAMES_PER_SECOND = 50;
-
-const CHROMIUM = [
-  process.env['SLUICE_CHROMIUM'] ?? '',
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-].find((path) => path !== '' && existsSync(path));
-
-// A quiet skip in CI would look like a pass.
-if (CHROMIUM === undefined && process.env['CI'] !== 'true')
-  console.warn(
-    'SKIPPED: no Chromium found. Install one, or name it in SLUICE_CHROMIUM, to test the web pages.',
-  );
-const browserTest = CHROMIUM === undefined && process.env['CI'] !== 'true' ? test.skip : test;
 
 /** Says what it is told to, piece by piece: the last user message names the script. */
 class ScriptedEngine implements Engine {
@@ -74,11 +53,8 @@ let url: string;
 const contexts: BrowserContext[] = [];
 
 beforeAll(async () => {
-  if (CHROMIUM === undefined) {
-    if (process.env['CI'] === 'true') throw new Error('CI needs a Chromium for e2e/web.test.ts; see .ci/run');
-    return;
-  }
-  if (!existsSync(`${DIST}/index.html`)) throw new Error('the web pages are not built: run `make web`');
+  if (!hasBrowser && process.env['CI'] !== 'true') return;
+  browser = await openBrowser();
   nats = await startNatsServer();
   const common = { SLUICE_NATS_URL: nats.url, SLUICE_LOG_LEVEL: 'warn' };
   edge = await spawnNode('services/edge/src/main.ts', [], {
@@ -86,7 +62,7 @@ beforeAll(async () => {
       ...common,
       SLUICE_EDGE_PORT: '0',
       SLUICE_EDGE_ADMIN_PORT: '0',
-      SLUICE_EDGE_WEB_DIR: DIST,
+      SLUICE_EDGE_WEB_DIR: WEB_DIST,
       SLUICE_JWT_SECRET: SECRET,
       SLUICE_DEFAULT_MODEL: 'simulated',
     },
@@ -106,17 +82,10 @@ beforeAll(async () => {
     { name: 'scripted', slots: 10, models: ['scripted'] },
     { bus, engine, logger: silentLogger },
   );
-  browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      ...['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run'],
-      ...['--disable-background-networking', '--disable-component-update'],
-    ],
-  });
 }, 60_000);
 
 afterAll(async () => {
-  if (CHROMIUM === undefined) return;
+  if (!hasBrowser) return;
   await browser?.close();
   await scripted?.close();
   await bus?.close();
@@ -418,18 +387,6 @@ browserTest(
   60_000,
 );
 
-const seriousViolations = async (page: Page): Promise<readonly string[]> => {
-  // As an expression and not as a script element: the page's policy allows no inline script.
-  await page.evaluate(axe.source);
-  return page.evaluate(async () => {
-    const { axe: tool } = window as unknown as { axe: typeof axe };
-    const { violations } = await tool.run();
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-  });
-};
-
 browserTest(
   'axe finds no serious violation, in both colours, on desktop and phone',
   async () => {
@@ -457,9 +414,9 @@ browserTest(
 );
 
 test('the script stays within its budget', async () => {
-  const names = await readdir(`${DIST}/assets`);
+  const names = await readdir(`${WEB_DIST}/assets`);
   const scripts = await Promise.all(
-    names.filter((name) => name.endsWith('.js')).map((name) => readFile(`${DIST}/assets/${name}`)),
+    names.filter((name) => name.endsWith('.js')).map((name) => readFile(`${WEB_DIST}/assets/${name}`)),
   );
   const bytes = scripts.reduce((sum, script) => sum + gzipSync(script).length, 0);
   expect(scripts.length).toBeGreaterThan(0);

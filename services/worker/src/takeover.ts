@@ -46,7 +46,7 @@ export class Takeover {
 
   /**
    * Listens to beats, and expects them of every worker the directory knows. What an earlier life of this
-   * worker has left in its queue goes to whoever is free.
+   * worker ran, or has left in its queue, goes to whoever is free.
    * @throws BusUnavailableError
    */
   async start(): Promise<void> {
@@ -55,7 +55,9 @@ export class Takeover {
     const workers = await bus.workers.list();
     placement.learn(workers);
     for (const { worker: peer, running } of workers) {
-      if (peer !== worker && !this.#peers.has(peer)) this.#peers.set(peer, { missed: 0, running });
+      // Killed and started again before anybody missed it: nobody else will notice what it ran.
+      if (peer === worker) void this.#takeOver(peer, { missed: 0, running });
+      else if (!this.#peers.has(peer)) this.#peers.set(peer, { missed: 0, running });
     }
     await bus.jobs.adopt(worker);
   }

@@ -323,3 +323,14 @@ test('a worker that is closed hands its runs over, and another goes on from the 
   expect(await world.until('g', 'done')).toMatchObject({ text: 'abc', attempt: 2 });
   expect(engine.requests[0]?.prefix).toEqual(['a', 'b']);
 });
+
+test('a worker that is back before anybody missed it takes up what it ran', async () => {
+  await world.submit('g', {}, { status: 'running', attempt: 1, worker: 'w1' });
+  world.forgetJobs();
+  const running = [{ ...keyOf('g'), attempt: 1 }];
+  await world.bus.workers.announce({ worker: 'w1', models: ['m'], slots: 4, running });
+  await world.start('w1');
+  world.engine.say('g', 'again');
+  world.engine.end('g');
+  expect(await world.until('g', 'done')).toMatchObject({ text: 'again', attempt: 2, crashes: 1 });
+});

@@ -96,8 +96,10 @@ export class EventStream implements FrameSink {
    * @throws BusUnavailableError; as long as nothing was sent, the request can still be answered otherwise
    */
   async watch(key: SessionKey, { only, rev = 0, positions = new Map() }: WatchOptions): Promise<void> {
-    const { hub, limits } = this.#context;
+    const { hub, limits, figures } = this.#context;
     const { session } = key;
+    const isReturn = this.#viewers.size === 0 && (rev > 0 || positions.size > 0);
+    if (isReturn) figures.of(key.org).reconnects += 1;
     const replaced = this.#viewers.get(session);
     const viewer = new Viewer({
       key: { org: key.org, session },

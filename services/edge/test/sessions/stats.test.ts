@@ -77,6 +77,18 @@ describe('the stats of an org', () => {
     expect((await report(late, ORG_STATS)).runs).toMatchObject([{ generation: 'g' }]);
   });
 
+  test('count a connection that begins with a position as one that came back', async () => {
+    const admin = await target.open(ADMIN);
+    await observe(admin, ORG_STATS);
+    const [fresh, back] = [await target.open(), await target.open()];
+    await askOk(fresh, { type: 'subscribe', session: 's' });
+    await askOk(fresh, { type: 'subscribe', session: 's', rev: 1 });
+    for (const session of ['s', 't'])
+      await askOk(back, { type: 'subscribe', session, positions: { g: { epoch: 0, seq: 0 } } });
+    const later = await report(admin, ORG_STATS, ({ viewers }) => viewers === 3);
+    expect(later.reconnects).toBe(1);
+  });
+
   test('are published only while somebody observes', async () => {
     const admin = await target.open(ADMIN);
     const published = (): number =>
