@@ -1,6 +1,6 @@
 import { lazy, Suspense, useEffect, useRef, useState } from 'react';
-import { CloseIcon } from './chat/icons.tsx';
 import { Conversation } from './chat/conversation.tsx';
+import { Drawer } from './chat/drawer.tsx';
 import { Sidebar } from './chat/sidebar.tsx';
 import type { WebConnection } from './link/web-connection.ts';
 import { newId } from './new-id.ts';
@@ -60,25 +60,7 @@ export const Workspace = ({ connection, onSignOut }: Props) => {
       <aside className="sidebar" aria-label="Sessions and account">
         {sidebar}
       </aside>
-      <dialog
-        className="drawer"
-        ref={drawer}
-        aria-label="Sessions and account"
-        onClick={(event) => {
-          // A click beside it, on the backdrop, hits the dialog itself.
-          if (event.target === drawer.current) drawer.current.close();
-        }}
-      >
-        <button
-          type="button"
-          className="icon-button drawer-close"
-          aria-label="Close"
-          onClick={() => drawer.current?.close()}
-        >
-          <CloseIcon />
-        </button>
-        {sidebar}
-      </dialog>
+      <Drawer dialog={drawer}>{sidebar}</Drawer>
       {isOperations && (
         <Suspense fallback={<main className="conversation" aria-busy="true" />}>
           <Dashboard connection={connection} onMenu={openMenu} />

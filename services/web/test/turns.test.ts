@@ -1,7 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { GenerationItem } from '@sluice/protocol';
 import { conversationBefore, inReadingOrder, isRepeat, titleOf } from '../src/session/turns.ts';
-import { parseFragment } from '../src/address.ts';
 
 const item = (id: string, input: string, text: string, createdAt: number): GenerationItem => ({
   ...{
@@ -42,9 +41,4 @@ test('the same question by the same person is a repeat', () => {
 test('a title is the first line, cut where it is long', () => {
   expect(titleOf('  One\nTwo')).toBe('One');
   expect(titleOf('x'.repeat(80))).toHaveLength(58);
-});
-
-test('a fragment gives a token and a session, and no session that cannot be one', () => {
-  expect(parseFragment('#token=a.b.c&session=s_1')).toEqual({ token: 'a.b.c', session: 's_1' });
-  expect(parseFragment('#session=../x')).toEqual({ token: undefined, session: undefined });
 });

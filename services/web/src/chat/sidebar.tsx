@@ -51,16 +51,44 @@ const Entry = ({ session: { id, title }, isCurrent, onOpen, onForget }: EntryPro
   );
 };
 
-/** The sessions of this browser, and who is signed in. */
-export const Sidebar = (props: Props) => {
-  const { known, current, me, onOpen, onNew, onOperations, onSignOut } = props;
-  const sessions = useStore(known, (snapshot) => snapshot);
+/** Who is signed in, the colours, and the way out. */
+const Account = ({ me, onSignOut }: Pick<Props, 'me' | 'onSignOut'>) => {
   const [theme, setTheme] = useState(savedTheme);
   const changeTheme = (): void => {
     const next = nextTheme(theme);
     applyTheme(next);
     setTheme(next);
   };
+  return (
+    <div className="account">
+      <Avatar user={me} />
+      <span className="account-name">{me}</span>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label={`Colours: ${theme}. Change`}
+        title={`Colours: ${theme}`}
+        onClick={changeTheme}
+      >
+        <ThemeIcon />
+      </button>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Sign out"
+        title="Sign out"
+        onClick={onSignOut}
+      >
+        <LeaveIcon />
+      </button>
+    </div>
+  );
+};
+
+/** The sessions of this browser, and who is signed in. */
+export const Sidebar = (props: Props) => {
+  const { known, current, me, onOpen, onNew, onOperations, onSignOut } = props;
+  const sessions = useStore(known, (snapshot) => snapshot);
   return (
     <div className="sidebar-inner">
       <div className="brand">
@@ -95,28 +123,7 @@ export const Sidebar = (props: Props) => {
           Operations
         </button>
       )}
-      <div className="account">
-        <Avatar user={me} />
-        <span className="account-name">{me}</span>
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={`Colours: ${theme}. Change`}
-          title={`Colours: ${theme}`}
-          onClick={changeTheme}
-        >
-          <ThemeIcon />
-        </button>
-        <button
-          type="button"
-          className="icon-button"
-          aria-label="Sign out"
-          title="Sign out"
-          onClick={onSignOut}
-        >
-          <LeaveIcon />
-        </button>
-      </div>
+      <Account me={me} onSignOut={onSignOut} />
     </div>
   );
 };

@@ -94,12 +94,16 @@ const runOf = (id: string, attempts: readonly RunReport[]): Run => {
 export const stretchesOf = ({ moments, endedAt }: Run, now: number): readonly Stretch[] => {
   const stretches: Stretch[] = [];
   let activity: Activity | undefined;
+  let newest = 0;
   let from = 0;
   const close = (to: number): void => {
     if (activity !== undefined && to > from) stretches.push({ activity, from, to });
   };
-  for (const { phase, at } of moments) {
+  for (const { phase, at, attempt } of moments) {
+    // What an older attempt still says is about itself: the newest one is the generation.
+    if (attempt < newest) continue;
     if (endedAt !== undefined && at > endedAt) break;
+    newest = attempt;
     close(at);
     activity = AFTER[phase];
     from = at;

@@ -1,5 +1,5 @@
-import type { Moment } from './fleet.ts';
-import { count, duration, money, NOTHING } from './numbers.ts';
+import type { Moment, Percentiles } from './fleet.ts';
+import { count, duration, money } from './numbers.ts';
 import type { StatsSnapshot } from './stats-store.ts';
 
 type TileProps = {
@@ -9,7 +9,7 @@ type TileProps = {
   readonly tone?: 'busy' | 'bad' | 'good' | undefined;
 };
 
-const Tile = ({ name, value, note, tone = undefined }: TileProps) => (
+const Tile = ({ name, value, note, tone }: TileProps) => (
   <div className={tone === undefined ? 'tile' : `tile ${tone}`}>
     <dt>{name}</dt>
     <dd>
@@ -47,49 +47,59 @@ const held = (moment: Moment | undefined, parks: number): TileProps => ({
   tone: (moment?.paused ?? 0) > 0 ? 'busy' : undefined,
 });
 
+const latencies = (moment: Moment | undefined): readonly TileProps[] => {
+  const { p50: first, p95: firstLate } = moment?.firstToken ?? NONE;
+  const { p50, p95, p99 } = moment?.delivery ?? NONE;
+  return [
+    {
+      name: 'First token',
+      value: duration(first),
+      note: first === undefined ? 'none in the last minute' : `p95 ${duration(firstLate)}`,
+    },
+    {
+      name: 'Delivery p50',
+      value: duration(p50),
+      note: p50 === undefined ? 'nothing was sent' : `p95 ${duration(p95)}, p99 ${duration(p99)}`,
+    },
+  ];
+};
+
+const NONE: Percentiles = { p50: undefined, p95: undefined, p99: undefined };
+
+const flows = (moment: Moment | undefined): readonly TileProps[] => [
+  {
+    name: 'Connections',
+    value: count(moment?.connections),
+    note: `${count(moment?.sessions)} sessions, ${count(moment?.viewers)} viewers`,
+  },
+  { name: 'Tokens/s', value: count(moment?.made), note: `${count(moment?.delivered)} delivered` },
+];
+
+const troubles = ({ totals: { reconnects, errors } }: StatsSnapshot): readonly TileProps[] => {
+  const told = Object.values(errors).reduce((total, each) => total + each, 0);
+  return [
+    { name: 'Reconnects', value: count(reconnects), note: 'came back with a position' },
+    { name: 'Errors', value: count(told), note: 'told to clients', tone: told > 0 ? 'bad' : undefined },
+  ];
+};
+
 /** The figures one looks at first. */
 export const Tiles = (snapshot: StatsSnapshot) => {
   const { moment, totals } = snapshot;
-  const errors = Object.values(totals.errors).reduce((total, each) => total + each, 0);
-  const first = moment?.firstToken;
-  const delivery = moment?.delivery;
+  const tiles: readonly TileProps[] = [
+    ...flows(moment),
+    ...latencies(moment),
+    { name: 'Acks outstanding', value: count(moment?.unacked), note: 'tokens sent, not acked' },
+    slots(moment),
+    held(moment, totals.parks),
+    saved(snapshot),
+    ...troubles(snapshot),
+  ];
   return (
     <dl className="tiles" aria-label="Now">
-      <Tile
-        name="Connections"
-        value={count(moment?.connections)}
-        note={`${count(moment?.sessions)} sessions, ${count(moment?.viewers)} viewers`}
-      />
-      <Tile name="Tokens/s" value={count(moment?.made)} note={`${count(moment?.delivered)} delivered`} />
-      <Tile
-        name="First token"
-        value={duration(first?.p50)}
-        note={first?.p95 === undefined ? 'none in the last minute' : `p95 ${duration(first.p95)}`}
-      />
-      <Tile
-        name="Delivery p50"
-        value={duration(delivery?.p50)}
-        note={
-          delivery?.p50 === undefined
-            ? 'nothing was sent'
-            : `p95 ${duration(delivery.p95)}, p99 ${duration(delivery.p99)}`
-        }
-      />
-      <Tile name="Acks outstanding" value={count(moment?.unacked)} note="tokens sent, not acked" />
-      <Tile {...slots(moment)} />
-      <Tile {...held(moment, totals.parks)} />
-      <Tile {...saved(snapshot)} />
-      <Tile
-        name="Reconnects"
-        value={moment === undefined ? NOTHING : count(totals.reconnects)}
-        note="came back with a position"
-      />
-      <Tile
-        name="Errors"
-        value={moment === undefined ? NOTHING : count(errors)}
-        note="told to clients"
-        tone={errors > 0 ? 'bad' : undefined}
-      />
+      {tiles.map((tile) => (
+        <Tile key={tile.name} {...tile} />
+      ))}
     </dl>
   );
 };

@@ -1,3 +1,6 @@
+/** Shown at once, the `3` of `3. third` would be a word of the second item until its dot comes. */
+const ONLY_A_MARKER = /^\s*(\d{1,9}[.)]?|[-*+#>]{1,6})$/;
+
 /**
  * Closes what the end of a text that still grows leaves open, so that `**bo` is shown as bold at once and not as
  * two stars that vanish a moment later. Only the last line is looked at: Markdown's inline marks seldom span
@@ -6,6 +9,7 @@
 export const healTail = (text: string): string => {
   const at = text.lastIndexOf('\n') + 1;
   const line = text.slice(at);
+  if (at > 0 && ONLY_A_MARKER.test(line)) return text.slice(0, at);
   const healed = healLine(line);
   return healed === line ? text : text.slice(0, at) + healed;
 };
