@@ -83,8 +83,8 @@ export const openEventStream = async (
       return rest;
     },
     closed,
-    pause: () => void response.socket.pause(),
-    resume: () => void response.socket.resume(),
+    pause: () => void response.pause(),
+    resume: () => void response.resume(),
     close: () => void response.destroy(),
   };
 };
