@@ -1,7 +1,7 @@
 /** The API's documents are those of the running edge: linted, complete, and true of what it answers. */
 import { execFile } from 'node:child_process';
 import { subscribe as onChannel, unsubscribe as offChannel } from 'node:diagnostics_channel';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -123,6 +123,16 @@ describe('the OpenAPI document', () => {
         .toSorted(),
     ).toEqual([...registered].toSorted());
     expect(registered.size).toBeGreaterThan(8);
+  });
+
+  test('has exactly the routes of docs/PROTOCOL.md', async () => {
+    const page = await readFile(join(REPOSITORY, 'docs/PROTOCOL.md'), 'utf8');
+    const bare = (route: string): string => route.replace(/\?.*/, '').replaceAll(/\{\w+\}/g, '{}');
+    const named = new Set(
+      [...page.matchAll(/`((?:GET|PUT|POST|DELETE) \/[^`]*)`/g)].map(([, route = '']) => bare(route)),
+    );
+    named.delete('GET /v1/ws');
+    expect([...named].toSorted()).toEqual([...registered].map(bare).toSorted());
   });
 
   test('names only routes that answer, and says which need a token', async () => {

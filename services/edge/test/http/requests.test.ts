@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { badTokens, generateTestKeys, TEST_SECRET } from '@sluice/testkit';
+import { STATUS_OF } from '../../src/http/http-error.ts';
 import { newId } from '../support/asking.ts';
 import { codeIn, pathOf, request } from '../support/http.ts';
 import { createWorld, tokenOf } from '../support/world.ts';
@@ -150,4 +152,10 @@ describe('orgs that use the same ids', () => {
     const outside = await request(edge, pathOf('s', 'g'), { as: { sessions: ['other'] } });
     expect([outside.status, codeIn(outside)]).toEqual([404, 'not_found']);
   });
+});
+
+test('the status of every error code is the one of docs/PROTOCOL.md', () => {
+  const page = readFileSync(new URL('../../../../docs/PROTOCOL.md', import.meta.url), 'utf8');
+  const rows = [...page.matchAll(/^\| `(\w+)` +\| (?:yes|no) +\| (\d{3}) +\|/gm)];
+  expect(Object.fromEntries(rows.map(([, code, status]) => [code, Number(status)]))).toEqual(STATUS_OF);
 });
