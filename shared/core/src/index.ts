@@ -22,3 +22,8 @@ export { StatsLeases } from './stats-leases.ts';
 export type { DueReport } from './stats-leases.ts';
 export { TranscriptWriter, transcriptOf } from './transcript.ts';
 export type { Transcript } from './transcript.ts';
+export { UiChunkWriter, uiDeltaOf } from './ui-chunks.ts';
+export type { UiChunk, UiDelta } from './ui-chunks.ts';
+export type { UiMessage, UiPart } from './ui-messages.ts';
+export { uiMessageIdOf, uiPromptOf } from './ui-prompt.ts';
+export type { UiPrompt, UiRequest } from './ui-prompt.ts';

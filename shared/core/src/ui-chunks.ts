@@ -1,0 +1,138 @@
+import { kindOf, textOf, toolOf } from '@sluice/protocol';
+import type { End, EndReason, Token, TokenKind, ToolRef } from '@sluice/protocol';
+
+/** The chunks of the AI SDK's UI message stream that an answer is made of. */
+export type UiChunk =
+  | { readonly type: 'start'; readonly messageId: string }
+  | { readonly type: 'start-step' | 'reset-step' | 'finish-step' }
+  | { readonly type: 'text-start' | 'text-end' | 'reasoning-start' | 'reasoning-end'; readonly id: string }
+  | { readonly type: 'text-delta' | 'reasoning-delta'; readonly id: string; readonly delta: string }
+  | { readonly type: 'tool-input-start'; readonly toolCallId: string; readonly toolName: string }
+  | { readonly type: 'tool-input-delta'; readonly toolCallId: string; readonly inputTextDelta: string }
+  | ToolInputChunk
+  | { readonly type: 'finish'; readonly finishReason: FinishReason }
+  | { readonly type: 'abort'; readonly reason: string }
+  | { readonly type: 'error'; readonly errorText: string };
+
+type ToolInput = { readonly toolCallId: string; readonly toolName: string; readonly input: unknown };
+type ToolInputChunk =
+  | (ToolInput & { readonly type: 'tool-input-available' })
+  | (ToolInput & { readonly type: 'tool-input-error'; readonly errorText: string });
+type FinishReason = 'stop' | 'length' | 'tool-calls' | 'content-filter' | 'other';
+
+/** New tokens of one kind, joined: what a `delta` frame says. */
+export type UiDelta = { readonly text: string; readonly kind?: TokenKind; readonly tool?: ToolRef };
+
+type OpenPart = { readonly kind: 'text' | 'reasoning'; readonly id: string };
+type OpenCall = { readonly toolCallId: string; readonly toolName: string; arguments: string };
+
+const FINISH_REASONS: Readonly<Record<Exclude<EndReason, 'cancelled' | 'error'>, FinishReason>> = {
+  stop: 'stop',
+  length: 'length',
+  tool_calls: 'tool-calls',
+  content_filter: 'content-filter',
+  abandoned: 'other',
+};
+
+/** Its calls were not written to their end, or nobody wants them carried out any more. */
+const CUT_SHORT: ReadonlySet<EndReason> = new Set(['cancelled', 'error', 'abandoned']);
+
+/**
+ * Tells one generation as chunks of a UI message. However its tokens are joined into deltas, the message
+ * that a client puts together is the same; ids depend on the tokens alone, so every replay repeats them.
+ */
+export class UiChunkWriter {
+  readonly #generation: string;
+  readonly #messageId: string;
+  #parts = 0;
+  #part: OpenPart | undefined;
+  readonly #calls = new Map<number, OpenCall>();
+
+  /** @param messageId of the message that the chunks belong to, which may have parts of earlier steps */
+  constructor(generation: string, messageId: string) {
+    this.#generation = generation;
+    this.#messageId = messageId;
+  }
+
+  start(): readonly UiChunk[] {
+    return [{ type: 'start', messageId: this.#messageId }, { type: 'start-step' }];
+  }
+
+  delta({ text, kind = 'text', tool }: UiDelta): readonly UiChunk[] {
+    if (kind === 'tool_call') return this.#callDelta(text, tool ?? { index: 0 });
+    if (text === '') return [];
+    const { part, chunks } = this.#partOf(kind);
+    return [...chunks, { type: `${kind}-delta`, id: part.id, delta: text }];
+  }
+
+  /** The text restarts from zero: what was told of it is void. */
+  reset(): readonly UiChunk[] {
+    if (this.#parts === 0 && this.#calls.size === 0) return [];
+    this.#parts = 0;
+    this.#part = undefined;
+    this.#calls.clear();
+    return [{ type: 'reset-step' }];
+  }
+
+  end({ reason, error }: End): readonly UiChunk[] {
+    const closing = [...this.#closePart(), ...(CUT_SHORT.has(reason) ? [] : this.#finishedCalls())];
+    if (reason === 'cancelled') return [...closing, { type: 'abort', reason }];
+    if (reason === 'error')
+      return [...closing, { type: 'error', errorText: error?.message ?? 'the generation failed' }];
+    return [...closing, { type: 'finish-step' }, { type: 'finish', finishReason: FINISH_REASONS[reason] }];
+  }
+
+  #partOf(kind: OpenPart['kind']): { readonly part: OpenPart; readonly chunks: readonly UiChunk[] } {
+    if (this.#part?.kind === kind) return { part: this.#part, chunks: [] };
+    const closing = this.#closePart();
+    this.#parts += 1;
+    const part: OpenPart = { kind, id: `${this.#generation}-${this.#parts}` };
+    this.#part = part;
+    return { part, chunks: [...closing, { type: `${kind}-start`, id: part.id }] };
+  }
+
+  #closePart(): readonly UiChunk[] {
+    if (this.#part === undefined) return [];
+    const { kind, id } = this.#part;
+    this.#part = undefined;
+    return [{ type: `${kind}-end`, id }];
+  }
+
+  #callDelta(text: string, { index, id, name }: ToolRef): readonly UiChunk[] {
+    const chunks: UiChunk[] = [...this.#closePart()];
+    let call = this.#calls.get(index);
+    if (call === undefined) {
+      const toolCallId = id ?? `${this.#generation}-call-${index}`;
+      call = { toolCallId, toolName: name ?? 'unnamed', arguments: '' };
+      this.#calls.set(index, call);
+      chunks.push({ type: 'tool-input-start', toolCallId, toolName: call.toolName });
+    }
+    call.arguments += text;
+    if (text !== '')
+      chunks.push({ type: 'tool-input-delta', toolCallId: call.toolCallId, inputTextDelta: text });
+    return chunks;
+  }
+
+  /** Only the end says that a call's arguments are whole: pieces of several calls may come in turns. */
+  #finishedCalls(): readonly UiChunk[] {
+    return [...this.#calls]
+      .toSorted(([left], [right]) => left - right)
+      .map(([, { arguments: text, ...call }]) => toolInputOf(call, text));
+  }
+}
+
+const toolInputOf = (call: Omit<ToolInput, 'input'>, text: string): UiChunk => {
+  try {
+    // A call without arguments is written as nothing at all by some models.
+    const input: unknown = text.trim() === '' ? {} : JSON.parse(text);
+    return { type: 'tool-input-available', ...call, input };
+  } catch {
+    return { type: 'tool-input-error', ...call, input: text, errorText: 'the arguments are not JSON' };
+  }
+};
+
+/** One token as a delta. */
+export const uiDeltaOf = (token: Token): UiDelta => {
+  const tool = toolOf(token);
+  return { text: textOf(token), kind: kindOf(token), ...(tool === undefined ? {} : { tool }) };
+};

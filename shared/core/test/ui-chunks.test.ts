@@ -1,0 +1,132 @@
+import { describe, expect, test } from '@jest/globals';
+import { readUIMessageStream } from 'ai';
+import type { UIMessage, UIMessageChunk } from 'ai';
+import fc from 'fast-check';
+import type { End, Token } from '@sluice/protocol';
+import { transcriptOf, UiChunkWriter, uiDeltaOf } from '../src/index.ts';
+import type { UiChunk, UiDelta } from '../src/index.ts';
+import { anyTokens } from './any-token.ts';
+
+const STOP: End = { reason: 'stop' };
+const anyReason: fc.Arbitrary<End> = fc
+  .constantFrom(...(['stop', 'length', 'tool_calls', 'content_filter', 'cancelled', 'abandoned'] as const))
+  .map((reason) => ({ reason }));
+const anyCuts = fc.array(fc.boolean(), { minLength: 1, maxLength: 80 });
+
+/** Deltas as an edge makes them: neighbours of one kind and call are joined, unless a frame ended there. */
+const deltasOf = (tokens: readonly Token[], cuts: readonly boolean[]): UiDelta[] => {
+  const deltas: UiDelta[] = [];
+  tokens.forEach((token, at) => {
+    const next = uiDeltaOf(token);
+    const last = deltas.at(-1);
+    const isSame =
+      last !== undefined &&
+      last.kind === next.kind &&
+      last.tool?.index === next.tool?.index &&
+      next.tool?.id === undefined;
+    if (isSame && cuts[at % cuts.length] !== true)
+      deltas[deltas.length - 1] = { ...last, text: last.text + next.text };
+    else deltas.push(next);
+  });
+  return deltas;
+};
+
+const told = (tokens: readonly Token[], end: End, cuts: readonly boolean[] = [true]): UiChunk[] => {
+  const writer = new UiChunkWriter('g1', 'g1');
+  const deltas = deltasOf(tokens, cuts).flatMap((delta) => writer.delta(delta));
+  return [...writer.start(), ...deltas, ...writer.end(end)];
+};
+
+/** What the SDK's own reader makes of the chunks. */
+const read = async (chunks: readonly UiChunk[]): Promise<UIMessage> => {
+  const stream = new ReadableStream<UIMessageChunk>({
+    start: (controller) => {
+      for (const chunk of chunks) controller.enqueue(chunk);
+      controller.close();
+    },
+  });
+  let message: UIMessage | undefined;
+  for await (const version of readUIMessageStream({ stream, terminateOnError: true })) message = version;
+  if (message === undefined) throw new Error('expected a message');
+  return message;
+};
+
+const joined = (message: UIMessage, type: 'text' | 'reasoning'): string =>
+  message.parts.map((part) => (part.type === type ? part.text : '')).join('');
+
+describe('a generation told to the AI SDK', () => {
+  test('becomes the same message however its tokens are joined, with exactly the stored text', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyTokens(40), anyReason, anyCuts, async (tokens, end, cuts) => {
+        const message = await read(told(tokens, end, cuts));
+        expect(message).toEqual(await read(told(tokens, end)));
+        const { text, reasoning = '' } = transcriptOf(tokens);
+        expect([joined(message, 'text'), joined(message, 'reasoning')]).toEqual([text, reasoning]);
+        expect(message).toMatchObject({ id: 'g1', role: 'assistant' });
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('is rebuilt by what follows a restart of its text, whatever was told before', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyTokens(20), anyTokens(20), anyCuts, async (void_, after, cuts) => {
+        // The SDK shows the beginning of a step only with what follows it.
+        const tokens = [...after, 'x'];
+        const writer = new UiChunkWriter('g1', 'g1');
+        const chunks = [...writer.start()];
+        for (const delta of deltasOf(void_, cuts)) chunks.push(...writer.delta(delta));
+        chunks.push(...writer.reset());
+        for (const delta of deltasOf(tokens, cuts)) chunks.push(...writer.delta(delta));
+        chunks.push(...writer.end(STOP));
+        expect(await read(chunks)).toEqual(await read(told(tokens, STOP)));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('keeps reasoning, text and calls apart, and calls end with the generation', () => {
+    const call = (text: string, tool: object): Token => ({
+      kind: 'tool_call',
+      text,
+      tool: { index: 0, ...tool },
+    });
+    const tokens: Token[] = [
+      { kind: 'reasoning', text: 'hm' },
+      'It ',
+      'is',
+      call('{"in":', { id: 'c1', name: 'weather' }),
+      call('"Rome"}', {}),
+    ];
+    expect(told(tokens, { reason: 'tool_calls' })).toEqual([
+      { type: 'start', messageId: 'g1' },
+      { type: 'start-step' },
+      { type: 'reasoning-start', id: 'g1-1' },
+      { type: 'reasoning-delta', id: 'g1-1', delta: 'hm' },
+      { type: 'reasoning-end', id: 'g1-1' },
+      { type: 'text-start', id: 'g1-2' },
+      { type: 'text-delta', id: 'g1-2', delta: 'It ' },
+      { type: 'text-delta', id: 'g1-2', delta: 'is' },
+      { type: 'text-end', id: 'g1-2' },
+      { type: 'tool-input-start', toolCallId: 'c1', toolName: 'weather' },
+      { type: 'tool-input-delta', toolCallId: 'c1', inputTextDelta: '{"in":' },
+      { type: 'tool-input-delta', toolCallId: 'c1', inputTextDelta: '"Rome"}' },
+      { type: 'tool-input-available', toolCallId: 'c1', toolName: 'weather', input: { in: 'Rome' } },
+      { type: 'finish-step' },
+      { type: 'finish', finishReason: 'tool-calls' },
+    ]);
+  });
+
+  test('says what is wrong with a call that is not JSON, and nothing of one that was cut short', () => {
+    const half: Token = { kind: 'tool_call', text: '{"in', tool: { index: 0, id: 'c1', name: 'weather' } };
+    const wrong = told([half], { reason: 'length' }).find(({ type }) => type === 'tool-input-error');
+    expect(wrong).toMatchObject({ toolCallId: 'c1', toolName: 'weather', input: '{"in' });
+    const types = told([half], { reason: 'cancelled' }).map(({ type }) => type);
+    expect(types.slice(2)).toEqual(['tool-input-start', 'tool-input-delta', 'abort']);
+  });
+
+  test('ends with the failure that its log ends with', () => {
+    const failure = { reason: 'error', error: { code: 'upstream_rejected', message: 'too long' } } as const;
+    expect(told(['a'], failure).at(-1)).toEqual({ type: 'error', errorText: 'too long' });
+  });
+});
