@@ -25,7 +25,7 @@ const nestsAtMost = (value: unknown, levels: number): boolean =>
 /** For values whose inside is the client's own: JSON.parse takes any depth, JSON.stringify does not. */
 const isShallow = (value: unknown): boolean => nestsAtMost(value, MAX_NESTING);
 const isShallowMessage = { error: `expected at most ${MAX_NESTING} levels of nesting` };
-const freeform = z.unknown().refine(isShallow, isShallowMessage);
+export const freeformSchema = z.unknown().refine(isShallow, isShallowMessage);
 
 export const positionSchema = z.object({ epoch: count, seq: count });
 
@@ -103,9 +103,9 @@ export const frameSchemas = {
     session: idSchema,
     message: idSchema,
     text: z.string(),
-    data: freeform.optional(),
+    data: freeformSchema.optional(),
   }),
-  signal: z.object({ type: z.literal('signal'), ...answerable, session: idSchema, data: freeform }),
+  signal: z.object({ type: z.literal('signal'), ...answerable, session: idSchema, data: freeformSchema }),
   ping: z.object({ type: z.literal('ping'), ...answerable }),
 } satisfies Record<ClientFrame['type'], z.ZodType>;
 

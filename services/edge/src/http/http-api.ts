@@ -1,3 +1,4 @@
+import { aiSdkRoutes } from './ai-sdk.ts';
 import type { ApiRoutes, HttpContext, HttpPlugin } from './api-routes.ts';
 import { authenticate } from './authentication.ts';
 import { connectionRoutes } from './connections.ts';
@@ -14,6 +15,7 @@ const ROUTES: readonly ApiRoutes[] = [
   sessionRoutes,
   sessionEventRoutes,
   modelRoutes,
+  aiSdkRoutes,
 ];
 
 /** Everything over HTTP that needs a credential. */

@@ -1,0 +1,71 @@
+import type { Bus, StoredItem } from '@sluice/bus';
+import { uiMessageIdOf, uiPromptOf } from '@sluice/core';
+import type { StoredGeneration, UiRequest } from '@sluice/core';
+import { parseGenerationId } from '@sluice/protocol';
+import type { GenerationKey, SessionKey } from '@sluice/protocol';
+import { openSession } from '../auth/grant.ts';
+import type { Grant } from '../auth/grant.ts';
+import { cancelGeneration } from '../cancellation.ts';
+import type { EdgeContext } from '../edge-context.ts';
+import { submitPrompt } from '../prompt-submission.ts';
+
+/** A generation as a chat of the AI SDK sees it: the answer that a message of it shows. */
+export type Answer = { readonly key: GenerationKey; readonly messageId: string };
+
+type Asking = { readonly grant: Grant; readonly chat: string; readonly request: UiRequest };
+
+/**
+ * Starts the answer to what a chat asks, or finds it. A chat is a session of the same id.
+ * @throws SluiceError bad_frame, not_found, forbidden and what submitting a prompt throws
+ */
+export const askForAnswer = async (
+  { grant, chat, request }: Asking,
+  context: EdgeContext,
+): Promise<Answer> => {
+  openSession(grant, chat, 'read');
+  const session = openSession(grant, chat, 'prompt');
+  const { generation, messageId, body } = uiPromptOf(request);
+  const key = { ...session, generation: parseGenerationId(generation) };
+  await submitPrompt({ key, grant, body }, context);
+  return { key, messageId };
+};
+
+/**
+ * The answer that a chat can go on with: the newest one that is not done, or the one that a message shows,
+ * done or not. @throws BusUnavailableError
+ */
+export const findAnswer = async (
+  key: SessionKey,
+  message: string | undefined,
+  bus: Bus,
+): Promise<Answer | undefined> => {
+  const generations = await generationsOf(key, bus);
+  const found = generations.filter(({ id, status }) =>
+    message === undefined ? status !== 'done' : uiMessageIdOf(id) === message,
+  );
+  const newest = found.toSorted((left, right) => left.createdAt - right.createdAt).at(-1);
+  if (newest === undefined) return undefined;
+  return { key: { ...key, generation: parseGenerationId(newest.id) }, messageId: uiMessageIdOf(newest.id) };
+};
+
+/**
+ * Stops whatever runs in a chat. @returns whether anything did
+ * @throws SluiceError not_found, forbidden, unavailable; BusUnavailableError
+ */
+export const stopChat = async (grant: Grant, chat: string, context: EdgeContext): Promise<boolean> => {
+  const key = openSession(grant, chat);
+  const running = (await generationsOf(key, context.bus)).filter(({ status }) => status !== 'done');
+  for (const { id } of running)
+    await cancelGeneration({ ...key, generation: parseGenerationId(id) }, grant, context);
+  return running.length > 0;
+};
+
+const generationsOf = async (key: SessionKey, { sessions }: Bus): Promise<readonly StoredGeneration[]> => {
+  const items: StoredItem['item'][] = [];
+  for (let rev = 0, more = true; more;) {
+    const page = await sessions.items(key, rev);
+    items.push(...page.items.map(({ item }) => item));
+    ({ rev, more } = page);
+  }
+  return items.filter((item) => item.kind === 'generation');
+};

@@ -1,0 +1,65 @@
+import type { UiChunk } from '@sluice/core';
+import { idSchema } from '@sluice/protocol/schema';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { AnswerChunks } from '../ai-sdk/answer-chunks.ts';
+import { askForAnswer, findAnswer, stopChat } from '../ai-sdk/answer.ts';
+import type { Answer } from '../ai-sdk/answer.ts';
+import { chatOptionsSchema, chatSchema, uiRequestOf } from '../ai-sdk/chat-request.ts';
+import { openSession } from '../auth/grant.ts';
+import type { Grant } from '../auth/grant.ts';
+import { eventText } from '../transports/event-view.ts';
+import type { EventView } from '../transports/event-view.ts';
+import type { ApiRoutes, HttpContext } from './api-routes.ts';
+
+const params = z.object({ chat: idSchema });
+const body = z.object({ id: idSchema, ...chatSchema.shape, ...chatOptionsSchema.shape });
+/** `message`: the answer that this message shows, done or not, instead of whatever runs */
+const querystring = z.object({ message: z.string().optional() });
+
+/** The HTTP chat protocol of the Vercel AI SDK, as its DefaultChatTransport speaks it. A hang-up detaches. */
+export const aiSdkRoutes: ApiRoutes = (context) => async (app) => {
+  app.post('/api/chat', { schema: { body } }, async ({ grant, body, id }, reply) => {
+    const request = uiRequestOf({ chat: body, options: chatOptionsSchema.parse(body), request: id });
+    const answer = await askForAnswer({ grant, chat: body.id, request }, context);
+    return serve(reply, context, { grant, answer });
+  });
+
+  const resume = { schema: { params, querystring } };
+  app.get('/api/chat/:chat/stream', resume, async ({ grant, params, query }, reply) => {
+    const key = openSession(grant, params.chat, 'read');
+    const answer = await findAnswer(key, query.message, context.bus);
+    return answer === undefined ? reply.code(204).send() : serve(reply, context, { grant, answer });
+  });
+
+  app.post('/api/chat/:chat/stop', { schema: { params } }, async ({ grant, params }, reply) => {
+    const hasStopped = await stopChat(grant, params.chat, context);
+    return reply.code(hasStopped ? 202 : 204).send();
+  });
+};
+
+const serve = async (
+  reply: FastifyReply,
+  { streams }: HttpContext,
+  { grant, answer }: { readonly grant: Grant; readonly answer: Answer },
+): Promise<void> => {
+  const chunks = new AnswerChunks(answer);
+  const opening = textOf(chunks.start());
+  void reply.header('x-vercel-ai-ui-message-stream', 'v1');
+  const { generation: only } = answer.key;
+  // The SDK takes any end of a stream for the end of the answer, so an edge that leaves has to say so.
+  const options = { grant, view: viewOf(chunks), opening, resumed: 'never' } as const;
+  await streams.serve(reply, options, (stream) => stream.watch(answer.key, { only }));
+};
+
+const viewOf =
+  (answer: AnswerChunks): EventView =>
+  (frame) => {
+    const told = answer.of(frame);
+    if (told === undefined) return undefined;
+    const text = textOf(told.chunks);
+    return told.isLast ? { text: `${text}${eventText({ data: '[DONE]' })}`, last: true } : { text };
+  };
+
+const textOf = (chunks: readonly UiChunk[]): string =>
+  chunks.map((chunk) => eventText({ data: JSON.stringify(chunk) })).join('');
