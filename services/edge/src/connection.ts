@@ -1,10 +1,4 @@
-import {
-  CLOSE_CODES,
-  EXPIRING_NOTICE_MS,
-  parseGenerationId,
-  RESERVED_PREFIX,
-  SluiceError,
-} from '@sluice/protocol';
+import { CLOSE_CODES, parseGenerationId, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type {
   AckFrame,
   AuthFrame,
@@ -22,8 +16,7 @@ import type {
 } from '@sluice/protocol';
 import { parseClientFrame } from '@sluice/protocol/schema';
 import { countItems } from './admission.ts';
-import { CredentialError } from './auth/verifier.ts';
-import { allows, isSameUser, openSession } from './auth/grant.ts';
+import { allows, openSession } from './auth/grant.ts';
 import type { Grant } from './auth/grant.ts';
 import { cancelGeneration } from './cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
@@ -34,6 +27,7 @@ import { encodeFrame } from './frames.ts';
 import { postMessage } from './message-post.ts';
 import { submitPrompt } from './prompt-submission.ts';
 import { refusalOf } from './refusal.ts';
+import { SignIn } from './sign-in.ts';
 import { Viewer } from './viewer.ts';
 import type { FrameSink } from './viewer.ts';
 
@@ -52,13 +46,12 @@ export class Connection {
   readonly #socket: ConnectionSocket;
   readonly #openedAt: number;
   readonly #viewers = new Map<string, Viewer>();
-  #grant: Grant | undefined;
+  readonly #signIn: SignIn;
   readonly #budget: FrameBudget;
   readonly #queue = new FrameQueue();
   /** continues what waits for room in the socket */
   #onRoom: (() => void) | undefined;
   #unknownTypes: number[] = [];
-  #noticed = false;
   #hasAttached = false;
   #closed = false;
 
@@ -67,11 +60,12 @@ export class Connection {
     this.#socket = socket;
     this.#context = context;
     this.#openedAt = context.clock.now();
+    this.#signIn = new SignIn(this, context);
     this.#budget = new FrameBudget(context.limits.maxFramesPerSecond, this.#openedAt);
   }
 
   get grant(): Grant | undefined {
-    return this.#grant;
+    return this.#signIn.grant;
   }
   /** When the socket was accepted, ms. */
   get openedAt(): number {
@@ -85,11 +79,7 @@ export class Connection {
 
   /** A credential that was verified already: answered by `ready`, or closed with 1013. */
   admit(grant: Grant): void {
-    const { limits, heartbeatMs, users } = this.#context;
-    if (!users.enter(grant)) return this.close(CLOSE_CODES.tryLater, 'too many connections of this user');
-    this.#grant = grant;
-    const { user, org, expiresAt } = grant;
-    this.#send({ type: 'ready', connection: this.id, user, org, expiresAt, heartbeatMs, limits });
+    if (this.#signIn.admit(grant)) this.#welcome(grant);
   }
 
   onText(text: string): void {
@@ -122,7 +112,7 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#continue();
-    if (this.#grant !== undefined) this.#context.users.leave(this.#grant);
+    this.#signIn.leave();
     for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.detach(viewer);
     this.#viewers.clear();
   }
@@ -135,18 +125,12 @@ export class Connection {
     this.onClose();
   }
 
-  /** Called about once a second: credentials that never came, that expire, that have expired. */
+  /** Called about once a second. */
   tick(now: number): void {
-    if (this.#closed) return;
-    if (this.#grant === undefined) {
-      if (now - this.#openedAt >= this.#context.authTimeoutMs)
-        this.close(CLOSE_CODES.authTimeout, 'no credential in time');
-      return;
-    }
-    const { expiresAt } = this.#grant;
-    if (now >= expiresAt) return this.close(CLOSE_CODES.credential, 'the token has expired');
-    if (this.#noticed || now < expiresAt - EXPIRING_NOTICE_MS) return;
-    this.#noticed = true;
+    if (!this.#closed) this.#signIn.tick(now);
+  }
+
+  onExpiring(expiresAt: number): void {
     this.#send({ type: 'expiring', expiresAt });
   }
 
@@ -157,7 +141,7 @@ export class Connection {
 
   #dispatch(frame: ClientFrame, size: number): void {
     const isUrgent = frame.type === 'ping' || frame.type === 'ack';
-    if (this.#grant === undefined || !isUrgent) return this.#enqueue(frame, size);
+    if (this.grant === undefined || !isUrgent) return this.#enqueue(frame, size);
     try {
       this.#handleAtOnce(frame);
       this.#ok(frame.id);
@@ -172,8 +156,8 @@ export class Connection {
       if (this.#closed) return;
       try {
         if (frame.type === 'auth') return await this.#onAuth(frame);
-        if (this.#grant === undefined) throw new SluiceError('unauthorized', 'expected `auth` first');
-        this.#ok(frame.id, await this.#handle(frame, this.#grant));
+        if (this.grant === undefined) throw new SluiceError('unauthorized', 'expected `auth` first');
+        this.#ok(frame.id, await this.#handle(frame, this.grant));
       } catch (error) {
         this.#refuse(frame, error);
       }
@@ -219,35 +203,29 @@ export class Connection {
   }
 
   async #onAuth({ token, id }: AuthFrame): Promise<void> {
-    const { verify } = this.#context;
-    const old = this.#grant;
+    const old = this.grant;
     if (old === undefined) return this.#onFirstAuth(token, id);
-    const grant = await verify(token);
-    if (this.#closed) return;
-    if (!isSameUser(grant, old))
-      throw new SluiceError('forbidden', 'a refreshed token must keep `sub` and `org`');
-    this.#grant = grant;
-    this.#noticed = false;
+    const grant = await this.#signIn.renew(token, old);
+    if (grant === undefined) return;
     this.#ok(id);
     this.#dropUncovered(grant);
   }
 
   async #onFirstAuth(token: string, id: string | undefined): Promise<void> {
-    const { verify, logger } = this.#context;
     try {
-      const grant = await verify(token);
-      if (this.#closed) return;
-      this.admit(grant);
+      const grant = await this.#signIn.enter(token);
+      if (grant === undefined) return;
+      this.#welcome(grant);
       this.#ok(id);
     } catch (error) {
       if (id !== undefined) this.#refuse({ type: 'auth', token: '', id }, error);
-      if (error instanceof CredentialError) {
-        logger.info('credential_refused', { connection: this.id, reason: error.reason });
-        return this.close(CLOSE_CODES.credential, error.message);
-      }
-      logger.warn('credential_unchecked', { connection: this.id, error });
-      this.close(CLOSE_CODES.tryLater, 'the token cannot be checked at the moment');
+      this.#signIn.refuse(error);
     }
+  }
+
+  #welcome({ user, org, expiresAt }: Grant): void {
+    const { limits, heartbeatMs } = this.#context;
+    this.#send({ type: 'ready', connection: this.id, user, org, expiresAt, heartbeatMs, limits });
   }
 
   /** After a refresh: sessions that the new grant does not cover are left (R6). */
@@ -379,7 +357,7 @@ export class Connection {
 
   #sendError(frame: ErrorFrame): void {
     this.#context.metrics.errors.inc({ code: frame.code });
-    this.#context.figures.of(this.#grant?.org).error(frame.code);
+    this.#context.figures.of(this.grant?.org).error(frame.code);
     this.#send(frame);
   }
 

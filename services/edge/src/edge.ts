@@ -25,7 +25,7 @@ import { ConnectionCalls } from './transports/connection-calls.ts';
 import { EventStreams } from './transports/event-streams.ts';
 import { HttpConnections } from './transports/http-connections.ts';
 import type { Transport } from './transports/transport.ts';
-import { refuseUpgrade, WebSocketTransport } from './transports/websocket.ts';
+import { WebSocketTransport } from './transports/websocket.ts';
 import { UserLimits } from './user-limits.ts';
 
 /** Clients are told to reconnect somewhere within this time when the edge drains, ms. */
@@ -77,10 +77,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const transports: readonly Transport[] = [sockets, streams, httpConnections];
 
   const http = await createHttpServer({ ...context, streams, httpConnections, calls }, options);
-  http.server.on('upgrade', (request, socket, head) => {
-    if (request.url?.split('?')[0] === '/v1/ws') sockets.upgrade(request, socket, head);
-    else refuseUpgrade(socket, { status: '404 Not Found', reason: 'the WebSocket is at /v1/ws' });
-  });
+  http.server.on('upgrade', (request, socket, head) => sockets.upgrade(request, socket, head));
 
   await Promise.all([fill.open(), models.open(), context.stats.start(clock.now), calls.open()]);
   const ticking = startTicking([hub, ...transports, context.stats], clock);

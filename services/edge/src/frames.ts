@@ -49,10 +49,12 @@ const allocate = (length: number): Frame => {
 };
 
 /** For every frame but deltas: they are rare enough for plain JSON. */
-export const encodeFrame = (frame: ServerFrame): Frame => {
-  const json = JSON.stringify(frame);
-  const encoded = allocate(Buffer.byteLength(json));
-  encoded.payload.write(json, 0);
+export const encodeFrame = (frame: ServerFrame): Frame => encodeText(JSON.stringify(frame));
+
+/** A text of any protocol as a frame of its own. */
+export const encodeText = (text: string): Frame => {
+  const encoded = allocate(Buffer.byteLength(text));
+  encoded.payload.write(text, 0);
   return encoded;
 };
 

@@ -2,15 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { BEARER_SUBPROTOCOL_PREFIX, CLOSE_CODES, SUBPROTOCOL } from '@sluice/protocol';
+import { BEARER_SUBPROTOCOL_PREFIX, CLOSE_CODES } from '@sluice/protocol';
 import type { CloseCode } from '@sluice/protocol';
 import { WebSocketServer } from 'ws';
 import type { RawData, WebSocket } from 'ws';
 import { bearerOf } from '../auth/bearer.ts';
-import { Connection } from '../connection.ts';
-import type { ConnectionSocket } from '../connection.ts';
+import type { ChatSocket } from '../ai-sdk/chat-stream.ts';
 import type { EdgeContext } from '../edge-context.ts';
 import type { Frame } from '../frames.ts';
+import { SOCKET_DIALECTS } from './socket-dialects.ts';
+import type { SocketDialect, SocketPeer } from './socket-dialects.ts';
 import { StallWatch } from './stall-watch.ts';
 import type { Transport } from './transport.ts';
 
@@ -51,22 +52,25 @@ export class WebSocketTransport implements Transport {
       maxFragments: MAX_FRAGMENTS,
       // Spread, because @types/ws does not know this option yet.
       ...{ closeTimeout: CLOSE_TIMEOUT_MS },
-      handleProtocols: () => SUBPROTOCOL,
+      handleProtocols: (_offered, { url }) => dialectAt(url)?.subprotocol ?? false,
     });
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const refusal = this.#refusal(request);
+    const dialect = dialectAt(request.url);
+    if (dialect === undefined) return refuseUpgrade(socket, NOWHERE);
+    const refusal = this.#refusal(request, dialect);
     if (refusal !== undefined) return refuseUpgrade(socket, refusal);
     this.#server.handleUpgrade(request, socket, head, (ws) => {
       const leave = this.#context.connections.enter('websocket');
-      const open = new OpenSocket(ws, socket as Socket, this.#context, () => {
+      const open = new OpenSocket(ws, socket as Socket, { dialect, context: this.#context });
+      this.#sockets.add(open);
+      ws.once('close', () => {
         this.#sockets.delete(open);
         leave();
       });
-      this.#sockets.add(open);
       const token = credentialOf(request);
-      if (token !== undefined) open.connection.authenticate(token);
+      if (token !== undefined) open.peer.authenticate(token);
     });
   }
 
@@ -94,22 +98,27 @@ export class WebSocketTransport implements Transport {
     await Promise.all([...this.#sockets].map((socket) => socket.shutdown(LAST_CLOSE_TIMEOUT_MS)));
   }
 
-  #refusal({ headers }: IncomingMessage): Refusal | undefined {
+  #refusal({ headers }: IncomingMessage, dialect: SocketDialect): Refusal | undefined {
     const { origin } = headers;
     const { allowedOrigins } = this.#options;
     if (!this.#accepting || this.#context.connections.isFull)
       return { status: '503 Service Unavailable', reason: 'no more connections', retryAfterS: 2 };
-    if (!offeredProtocols(headers['sec-websocket-protocol']).includes(SUBPROTOCOL))
-      return { status: '400 Bad Request', reason: `expected the subprotocol ${SUBPROTOCOL} to be offered` };
+    const { subprotocol, isOptional } = dialect;
+    const offered = headers['sec-websocket-protocol'];
+    const isNoneNeeded = isOptional && offered === undefined;
+    if (!isNoneNeeded && !offeredProtocols(offered).includes(subprotocol))
+      return { status: '400 Bad Request', reason: `expected the subprotocol ${subprotocol} to be offered` };
     if (origin !== undefined && allowedOrigins.length > 0 && !allowedOrigins.includes(origin))
       return { status: '403 Forbidden', reason: 'this origin may not connect' };
     return undefined;
   }
 }
 
-/** One accepted WebSocket and its connection. Frames are written to the socket as they were encoded. */
-class OpenSocket implements ConnectionSocket {
-  readonly connection: Connection;
+type Speaking = { readonly dialect: SocketDialect; readonly context: EdgeContext };
+
+/** One accepted WebSocket and its peer. Frames are written to the socket as they were encoded. */
+class OpenSocket implements ChatSocket {
+  readonly peer: SocketPeer;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
   readonly #context: EdgeContext;
@@ -118,25 +127,22 @@ class OpenSocket implements ConnectionSocket {
   readonly #stall: StallWatch;
   #goawayTimer: NodeJS.Timeout | undefined;
 
-  constructor(ws: WebSocket, socket: Socket, context: EdgeContext, onClosed: () => void) {
+  constructor(ws: WebSocket, socket: Socket, { dialect, context }: Speaking) {
     this.#ws = ws;
     this.#socket = socket;
     this.#context = context;
     this.#stall = new StallWatch(context.clock.now());
-    this.connection = new Connection(randomUUID(), this, context);
+    this.peer = dialect.open(randomUUID(), this, context);
     ws.on('message', (message: RawData, isBinary: boolean) => this.#onMessage(message as Buffer, isBinary));
     ws.on('pong', () => (this.#missed = 0));
     this.#closed = new Promise((resolve) => ws.once('close', () => resolve()));
     ws.on('close', () => {
       clearTimeout(this.#goawayTimer);
-      this.connection.onClose();
-      onClosed();
+      this.peer.onClose();
     });
     // ws closes the socket itself after a protocol error; the close event follows.
-    ws.on('error', (error) =>
-      context.logger.debug('socket_error', { connection: this.connection.id, error }),
-    );
-    socket.on('drain', () => this.connection.onDrain());
+    ws.on('error', (error) => context.logger.debug('socket_error', { connection: this.peer.id, error }));
+    socket.on('drain', () => this.peer.onDrain());
   }
 
   get writable(): boolean {
@@ -144,9 +150,14 @@ class OpenSocket implements ConnectionSocket {
   }
 
   send({ bytes }: Frame): void {
-    if (this.#ws.readyState !== this.#ws.OPEN) return;
-    if (this.#socket.writableLength > MAX_BUFFERED_BYTES) this.#cut(CLOSE_CODES.tooSlow, 'too much waits');
-    else this.#socket.write(bytes);
+    if (this.#takes()) this.#socket.write(bytes);
+  }
+
+  write({ bytes }: Frame, onFlushed: () => void): void {
+    if (!this.#takes()) return;
+    this.#socket.write(bytes, (error) => {
+      if (error === undefined || error === null) onFlushed();
+    });
   }
 
   close(code: CloseCode, reason: string): void {
@@ -160,13 +171,13 @@ class OpenSocket implements ConnectionSocket {
   }
 
   tick(now: number): void {
-    this.connection.tick(now);
+    this.peer.tick(now);
     if (this.#stall.isStalled(this.#socket, now)) this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
   }
 
   /** Announces the close and does it after `delayMs`. Resolves when the socket is gone. */
   goaway(delayMs: number): Promise<void> {
-    this.connection.goaway(Math.round(delayMs));
+    this.peer.goaway(Math.round(delayMs));
     this.#goawayTimer = setTimeout(() => this.#restart(), delayMs);
     return this.#closed;
   }
@@ -180,12 +191,19 @@ class OpenSocket implements ConnectionSocket {
   }
 
   #restart(): void {
-    this.connection.close(CLOSE_CODES.restart, 'the server restarts');
+    this.peer.close(CLOSE_CODES.restart, 'the server restarts');
+  }
+
+  #takes(): boolean {
+    if (this.#ws.readyState !== this.#ws.OPEN) return false;
+    if (this.#socket.writableLength <= MAX_BUFFERED_BYTES) return true;
+    this.#cut(CLOSE_CODES.tooSlow, 'too much waits');
+    return false;
   }
 
   /** For clients that may never read a close frame: ends the TCP connection as well. */
   #cut(code: CloseCode, reason: string): void {
-    this.connection.close(code, reason);
+    this.peer.close(code, reason);
     this.#ws.terminate();
   }
 
@@ -193,16 +211,24 @@ class OpenSocket implements ConnectionSocket {
     this.#missed = 0;
     const { maxFrameBytes } = this.#context.limits;
     if (message.length > maxFrameBytes)
-      this.connection.close(CLOSE_CODES.tooLarge, `expected frames of at most ${maxFrameBytes} bytes`);
-    else if (isBinary) this.connection.onBinary();
-    else this.connection.onText(message.toString());
+      this.peer.close(CLOSE_CODES.tooLarge, `expected frames of at most ${maxFrameBytes} bytes`);
+    else if (isBinary) this.peer.onBinary();
+    else this.peer.onText(message.toString());
   }
 }
 
 type Refusal = { readonly status: string; readonly reason: string; readonly retryAfterS?: number };
 
+const NOWHERE: Refusal = {
+  status: '404 Not Found',
+  reason: `WebSockets are at ${SOCKET_DIALECTS.map(({ path }) => path).join(' and ')}`,
+};
+
+const dialectAt = (url: string | undefined): SocketDialect | undefined =>
+  SOCKET_DIALECTS.find(({ path }) => path === url?.split('?')[0]);
+
 /** Answers an upgrade request with an HTTP error. */
-export const refuseUpgrade = (socket: Duplex, { status, reason, retryAfterS }: Refusal): void => {
+const refuseUpgrade = (socket: Duplex, { status, reason, retryAfterS }: Refusal): void => {
   const retry = retryAfterS === undefined ? '' : `retry-after: ${retryAfterS}\r\n`;
   socket.on('error', () => socket.destroy());
   socket.end(

@@ -1,0 +1,56 @@
+import { describeIssue, idSchema } from '@sluice/protocol/schema';
+import { z } from 'zod';
+import { chatOptionsSchema, chatSchema } from './chat-request.ts';
+
+/** The frames of the AI SDK's WebSocketChatTransport. */
+const requestId = z.string().min(1).max(256);
+const addressed = { requestId, id: idSchema, headers: z.record(z.string(), z.string()).default({}) };
+
+const sendSchema = z.object({
+  type: z.literal('send'),
+  ...addressed,
+  ...chatSchema.shape,
+  body: chatOptionsSchema.default({}),
+});
+
+const resumeSchema = z.object({
+  type: z.literal('resume'),
+  ...addressed,
+  /**
+   * Where chunks are cut depends on how fast a client reads, so their numbers do not tell where it was: every
+   * resume begins with the first chunk, which is what the SDK's transport asks for.
+   */
+  lastSequence: z.undefined({ error: 'expected none: a resume begins with the first chunk' }).optional(),
+  /** `message`: the answer that this message shows, done or not, instead of whatever runs */
+  body: z.object({ message: z.string().optional() }).default({}),
+});
+
+const abortSchema = z.object({ type: z.literal('abort'), requestId });
+
+const chatFrameSchema = z.discriminatedUnion('type', [sendSchema, resumeSchema, abortSchema]);
+
+export type ChatFrame = z.infer<typeof chatFrameSchema>;
+export type AskFrame = Exclude<ChatFrame, { readonly type: 'abort' }>;
+
+export type ParsedChatFrame =
+  | { readonly type: 'frame'; readonly frame: ChatFrame }
+  /** `requestId`: whom it can be told to */
+  | { readonly type: 'bad'; readonly requestId: string | undefined; readonly message: string };
+
+/** Parses one frame. Never throws; the message names fields, never their values. */
+export const parseChatFrame = (text: string): ParsedChatFrame => {
+  const value = jsonOf(text);
+  const parsed = chatFrameSchema.safeParse(value);
+  if (parsed.success) return { type: 'frame', frame: parsed.data };
+  const addressee = z.object({ requestId }).safeParse(value);
+  const message = describeIssue(parsed.error.issues[0]);
+  return { type: 'bad', requestId: addressee.data?.requestId, message };
+};
+
+const jsonOf = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};

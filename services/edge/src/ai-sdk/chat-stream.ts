@@ -1,0 +1,119 @@
+import type { UiChunk } from '@sluice/core';
+import type { ServerFrame } from '@sluice/protocol';
+import type { ConnectionSocket } from '../connection.ts';
+import type { EdgeContext } from '../edge-context.ts';
+import { encodeText } from '../frames.ts';
+import type { Frame } from '../frames.ts';
+import { Viewer } from '../viewer.ts';
+import type { FrameSink } from '../viewer.ts';
+import { AnswerChunks } from './answer-chunks.ts';
+import type { Answer } from './answer.ts';
+
+/** A socket that tells when a frame has left this process. */
+export type ChatSocket = ConnectionSocket & { write(frame: Frame, onFlushed: () => void): void };
+
+export type ChatStreamOptions = {
+  readonly requestId: string;
+  readonly answer: Answer;
+  readonly user: string;
+  /** the stream's own: two of one connection are two viewers */
+  readonly connection: string;
+  readonly socket: ChatSocket;
+  /** nothing follows */
+  readonly onEnd: () => void;
+};
+
+/**
+ * One request's answer on a socket that carries several: a viewer like any other, shown in chunks. What has
+ * been flushed to the socket is its ack.
+ */
+export class ChatStream implements FrameSink {
+  readonly #options: ChatStreamOptions;
+  readonly #context: EdgeContext;
+  readonly #chunks: AnswerChunks;
+  readonly #viewer: Viewer;
+  #sequence = 0;
+  #hasBegun = false;
+  #isOver = false;
+
+  constructor(options: ChatStreamOptions, context: EdgeContext) {
+    this.#options = options;
+    this.#context = context;
+    const { answer, user, connection } = options;
+    const { org, session, generation: only } = answer.key;
+    this.#chunks = new AnswerChunks(answer);
+    this.#viewer = new Viewer({
+      ...{ key: { org, session }, ref: { user, connection }, sink: this, only },
+      ...{ window: context.limits.defaultWindow, observe: false, positions: new Map() },
+    });
+  }
+
+  get session(): string {
+    return this.#viewer.key.session;
+  }
+
+  get writable(): boolean {
+    return this.#options.socket.writable;
+  }
+
+  /** Begins to show the answer. @throws BusUnavailableError, and nothing was said */
+  async open(): Promise<void> {
+    const feed = this.#context.hub.feed(this.#viewer.key);
+    await feed.attach(this.#viewer, 0);
+    if (this.#isOver) feed.detach(this.#viewer);
+    else this.#begin();
+  }
+
+  send({ content }: Frame): void {
+    if (this.#isOver) return;
+    const told = this.#chunks.of(content);
+    const onFlushed = (): void => this.#onProcessed(content);
+    // Not at once: the viewer's reader learns only after this call what was sent.
+    if (told === undefined || told.chunks.length === 0) queueMicrotask(onFlushed);
+    else this.#tell(told.chunks, onFlushed);
+    if (told?.isLast !== true) return;
+    this.#reply({ type: 'end' });
+    this.leave();
+    this.#options.onEnd();
+  }
+
+  /** The socket has room again. */
+  resume(): void {
+    this.#context.hub.known(this.#viewer.key)?.resume(this.#viewer);
+  }
+
+  /** Detaches, and says nothing more. Idempotent. */
+  leave(): void {
+    this.#isOver = true;
+    this.#context.hub.known(this.#viewer.key)?.detach(this.#viewer);
+  }
+
+  #begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#reply({ type: 'start' });
+    this.#tell(this.#chunks.start());
+  }
+
+  #tell(chunks: readonly UiChunk[], onFlushed?: () => void): void {
+    this.#begin();
+    chunks.forEach((chunk, at) => {
+      const sequence = this.#sequence++;
+      this.#reply({ type: 'chunk', sequence, chunk }, at === chunks.length - 1 ? onFlushed : undefined);
+    });
+  }
+
+  #reply(reply: Unaddressed, onFlushed: () => void = () => {}): void {
+    const { socket, requestId } = this.#options;
+    socket.write(encodeText(JSON.stringify({ ...reply, requestId })), onFlushed);
+  }
+
+  #onProcessed(frame: ServerFrame): void {
+    if (frame.type !== 'delta') return;
+    this.#context.hub.known(this.#viewer.key)?.ack(this.#viewer, frame.generation, frame);
+  }
+}
+
+type Unaddressed =
+  | { readonly type: 'start' | 'end' }
+  | { readonly type: 'chunk'; readonly sequence: number; readonly chunk: UiChunk };
