@@ -185,7 +185,7 @@ export class ChatConnection {
     if (this.#isClosed) return;
     const { metrics, figures, logger } = this.#context;
     const { code, message } = toSluiceError(error);
-    if (code === 'internal') logger.error('chat_failed', { connection: this.id, error });
+    if (code === 'internal') logger.error('frame_failed', { connection: this.id, type: 'chat', error });
     metrics.errors.inc({ code });
     figures.of(this.#signIn.grant?.org).error(code);
     this.#say({ type: 'error', requestId, errorText: message });
