@@ -10,29 +10,55 @@ import { openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import { eventText } from '../transports/event-view.ts';
 import type { EventView } from '../transports/event-view.ts';
+import { events, nothing, refusals } from './answers.ts';
 import type { ApiRoutes, HttpContext } from './api-routes.ts';
 
-const params = z.object({ chat: idSchema });
-const body = z.object({ id: idSchema, ...chatSchema.shape, ...chatOptionsSchema.shape });
-/** `message`: the answer that this message shows, done or not, instead of whatever runs */
-const querystring = z.object({ message: z.string().optional() });
+const tags = ['chats'];
+const params = z.object({ chat: idSchema.describe('A chat is the session of the same id.') });
+const stream = events('Chunks of a UI message stream, then `[DONE]`; `start` comes first.');
+
+const SCHEMAS = {
+  ask: {
+    operationId: 'askInChat',
+    summary: 'Ask in a chat: the answer as a UI message stream; a hang-up only stops watching',
+    tags,
+    body: z.object({ id: idSchema, ...chatSchema.shape, ...chatOptionsSchema.shape }),
+    response: { 200: stream, ...refusals },
+  },
+  resume: {
+    operationId: 'resumeChat',
+    summary: 'Follow the answer that runs in a chat, from its start',
+    tags,
+    params,
+    querystring: z.object({
+      message: z.string().optional().describe('The answer this message shows instead, done or not.'),
+    }),
+    response: { 200: stream, 204: nothing('Nothing runs.'), ...refusals },
+  },
+  stop: {
+    operationId: 'stopChat',
+    summary: 'Stop whatever runs in a chat, for everybody',
+    tags,
+    params,
+    response: { 202: nothing('Stopped.'), 204: nothing('Nothing ran.'), ...refusals },
+  },
+} as const;
 
 /** The HTTP chat protocol of the Vercel AI SDK, as its DefaultChatTransport speaks it. A hang-up detaches. */
 export const aiSdkRoutes: ApiRoutes = (context) => async (app) => {
-  app.post('/api/chat', { schema: { body } }, async ({ grant, body, id }, reply) => {
+  app.post('/api/chat', { schema: SCHEMAS.ask }, async ({ grant, body, id }, reply) => {
     const request = uiRequestOf({ chat: body, options: chatOptionsSchema.parse(body), request: id });
     const answer = await askForAnswer({ grant, chat: body.id, request }, context);
     return serve(reply, context, { grant, answer });
   });
 
-  const resume = { schema: { params, querystring } };
-  app.get('/api/chat/:chat/stream', resume, async ({ grant, params, query }, reply) => {
+  app.get('/api/chat/:chat/stream', { schema: SCHEMAS.resume }, async ({ grant, params, query }, reply) => {
     const key = openSession(grant, params.chat, 'read');
     const answer = await findAnswer(key, query.message, context.bus);
     return answer === undefined ? reply.code(204).send() : serve(reply, context, { grant, answer });
   });
 
-  app.post('/api/chat/:chat/stop', { schema: { params } }, async ({ grant, params }, reply) => {
+  app.post('/api/chat/:chat/stop', { schema: SCHEMAS.stop }, async ({ grant, params }, reply) => {
     const hasStopped = await stopChat(grant, params.chat, context);
     return reply.code(hasStopped ? 202 : 204).send();
   });

@@ -23,6 +23,7 @@ const OPENAPI: FastifyDynamicSwaggerOptions = {
       { name: 'generations', description: 'One model run each, named by its client.' },
       { name: 'sessions', description: 'Ordered sets of items: generations and messages.' },
       { name: 'connections', description: 'The WebSocket’s frames where no WebSocket gets through.' },
+      { name: 'chats', description: 'The chat protocol of the Vercel AI SDK.' },
       { name: 'models', description: 'What live workers offer.' },
       { name: 'documents', description: 'This API, for machines.' },
     ],
