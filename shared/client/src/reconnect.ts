@@ -46,7 +46,8 @@ export type ReconnectState =
   | (Memory & { readonly type: 'idle' })
   /** `until` is set when the socket is being opened: fetching a credential may take a person's time */
   | (Memory & { readonly type: 'connecting'; readonly until: number | undefined })
-  | (Memory & { readonly type: 'live'; readonly since: number; readonly goawayMs: number | undefined })
+  /** `goawayUntil`: the server will close; not to be back before this */
+  | (Memory & { readonly type: 'live'; readonly since: number; readonly goawayUntil: number | undefined })
   /** `patient`: the server named the delay or is overloaded, so nothing shortens it */
   | (Memory & { readonly type: 'waiting'; readonly until: number; readonly patient: boolean })
   /** `until`: the browser's word may be wrong, so a try is made at the slowest pace all the same */
@@ -154,8 +155,9 @@ const afterLoss = (
   if (code === CLOSE_CODES.credential && context.refreshable && !memory.refreshed)
     return open({ ...memory, refreshed: true }, true);
   if (!mayReconnect(code)) return giveUp(memory, code, reason);
-  if (state.type === 'live' && state.goawayMs !== undefined)
-    return wait(memory, state.goawayMs, true, context);
+  // The server spread its clients over the delay; having waited on the old link is having waited.
+  if (state.type === 'live' && state.goawayUntil !== undefined)
+    return wait(memory, Math.max(0, state.goawayUntil - context.now), true, context);
   if (code === CLOSE_CODES.tryLater) return wait(memory, overloaded(memory.attempt, context), true, context);
   return wait(memory, jittered(memory.attempt, context), false, context);
 };
@@ -231,14 +233,16 @@ export const step = (
         : stay(state);
     case 'ready':
       return state.type === 'connecting'
-        ? stay({ ...memoryOf(state), type: 'live', since: context.now, goawayMs: undefined })
+        ? stay({ ...memoryOf(state), type: 'live', since: context.now, goawayUntil: undefined })
         : stay(state);
     case 'moved':
       return state.type === 'live'
-        ? stay({ ...memoryOf(state), type: 'live', since: context.now, goawayMs: undefined })
+        ? stay({ ...memoryOf(state), type: 'live', since: context.now, goawayUntil: undefined })
         : stay(state);
     case 'goaway':
-      return state.type === 'live' ? stay({ ...state, goawayMs: event.reconnectMs }) : stay(state);
+      return state.type === 'live'
+        ? stay({ ...state, goawayUntil: context.now + event.reconnectMs })
+        : stay(state);
     case 'lost':
       return hasLink(state) ? afterLoss(state, event.code, event.reason, context) : stay(state);
     case 'violated':

@@ -96,6 +96,12 @@ describe('delays', () => {
       expect(step(state, { type }, context()).state.type).toBe('waiting');
   });
 
+  test('what is left of a goaway when the server closes is all that is waited', () => {
+    const told = run([...toLive, { type: 'goaway', reconnectMs: 3_000 }]);
+    const waits = [1_000, 2_990, 3_500].map((now) => untilOf(step(told, lost(1012), context({ now })).state));
+    expect(waits).toEqual([3_000, 3_000, 3_500]);
+  });
+
   test('only a stable connection starts the count anew', () => {
     const live = { ...run(toLive), attempt: 4 } as ReconnectState;
     const early = step(live, lost(1006), context({ now: DEFAULT_BACKOFF.stableMs - 1 }));
