@@ -35,8 +35,8 @@ export type NatsServer = {
   readonly monitorUrl?: string;
   /** of the running process; another one after a restart */
   readonly pid: number;
-  /** Signals the process (default SIGKILL) and awaits its exit. The store stays. */
-  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Signals the process (default SIGKILL) and awaits its exit, for 10 s by default. The store stays. */
+  kill(signal?: NodeJS.Signals, timeoutMs?: number): Promise<void>;
   /** Starts it again with the same port and store; kills it first if it runs. */
   restart(): Promise<void>;
   /** SIGSTOP: sockets stay open and nothing answers from when this resolves. */
@@ -140,7 +140,8 @@ const launch = async (binary: string, configPath: string, port: number): Promise
 const serverOf = (addresses: Addresses, run: () => Promise<Child>, first: Child): NatsServer => {
   const { port, monitorPort, dir } = addresses;
   let child = first;
-  const kill = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => void (await child.kill(signal));
+  const kill = async (signal: NodeJS.Signals = 'SIGKILL', timeoutMs?: number): Promise<void> =>
+    void (await child.kill(signal, timeoutMs));
   return {
     url: `nats://127.0.0.1:${port}`,
     port,

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { startNatsCluster } from '../src/index.ts';
+import { startNatsCluster, waitFor } from '../src/index.ts';
 
 test('three servers elect a JetStream leader, and another one when it is killed', async () => {
   const cluster = await startNatsCluster(3);
@@ -14,3 +14,27 @@ test('three servers elect a JetStream leader, and another one when it is killed'
     await cluster.stop();
   }
 });
+
+test('a server that is cut off keeps running while the others elect a leader, and follows it when it is back', async () => {
+  const cluster = await startNatsCluster(3);
+  try {
+    const leader = await cluster.metaLeader();
+    const { pid } = leader;
+    const others = cluster.servers.filter((server) => server !== leader);
+    cluster.network.isolate(cluster.servers.indexOf(leader));
+    const next = await waitFor(
+      async () => {
+        const found = await cluster.metaLeader();
+        return others.includes(found) && found;
+      },
+      { what: 'one of the others to lead', timeoutMs: 20_000 },
+    );
+    expect(others).toContain(next);
+    expect(leader.pid).toBe(pid);
+    cluster.network.heal();
+    await cluster.healthy();
+    expect(await cluster.metaLeader()).toBe(next);
+  } finally {
+    await cluster.stop();
+  }
+}, 60_000);
