@@ -253,6 +253,9 @@ export class GenerationRun {
     logger.warn('run_unstorable', { generation: this.claimed.key.generation, reason, message });
     if (reason === 'behind') return 'behind';
     if (reason === 'fenced') metrics.fenced.inc();
+    // Storage was away for long. The engine has been let go; what is stored goes on once storage is back.
+    if (reason === 'given_up')
+      return (await settlement.requeue(this.#ending, this.claimed.entry.body.model)) ? 'requeued' : 'lost';
     if (reason !== 'refused') return 'lost';
     const stored = { ...this.#ending, tokens: this.#tokens.slice(0, this.#writer.head) };
     const end: End = { reason: 'error', error: { code: 'storage_limit', message: 'the token log is full' } };

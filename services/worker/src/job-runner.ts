@@ -19,14 +19,20 @@ export type JobRunnerDeps = RunContext & {
   /** aborted when the worker stops pulling; later, when it stops waiting for NATS */
   readonly pulling: AbortSignal;
   readonly giveUp: AbortSignal;
+  /** a job, or the claim it led to, is this worker's from now on */
+  readonly onTaken: (run: RunningGeneration) => void;
   /** what runs has changed */
   readonly onChange: () => void;
 };
+
+type Taken = GenerationKey & { attempt: number };
 
 /** Takes jobs from delivery to ack: claim, run, settle. Knows what runs now. */
 export class JobRunner {
   readonly #deps: JobRunnerDeps;
   readonly #runs = new Map<string, GenerationRun>();
+  /** every job from its delivery on, under the attempt that it asks for, or led to */
+  readonly #taken = new Set<Taken>();
   readonly #unfinished = new Set<Promise<void>>();
 
   constructor(deps: JobRunnerDeps) {
@@ -37,8 +43,9 @@ export class JobRunner {
     return this.#runs.size;
   }
 
+  /** What would be lost with this worker: jobs that are being claimed, and runs. */
   get running(): RunningGeneration[] {
-    return [...this.#runs.values()].map(({ claimed: { key, item } }) => ({ ...key, attempt: item.attempt }));
+    return [...this.#taken];
   }
 
   /** @param org undefined: of all orgs */
@@ -70,12 +77,20 @@ export class JobRunner {
   }
 
   async #runJob(delivery: Delivery): Promise<void> {
-    const { bus, worker, clock, logger, slots, pulling } = this.#deps;
+    const { bus, worker, clock, logger, slots, pulling, onTaken } = this.#deps;
     const isRunning = (key: GenerationKey): boolean => this.#runs.has(pathOf(key));
     const working = setInterval(() => delivery.working(), WORKING_MS);
+    const { org, session, generation, attempt } = delivery.job;
+    const taken: Taken = { org, session, generation, attempt };
+    this.#taken.add(taken);
+    onTaken(taken);
     try {
       const claim = (): ReturnType<typeof claimJob> => claimJob(delivery, { bus, worker, clock, isRunning });
       const result = await persist(claim, clock, pulling);
+      if (result.type === 'claimed' && result.claimed.item.attempt !== attempt) {
+        taken.attempt = result.claimed.item.attempt;
+        onTaken(taken);
+      }
       const outcome = result.type === 'claimed' ? await this.#runClaimed(result.claimed) : result.type;
       // A job that is not ours any more stays in the queue: whoever has it now may still die.
       if (outcome !== 'lost' && outcome !== 'leave') await delivery.ack();
@@ -83,6 +98,7 @@ export class JobRunner {
       logger.error('job_failed', { generation: delivery.job.generation, error });
     } finally {
       clearInterval(working);
+      this.#taken.delete(taken);
       slots.release();
     }
   }

@@ -2,7 +2,7 @@ import { WORKER_ANNOUNCE_MS, WORKER_BEAT_MS } from '@sluice/bus';
 import type { Bus, RunningGeneration } from '@sluice/bus';
 import type { Logger } from '@sluice/runtime';
 
-/** What changed is told this soon, so that a worker that dies young leaves a list of what it ran, ms. */
+/** The directory is told of changes this soon, once for many of them, ms. */
 const CHANGE_MS = 50;
 
 export type LivenessDeps = {
@@ -34,14 +34,17 @@ export class Liveness {
     this.#beat();
   }
 
-  /** What runs has changed: says so soon, once for many changes. */
+  /** Says at once what is about to run: a worker that dies before its next beat leaves word of it. */
+  taken(run: RunningGeneration): void {
+    this.#deps.bus.workers.beat({ worker: this.#deps.worker, running: [run], isExtra: true });
+  }
+
+  /** What runs has changed: the directory is told soon. */
   changed(): void {
     if (this.#beating === undefined) return;
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
       void this.#announce();
-      // Others take the list from it; they count only beats of the regular rhythm as time passing.
-      this.#deps.bus.workers.beat({ ...this.#life(), isExtra: true });
     }, CHANGE_MS);
   }
 

@@ -1,10 +1,9 @@
-import { endGeneration } from '@sluice/bus';
 import type { Bus, Placement, RunningGeneration, Subscription, WorkerBeat } from '@sluice/bus';
-import { adopt, fnv1a } from '@sluice/core';
-import type { GenerationKey } from '@sluice/protocol';
+import { fnv1a } from '@sluice/core';
 import type { Clock, Logger } from '@sluice/runtime';
-import { isPoison, POISONED } from './crash-budget.ts';
+import { adoptRun } from './adoption.ts';
 import type { WorkerMetrics } from './metrics.ts';
+import { persist } from './persistence.ts';
 
 /**
  * Beats of one's own without one of a peer after which the peer counts as dead. Beats are counted, not
@@ -37,6 +36,7 @@ export type TakeoverDeps = {
 export class Takeover {
   readonly #deps: TakeoverDeps;
   readonly #peers = new Map<string, Peer>();
+  readonly #closing = new AbortController();
   #subscription: Subscription | undefined;
   #beats = 0;
 
@@ -46,29 +46,34 @@ export class Takeover {
 
   /**
    * Listens to beats, and expects them of every worker the directory knows. What an earlier life of this
-   * worker ran, or has left in its queue, goes to whoever is free.
-   * @throws BusUnavailableError
+   * worker ran, or has left in its queue, goes to whoever is free. Waits for NATS to have leaders.
    */
   async start(): Promise<void> {
-    const { bus, worker, placement } = this.#deps;
+    const { bus, clock, worker, placement } = this.#deps;
+    const { signal } = this.#closing;
     this.#subscription = await bus.workers.onBeat((beat) => this.#onBeat(beat));
-    const workers = await bus.workers.list();
+    const workers = await persist(() => bus.workers.list(), clock, signal);
     placement.learn(workers);
     for (const { worker: peer, running } of workers) {
       // Killed and started again before anybody missed it: nobody else will notice what it ran.
       if (peer === worker) void this.#takeOver(peer, { missed: 0, running });
       else if (!this.#peers.has(peer)) this.#peers.set(peer, { missed: 0, running });
     }
-    await bus.jobs.adopt(worker);
+    await persist(() => bus.jobs.adopt(worker), clock, signal);
   }
 
   close(): void {
+    this.#closing.abort();
     this.#subscription?.close();
   }
 
   #onBeat({ worker, running, isExtra = false }: WorkerBeat): void {
-    if (worker !== this.#deps.worker) this.#peers.set(worker, { missed: 0, running });
-    else if (!isExtra) this.#onOwnBeat();
+    if (worker === this.#deps.worker) {
+      if (!isExtra) this.#onOwnBeat();
+      return;
+    }
+    const known = isExtra ? (this.#peers.get(worker)?.running ?? []) : [];
+    this.#peers.set(worker, { missed: 0, running: [...known, ...running] });
   }
 
   #onOwnBeat(): void {
@@ -93,10 +98,12 @@ export class Takeover {
     const { bus, logger, metrics, placement } = this.#deps;
     placement.forget(name);
     // So that edges place nothing there any more. One that was only slow announces itself again.
-    await bus.workers.retire(name).catch((error: unknown) => logger.warn('retire_failed', { error }));
+    bus.workers.retire(name).catch((error: unknown) => logger.warn('retire_failed', { error }));
     if (running.length > 0) {
       logger.warn('worker_silent', { peer: name, generations: running.length });
-      const adopted = await Promise.all(running.map((generation) => this.#adopt(name, generation)));
+      const isBack = (run: RunningGeneration): boolean => this.#isBack(name, run);
+      const context = { ...this.#deps, isBack, signal: this.#closing.signal };
+      const adopted = await Promise.all(running.map((run) => adoptRun(name, run, context)));
       metrics.takenOver.inc(adopted.filter((isOurs) => isOurs).length);
     }
     // What arrives there later, or is left behind here, is found by a sweep.
@@ -128,26 +135,12 @@ export class Takeover {
     }
   }
 
-  /** @returns whether it was this worker that moved the generation on */
-  async #adopt(name: string, { org, session, generation, attempt }: RunningGeneration): Promise<boolean> {
-    const { bus, clock, logger } = this.#deps;
-    const key: GenerationKey = { org, session, generation };
-    try {
-      const stored = await bus.sessions.item(key, generation);
-      if (stored?.item.kind !== 'generation') return false;
-      const { rev, item } = stored;
-      if (item.status !== 'running' || item.worker !== name || item.attempt !== attempt) return false;
-      const next = adopt(item);
-      if (next === undefined) return false;
-      if (isPoison(next))
-        return await endGeneration(bus, key, { rev, item: next }, { end: POISONED, now: clock.now() });
-      if ((await bus.sessions.updateItem(key, next, rev)) === undefined) return false;
-      await bus.jobs.publish({ ...key, model: next.model, attempt: next.attempt + 1 });
-      return true;
-    } catch (error) {
-      // The job's own redelivery is the backstop.
-      logger.warn('adoption_failed', { generation, error });
-      return false;
-    }
+  /** Whether a silent worker has been heard again, still at it. */
+  #isBack(name: string, run: RunningGeneration): boolean {
+    const peer = this.#peers.get(name);
+    return peer !== undefined && peer.missed < SILENT_BEATS && peer.running.some((each) => isSame(each, run));
   }
 }
+
+const isSame = (a: RunningGeneration, b: RunningGeneration): boolean =>
+  a.generation === b.generation && a.session === b.session && a.org === b.org && a.attempt === b.attempt;

@@ -64,7 +64,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     ...{ bus, engine, settlement, clock, logger, metrics, stats, slots, crash, worker: name },
     pulling: pulling.signal,
     giveUp: giveUp.signal,
-    onChange: () => liveness.changed(),
+    ...{ onTaken: (run) => liveness.taken(run), onChange: () => liveness.changed() },
   });
   const liveness = new Liveness({
     ...{ bus, logger, models, ownQueue, worker: name, slots: slots.size },

@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { BusUnavailableError } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { ChunkWriter } from '@sluice/core';
 import type { PublishOutcome } from '@sluice/core';
 import { MAX_GENERATION_BYTES } from '@sluice/protocol';
-import { waitFor } from '@sluice/testkit';
+import type { Clock } from '@sluice/runtime';
+import { deferred, waitFor } from '@sluice/testkit';
 import { EngineError } from '../src/engines/engine.ts';
 import { ScriptedEngine } from './support/scripted-engine.ts';
 import { World, keyOf } from './support/world.ts';
@@ -210,6 +212,35 @@ describe('storage', () => {
     expect((last?.base ?? 0) + (last?.tokens.length ?? 0)).toBe(40);
   });
 
+  test('that does not answer for half a minute makes the run go on in another attempt', async () => {
+    let isAway = false;
+    // Its job comes back late: that is not what the run goes on by.
+    world = new World({ ackWaitMs: 60_000 });
+    const bus = withAppend(
+      world.bus,
+      (append) => (key, draft) =>
+        isAway ? Promise.resolve({ type: 'unknown', detail: 'no answer' }) : append(key, draft),
+    );
+    const clock: Clock = {
+      now: () => Date.now() * 50,
+      setTimeout: (fn, ms) => setTimeout(fn, ms / 50),
+      clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+    };
+    const worker = await world.start('w1', { bus, clock });
+    await world.submit('g', { governor: 'none' });
+    world.engine.say('g', 'a');
+    await waitFor(async () => (await world.head('g')) !== undefined, { what: 'the first record' });
+    isAway = true;
+    world.engine.say('g', 'b');
+    await waitFor(() => world.engine.aborts === 1, { what: 'the worker to give up' });
+    isAway = false;
+    await waitFor(() => world.engine.requests.length === 2, { what: 'the next attempt' });
+    world.engine.say('g', 'c');
+    world.engine.end('g');
+    expect(await world.until('g', 'done')).toMatchObject({ text: 'ac', attempt: 2 });
+    expect(worker.running).toBe(0);
+  });
+
   test('that is full ends the generation with an error and the text that was stored', async () => {
     let room = 1;
     const bus = withAppend(world.bus, (append) => (key, draft) => {
@@ -275,6 +306,65 @@ describe('a worker that dies', () => {
     world.engine.say('g', 'on');
     world.engine.end('g');
     expect(await world.until('g', 'done')).toMatchObject({ attempt: 2, crashes: 1, text: 'on' });
+  }, 15_000);
+
+  test('has its generations continued though nothing could be written for a while', async () => {
+    let refusals = 6;
+    const refuse = async <Result>(write: () => Promise<Result>): Promise<Result> => {
+      refusals -= 1;
+      if (refusals >= 0) throw new BusUnavailableError('an election');
+      return write();
+    };
+    const { sessions, jobs } = world.bus;
+    const bus: Bus = {
+      ...world.bus,
+      sessions: { ...sessions, updateItem: (...args) => refuse(() => sessions.updateItem(...args)) },
+      jobs: { ...jobs, publish: (job) => refuse(() => jobs.publish(job)) },
+    };
+    await die('dead', 'g');
+    await world.submit('g', {}, { status: 'running', attempt: 1, worker: 'dead' });
+    world.forgetJobs();
+    await world.start('alive', { bus });
+    world.engine.say('g', 'on');
+    world.engine.end('g');
+    expect(
+      await waitFor(() => world.until('g', 'done'), { what: 'the end', timeoutMs: 14_000 }),
+    ).toMatchObject({
+      ...{ attempt: 2, crashes: 1, text: 'on' },
+    });
+  }, 20_000);
+
+  test('between taking a job and claiming it has the generation continued by another', async () => {
+    world = new World({ ackWaitMs: 60_000 });
+    const { sessions, jobs, workers } = world.bus;
+    const taken = deferred<void>();
+    let isDead = false;
+    const dead = deferred<never>();
+    const dying: Bus = {
+      ...world.bus,
+      sessions: {
+        ...sessions,
+        updateItem: () => {
+          isDead = true;
+          taken.resolve();
+          return dead.promise;
+        },
+      },
+      jobs: { ...jobs, pull: (...args) => (isDead ? dead.promise : jobs.pull(...args)) },
+      // Of its beats only the word of what it has just taken is heard.
+      workers: { ...workers, beat: (beat) => (beat.isExtra === true ? workers.beat(beat) : undefined) },
+    };
+    const later: Bus = {
+      ...world.bus,
+      jobs: { ...jobs, pull: (...args) => taken.promise.then(() => jobs.pull(...args)) },
+    };
+    await world.start('alive', { bus: later });
+    await world.start('dying', { bus: dying });
+    await world.submit('g');
+    world.engine.say('g', 'on');
+    world.engine.end('g');
+    const item = await world.until('g', 'done').finally(() => dead.reject(new Error('it was dead')));
+    expect(item).toMatchObject({ attempt: 2, crashes: 1, text: 'on' });
   }, 15_000);
 
   test('for the third time ends the generation with an error', async () => {

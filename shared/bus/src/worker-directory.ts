@@ -19,7 +19,7 @@ export type RunningGeneration = GenerationKey & { readonly attempt: number };
 export type WorkerBeat = {
   readonly worker: string;
   readonly running: readonly RunningGeneration[];
-  /** true: sent out of rhythm, since the list changed; it tells no time */
+  /** true: sent out of rhythm, `running` holds only what has been added; it tells no time */
   readonly isExtra?: boolean;
 };
 

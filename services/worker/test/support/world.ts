@@ -4,6 +4,7 @@ import type { StoredGeneration } from '@sluice/core';
 import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
 import type { GenerationKey, PromptBody, TokenRecord } from '@sluice/protocol';
 import { silentLogger } from '@sluice/runtime';
+import type { Clock } from '@sluice/runtime';
 import { waitFor } from '@sluice/testkit';
 import { createWorker } from '../../src/worker.ts';
 import type { Worker } from '../../src/worker.ts';
@@ -18,16 +19,23 @@ export const keyOf = (generation: string): GenerationKey => ({
 /** A worker with a scripted engine on a bus in memory, and the rest of the system played by the test. */
 export class World {
   readonly hub: MemoryHub = createMemoryHub();
-  readonly bus: Bus = createMemoryBus(this.hub, { ackWaitMs: 200 });
+  readonly bus: Bus;
   readonly engine = new ScriptedEngine();
   readonly #workers: Worker[] = [];
 
+  constructor({ ackWaitMs = 200 }: { readonly ackWaitMs?: number } = {}) {
+    this.bus = createMemoryBus(this.hub, { ackWaitMs });
+  }
+
   async start(
     name = 'w1',
-    options: { bus?: Bus; engine?: ScriptedEngine; slots?: number } = {},
+    options: { bus?: Bus; engine?: ScriptedEngine; slots?: number; clock?: Clock } = {},
   ): Promise<Worker> {
-    const { bus = this.bus, engine = this.engine, slots = 4 } = options;
-    const worker = await createWorker({ name, slots, models: ['m'] }, { bus, engine, logger: silentLogger });
+    const { bus = this.bus, engine = this.engine, slots = 4, clock } = options;
+    const worker = await createWorker(
+      { name, slots, models: ['m'] },
+      { bus, engine, logger: silentLogger, ...(clock && { clock }) },
+    );
     this.#workers.push(worker);
     return worker;
   }
