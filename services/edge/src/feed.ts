@@ -39,6 +39,9 @@ export class Feed {
   #items = 0;
   #idleSince: number | undefined;
   #requeuedAt = 0;
+  /** live items may have been missed, and the session could not be read since */
+  #isStale = false;
+  #rechecking: Promise<void> | undefined;
 
   constructor(key: SessionKey, context: FeedContext) {
     this.key = key;
@@ -125,6 +128,7 @@ export class Feed {
   tick(now: number): void {
     this.#roster?.tick(now);
     if (this.#viewers.size > 0) this.#watch?.tick(now);
+    if (this.#isStale) void this.#recheckItems();
     for (const [id, generation] of this.#generations) {
       generation.tick(now);
       if (generation.isFinished && now - generation.activeAt > FINISHED_LINGER_MS) {
@@ -134,17 +138,30 @@ export class Feed {
     }
   }
 
-  /** Live messages may have been missed: reads what changed. */
-  async recheck(): Promise<void> {
+  /** Live messages may have been missed: reads what changed, now and until it can be read. */
+  recheck(): void {
     for (const generation of this.#generations.values()) generation.recheck();
+    this.#isStale = true;
+    void this.#recheckItems();
+  }
+
+  #recheckItems(): Promise<void> {
+    return (this.#rechecking ??= this.#readChanges().finally(() => (this.#rechecking = undefined)));
+  }
+
+  async #readChanges(): Promise<void> {
     try {
-      for (let more = this.#opened !== undefined; more;) {
-        const page = await this.#context.bus.sessions.items(this.key, this.#rev);
-        for (const item of page.items) this.#onItem(item);
-        more = page.more;
+      while (this.#isStale) {
+        this.#isStale = false;
+        for (let more = this.#opened !== undefined; more;) {
+          const page = await this.#context.bus.sessions.items(this.key, this.#rev);
+          for (const item of page.items) this.#onItem(item);
+          ({ more } = page);
+        }
       }
     } catch (error) {
-      // The next reconnect or tail check looks again.
+      // The next tick looks again.
+      this.#isStale = true;
       this.#context.logger.warn('session_recheck_failed', { session: this.key.session, error });
     }
   }

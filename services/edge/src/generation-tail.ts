@@ -17,6 +17,8 @@ export type TailOwner = {
 /** A silent open generation is looked at after this long, then less and less often, ms. */
 const FIRST_CHECK_MS = 1_500;
 const MAX_CHECK_MS = 10_000;
+/** A read that failed is tried again after this long, ms. */
+const RETRY_MS = 1_000;
 
 /**
  * This edge's copy of one generation's log, kept up with the live records and repaired from the log.
@@ -37,6 +39,8 @@ export class GenerationTail {
   #latest: TokenRecord | undefined;
   #loading = false;
   #again = false;
+  /** the last read failed: somebody waits for what it was to bring */
+  #isUnread = false;
   #activeAt: number;
   #checkedAt: number;
   #checkAfterMs = FIRST_CHECK_MS;
@@ -112,10 +116,9 @@ export class GenerationTail {
     this.#owner.changed();
   }
 
-  /** Looks at head and item if they have been silent for long: live messages can get lost. */
+  /** Looks at head and item if they have been silent for long, or could not be read: live messages can get lost. */
   check(now: number): boolean {
-    const quietSince = Math.max(this.#activeAt, this.#checkedAt);
-    if (!this.#loaded || this.end !== undefined || now - quietSince < this.#checkAfterMs) return false;
+    if (!this.#isCheckDue(now)) return false;
     this.#checkAfterMs = Math.min(MAX_CHECK_MS, this.#checkAfterMs * 2);
     this.#checkedAt = now;
     void this.#refreshItem();
@@ -123,9 +126,16 @@ export class GenerationTail {
     return true;
   }
 
+  #isCheckDue(now: number): boolean {
+    if (this.#loading) return false;
+    if (this.#isUnread) return now - this.#checkedAt >= RETRY_MS;
+    const quietSince = Math.max(this.#activeAt, this.#checkedAt);
+    return this.#loaded && this.end === undefined && now - quietSince >= this.#checkAfterMs;
+  }
+
   /** Looks at once, for instance after a reconnect to NATS. */
   checkNow(): void {
-    if (!this.#loaded || this.end !== undefined) return;
+    if (!this.#isUnread && (!this.#loaded || this.end !== undefined)) return;
     void this.#refreshItem();
     this.load();
   }
@@ -150,8 +160,10 @@ export class GenerationTail {
         const latest = this.#latest;
         if (latest !== undefined && this.#exact && this.#buffer.apply(latest) === 'hole') this.#again = true;
       }
+      this.#isUnread = false;
       if (!this.#closed) this.#owner.changed();
     } catch (error) {
+      this.#isUnread = true;
       this.#owner.failed(error);
     } finally {
       this.#loading = false;

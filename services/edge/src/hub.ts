@@ -66,7 +66,7 @@ export class Hub {
 
   /** The link to NATS was down: every feed may have missed something. */
   recheck(): void {
-    for (const feed of this.#feeds.values()) void feed.recheck();
+    for (const feed of this.#feeds.values()) feed.recheck();
   }
 
   close(): void {

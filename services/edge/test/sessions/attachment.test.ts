@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { BusUnavailableError } from '@sluice/bus';
 import type { DeltaFrame, GenerationKey, ServerFrame } from '@sluice/protocol';
 import { ManualClock, waitFor } from '@sluice/testkit';
 import type { RawClient } from '@sluice/testkit';
@@ -293,6 +294,55 @@ describe('R3: a generation whose tokens have expired', () => {
     await endOf(back);
     expect(back.frames('delta')).toEqual([]);
     expect(back.frames('reset')).toEqual([]);
+  });
+});
+
+describe('a log that cannot be read for a moment', () => {
+  /** The next reads of heads fail, as during an election, on this edge alone. */
+  const failHeads = ({ recording }: TestEdge, times: number): void => {
+    const { head } = recording.bus.tokens;
+    let left = times;
+    Object.assign(recording.bus.tokens, {
+      head: (...args: Parameters<typeof head>) => {
+        left -= 1;
+        return left >= 0 ? Promise.reject(new BusUnavailableError('an election')) : head(...args);
+      },
+    });
+  };
+  /** Time goes on for the edge until it holds. */
+  const whileTimePasses = (holds: () => boolean, what: string): Promise<true> =>
+    waitFor(
+      () => {
+        clock.advance(100);
+        return holds() as true;
+      },
+      { what, timeoutMs: 8_000 },
+    );
+
+  test('is read again for a viewer who has nothing yet, though live records go on', async () => {
+    const run = await running('a', 'b');
+    const other = await world.addEdge({ clock });
+    failHeads(other, 2);
+    const late = await other.open();
+    await askOk(late, subscribe());
+    await run.write('c');
+    await whileTimePasses(() => textOf(late, key.generation) === 'abc', 'the text so far');
+    await run.end();
+    await endOf(late);
+  });
+
+  test('is read again for a viewer of the ended whose place is further back', async () => {
+    const tokens = Array.from({ length: 80 }, (_, index) => `${index} `);
+    await finished(...tokens);
+    const other = await world.addEdge({ clock });
+    const near = await other.open();
+    await askOk(near, subscribe(at(0, 80)));
+    await endOf(near);
+    failHeads(other, 2);
+    const far = await other.open();
+    await askOk(far, subscribe(at(0, 0)));
+    await whileTimePasses(() => far.frames('end').length > 0, 'the end');
+    expect(textOf(far, key.generation)).toBe(tokens.join(''));
   });
 });
 

@@ -48,6 +48,25 @@ describe('a message', () => {
     expect(ann.frames('item')).toEqual([]);
   });
 
+  test('that was missed while NATS was away is seen, though the session could not be read at once', async () => {
+    const away = await world.addEdge();
+    const { recording } = away;
+    const { tail } = recording.bus.tokens;
+    Object.assign(recording.bus.tokens, {
+      tail: (...[key, listener]: Parameters<typeof tail>) =>
+        tail(key, { ...listener, item: () => undefined }),
+    });
+    const viewer = await watch(away, 'bob');
+    await askOk(ann, message('m1'));
+    recording.isDown = true;
+    recording.reconnect();
+    await waitFor(() => away.logs.some((line) => line.includes('session_recheck_failed')), {
+      what: 'the first look to fail',
+    });
+    recording.isDown = false;
+    expect((await viewer.nextFrame('item')).item).toMatchObject({ id: 'm1' });
+  });
+
   test('sent again is stored once', async () => {
     const edges = [ann, await (await world.addEdge()).open()];
     const codes = await Promise.all(

@@ -12,12 +12,18 @@ export type RecordingBus = {
   isDown: boolean;
   /** fill of the fullest stream that the link reports */
   fullness: number;
+  /** Says that the link was down and is back. */
+  reconnect(): void;
 };
 
 type Method = (...args: unknown[]) => unknown;
 
 export const recordingBus = (inner: Bus): RecordingBus => {
-  const recording: RecordingBus = { bus: inner, operations: [], written: [], isDown: false, fullness: 0 };
+  const listeners = new Set<() => void>();
+  const recording: RecordingBus = {
+    ...{ bus: inner, operations: [], written: [], isDown: false, fullness: 0 },
+    reconnect: () => listeners.forEach((listener) => listener()),
+  };
   const wrap = <Part extends object>(name: string, part: Part): Part => {
     const methods = Object.entries(part as Record<string, Method>).map(([method, run]) => {
       const recorded: Method = (...args) => {
@@ -40,7 +46,14 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     relay: wrap('relay', inner.relay),
     workers: wrap('workers', inner.workers),
     stats: inner.stats,
-    link: { ...inner.link, fullness: () => Promise.resolve(recording.fullness) },
+    link: {
+      ...inner.link,
+      fullness: () => Promise.resolve(recording.fullness),
+      onReconnect: (listener) => {
+        listeners.add(listener);
+        return { close: () => void listeners.delete(listener) };
+      },
+    },
     close: () => inner.close(),
   };
   return Object.assign(recording, { bus });
