@@ -9,8 +9,8 @@ const pathOf = (service: string): string =>
 const READY_MS = 30_000;
 
 export type FleetOptions = {
-  /** NATS servers, separated by commas */
-  readonly natsUrl: string;
+  /** the NATS servers that a part (`edge 0`, `worker 1`) is to connect to, separated by commas */
+  readonly natsUrlOf: (part: string) => Promise<string>;
   readonly edges: number;
   readonly workers: number;
   readonly replicas?: number;
@@ -20,8 +20,9 @@ export type FleetOptions = {
 };
 
 /** An edge process behind an address that stays: a fault proxy, as a balancer would be. */
-export type EdgeSlot = { readonly proxy: FaultProxy; child: Child; port: number };
-export type WorkerSlot = { child: Child; admin: string; made: number };
+export type EdgeSlot = { readonly proxy: FaultProxy } & EdgeProcess;
+type EdgeProcess = { child: Child; port: number; admin: string };
+export type WorkerSlot = { name: string; child: Child; admin: string; made: number };
 
 /** Edges and workers as child processes, to be killed, stopped and started again. */
 export class Fleet {
@@ -39,11 +40,11 @@ export class Fleet {
 
   async start(): Promise<void> {
     const { edges, workers, random = Math.random } = this.#options;
-    const all = <T>(count: number, make: () => Promise<T>): Promise<T[]> =>
-      Promise.all(Array.from({ length: count }, make));
+    const all = <T>(count: number, make: (index: number) => Promise<T>): Promise<T[]> =>
+      Promise.all(Array.from({ length: count }, (_, index) => make(index)));
     const [startedEdges, startedWorkers] = await Promise.all([
-      all(edges, () => this.#spawnEdge()),
-      all(workers, () => this.#spawnWorker()),
+      all(edges, (index) => this.#spawnEdge(index)),
+      all(workers, (index) => this.#spawnWorker(index)),
     ]);
     this.workers.push(...startedWorkers);
     for (const edge of startedEdges) {
@@ -52,24 +53,27 @@ export class Fleet {
     }
   }
 
-  /** Ends an edge; until another one is up, its clients are sent to the other edge. */
-  async replaceEdge(index: number, signal: NodeJS.Signals): Promise<void> {
+  /**
+   * Ends an edge; until another one is up, its clients are sent to the other edge.
+   * @returns how long it took to exit, ms, and how
+   */
+  async replaceEdge(index: number, signal: NodeJS.Signals): Promise<Exit> {
     const slot = this.edges[index] as EdgeSlot;
     const other = this.edges[(index + 1) % this.edges.length] as EdgeSlot;
     slot.proxy.setTarget({ host: '127.0.0.1', port: other.port });
-    const gone = slot.child.kill(signal, READY_MS);
-    const [next] = await Promise.all([this.#spawnEdge(), gone]);
+    const [next, exit] = await Promise.all([this.#spawnEdge(index), exitOf(slot.child, signal)]);
     Object.assign(slot, next);
     slot.proxy.setTarget({ host: '127.0.0.1', port: next.port });
+    return exit;
   }
 
-  async replaceWorker(index: number, signal: NodeJS.Signals): Promise<void> {
+  async replaceWorker(index: number, signal: NodeJS.Signals): Promise<Exit> {
     const slot = this.workers[index] as WorkerSlot;
     await this.sampleMade();
-    const gone = slot.child.kill(signal, READY_MS);
-    const [next] = await Promise.all([this.#spawnWorker(), gone]);
+    const [next, exit] = await Promise.all([this.#spawnWorker(index), exitOf(slot.child, signal)]);
     this.#madeBefore += slot.made;
     Object.assign(slot, next);
+    return exit;
   }
 
   /** Asks every worker how many tokens its engine made; a stopped or dead one keeps its last answer. */
@@ -80,8 +84,17 @@ export class Fleet {
 
   /** Sum of one metric over all workers. */
   async workerMetric(name: string): Promise<number> {
-    const values = await Promise.all(this.workers.map(({ admin }) => readMetric(admin, name)));
-    return values.reduce<number>((sum, value) => sum + (value ?? 0), 0);
+    return sumOf(this.workers, name);
+  }
+
+  /** Sum of one metric over all edges. */
+  async edgeMetric(name: string): Promise<number> {
+    return sumOf(this.edges, name);
+  }
+
+  /** What the services that run now have logged. */
+  get logs(): string {
+    return [...this.edges, ...this.workers].map(({ child }) => child.output()).join('\n');
   }
 
   async stop(): Promise<void> {
@@ -99,15 +112,19 @@ export class Fleet {
     );
   }
 
-  #env(): Record<string, string> {
-    const { natsUrl, replicas = 1 } = this.#options;
-    return { SLUICE_NATS_URL: natsUrl, SLUICE_NATS_REPLICAS: String(replicas), SLUICE_LOG_LEVEL: 'warn' };
+  async #env(part: string): Promise<Record<string, string>> {
+    const { natsUrlOf, replicas = 1 } = this.#options;
+    return {
+      SLUICE_NATS_URL: await natsUrlOf(part),
+      SLUICE_NATS_REPLICAS: String(replicas),
+      SLUICE_LOG_LEVEL: 'warn',
+    };
   }
 
-  async #spawnEdge(): Promise<{ child: Child; port: number }> {
+  async #spawnEdge(index: number): Promise<EdgeProcess> {
     const child = await spawnNode(pathOf('edge'), [], {
       env: {
-        ...this.#env(),
+        ...(await this.#env(`edge ${index}`)),
         SLUICE_JWT_SECRET: SECRET,
         SLUICE_EDGE_PORT: '0',
         SLUICE_EDGE_ADMIN_PORT: '0',
@@ -116,25 +133,40 @@ export class Fleet {
         SLUICE_EDGE_MAX_FRAMES_PER_SECOND: '1000',
       },
     });
-    const { url } = (await readyMessage(child, READY_MS)) as { url: string };
-    return { child, port: Number(new URL(url).port) };
+    const { url, admin } = (await readyMessage(child, READY_MS)) as { url: string; admin: string };
+    return { child, admin, port: Number(new URL(url).port) };
   }
 
-  async #spawnWorker(): Promise<WorkerSlot> {
+  async #spawnWorker(index: number): Promise<WorkerSlot> {
     this.#started += 1;
+    const name = `w-${this.#started}`;
     const child = await spawnNode(pathOf('worker'), [], {
       env: {
-        ...this.#env(),
-        SLUICE_WORKER_NAME: `w-${this.#started}`,
+        ...(await this.#env(`worker ${index}`)),
+        SLUICE_WORKER_NAME: name,
         SLUICE_WORKER_ADMIN_PORT: '0',
         SLUICE_SIMULATED_TOKENS_PER_SECOND: String(this.#options.tokensPerSecond ?? 75),
         SLUICE_SIMULATED_TTFT_MS: '50',
       },
     });
     const { admin } = (await readyMessage(child, READY_MS)) as { admin: string };
-    return { child, admin, made: 0 };
+    return { name, child, admin, made: 0 };
   }
 }
+
+/** How a process ended, and how long that took, ms. */
+export type Exit = { readonly ms: number; readonly code: number | null };
+
+const exitOf = async (child: Child, signal: NodeJS.Signals): Promise<Exit> => {
+  const asked = performance.now();
+  const { code } = await child.kill(signal, READY_MS);
+  return { ms: performance.now() - asked, code };
+};
+
+const sumOf = async (slots: readonly { readonly admin: string }[], name: string): Promise<number> => {
+  const values = await Promise.all(slots.map(({ admin }) => readMetric(admin, name)));
+  return values.reduce<number>((sum, value) => sum + (value ?? 0), 0);
+};
 
 const readMetric = async (admin: string, name: string): Promise<number | undefined> => {
   try {

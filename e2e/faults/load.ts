@@ -25,12 +25,14 @@ const ASK_AGAIN_MS = 500;
 
 type Received = ViewedConnection['received'][number];
 
-type Member = {
+export type Member = {
   readonly name: string;
+  /** index of the address it connects to */
+  readonly edge: number;
   readonly client: Client;
   readonly sockets: readonly RecordedSocket[];
 };
-type Room = { readonly org: string; readonly session: string; readonly members: readonly Member[] };
+export type Room = { readonly org: string; readonly session: string; readonly members: Member[] };
 
 /** One generation of the load, with everybody's handle on it. */
 export type Started = {
@@ -44,32 +46,30 @@ export type Started = {
 
 /** People who talk all the time: in every session one author prompts, again and again, and all watch. */
 export class Load {
-  readonly rooms: readonly Room[];
+  readonly rooms: Room[];
   readonly started: Started[] = [];
-  readonly #tokens: number;
-  #rounds: Promise<void>[] = [];
+  readonly #options: LoadOptions;
+  #rounds: Promise<unknown>[] = [];
   #isStopping = false;
 
-  constructor({ urls, sessions, viewers, tokens, orgs = ORGS }: LoadOptions) {
-    this.#tokens = tokens;
-    let count = 0;
-    const member = (org: string, name: string): Member => {
-      const url = urls[count++ % urls.length] as string;
-      const options = { token: tokenFor(name, org), backoff: { baseMs: 50, capMs: 500 } };
-      return { name, ...recordedClient(url, name, options) };
-    };
-    this.rooms = orgs.flatMap((org) =>
+  constructor(options: LoadOptions) {
+    this.#options = options;
+    const { sessions, viewers, orgs = ORGS } = options;
+    // Authors and watchers are spread over the edges, and no edge has only the ones or the others.
+    this.rooms = orgs.flatMap((org, offset) =>
       Array.from({ length: sessions }, (_, index) => ({
         org,
         session: `s-${index}`,
-        members: Array.from({ length: viewers }, (_each, i) => member(org, `u-${index}-${i}`)),
+        members: Array.from({ length: viewers }, (_each, i) =>
+          this.#member(org, `u-${index}-${i}`, offset + index + i),
+        ),
       })),
     );
   }
 
-  /** Generations that have not ended for their author. */
+  /** Generations that were not refused and have not ended for their author. */
   get running(): readonly Started[] {
-    return this.started.filter(({ handles }) => handles[0]?.status !== 'done');
+    return this.started.filter(({ handles, isRefused }) => !isRefused && handles[0]?.status !== 'done');
   }
 
   begin(): void {
@@ -84,6 +84,44 @@ export class Load {
 
   async close(): Promise<void> {
     await Promise.all(this.rooms.flatMap(({ members }) => members.map(({ client }) => client.close())));
+  }
+
+  /** Prompts once, in a session of its own, with more parameters of the simulated engine. */
+  ask(org: string, session: string, simulated: object): Started {
+    const room = this.#room(org, session);
+    const started = this.#prompt(room, 'g-0', simulated);
+    this.#rounds.push(Promise.allSettled(started.handles.map((handle) => handle.end)));
+    return started;
+  }
+
+  /** Somebody comes to a generation that was begun outside of this load. */
+  join(org: string, session: string, id: string): Started {
+    const room = this.#room(org, session);
+    const handles = room.members.map(({ client }) => client.session(session).generation(id));
+    const started: Started = { room, id, handles, isAccepted: true, isRefused: false };
+    this.started.push(started);
+    this.#rounds.push(Promise.allSettled(handles.map((handle) => handle.end)));
+    return started;
+  }
+
+  /** One viewer more for a session that is running, on an edge of one's choice. */
+  visit({ room, id }: Started, edge: number): Generation {
+    const member = this.#member(room.org, `late-${room.session}-${room.members.length}`, edge);
+    room.members.push(member);
+    return member.client.session(room.session).generation(id);
+  }
+
+  #room(org: string, session: string): Room {
+    const room = { org, session, members: [this.#member(org, `u-${session}`, this.rooms.length)] };
+    this.rooms.push(room);
+    return room;
+  }
+
+  #member(org: string, name: string, at: number): Member {
+    const { urls } = this.#options;
+    const edge = at % urls.length;
+    const options = { token: tokenFor(name, org), backoff: { baseMs: 50, capMs: 500 } };
+    return { name, edge, ...recordedClient(urls[edge] as string, name, options) };
   }
 
   async #talk(room: Room): Promise<void> {
@@ -104,10 +142,10 @@ export class Load {
     }
   }
 
-  #prompt(room: Room, id: string): Started {
+  #prompt(room: Room, id: string, simulated: object = { tokens: this.#options.tokens }): Started {
     const { org, session, members } = room;
     const watermark = watermarkOf({ org, session, generation: id });
-    const params = { simulated: { tokens: this.#tokens, watermark } };
+    const params = { simulated: { ...simulated, watermark } };
     const handles = members.map(({ client }, index) =>
       index === 0
         ? client.session(session).prompt({ generation: id, input: 'go on', params })

@@ -1,10 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Bus } from '@sluice/bus';
 import { openRawClient } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { tokenFor } from '../support/clients.ts';
 import type { Fleet } from './fleet.ts';
 import type { Load } from './load.ts';
 import type { Random } from './seeded-random.ts';
+import type { Storage } from './storage.ts';
 
 export const FAULTS = [
   'kill_worker',
@@ -59,7 +61,15 @@ export const planOf = (random: Random, options: PlanOptions): Step[] => {
   }
 };
 
-export type World = { readonly nats: NatsServer; readonly fleet: Fleet; readonly load: Load };
+export type World = {
+  readonly storage: Storage;
+  /** past all services, for looking only */
+  readonly bus: Bus;
+  readonly fleet: Fleet;
+  readonly load: Load;
+  /** addresses of the edges */
+  readonly urls: readonly string[];
+};
 
 export type Happened = { readonly at: number; readonly fault: FaultName; readonly skipped?: true };
 
@@ -129,23 +139,24 @@ export class Nemesis {
   }
 
   async #do({ name, target, forMs }: Fault): Promise<void> {
-    const { nats, fleet } = this.#world;
+    const { fleet, storage } = this.#world;
+    const nats = storage.servers[target % storage.servers.length] as NatsServer;
     const edge = target % fleet.edges.length;
     const worker = target % fleet.workers.length;
     const proxy = fleet.edges[edge]?.proxy;
     switch (name) {
       case 'kill_worker':
-        return fleet.replaceWorker(worker, 'SIGKILL');
+        return void (await fleet.replaceWorker(worker, 'SIGKILL'));
       case 'drain_worker':
-        return fleet.replaceWorker(worker, 'SIGTERM');
+        return void (await fleet.replaceWorker(worker, 'SIGTERM'));
       case 'pause_worker':
         await fleet.workers[worker]?.child.pause();
         await pause(forMs);
         return fleet.workers[worker]?.child.resume();
       case 'kill_edge':
-        return fleet.replaceEdge(edge, 'SIGKILL');
+        return void (await fleet.replaceEdge(edge, 'SIGKILL'));
       case 'drain_edge':
-        return fleet.replaceEdge(edge, 'SIGTERM');
+        return void (await fleet.replaceEdge(edge, 'SIGTERM'));
       case 'kill_nats':
         await nats.kill();
         await pause(forMs);

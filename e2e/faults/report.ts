@@ -2,13 +2,18 @@ import type { History } from './history.ts';
 import { explain, judge } from './oracle.ts';
 import type { Finding, FindingKind } from './oracle.ts';
 import type { Happened } from './nemesis.ts';
+import { endDelaysOf, handoversOf } from './timings.ts';
+
+export type Figures = Readonly<Record<string, string | number>>;
 
 export type RunReport = {
   readonly name: string;
   readonly seed: number;
   readonly histories: readonly History[];
   readonly findings: readonly { readonly history: History; readonly finding: Finding }[];
-  readonly figures: Readonly<Record<string, string | number>>;
+  readonly figures: Figures;
+  /** ms: silences of viewers, reconnects, changes of worker, ends after they were stored */
+  readonly timings: Readonly<Record<'gaps' | 'resumes' | 'handovers' | 'endDelays', readonly number[]>>;
 };
 
 export type RunFacts = {
@@ -23,16 +28,20 @@ export type RunFacts = {
   /** ms without a token for a viewer of a running generation, the longest of each; ms from a cut to the next frame */
   readonly gaps: readonly number[];
   readonly resumes: readonly number[];
+  /** what only this run counts */
+  readonly own: Figures;
 };
 
 export const nth = (values: readonly number[], share: number): number =>
   values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)] ?? 0;
 
-const spread = (values: readonly number[]): string =>
+/** `p50 / p95 / max` */
+export const spread = (values: readonly number[]): string =>
   [0.5, 0.95, 1].map((share) => nth(values, share).toFixed(0)).join(' / ');
 
 export const reportOf = (facts: RunFacts): RunReport => {
-  const { name, seed, histories, happened, made, gaps, resumes, refused } = facts;
+  const { name, seed, histories, happened, made, gaps, resumes, refused, own } = facts;
+  const timings = { gaps, resumes, handovers: handoversOf(histories), endDelays: endDelaysOf(histories) };
   const verdicts = histories.map((history) => ({ history, verdict: judge(history) }));
   const findings = verdicts.flatMap(({ history, verdict }) =>
     verdict.findings.map((finding) => ({ history, finding })),
@@ -45,7 +54,7 @@ export const reportOf = (facts: RunFacts): RunReport => {
   const stored = sum(({ verdict }) => verdict.stored);
   const done = happened.filter(({ skipped }) => skipped === undefined);
   return {
-    ...{ name, seed, histories, findings },
+    ...{ name, seed, histories, findings, timings },
     figures: {
       seed,
       faults: done.length,
@@ -65,6 +74,9 @@ export const reportOf = (facts: RunFacts): RunReport => {
       reconnects: resumes.length,
       'gap p50/p95/max ms': spread(gaps),
       'resume p50/p95/max ms': spread(resumes),
+      'hand-overs': timings.handovers.length,
+      'hand-over p50/p95/max ms': spread(timings.handovers),
+      ...own,
     },
   };
 };

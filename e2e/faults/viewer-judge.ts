@@ -8,14 +8,16 @@ class ViewerJudge {
   readonly #history: History;
   readonly #text: StoredText;
   readonly #wrong: (kind: FindingKind, tokens: number, detail: string) => void;
+  /** seq that deltas took it to, and that texts of finished items did, by epoch */
   readonly #reached = new Map<number, number>();
+  readonly #summed = new Map<number, number>();
   #index = -1;
   #position: Position = { epoch: 0, seq: 0 };
   #isNamed = false;
   #ends = 0;
   isFinished = false;
   delivered = 0;
-  /** tokens received before on any connection; legal where the client named an older position than it had */
+  /** tokens that a delta brought before, on any connection; legal where the client named an older position */
   wireDuplicates = 0;
 
   constructor(history: History, name: string, text: StoredText, report: Report) {
@@ -29,7 +31,7 @@ class ViewerJudge {
     this.#ends = 0;
     this.#isNamed = given !== undefined;
     this.#position = given ?? { epoch: 0, seq: 0 };
-    if (given !== undefined && given.seq > (this.#reached.get(given.epoch) ?? 0))
+    if (given !== undefined && given.seq > this.#knows(given.epoch))
       this.#wrong('hole', 1, `named ${given.epoch}-${given.seq}, which it never reached`);
   }
 
@@ -49,7 +51,7 @@ class ViewerJudge {
   close(): void {
     if (this.isFinished) return;
     const stored = this.#text.epochs.get(this.#text.epoch)?.length ?? 0;
-    const has = this.#reached.get(this.#text.epoch) ?? 0;
+    const has = this.#knows(this.#text.epoch);
     this.#wrong('truncated', Math.max(1, stored - has), `has ${has} of ${stored} tokens and no end`);
   }
 
@@ -60,7 +62,12 @@ class ViewerJudge {
     const stored = (this.#text.epochs.get(item.epoch) ?? []).join('');
     if (item.text !== stored) this.#stranger(item.text, 0, item.seq, stored);
     this.isFinished = true;
-    this.#reached.set(item.epoch, Math.max(item.seq, this.#reached.get(item.epoch) ?? 0));
+    this.#summed.set(item.epoch, Math.max(item.seq, this.#summed.get(item.epoch) ?? 0));
+  }
+
+  /** Up to where it has been sent the text of an epoch in one way or the other. */
+  #knows(epoch: number): number {
+    return Math.max(this.#reached.get(epoch) ?? 0, this.#summed.get(epoch) ?? 0);
   }
 
   /** Done at the position it has: nothing more can come, whether or not an end follows. */
@@ -104,7 +111,7 @@ class ViewerJudge {
     if (reason !== storedReason) this.#wrong('ends', 1, `end ${reason}, stored ${storedReason}`);
     if (seq !== stored) this.#wrong('ends', 1, `end at ${seq}, stored at ${stored}`);
     const has = epoch === this.#position.epoch ? this.#position.seq : 0;
-    const isTold = (this.#reached.get(epoch) ?? 0) >= seq;
+    const isTold = this.#knows(epoch) >= seq;
     if (has < seq && !isTold) this.#wrong('hole', seq - has, `end at ${seq}, deltas reached ${has}`);
   }
 

@@ -10,7 +10,8 @@ import type { Engine, Worker } from '@sluice/worker';
 
 export const SECRET = 'a secret of the tests, at least 32 bytes';
 
-const EDGE_DEFAULTS: EdgeOptions = {
+/** Of an edge that limits nobody. */
+export const EDGE_DEFAULTS: EdgeOptions = {
   name: 'edge-1',
   host: '127.0.0.1',
   port: 0,
