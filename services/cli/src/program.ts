@@ -6,6 +6,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tokenCommand } from './commands/token.ts';
 import { upCommand } from './commands/up.ts';
+import { workerCheckCommand } from './commands/worker-check.ts';
 import { ROOT } from './place.ts';
 
 const version = (): string => {
@@ -20,7 +21,7 @@ export const buildProgram = (): Command => {
     .version(version(), '-V, --version', 'print the version')
     .option('--debug', 'show where an error comes from')
     .addHelpText('after', examplesText(['sluice up', 'sluice chat', 'sluice help up']));
-  for (const command of [upCommand(), chatCommand(), tailCommand(), tokenCommand(), doctorCommand()])
-    program.addCommand(command);
+  for (const make of [upCommand, chatCommand, tailCommand, tokenCommand, doctorCommand, workerCheckCommand])
+    program.addCommand(make());
   return program;
 };

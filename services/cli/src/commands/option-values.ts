@@ -13,6 +13,7 @@ const integer =
 export const port = integer(0, 65_535);
 export const count = integer(1, 64);
 export const replicas = integer(1, 5);
+export const processId = integer(2, 2 ** 31);
 
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
 
@@ -50,4 +51,22 @@ export const natsUrl = (text: string): string => {
 export const secret = (text: string): string => {
   if (text.length >= 32) return text;
   throw new InvalidArgumentError(`Expected at least 32 characters, got ${text.length}.`);
+};
+
+/** Of docs/WORKERS.md, as `W1,W20`. */
+export const clauseIds = (text: string): readonly string[] => {
+  const ids = text.split(',').map((part) => part.trim());
+  if (ids.every((part) => /^W\d+$/.test(part))) return ids;
+  throw new InvalidArgumentError('Expected clauses such as W1,W20.');
+};
+
+export const jsonObject = (text: string): Readonly<Record<string, unknown>> => {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Readonly<Record<string, unknown>>;
+  } catch {
+    // Said below, as for JSON that is no object.
+  }
+  throw new InvalidArgumentError('Expected an object in JSON.');
 };

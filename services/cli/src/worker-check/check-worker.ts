@@ -1,0 +1,65 @@
+import { createNatsBus } from '@sluice/bus';
+import type { PromptParams } from '@sluice/protocol';
+import { BeatRecord } from './beat-record.ts';
+import { CLAUSES } from './clauses/index.ts';
+import { killOf } from './kill.ts';
+import { judgeAll } from './verdict.ts';
+import type { Verdict } from './verdict.ts';
+
+export type CheckOptions = {
+  readonly natsUrl: string;
+  readonly natsUser?: string;
+  readonly natsPassword?: string;
+  /** copies of every stream */
+  readonly replicas: number;
+  readonly model: string;
+  readonly org: string;
+  readonly prompt: string;
+  readonly params: PromptParams;
+  /** ids of the clauses to play; default all */
+  readonly only?: readonly string[];
+  /** seconds that what must happen may take */
+  readonly timeout: number;
+  readonly pid?: number;
+  readonly killCommand?: string;
+};
+
+/** Clauses at once, if workers have the slots: most of their time is waiting for nothing to happen. */
+const MAX_WIDTH = 6;
+const MAX_UNREADABLE = 10;
+
+/**
+ * Plays the rest of the system against the running workers of a model.
+ * @param onVerdict called in the clauses' order, as they come
+ * @throws BusUnavailableError, StreamMismatchError, UnsupportedServerError when NATS cannot be used
+ */
+export const checkWorker = async (
+  options: CheckOptions,
+  onVerdict: (verdict: Verdict) => void = () => undefined,
+): Promise<readonly Verdict[]> => {
+  const { natsUrl, natsUser, natsPassword, replicas, only } = options;
+  const unreadable: string[] = [];
+  const login = natsUser === undefined ? {} : { user: natsUser, password: natsPassword ?? '' };
+  const bus = await createNatsBus({ url: natsUrl, name: 'sluice-worker-check', replicas, ...login }, (error) => {
+    if (unreadable.length < MAX_UNREADABLE) unreadable.push(error.message);
+  });
+  const beats = new BeatRecord();
+  try {
+    await beats.open(bus);
+    const slots = (await bus.workers.list())
+      .filter(({ models }) => Array.isArray(models) && models.includes(options.model))
+      .reduce((sum, worker) => sum + worker.slots, 0);
+    const { org, model, prompt, params, timeout, killCommand, pid } = options;
+    const target = {
+      ...{ bus, beats, org, model, prompt, params, unreadable },
+      timeoutMs: timeout * 1_000,
+      kill: killOf(killCommand, pid),
+    };
+    const clauses = CLAUSES.filter(({ id }) => only === undefined || only.includes(id));
+    const width = Math.max(1, Math.min(MAX_WIDTH, Math.floor(slots / 3) || 1));
+    return await judgeAll(clauses, target, { width, onVerdict });
+  } finally {
+    beats.close();
+    await bus.close();
+  }
+};

@@ -1,0 +1,90 @@
+import { MAX_LEAD, MIN_LEAD } from '@sluice/core';
+import type { StoredGeneration } from '@sluice/core';
+import type { CancelReply } from '@sluice/protocol';
+import { ClauseFailure, demand } from '../clause.ts';
+import type { Clause } from '../clause.ts';
+import type { Stage } from '../stage.ts';
+import type { StagedGeneration } from '../staged-generation.ts';
+
+/** A cancel that found nobody is sent again, as edges do: the worker may listen a moment after its claim. */
+const TRIES = 40;
+const AGAIN_MS = 50;
+
+const cancel = async (generation: StagedGeneration): Promise<CancelReply> => {
+  for (let tries = 1; tries <= TRIES; tries += 1) {
+    const reply = await generation.cancel().catch((error: unknown) => {
+      throw new ClauseFailure('a reply to the cancel within 2 s', (error as Error).message);
+    });
+    if (reply !== undefined) return reply;
+    await generation.until(() => false, AGAIN_MS);
+  }
+  throw new ClauseFailure('a reply to the cancel', 'nobody who listens on its ctl subject');
+};
+
+const expectCancelled = async (generation: StagedGeneration): Promise<StoredGeneration> => {
+  const { seq } = generation.head;
+  const { type, attempt } = await cancel(generation);
+  const { attempt: current } = generation.item;
+  demand(
+    type === 'cancelling' && attempt === current,
+    `{"type":"cancelling","attempt":${current}}`,
+    `${type}, attempt ${attempt}`,
+  );
+  const done = await generation.expectDone();
+  const end = generation.records.at(-1)?.end;
+  demand(end?.reason === 'cancelled', 'a record with end cancelled', generation.describe());
+  const { tokensAfterCancel, msToAbort } = end?.receipt ?? {};
+  demand(
+    Number.isInteger(tokensAfterCancel) && typeof msToAbort === 'number',
+    'a receipt {tokensAfterCancel, msToAbort}',
+    JSON.stringify(end?.receipt ?? 'none'),
+  );
+  const more = done.seq - seq;
+  demand(more <= MAX_LEAD, `at most ${MAX_LEAD} tokens more`, `${more}`);
+  return done;
+};
+
+const checkRunning = async (stage: Stage): Promise<string> => {
+  const generation = await stage.start();
+  generation.follow();
+  await generation.expectTokens(8);
+  const { seq, receipt } = await expectCancelled(generation);
+  return `stopped at ${seq} tokens, ${receipt?.msToAbort} ms after the cancel`;
+};
+
+const checkHeld = async (stage: Stage): Promise<string> => {
+  const generation = await stage.start({ lead: 'strict' });
+  generation.attach();
+  await generation.expectTokens(MIN_LEAD);
+  await generation.until(() => false, 200);
+  const { seq } = await expectCancelled(generation);
+  return `stopped at ${seq} tokens while it waited for acks`;
+};
+
+const checkSilentAfter = async (stage: Stage): Promise<string> => {
+  const generation = await stage.runToEnd(8);
+  const reply = await generation.cancel();
+  demand(reply === undefined, 'nobody who answers once the item is done', JSON.stringify(reply));
+  return 'nobody answers for a generation that is done';
+};
+
+export const CANCEL: readonly Clause[] = [
+  {
+    id: 'W35',
+    title: 'Cancel',
+    advice: 'answer the request at once, stop the engine, end with cancelled and a receipt, finish the item',
+    check: checkRunning,
+  },
+  {
+    id: 'W36',
+    title: 'Cancel while held',
+    advice: 'let a cancel wake the run that waits for acks',
+    check: checkHeld,
+  },
+  {
+    id: 'W37',
+    title: 'Control ends with the run',
+    advice: 'unsubscribe from ctl before the item is written, so that nobody waits for an answer',
+    check: checkSilentAfter,
+  },
+];

@@ -1,0 +1,110 @@
+import { demand, NotChecked } from '../clause.ts';
+import type { Clause } from '../clause.ts';
+import { firstBreak } from '../record-rules.ts';
+import type { Stage } from '../stage.ts';
+import type { StagedGeneration } from '../staged-generation.ts';
+
+const BEAT_MS = 1_000;
+const BEATS = 3;
+/** Five beats and a word; generous, for a busy machine, ms. */
+const TAKEN_MS = 12_000;
+const EARLIER = ['This ', 'was ', 'written ', 'by ', 'a ', 'worker ', 'that ', 'died.'];
+/** Generations that run when a worker is killed, if slots allow: enough that each of two workers has some. */
+const MOST_RUNS = 12;
+
+const checkTakeover = async (stage: Stage): Promise<string> => {
+  const { workers } = stage.target.bus;
+  const worker = `check-ghost-${process.pid}`;
+  const running = { status: 'running', attempt: 1, worker } as const;
+  const generation = await stage.prepare({ maxTokens: EARLIER.length + 16, item: running });
+  await generation.append(1, EARLIER);
+  const { rev } = generation.newest;
+  for (let count = 0; count < BEATS; count += 1) {
+    workers.beat({ worker, running: [{ ...generation.key, attempt: 1 }] });
+    await generation.until(() => generation.newest.rev !== rev, BEAT_MS);
+    demand(generation.newest.rev === rev, 'a run left alone while its worker beats', generation.describe());
+  }
+  generation.follow();
+  const since = performance.now();
+  await generation.expect('another attempt', () => generation.item.attempt > 1, TAKEN_MS);
+  const tookMs = performance.now() - since;
+  const done = await generation.expectDone();
+  demand(done.crashes === 1, 'crashes 1', `crashes ${done.crashes ?? 'not counted'}`);
+  demand(firstBreak(generation.records) === undefined, 'one log', firstBreak(generation.records) ?? '');
+  return `claimed ${(tookMs / 1000).toFixed(1)} s after the last beat`;
+};
+
+const checkBudget = async (stage: Stage): Promise<string> => {
+  const generation = await stage.prepare({ item: { attempt: 3, crashes: 3 } });
+  generation.follow();
+  await generation.enqueue();
+  const { reason, error, seq } = await generation.expectDone();
+  demand(
+    reason === 'error' && error?.code === 'worker_crashed' && seq === 0,
+    'the item done with error worker_crashed and no token',
+    `${reason} ${error?.code ?? ''}, ${seq} tokens`,
+  );
+  return 'ended with worker_crashed, the engine left alone';
+};
+
+/** Waits for a worker whose beats have stopped. */
+const silentOne = async (stage: Stage, names: readonly string[], since: number): Promise<string> => {
+  const { beats } = stage.target;
+  const isSilent = (name: string): boolean =>
+    (beats.of(name, since).at(-1)?.at ?? since) < performance.now() - 2.5 * BEAT_MS;
+  const silent = await beats.until(() => names.find(isSilent), TAKEN_MS);
+  if (silent === undefined) throw new NotChecked('all workers still beat after the kill');
+  return silent;
+};
+
+const checkKill = async (stage: Stage): Promise<string> => {
+  const { kill, model } = stage.target;
+  if (kill === undefined) throw new NotChecked('give --pid or --kill-command');
+  const workers = await stage.workers();
+  const names = workers.map(({ worker }) => worker);
+  if (names.length < 2) throw new NotChecked(`two workers have to offer ${model}, there are ${names.length}`);
+  const length = Math.min(MOST_RUNS, ...workers.map(({ slots }) => slots));
+  const runs = await Promise.all(Array.from({ length }, () => stage.start()));
+  for (const run of runs) run.follow();
+  await Promise.all(runs.map((run) => run.expectTokens(4)));
+  const owned = new Map<StagedGeneration, string | undefined>(runs.map((run) => [run, run.item.worker]));
+  const since = performance.now();
+  await kill();
+  const dead = await silentOne(stage, names, since);
+  const orphans = runs.filter((run) => owned.get(run) === dead && run.item.status === 'running');
+  if (orphans.length === 0) throw new NotChecked(`${dead} was killed and ran none of ${length} generations`);
+  for (const orphan of orphans) {
+    const isElsewhere = (): boolean => orphan.item.status === 'running' && orphan.item.worker !== dead;
+    await orphan.expect('another worker to take over', isElsewhere, TAKEN_MS);
+    await orphan.expectTokens(orphan.head.seq + 1);
+    demand(firstBreak(orphan.records) === undefined, 'one log', firstBreak(orphan.records) ?? '');
+  }
+  return `${dead} was killed; its ${orphans.length} generations went on elsewhere`;
+};
+
+export const CRASH: readonly Clause[] = [
+  {
+    id: 'W38',
+    title: 'Taking over',
+    advice: 'count your own beats: a peer silent for 3 to 5 of them is dead; queue its runs and publish their jobs',
+    check: checkTakeover,
+  },
+  {
+    id: 'W39',
+    title: 'The crash budget',
+    advice: 'end a generation whose crashes reach 3 with error worker_crashed instead of claiming it',
+    check: checkBudget,
+  },
+  {
+    id: 'W40',
+    title: 'kill -9',
+    advice: 'see W3 and W38: whoever takes over needs the dead worker’s list, and then the log',
+    alone: true,
+    check: checkKill,
+  },
+  {
+    id: 'W41',
+    title: 'Going away',
+    unseen: 'nobody asked your worker to stop',
+  },
+];

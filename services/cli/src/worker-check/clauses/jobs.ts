@@ -1,0 +1,222 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { StoredGeneration } from '@sluice/core';
+import { ClauseFailure, NotChecked, demand } from '../clause.ts';
+import type { Clause } from '../clause.ts';
+import type { Stage } from '../stage.ts';
+import type { StagedGeneration } from '../staged-generation.ts';
+
+/** Tokens of an answer that is to end soon. */
+const SHORT = 24;
+/** A wrong worker has done its wrong within this time, ms. */
+const QUIET_MS = 1_500;
+/** The item of a job is written again and again for so long, or so often, whichever is first. */
+const CONTEST_MS = 120;
+const CONTEST_WRITES = 200;
+const CONTESTS = 3;
+
+/** Everything but what a claim changes. */
+const kept = ({ worker: _worker, status: _status, attempt: _attempt, ...rest }: StoredGeneration) => rest;
+
+/** The version in which a worker had claimed it, and the one before. @throws ClauseFailure */
+const claimOf = async (
+  generation: StagedGeneration,
+): Promise<{ readonly before: StoredGeneration; readonly claimed: StoredGeneration }> => {
+  const { versions } = generation;
+  const isRunning = ({ item }: { item: StoredGeneration }): boolean => item.status === 'running';
+  await generation.expect('the item to be running', () => versions.some(isRunning));
+  const at = versions.findIndex(isRunning);
+  const [before, claimed] = [versions[at - 1], versions[at]];
+  if (before === undefined || claimed === undefined)
+    throw new ClauseFailure('a queued item before the running one', 'none');
+  return { before: before.item, claimed: claimed.item };
+};
+
+const checkClaim = async (stage: Stage): Promise<string> => {
+  const names = (await stage.workers()).map(({ worker }) => worker);
+  const generation = await stage.start({ maxTokens: SHORT });
+  generation.follow();
+  const { before, claimed } = await claimOf(generation);
+  const { worker = 'nobody', attempt } = claimed;
+  demand(attempt === 1, 'attempt 1', `attempt ${attempt}`);
+  demand(names.includes(worker), `\`worker\` as in the directory: ${names.join(', ')}`, worker);
+  demand(isDeepStrictEqual(kept(claimed), kept(before)), 'all other fields as they were', 'changes');
+  await generation.expectDone();
+  return `claimed by ${worker} as attempt 1`;
+};
+
+/** Somebody writes the item all the time: a claim must rest on the version right before it. */
+const contest = async (stage: Stage): Promise<void> => {
+  const generation = await stage.prepare({ maxTokens: 1 });
+  const { item } = generation;
+  const deadline = performance.now() + CONTEST_MS;
+  await generation.enqueue();
+  for (let count = 1; count <= CONTEST_WRITES && performance.now() < deadline; count += 1) {
+    const rev = await generation.write({ ...item, input: `version ${count}` });
+    if (rev === undefined) break;
+  }
+  const { before, claimed } = await claimOf(generation);
+  demand(
+    before.status === 'queued' && before.input === claimed.input,
+    'a claim made from the newest version of the item',
+    'a claim written over a version that the worker had not read',
+  );
+};
+
+const checkCompareAndSet = async (stage: Stage): Promise<string> => {
+  for (let round = 1; round <= CONTESTS; round += 1) await contest(stage);
+  return `${CONTESTS} claims against a writer who never rests: each from the newest version`;
+};
+
+const checkOnce = async (stage: Stage): Promise<string> => {
+  const generation = await stage.prepare({ maxTokens: 80, item: { attempt: 5 } });
+  const edge = generation.attach();
+  await generation.enqueue(7);
+  await generation.expectTokens(4);
+  // The same work again, and once more from before, while it runs.
+  await generation.enqueue(6);
+  await generation.enqueue(4);
+  await generation.until(() => generation.item.attempt !== 6, QUIET_MS / 2);
+  edge.follow(generation.head);
+  const done = await generation.expectDone();
+  const claims = generation.versions.filter(({ item }) => item.status === 'running').length;
+  const attempts = new Set(generation.records.map(({ attempt }) => attempt));
+  demand(
+    claims === 1 && done.attempt === 6 && attempts.size === 1,
+    'one claim, as attempt 6',
+    `${claims} claims, records of attempts ${[...attempts].join(', ')}`,
+  );
+  return 'three jobs, one claim';
+};
+
+const STALE: readonly { readonly what: string; readonly item: Partial<StoredGeneration> }[] = [
+  { what: 'a done generation', item: { status: 'done', attempt: 1, reason: 'stop', text: '' } },
+  { what: 'a parked generation', item: { status: 'parked', attempt: 1, parkedAt: Date.now(), text: '' } },
+  { what: 'a job older than the newest claim', item: { attempt: 2 } },
+];
+
+const checkStale = async (stage: Stage): Promise<string> => {
+  const staged = await Promise.all(
+    STALE.map(async ({ what, item }) => ({ what, generation: await stage.prepare({ item }) })),
+  );
+  for (const { generation } of staged) await generation.enqueue(2);
+  const moved = (): { what: string; generation: StagedGeneration } | undefined =>
+    staged.find(({ generation }) => generation.versions.length > 1 || generation.records.length > 0);
+  const first = staged[0]?.generation;
+  await first?.until(() => moved() !== undefined, QUIET_MS);
+  const wrong = moved();
+  demand(wrong === undefined, 'stale jobs to change nothing', `${wrong?.what} was run`);
+  await stage.runToEnd(SHORT);
+  return `${STALE.length} stale jobs skipped, and the next one was run`;
+};
+
+/** An item that somebody else's attempt runs, whose job was delivered before and is handed back now. */
+const handBack = async (stage: Stage, worker: string): Promise<StagedGeneration> => {
+  // Parked while the job is caught: other workers skip it.
+  const generation = await stage.prepare({ maxTokens: SHORT, item: { status: 'parked', attempt: 0 } });
+  const delivery = await stage.takeJob(generation);
+  const { attempt } = delivery.job;
+  const running = { ...generation.item, status: 'running', attempt, worker } as const;
+  if ((await generation.write(running)) === undefined)
+    throw new NotChecked('the parked item was changed by somebody else');
+  delivery.nak();
+  return generation;
+};
+
+const checkRedelivered = async (stage: Stage): Promise<string> => {
+  const generation = await handBack(stage, 'check-gone');
+  generation.follow();
+  const { attempt } = generation.item;
+  const done = await generation.expectDone();
+  const { crashes = 0 } = done;
+  demand(
+    done.attempt === attempt + 1 && crashes === 1,
+    `attempt ${attempt + 1} and crashes 1`,
+    `attempt ${done.attempt} and crashes ${crashes}`,
+  );
+  return 'adopted, counted as a crash, and run to its end';
+};
+
+const checkLeftAlone = async (stage: Stage): Promise<string> => {
+  const { workers } = stage.target.bus;
+  const worker = 'check-alive';
+  await workers.announce({ worker, models: [], slots: 1, running: [] });
+  try {
+    const generation = await handBack(stage, worker);
+    const { rev } = generation.newest;
+    await generation.until(() => generation.newest.rev !== rev, QUIET_MS);
+    demand(generation.newest.rev === rev, 'the item as it was', generation.describe());
+    return 'left to the worker that has it';
+  } finally {
+    await workers.retire(worker);
+  }
+};
+
+const checkGarbage = async (stage: Stage): Promise<string> => {
+  const { bus, model } = stage.target;
+  const garbage: readonly unknown[] = [
+    { model },
+    { model, org: 'a.b', session: '*', generation: '>', attempt: 1 },
+    { model, org: stage.target.org, session: 'none', generation: 'none', attempt: 1 },
+  ];
+  for (const job of garbage) await bus.jobs.publish(job as never);
+  await stage.runToEnd(SHORT);
+  return `${garbage.length} jobs that name nothing, and the next one was run`;
+};
+
+export const JOBS: readonly Clause[] = [
+  {
+    id: 'W4',
+    title: 'The claim',
+    advice: 'write the item as it was, with status running, attempt + 1 and your name in `worker`',
+    check: checkClaim,
+  },
+  {
+    id: 'W5',
+    title: 'The claim is a compare-and-set',
+    advice: 'put the item with the expected last subject sequence you read it at; refused: read it again',
+    check: checkCompareAndSet,
+  },
+  {
+    id: 'W6',
+    title: 'One run, however many jobs',
+    advice: 'leave a job whose item is running; take one only while item.attempt < job.attempt',
+    check: checkOnce,
+  },
+  {
+    id: 'W7',
+    title: 'Stale jobs',
+    advice: 'ack, and do nothing, when the item is done or parked, or its attempt is not below the job’s',
+    check: checkStale,
+  },
+  {
+    id: 'W8',
+    title: 'A redelivered job of a dead worker',
+    advice: 'redelivered, running, worker not in the directory: write it queued with crashes + 1 and claim it',
+    alone: true,
+    check: checkRedelivered,
+  },
+  {
+    id: 'W9',
+    title: 'A redelivered job of a living worker',
+    advice: 'leave the item and do not ack while its worker is in the directory',
+    alone: true,
+    check: checkLeftAlone,
+  },
+  {
+    id: 'W10',
+    title: 'Jobs that cannot be read',
+    advice: 'check every field of a job; take what is none off the queue (term) and go on',
+    alone: true,
+    check: checkGarbage,
+  },
+  {
+    id: 'W11',
+    title: 'In progress',
+    unseen: 'a job is delivered again after 30 s at the earliest, and rightly left alone then',
+  },
+  {
+    id: 'W12',
+    title: 'The conversation',
+    unseen: 'what the model was told cannot be read from its answer',
+  },
+];
