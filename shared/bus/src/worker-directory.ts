@@ -1,3 +1,4 @@
+import { isId } from '@sluice/protocol';
 import type { GenerationKey } from '@sluice/protocol';
 import type { Subscription } from './token-log.ts';
 
@@ -36,4 +37,41 @@ export type WorkerDirectory = {
   beat(beat: WorkerBeat): void;
   /** Every worker's beats, one's own among them. */
   onBeat(listener: (beat: WorkerBeat) => void): Promise<Subscription>;
+};
+
+/** Workers may be anybody's program: one that says nonsense must not harm the others. */
+export class InvalidWorkerError extends Error {
+  readonly code = 'invalid_worker';
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+
+const isRun = (value: unknown): boolean =>
+  isObject(value) &&
+  [value['org'], value['session'], value['generation']].every(isId) &&
+  Number.isSafeInteger(value['attempt']);
+
+/** The fields that a beat and an entry share. @throws InvalidWorkerError naming the field */
+const parseLife = (value: unknown, what: string): Readonly<Record<string, unknown>> => {
+  if (!isObject(value)) throw new InvalidWorkerError(`${what}: expected an object`);
+  const { worker, running } = value;
+  if (!isId(worker)) throw new InvalidWorkerError(`${what}: wrong or missing \`worker\``);
+  if (!Array.isArray(running) || !running.every(isRun))
+    throw new InvalidWorkerError(`${what}: wrong or missing \`running\``);
+  return value;
+};
+
+/** @throws InvalidWorkerError */
+export const parseBeat = (value: unknown): WorkerBeat =>
+  parseLife(value, 'worker beat') as unknown as WorkerBeat;
+
+/** @throws InvalidWorkerError */
+export const parseWorkerInfo = (value: unknown): WorkerInfo => {
+  const { models, slots, ...life } = parseLife(value, 'worker entry');
+  if (!Array.isArray(models) || !models.every((model) => typeof model === 'string'))
+    throw new InvalidWorkerError('worker entry: wrong or missing `models`');
+  if (!Number.isSafeInteger(slots) || (slots as number) < 1)
+    throw new InvalidWorkerError('worker entry: wrong or missing `slots`');
+  return { ...life, models, slots } as unknown as WorkerInfo;
 };

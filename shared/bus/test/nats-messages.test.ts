@@ -9,7 +9,15 @@ import type { Msg, NatsConnection } from 'nats';
 import { WORKER_TTL_MS, createNatsBus } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
 import { readLastMessages, sequenceOf } from '../src/nats/last-messages.ts';
-import { controlSubject, itemSubjects, jobSubject, parseLiveSubject, tokenSubject } from '../src/subjects.ts';
+import {
+  beatSubject,
+  controlSubject,
+  itemSubjects,
+  jobSubject,
+  parseLiveSubject,
+  tokenSubject,
+  workerSubjects,
+} from '../src/subjects.ts';
 import { newKey } from './world.ts';
 
 let server: NatsServer;
@@ -70,6 +78,43 @@ describe('what strangers publish', () => {
     await jetstream(stranger).publish(itemSubjects(key).replace('*', 'id'), 'not an item');
     expect(await invalid.next()).toBeInstanceOf(SyntaxError);
     expect(items.size).toBe(0);
+  });
+
+  test('a beat that is none is reported, and the next one is heard', async () => {
+    const beats = new Queue<unknown>();
+    await bus.workers.onBeat((beat) => beats.push(beat));
+    const run = { ...newKey(), attempt: 1 };
+    const garbage = [
+      'null',
+      '{}',
+      '{"worker":"w"}',
+      '{"worker":"w","running":[{}]}',
+      '{"worker":"a b","running":[]}',
+    ];
+    for (const body of garbage) {
+      stranger.publish(beatSubject, body);
+      expect(await invalid.next()).toMatchObject({ code: 'invalid_worker' });
+    }
+    bus.workers.beat({ worker: 'w', running: [run] });
+    expect(await beats.next()).toEqual({ worker: 'w', running: [run] });
+  });
+
+  test('a directory entry that is none is reported, and does not hide the others', async () => {
+    const entry = { worker: 'good', models: ['m'], slots: 1, running: [] };
+    const garbage = [
+      'not JSON',
+      '',
+      '[]',
+      JSON.stringify({ ...entry, models: 'm' }),
+      JSON.stringify({ ...entry, slots: 0 }),
+    ];
+    const js = jetstream(stranger);
+    for (const [index, body] of garbage.entries())
+      await js.publish(workerSubjects.replace('*', `bad-${index}`), body);
+    await bus.workers.announce(entry);
+    expect(await bus.workers.list()).toEqual([entry]);
+    expect(invalid.size).toBe(garbage.length);
+    await bus.workers.retire(entry.worker);
   });
 
   test('a job that is none is taken off the queue, and the pull gets the next one', async () => {

@@ -25,7 +25,9 @@ const asked = [
 ];
 
 const killed = [
-  new Option('--pid <n>', 'a worker process on this machine that may be killed with kill -9').argParser(processId),
+  new Option('--pid <n>', 'a worker process on this machine that may be killed with kill -9').argParser(
+    processId,
+  ),
   new Option('--kill-command <command>', 'a shell command that kills a worker process').conflicts('pid'),
 ];
 
@@ -39,7 +41,9 @@ const command = defineCommand({
     ...nats,
     ...asked,
     new Option('--only <ids>', 'clauses to play, separated by commas (default: all)').argParser(clauseIds),
-    new Option('--timeout <time>', 'how long what must happen may take').argParser(seconds).default(15, '15s'),
+    new Option('--timeout <time>', 'how long what must happen may take')
+      .argParser(seconds)
+      .default(15, '15s'),
     ...killed,
     new Option('--json', 'one object of JSON at the end'),
   ],

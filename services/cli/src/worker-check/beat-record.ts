@@ -32,9 +32,8 @@ export class BeatRecord {
 
   /** The attempt under which a worker's newest beat since then lists a generation; undefined: it does not. */
   attemptIn(worker: string, key: GenerationKey, since: number): number | undefined {
-    const running = this.of(worker, since).at(-1)?.beat.running;
-    if (!Array.isArray(running)) return undefined;
-    return running.find(({ generation }) => generation === key.generation)?.attempt;
+    const newest = this.of(worker, since).at(-1);
+    return newest?.beat.running.find(({ generation }) => generation === key.generation)?.attempt;
   }
 
   until<Found>(look: () => Found | false | undefined, timeoutMs: number): Promise<Found | undefined> {

@@ -38,16 +38,19 @@ export const checkWorker = async (
   onVerdict: (verdict: Verdict) => void = () => undefined,
 ): Promise<readonly Verdict[]> => {
   const { natsUrl, natsUser, natsPassword, replicas, only } = options;
-  const unreadable: string[] = [];
+  const unreadable = new Set<string>();
   const login = natsUser === undefined ? {} : { user: natsUser, password: natsPassword ?? '' };
-  const bus = await createNatsBus({ url: natsUrl, name: 'sluice-worker-check', replicas, ...login }, (error) => {
-    if (unreadable.length < MAX_UNREADABLE) unreadable.push(error.message);
-  });
+  const bus = await createNatsBus(
+    { url: natsUrl, name: 'sluice-worker-check', replicas, ...login },
+    (error) => {
+      if (unreadable.size < MAX_UNREADABLE) unreadable.add(error.message);
+    },
+  );
   const beats = new BeatRecord();
   try {
     await beats.open(bus);
     const slots = (await bus.workers.list())
-      .filter(({ models }) => Array.isArray(models) && models.includes(options.model))
+      .filter(({ models }) => models.includes(options.model))
       .reduce((sum, worker) => sum + worker.slots, 0);
     const { org, model, prompt, params, timeout, killCommand, pid } = options;
     const target = {

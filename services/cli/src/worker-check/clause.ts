@@ -10,6 +10,8 @@ export type Clause = {
   | {
       /** what to do when it fails */
       readonly advice: string;
+      /** takes many seconds, mostly of waiting: begun first, so that the others go on beside it */
+      readonly long?: true;
       /** takes jobs off the queue or kills something: nothing else may run beside it */
       readonly alone?: true;
       /**

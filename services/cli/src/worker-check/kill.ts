@@ -10,7 +10,9 @@ const runShell = (command: string): Promise<void> =>
     child.once('exit', (code, signal) => {
       if (code === 0) resolve();
       else
-        reject(new CliError(`--kill-command: expected it to succeed, it ended with ${signal ?? `code ${code}`}`));
+        reject(
+          new CliError(`--kill-command: expected it to succeed, it ended with ${signal ?? `code ${code}`}`),
+        );
     });
   });
 

@@ -20,8 +20,8 @@ export type Target = {
   readonly timeoutMs: number;
   /** kills one worker process that offers the model; undefined: none may be killed */
   readonly kill: (() => Promise<void>) | undefined;
-  /** records and items that could not be read, newest last */
-  readonly unreadable: readonly string[];
+  /** what was wrong with records, beats and entries that could not be read */
+  readonly unreadable: ReadonlySet<string>;
 };
 
 export type Plan = Pick<PromptBody, 'lead' | 'governor' | 'onAbandon'> & {
@@ -87,7 +87,7 @@ export class Stage {
   /** Live workers that offer the model. */
   async workers(): Promise<readonly WorkerInfo[]> {
     const all = await this.target.bus.workers.list();
-    return all.filter(({ models }) => Array.isArray(models) && models.includes(this.target.model));
+    return all.filter(({ models }) => models.includes(this.target.model));
   }
 
   /**

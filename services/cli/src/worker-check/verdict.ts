@@ -16,8 +16,22 @@ export type Verdict = { readonly id: string; readonly title: string } & (
   | { readonly result: 'not checked'; readonly reason: string }
 );
 
-/** Plays one clause and cleans up behind it. Never rejects. */
+/** What the connection lost in an outage cannot be held against a worker: then the clause is played again. */
+const MAX_TRIES = 3;
+
+/** Plays one clause. Never rejects. */
 const judge = async (clause: Clause, target: Target): Promise<Verdict> => {
+  for (let tries = 1; ; tries += 1) {
+    let isDisturbed = false;
+    const outages = target.bus.link.onReconnect(() => (isDisturbed = true));
+    const verdict = await judgeOnce(clause, target);
+    outages.close();
+    if (verdict.result !== 'fail' || !isDisturbed || tries === MAX_TRIES) return verdict;
+  }
+};
+
+/** Plays one clause and cleans up behind it. Never rejects. */
+const judgeOnce = async (clause: Clause, target: Target): Promise<Verdict> => {
   const { id, title } = clause;
   if ('unseen' in clause) return { id, title, result: 'not checked', reason: clause.unseen };
   const stage = new Stage(target);
@@ -27,7 +41,9 @@ const judge = async (clause: Clause, target: Target): Promise<Verdict> => {
     const { message } = error as Error;
     if (error instanceof NotChecked) return { id, title, result: 'not checked', reason: message };
     const { expected, came } =
-      error instanceof ClauseFailure ? error : { expected: 'a log and an item that can be read', came: message };
+      error instanceof ClauseFailure
+        ? error
+        : { expected: 'a log and an item that can be read', came: message };
     return { id, title, result: 'fail', expected, came, advice: clause.advice };
   } finally {
     await stage.close();
@@ -53,12 +69,14 @@ export const judgeAll = async (
       told += 1;
     }
   };
-  const isAlone = (clause: Clause): boolean => 'alone' in clause && clause.alone === true;
-  const together = clauses.filter((clause) => !isAlone(clause)).values();
+  const is = (kind: 'alone' | 'long', clause: Clause): boolean => 'check' in clause && clause[kind] === true;
+  const alone = clauses.filter((clause) => is('alone', clause));
+  const beside = clauses.filter((clause) => !is('alone', clause));
+  const queue = beside.toSorted((a, b) => Number(is('long', b)) - Number(is('long', a))).values();
   const lane = async (): Promise<void> => {
-    for (const clause of together) await play(clause);
+    for (const clause of queue) await play(clause);
   };
   await Promise.all(Array.from({ length: width }, lane));
-  for (const clause of clauses.filter(isAlone)) await play(clause);
+  for (const clause of alone) await play(clause);
   return clauses.map((clause) => verdicts.get(clause) as Verdict);
 };

@@ -8,10 +8,7 @@ export class Watch {
   }
 
   /** The first truthy value of `look`; undefined when there is none within `timeoutMs`. */
-  async until<Found>(
-    look: () => Found | false | undefined,
-    timeoutMs: number,
-  ): Promise<Found | undefined> {
+  async until<Found>(look: () => Found | false | undefined, timeoutMs: number): Promise<Found | undefined> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const found = look();

@@ -21,7 +21,8 @@ export const workerCheck = async ({ json, natsUrl, ...flags }: WorkerCheckFlags)
     if (json === undefined) process.stdout.write(linesOf(verdict, CLAUSES, pc));
   });
   const isBroken = verdicts.some(({ result }) => result === 'fail');
-  if (json === true) process.stdout.write(`${JSON.stringify({ model: flags.model, ok: !isBroken, clauses: verdicts })}\n`);
+  if (json === true)
+    process.stdout.write(`${JSON.stringify({ model: flags.model, ok: !isBroken, clauses: verdicts })}\n`);
   else process.stdout.write(`\n${summaryOf(verdicts)}\n`);
   if (isBroken) process.exitCode = 1;
 };

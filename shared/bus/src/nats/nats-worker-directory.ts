@@ -1,7 +1,8 @@
 import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from 'nats';
 import { BUCKETS, beatSubject, kvStream, workerSubjects } from '../subjects.ts';
-import type { WorkerBeat, WorkerDirectory, WorkerInfo } from '../worker-directory.ts';
+import { parseBeat, parseWorkerInfo } from '../worker-directory.ts';
+import type { WorkerDirectory, WorkerInfo } from '../worker-directory.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import { unavailable } from './last-message.ts';
 import { readLastMessages } from './last-messages.ts';
@@ -25,13 +26,23 @@ export const createNatsWorkerDirectory = (
     if (!nc.isClosed()) nc.publish(beatSubject, JSON.stringify(beat));
   },
   onBeat: (listener) =>
-    subscribeNow(nc, beatSubject, (message) => listener(message.json<WorkerBeat>()), onInvalid),
+    subscribeNow(nc, beatSubject, (message) => listener(parseBeat(message.json())), onInvalid),
   list: async () => {
     const query = { stream: kvStream(BUCKETS.workers), subject: workerSubjects };
     const { messages } = await readLastMessages(nc, inboxPrefix, query);
     // A worker that retired leaves a marker, which expires like an entry.
     return messages
       .filter((message) => !message.headers?.has('KV-Operation'))
-      .map((message) => message.json<WorkerInfo>());
+      .flatMap((message) => readable(() => parseWorkerInfo(message.json()), onInvalid));
   },
 });
+
+/** What can be read; the rest is told, and does not hide the others. */
+const readable = (read: () => WorkerInfo, onInvalid: (error: Error) => void): readonly WorkerInfo[] => {
+  try {
+    return [read()];
+  } catch (error) {
+    onInvalid(error as Error);
+    return [];
+  }
+};

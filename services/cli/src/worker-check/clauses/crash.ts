@@ -19,15 +19,16 @@ const checkTakeover = async (stage: Stage): Promise<string> => {
   const generation = await stage.prepare({ maxTokens: EARLIER.length + 16, item: running });
   await generation.append(1, EARLIER);
   const { rev } = generation.newest;
+  let lastBeat = 0;
   for (let count = 0; count < BEATS; count += 1) {
     workers.beat({ worker, running: [{ ...generation.key, attempt: 1 }] });
+    lastBeat = performance.now();
     await generation.until(() => generation.newest.rev !== rev, BEAT_MS);
     demand(generation.newest.rev === rev, 'a run left alone while its worker beats', generation.describe());
   }
   generation.follow();
-  const since = performance.now();
   await generation.expect('another attempt', () => generation.item.attempt > 1, TAKEN_MS);
-  const tookMs = performance.now() - since;
+  const tookMs = performance.now() - lastBeat;
   const done = await generation.expectDone();
   demand(done.crashes === 1, 'crashes 1', `crashes ${done.crashes ?? 'not counted'}`);
   demand(firstBreak(generation.records) === undefined, 'one log', firstBreak(generation.records) ?? '');
@@ -67,15 +68,19 @@ const checkKill = async (stage: Stage): Promise<string> => {
   const runs = await Promise.all(Array.from({ length }, () => stage.start()));
   for (const run of runs) run.follow();
   await Promise.all(runs.map((run) => run.expectTokens(4)));
-  const owned = new Map<StagedGeneration, string | undefined>(runs.map((run) => [run, run.item.worker]));
+  const owners = runs.map(({ item }) => item.worker ?? '');
+  // A run that no beat has named yet is found by its job's redelivery, half a minute later.
+  const isListed = (run: StagedGeneration, at: number): boolean =>
+    stage.target.beats.attemptIn(owners[at] ?? '', run.key, 0) !== undefined;
+  await stage.target.beats.until(() => runs.every(isListed), 3 * BEAT_MS);
   const since = performance.now();
   await kill();
   const dead = await silentOne(stage, names, since);
-  const orphans = runs.filter((run) => owned.get(run) === dead && run.item.status === 'running');
+  const isDone = ({ item }: StagedGeneration): boolean => item.status === 'done' && item.attempt === 1;
+  const orphans = runs.filter((run, at) => owners[at] === dead && !isDone(run));
   if (orphans.length === 0) throw new NotChecked(`${dead} was killed and ran none of ${length} generations`);
   for (const orphan of orphans) {
-    const isElsewhere = (): boolean => orphan.item.status === 'running' && orphan.item.worker !== dead;
-    await orphan.expect('another worker to take over', isElsewhere, TAKEN_MS);
+    await orphan.expect('another worker to take over', () => orphan.item.attempt > 1, TAKEN_MS);
     await orphan.expectTokens(orphan.head.seq + 1);
     demand(firstBreak(orphan.records) === undefined, 'one log', firstBreak(orphan.records) ?? '');
   }
@@ -86,7 +91,9 @@ export const CRASH: readonly Clause[] = [
   {
     id: 'W38',
     title: 'Taking over',
-    advice: 'count your own beats: a peer silent for 3 to 5 of them is dead; queue its runs and publish their jobs',
+    long: true,
+    advice:
+      'count your own beats: a peer silent for 3 to 5 of them is dead; queue its runs and publish their jobs',
     check: checkTakeover,
   },
   {
@@ -105,6 +112,6 @@ export const CRASH: readonly Clause[] = [
   {
     id: 'W41',
     title: 'Going away',
-    unseen: 'nobody asked your worker to stop',
+    unseen: 'the check does not ask workers to stop',
   },
 ];

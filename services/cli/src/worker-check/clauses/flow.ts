@@ -13,6 +13,11 @@ const ADAPTIVE_MS = 8_000;
 /** Policy `cancel` ends a run that was alone for 10 s; clocks may differ a little. */
 const ALONE_MS = { least: 9_000, most: 16_000 } as const;
 
+/** Forgotten after 15 s, held within the lead, parked 2 s later; ms. */
+const FORGOTTEN_MS = { least: 13_000, most: 30_000 } as const;
+/** More tokens than come in that time. */
+const ENDLESS = 100_000;
+
 /** Waits for exactly `seq` tokens: neither fewer nor, in a while, more. */
 const expectHeld = async (generation: StagedGeneration, seq: number): Promise<void> => {
   await generation.expectTokens(seq);
@@ -89,7 +94,11 @@ const checkParked = async (stage: Stage): Promise<string> => {
   const wrong = Object.entries(wanted).filter(
     ([field, value]) => item[field as keyof StoredGeneration] !== value,
   );
-  demand(wrong.length === 0, 'text, epoch and seq as the log has them', `other ${String(wrong.map(([at]) => at))}`);
+  demand(
+    wrong.length === 0,
+    'text, epoch and seq as the log has them',
+    `other ${String(wrong.map(([at]) => at))}`,
+  );
   const { parkedAt = 0, worker } = item;
   demand(parkedAt > since - 60_000, '`parkedAt` in ms', `${parkedAt}`);
   demand(worker === undefined, 'no `worker`', `\`worker\` ${worker}`);
@@ -141,6 +150,32 @@ const checkAbandoned = async (stage: Stage): Promise<string> => {
   return `abandoned after ${(tookMs / 1000).toFixed(1)} s alone`;
 };
 
+const checkSilentEdge = async (stage: Stage): Promise<string> => {
+  const generation = await stage.start({ maxTokens: ENDLESS });
+  // Two edges: one has read nothing, the other all there will ever be, and then it dies.
+  generation.attach();
+  const dead = generation.attach();
+  dead.ack(ENDLESS);
+  await generation.expectTokens(1);
+  dead.ack(ENDLESS);
+  dead.close();
+  const since = performance.now();
+  await generation.expect(
+    'the run to be held',
+    () => generation.item.status !== 'running',
+    FORGOTTEN_MS.most,
+  );
+  const tookMs = performance.now() - since;
+  if (generation.item.status === 'done')
+    throw new NotChecked(`the answer ended after ${(tookMs / 1000).toFixed(0)} s, it has to last for 20`);
+  demand(
+    tookMs > FORGOTTEN_MS.least,
+    'acks of a silent edge to count for 15 s',
+    `a hold after ${Math.round(tookMs)} ms`,
+  );
+  return `${(tookMs / 1000).toFixed(1)} s after an edge fell silent its ack counted no more`;
+};
+
 export const FLOW: readonly Clause[] = [
   {
     id: 'W26',
@@ -151,7 +186,8 @@ export const FLOW: readonly Clause[] = [
   {
     id: 'W27',
     title: 'Acks move the lead',
-    advice: 'subscribe to ctl.<org>.<session>.<generation> before the first token; the newest ack of an edge counts',
+    advice:
+      'subscribe to ctl.<org>.<session>.<generation> before the first token; the newest ack of an edge counts',
     check: checkAckMoves,
   },
   {
@@ -187,12 +223,15 @@ export const FLOW: readonly Clause[] = [
   {
     id: 'W33',
     title: 'Nobody watches: cancel',
+    long: true,
     advice: 'with onAbandon cancel end the run as abandoned after 10 s without a viewer; do not park it',
     check: checkAbandoned,
   },
   {
     id: 'W34',
     title: 'Edges that fall silent',
-    unseen: 'it takes 15 s of silence of an edge in the middle of a long answer',
+    long: true,
+    advice: 'keep the time of each edge’s newest ack and forget an edge after 15 s without one',
+    check: checkSilentEdge,
   },
 ];

@@ -191,7 +191,8 @@ export const JOBS: readonly Clause[] = [
   {
     id: 'W8',
     title: 'A redelivered job of a dead worker',
-    advice: 'redelivered, running, worker not in the directory: write it queued with crashes + 1 and claim it',
+    advice:
+      'redelivered, running, worker not in the directory: write it queued with crashes + 1 and claim it',
     alone: true,
     check: checkRedelivered,
   },

@@ -1,0 +1,166 @@
+/** One attempt at one generation: engine -> credit -> log, with acks and cancels coming back. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { append, changeItem, nc, pathOf, publishJob, read, readRecord, Refused } from './nats.mjs';
+
+/** The engine: yields tokens, and goes on after those that are stored already. Put yours here (W12). */
+async function* generate({ params = {} }, stored, signal) {
+  const last = params.max_tokens ?? 200;
+  for (let count = stored.length + 1; count <= last; count += 1) {
+    await pause(5, undefined, { signal });
+    yield `${count} `;
+  }
+  return { reason: 'stop', usage: { completion_tokens: last } };
+}
+
+const CHUNK_TOKENS = 32;
+const CRASHED = { code: 'worker_crashed', message: '3 workers died while they ran this' };
+
+/** Reads the log back along `prev`; undefined: somebody newer writes there, or the prompt is gone (W21). */
+const openRun = async (key, item) => {
+  const log = `tok.0.${pathOf(key)}`;
+  const prompt = await read('KV_PROMPTS', `$KV.PROMPTS.${pathOf(key)}`);
+  const head = await read('TOKENS', log);
+  if (prompt === undefined || head?.value.attempt > item.attempt) return undefined;
+  const { epoch = 0, base = 0, prev = 0, tokens: chunk = [], end } = head?.value ?? {};
+  const run = { key, item, log, body: prompt.value.body, end, last: head?.seq ?? 0 };
+  Object.assign(run, { edges: new Map(), abort: new AbortController(), aloneSince: Date.now() });
+  const tokens = [...chunk];
+  for (let before = prev; before > 0;) {
+    const record = await readRecord(before);
+    // Its head has expired: the text begins anew (W23).
+    if (record === undefined)
+      return Object.assign(run, { epoch: epoch + 1, base: 0, prev: 0, chunk: [], tokens: [] });
+    tokens.unshift(...record.tokens);
+    before = record.prev;
+  }
+  return Object.assign(run, { epoch, base, prev, chunk, tokens });
+};
+
+/** Stores tokens, an end, or, without either, a claim: the chunk so far, behind the record before (W13 - W15, W22). */
+const store = async (run, tokens = [], end) => {
+  if (run.chunk.length === CHUNK_TOKENS && tokens.length > 0)
+    Object.assign(run, { base: run.base + CHUNK_TOKENS, prev: run.last, chunk: [] });
+  run.chunk.push(...tokens);
+  run.tokens.push(...tokens);
+  const { epoch, base, prev, chunk } = run;
+  const record = { v: 1, epoch, attempt: run.item.attempt, base, prev, at: Date.now(), tokens: chunk, end };
+  run.last = await append(run.log, record, run.last);
+};
+
+export const stop = (run, why) => {
+  run.stop ??= { why, at: Date.now() };
+  run.abort.abort();
+};
+
+const viewersOf = ({ edges }) =>
+  [...edges.values()].filter(({ viewers, at }) => viewers > 0 && at > Date.now() - 15_000); // W34
+
+/** The seq up to which tokens may be stored now: the governing ack and the lead (W26 - W29, W32). */
+const limitOf = (run) => {
+  const { governor, onAbandon, lead } = run.body;
+  const acks = viewersOf(run).map(({ epoch, seq }) => (epoch === run.epoch ? seq : 0));
+  if (governor === 'none' || (onAbandon === 'finish' && acks.length === 0)) return Infinity;
+  // What was stored before counts as read, until edges report.
+  const unread = run.edges.size === 0 ? run.start : 0;
+  const acked = acks.length === 0 ? unread : governor === 'slowest' ? Math.min(...acks) : Math.max(...acks);
+  return acked + (lead === 'strict' ? 16 : 64);
+};
+
+/** Waits until one more token may be stored, or the run is told to stop. */
+const credit = async (run) => {
+  for (const heldSince = Date.now(); run.stop === undefined; await pause(20)) {
+    const isWatched = viewersOf(run).length > 0;
+    if (isWatched) run.aloneSince = Date.now();
+    const isLeft = run.body.onAbandon === 'cancel' && !isWatched;
+    if (isLeft && Date.now() - run.aloneSince >= 10_000) stop(run, 'abandoned'); // W33
+    if (run.tokens.length < limitOf(run)) return;
+    if (!isLeft && Date.now() - heldSince >= 2_000) stop(run, 'park'); // W30
+  }
+};
+
+/** Acks and cancels of this run, until it is over (W27, W35 - W37). */
+const serveControl = async (run) => {
+  const callback = (_, message) => {
+    const control = message.json();
+    if (control.type === 'ack') run.edges.set(control.edge, { ...control, at: Date.now() });
+    if (control.type !== 'cancel') return;
+    stop(run, 'cancelled');
+    message.respond(JSON.stringify({ type: 'cancelling', attempt: run.item.attempt }));
+  };
+  const subscription = nc.subscribe(`ctl.${pathOf(run.key)}`, { callback });
+  await nc.flush();
+  return subscription;
+};
+
+/** Drives the engine; the end, or undefined when the run stops without one. */
+const speak = async (run) => {
+  if (run.item.crashes >= 3) return { reason: 'error', error: CRASHED }; // W39
+  const engine = generate(run.body, run.tokens, run.abort.signal);
+  try {
+    for (await credit(run); run.stop === undefined; await credit(run)) {
+      const { done, value } = await engine.next();
+      if (done) return value;
+      await store(run, [value]);
+    }
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+    if (run.stop === undefined)
+      return { reason: 'error', error: { code: 'engine', message: 'the engine failed' } }; // W19
+  }
+  await engine.return();
+  const { why, at } = run.stop;
+  if (why !== 'cancelled' && why !== 'abandoned') return undefined;
+  return { reason: why, receipt: { tokensAfterCancel: 0, msToAbort: Date.now() - at } };
+};
+
+/** Writes into the item what became of this attempt, unless a newer one has it (W16, W30, W41). */
+const settle = async ({ key, item: { attempt }, epoch, tokens, stop: told }, end) => {
+  const outcome =
+    end !== undefined
+      ? { ...end, status: 'done' }
+      : told.why === 'park'
+        ? { status: 'parked', parkedAt: Date.now() }
+        : { status: 'queued' };
+  const said = outcome.status === 'queued' ? {} : { text: tokens.join(''), epoch, seq: tokens.length };
+  const written = await changeItem(key, (item) => {
+    if (item.attempt !== attempt || item.status === 'done') return undefined;
+    return { ...item, worker: undefined, parkedAt: undefined, ...said, ...outcome };
+  });
+  if (written?.status === 'queued') await publishJob(key, written.model, attempt + 1);
+};
+
+/**
+ * Runs a claimed generation until its item says what became of it.
+ * @returns whether its job is done with; false: somebody else has it
+ */
+export const runGeneration = async (key, item, runs, onChange) => {
+  const run = await openRun(key, item);
+  if (run === undefined) return false;
+  run.start = run.tokens.length;
+  runs.set(key.generation, run);
+  onChange();
+  const control = await serveControl(run);
+  try {
+    let { end } = run; // W17
+    if (end === undefined) {
+      if (item.attempt > 1) await store(run); // W22
+      end = await speak(run);
+      if (end !== undefined) await store(run, [], end); // W15
+    }
+    await settle(run, end);
+    return true;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    if (error.message === 'fenced') return false; // W20
+    if (error.message === 'behind') return runGeneration(key, item, runs, onChange); // W24
+    await settle(run, {
+      reason: 'error',
+      error: { code: 'storage_limit', message: 'the token log is full' },
+    });
+    return true;
+  } finally {
+    control.unsubscribe();
+    if (runs.get(key.generation) === run) runs.delete(key.generation);
+    onChange();
+  }
+};
