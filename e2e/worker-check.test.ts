@@ -150,8 +150,8 @@ describe('a worker that breaks a clause fails it', () => {
 
   test('each clause that is played has a worker that breaks it', () => {
     const broken = new Set(BROKEN_WORKERS.flatMap(({ breaks }) => breaks));
-    // Whoever takes over after kill -9 does what W38 asks for, and its witness is above.
-    expect(SEEN.filter((id) => !broken.has(id))).toEqual(['W40']);
+    // Whoever takes over after kill -9 does what W39 asks for, and its witness is above.
+    expect(SEEN.filter((id) => !broken.has(id))).toEqual(['W41']);
   });
 });
 
@@ -168,11 +168,11 @@ describe('the command', () => {
   afterAll(() => scene.close());
 
   test('prints what it saw as JSON for programs', async () => {
-    const { code, stdout, stderr } = await run('--model', 'counting', '--only', 'W4,W12', '--json');
+    const { code, stdout, stderr } = await run('--model', 'counting', '--only', 'W4,W13', '--json');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const { ok, clauses } = JSON.parse(stdout) as { ok: boolean; clauses: Verdict[] };
     expect(ok).toBe(true);
-    expect(clauses.map(({ id, result }) => `${id} ${result}`)).toEqual(['W4 pass', 'W12 not checked']);
+    expect(clauses.map(({ id, result }) => `${id} ${result}`)).toEqual(['W4 pass', 'W13 not checked']);
   });
 
   test('says what was expected, what came and what to do, and fails', async () => {
@@ -189,7 +189,7 @@ describe('the command', () => {
   });
 
   test('refuses a clause that there is not', async () => {
-    const refusal = 'sluice: --only: expected W1 to W41, got "W99"\n';
+    const refusal = 'sluice: --only: expected W1 to W42, got "W99"\n';
     expect(await run('--model', 'counting', '--only', 'W99')).toEqual({
       code: 1,
       stdout: '',

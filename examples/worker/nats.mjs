@@ -35,7 +35,7 @@ export const readWorkers = async (name = '*') => {
   return found;
 };
 
-/** Repeats what may be repeated: no answer means unknown, never failed (W25). */
+/** Repeats what may be repeated: no answer means unknown, never failed (W26). */
 export const persist = async (write) => {
   for (;;) {
     try {
@@ -67,7 +67,7 @@ export const changeItem = (key, change) =>
 /** The log does not take our records any more: `fenced`, `behind` (claim again), or `full`. */
 export class Refused extends Error {}
 
-/** Appends a record behind the one with sequence `last`, and resolves to its own. @throws Refused (W20, W24) */
+/** Appends a record behind the one with sequence `last`, and resolves to its own. @throws Refused (W21, W25) */
 export const append = (log, record, last) =>
   persist(async () => {
     try {

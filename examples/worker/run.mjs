@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { append, changeItem, nc, pathOf, publishJob, read, readRecord, Refused } from './nats.mjs';
 
-/** The engine: yields tokens, and goes on after those that are stored already. Put yours here (W12). */
+/** The engine: yields tokens, and goes on after those that are stored already. Put yours here (W13). */
 async function* generate({ params = {} }, stored, signal) {
   const last = params.max_tokens ?? 200;
   for (let count = stored.length + 1; count <= last; count += 1) {
@@ -15,7 +15,7 @@ async function* generate({ params = {} }, stored, signal) {
 const CHUNK_TOKENS = 32;
 const CRASHED = { code: 'worker_crashed', message: '3 workers died while they ran this' };
 
-/** Reads the log back along `prev`; undefined: somebody newer writes there, or the prompt is gone (W21). */
+/** Reads the log back along `prev`; undefined: somebody newer writes there, or the prompt is gone (W22). */
 const openRun = async (key, item) => {
   const log = `tok.0.${pathOf(key)}`;
   const prompt = await read('KV_PROMPTS', `$KV.PROMPTS.${pathOf(key)}`);
@@ -27,7 +27,7 @@ const openRun = async (key, item) => {
   const tokens = [...chunk];
   for (let before = prev; before > 0;) {
     const record = await readRecord(before);
-    // Its head has expired: the text begins anew (W23).
+    // Its head has expired: the text begins anew (W24).
     if (record === undefined)
       return Object.assign(run, { epoch: epoch + 1, base: 0, prev: 0, chunk: [], tokens: [] });
     tokens.unshift(...record.tokens);
@@ -36,7 +36,7 @@ const openRun = async (key, item) => {
   return Object.assign(run, { epoch, base, prev, chunk, tokens });
 };
 
-/** Stores tokens, an end, or, without either, a claim: the chunk so far, behind the record before (W13 - W15, W22). */
+/** Stores tokens, an end, or, without either, a claim: the chunk so far, behind the record before (W14 - W16, W23). */
 const store = async (run, tokens = [], end) => {
   if (run.chunk.length === CHUNK_TOKENS && tokens.length > 0)
     Object.assign(run, { base: run.base + CHUNK_TOKENS, prev: run.last, chunk: [] });
@@ -53,9 +53,9 @@ export const stop = (run, why) => {
 };
 
 const viewersOf = ({ edges }) =>
-  [...edges.values()].filter(({ viewers, at }) => viewers > 0 && at > Date.now() - 15_000); // W34
+  [...edges.values()].filter(({ viewers, at }) => viewers > 0 && at > Date.now() - 15_000); // W35
 
-/** The seq up to which tokens may be stored now: the governing ack and the lead (W26 - W29, W32). */
+/** The seq up to which tokens may be stored now: the governing ack and the lead (W27 - W30, W33). */
 const limitOf = (run) => {
   const { governor, onAbandon, lead } = run.body;
   const acks = viewersOf(run).map(({ epoch, seq }) => (epoch === run.epoch ? seq : 0));
@@ -72,13 +72,13 @@ const credit = async (run) => {
     const isWatched = viewersOf(run).length > 0;
     if (isWatched) run.aloneSince = Date.now();
     const isLeft = run.body.onAbandon === 'cancel' && !isWatched;
-    if (isLeft && Date.now() - run.aloneSince >= 10_000) stop(run, 'abandoned'); // W33
+    if (isLeft && Date.now() - run.aloneSince >= 10_000) stop(run, 'abandoned'); // W34
     if (run.tokens.length < limitOf(run)) return;
-    if (!isLeft && Date.now() - heldSince >= 2_000) stop(run, 'park'); // W30
+    if (!isLeft && Date.now() - heldSince >= 2_000) stop(run, 'park'); // W31
   }
 };
 
-/** Acks and cancels of this run, until it is over (W27, W35 - W37). */
+/** Acks and cancels of this run, until it is over (W28, W36 - W38). */
 const serveControl = async (run) => {
   const callback = (_, message) => {
     const control = message.json();
@@ -94,7 +94,7 @@ const serveControl = async (run) => {
 
 /** Drives the engine; the end, or undefined when the run stops without one. */
 const speak = async (run) => {
-  if (run.item.crashes >= 3) return { reason: 'error', error: CRASHED }; // W39
+  if (run.item.crashes >= 3) return { reason: 'error', error: CRASHED }; // W40
   const engine = generate(run.body, run.tokens, run.abort.signal);
   try {
     for (await credit(run); run.stop === undefined; await credit(run)) {
@@ -105,7 +105,7 @@ const speak = async (run) => {
   } catch (error) {
     if (error instanceof Refused) throw error;
     if (run.stop === undefined)
-      return { reason: 'error', error: { code: 'engine', message: 'the engine failed' } }; // W19
+      return { reason: 'error', error: { code: 'engine', message: 'the engine failed' } }; // W20
   }
   await engine.return();
   const { why, at } = run.stop;
@@ -113,7 +113,7 @@ const speak = async (run) => {
   return { reason: why, receipt: { tokensAfterCancel: 0, msToAbort: Date.now() - at } };
 };
 
-/** Writes into the item what became of this attempt, unless a newer one has it (W16, W30, W41). */
+/** Writes into the item what became of this attempt, unless a newer one has it (W17, W31, W42). */
 const settle = async ({ key, item: { attempt }, epoch, tokens, stop: told }, end) => {
   const outcome =
     end !== undefined
@@ -141,18 +141,18 @@ export const runGeneration = async (key, item, runs, onChange) => {
   onChange();
   const control = await serveControl(run);
   try {
-    let { end } = run; // W17
+    let { end } = run; // W18
     if (end === undefined) {
-      if (item.attempt > 1) await store(run); // W22
+      if (item.attempt > 1) await store(run); // W23
       end = await speak(run);
-      if (end !== undefined) await store(run, [], end); // W15
+      if (end !== undefined) await store(run, [], end); // W16
     }
     await settle(run, end);
     return true;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    if (error.message === 'fenced') return false; // W20
-    if (error.message === 'behind') return runGeneration(key, item, runs, onChange); // W24
+    if (error.message === 'fenced') return false; // W21
+    if (error.message === 'behind') return runGeneration(key, item, runs, onChange); // W25
     await settle(run, {
       reason: 'error',
       error: { code: 'storage_limit', message: 'the token log is full' },

@@ -46,7 +46,7 @@ const takeOver = async (dead, { org, session, generation, attempt }) => {
   if (item !== undefined) await publishJob(key, item.model, attempt + 1);
 };
 
-/** Our own beats are the clock: while NATS is away nobody's arrive, and nobody is declared dead (W38). */
+/** Our own beats are the clock: while NATS is away nobody's arrive, and nobody is declared dead (W39). */
 const peers = new Map();
 const onBeat = (_, message) => {
   const { worker, running: theirs, isExtra } = message.json();
@@ -87,12 +87,12 @@ const claim = async (job, isRedelivered) => {
 };
 
 const runJob = async (message) => {
-  const working = setInterval(() => message.working(), 10_000); // W11
+  const working = setInterval(() => message.working(), 10_000); // W12
   try {
     const job = parse(message);
-    if (!isJob(job)) return message.term('not a job'); // W10
+    if (!isJob(job)) return message.term('not a job'); // W11
     const { org, session, generation } = job;
-    const item = await claim(job, message.redelivered);
+    const item = await claim(job, message.redelivered || job.isOrphan === true);
     if (item === 'leave') return undefined;
     if (item === 'gone' || (await runGeneration({ org, session, generation }, item, runs, onChange)))
       await message.ackAck();
@@ -132,7 +132,7 @@ setInterval(beat, 1_000); // W2
 const pulling = pull();
 console.log(JSON.stringify({ ready: true, worker: NAME }));
 
-/** Hands over what runs, and goes (W41). */
+/** Hands over what runs, and goes (W42). */
 const leave = async () => {
   isStopping = true;
   clearInterval(announcing);

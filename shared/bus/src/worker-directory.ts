@@ -1,5 +1,5 @@
-import { isId } from '@sluice/protocol';
 import type { GenerationKey } from '@sluice/protocol';
+import { workerBeatSchema, workerInfoSchema } from '@sluice/protocol/schema';
 import type { Subscription } from './token-log.ts';
 
 /** What a live worker offers. Entries vanish when their worker stops announcing. */
@@ -44,34 +44,20 @@ export class InvalidWorkerError extends Error {
   readonly code = 'invalid_worker';
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null;
+// The field and never its content: what strangers write may hold anything.
+const told = (what: string, [issue]: readonly { readonly path: readonly PropertyKey[] }[]): Error =>
+  new InvalidWorkerError(`${what}: wrong or missing \`${String(issue?.path[0] ?? '')}\``);
 
-const isRun = (value: unknown): boolean =>
-  isObject(value) &&
-  [value['org'], value['session'], value['generation']].every(isId) &&
-  Number.isSafeInteger(value['attempt']);
-
-/** The fields that a beat and an entry share. @throws InvalidWorkerError naming the field */
-const parseLife = (value: unknown, what: string): Readonly<Record<string, unknown>> => {
-  if (!isObject(value)) throw new InvalidWorkerError(`${what}: expected an object`);
-  const { worker, running } = value;
-  if (!isId(worker)) throw new InvalidWorkerError(`${what}: wrong or missing \`worker\``);
-  if (!Array.isArray(running) || !running.every(isRun))
-    throw new InvalidWorkerError(`${what}: wrong or missing \`running\``);
-  return value;
+/** @throws InvalidWorkerError */
+export const parseBeat = (value: unknown): WorkerBeat => {
+  const { success, data, error } = workerBeatSchema.safeParse(value);
+  if (success) return data as WorkerBeat;
+  throw told('worker beat', error.issues);
 };
 
 /** @throws InvalidWorkerError */
-export const parseBeat = (value: unknown): WorkerBeat =>
-  parseLife(value, 'worker beat') as unknown as WorkerBeat;
-
-/** @throws InvalidWorkerError */
 export const parseWorkerInfo = (value: unknown): WorkerInfo => {
-  const { models, slots, ...life } = parseLife(value, 'worker entry');
-  if (!Array.isArray(models) || !models.every((model) => typeof model === 'string'))
-    throw new InvalidWorkerError('worker entry: wrong or missing `models`');
-  if (!Number.isSafeInteger(slots) || (slots as number) < 1)
-    throw new InvalidWorkerError('worker entry: wrong or missing `slots`');
-  return { ...life, models, slots } as unknown as WorkerInfo;
+  const { success, data, error } = workerInfoSchema.safeParse(value);
+  if (success) return data as WorkerInfo;
+  throw told('worker entry', error.issues);
 };

@@ -27,6 +27,18 @@ const isShallow = (value: unknown): boolean => nestsAtMost(value, MAX_NESTING);
 const isShallowMessage = { error: `expected at most ${MAX_NESTING} levels of nesting` };
 export const freeformSchema = z.unknown().refine(isShallow, isShallowMessage);
 
+export {
+  cancelReplySchema,
+  controlAckSchema,
+  controlCancelSchema,
+  jobSchema,
+  runStateSchema,
+  storedGenerationSchema,
+  tokenRecordSchema,
+  workerBeatSchema,
+  workerInfoSchema,
+} from './worker-schema.ts';
+
 export const positionSchema = z.object({ epoch: count, seq: count });
 
 export const chatMessageSchema = z
@@ -65,6 +77,14 @@ export const promptBodySchema = z
   .object(promptShape)
   .refine(oneSource, oneSourceMessage)
   .meta({ id: 'Prompt', description: 'Exactly one of `input` and `messages`.' });
+
+/** A stored prompt. `model` is filled in. */
+export const promptEntrySchema = z.object({
+  hash: z.string(),
+  user: z.string(),
+  createdAt: count,
+  body: z.object({ ...promptShape, model: z.string() }).refine(oneSource, oneSourceMessage),
+});
 
 /** One schema per client frame. */
 export const frameSchemas = {

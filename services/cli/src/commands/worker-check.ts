@@ -52,7 +52,7 @@ hands them back. It leaves a few dozen finished sessions behind, which expire li
   examples: [
     'sluice worker-check --model simulated',
     'sluice worker-check --model llama3.2 --nats-url nats://127.0.0.1:4222 --pid "$WORKER_PID"',
-    'sluice worker-check --model my-model --only W5,W20 --json',
+    'sluice worker-check --model my-model --only W5,W21 --json',
   ],
 });
 

@@ -1,5 +1,5 @@
 import type { Consumer, ConsumerMessages, JsMsg } from '@nats-io/jetstream';
-import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
+import { jobSchema } from '@sluice/protocol/schema';
 import type { Delivery, Job } from '../job-queue.ts';
 
 /**
@@ -120,18 +120,9 @@ export const toDelivery = (message: JsMsg): Delivery | undefined => {
 
 const parseJob = (message: JsMsg): Job | undefined => {
   try {
-    const { org, session, generation, model, attempt, isOrphan } = message.json<Record<string, unknown>>();
-    if (typeof model !== 'string' || typeof attempt !== 'number') return undefined;
-    return {
-      org: parseOrg(org),
-      session: parseSessionId(session),
-      generation: parseGenerationId(generation),
-      model,
-      attempt,
-      ...(isOrphan === true ? { isOrphan } : {}),
-    };
+    return jobSchema.safeParse(message.json()).data as Job | undefined;
   } catch {
-    // Not JSON, or ids that are not ids: the same as any other message that is no job.
+    // Not JSON: the same as any other message that is no job.
     return undefined;
   }
 };

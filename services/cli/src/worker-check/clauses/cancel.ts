@@ -77,19 +77,19 @@ const checkSilentAfter = async (stage: Stage): Promise<string> => {
 
 export const CANCEL: readonly Clause[] = [
   {
-    id: 'W35',
+    id: 'W36',
     title: 'Cancel',
     advice: 'answer the request at once, stop the engine, end with cancelled and a receipt, finish the item',
     check: checkRunning,
   },
   {
-    id: 'W36',
+    id: 'W37',
     title: 'Cancel while held',
     advice: 'let a cancel wake the run that waits for acks',
     check: checkHeld,
   },
   {
-    id: 'W37',
+    id: 'W38',
     title: 'Control ends with the run',
     advice: 'unsubscribe from ctl before the item is written, so that nobody waits for an answer',
     check: checkSilentAfter,

@@ -89,7 +89,7 @@ const checkKill = async (stage: Stage): Promise<string> => {
 
 export const CRASH: readonly Clause[] = [
   {
-    id: 'W38',
+    id: 'W39',
     title: 'Taking over',
     long: true,
     advice:
@@ -97,20 +97,20 @@ export const CRASH: readonly Clause[] = [
     check: checkTakeover,
   },
   {
-    id: 'W39',
+    id: 'W40',
     title: 'The crash budget',
     advice: 'end a generation whose crashes reach 3 with error worker_crashed instead of claiming it',
     check: checkBudget,
   },
   {
-    id: 'W40',
+    id: 'W41',
     title: 'kill -9',
-    advice: 'see W3 and W38: whoever takes over needs the dead worker’s list, and then the log',
+    advice: 'see W3 and W39: whoever takes over needs the dead worker’s list, and then the log',
     alone: true,
     check: checkKill,
   },
   {
-    id: 'W41',
+    id: 'W42',
     title: 'Going away',
     unseen: 'the check does not ask workers to stop',
   },

@@ -146,39 +146,39 @@ const checkZombie = async (stage: Stage): Promise<string> => {
 
 export const FENCING: readonly Clause[] = [
   {
-    id: 'W20',
+    id: 'W21',
     title: 'The fence',
     advice:
       'publish each record with Nats-Expected-Last-Subject-Sequence; a newer head: stop and touch nothing',
     check: checkFenced,
   },
   {
-    id: 'W21',
+    id: 'W22',
     title: 'A log of a newer attempt',
     advice: 'read the head at the claim; when its attempt is above yours, write nothing and leave the job',
     check: checkNewerLog,
   },
   {
-    id: 'W22',
+    id: 'W23',
     title: 'The claim record',
     advice: 'an attempt after the first begins with the chunk as found, its own attempt and no new token',
     check: checkClaimRecord,
   },
   {
-    id: 'W23',
+    id: 'W24',
     title: 'Going on from the same token',
     advice:
       'give the engine the stored text as prefix; if it cannot go on, begin epoch + 1 at base 0, prev 0',
     check: checkGoesOn,
   },
   {
-    id: 'W24',
+    id: 'W25',
     title: 'A zombie that still writes',
     advice: 'claim refused and the head of an older attempt: read the log again and claim again',
     check: checkZombie,
   },
   {
-    id: 'W25',
+    id: 'W26',
     title: 'A publish without an answer',
     unseen: 'it takes an outage between your worker and NATS',
   },

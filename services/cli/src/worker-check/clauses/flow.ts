@@ -178,57 +178,57 @@ const checkSilentEdge = async (stage: Stage): Promise<string> => {
 
 export const FLOW: readonly Clause[] = [
   {
-    id: 'W26',
+    id: 'W27',
     title: 'The strict lead',
     advice: 'stop taking tokens from the engine 16 tokens ahead of the governing ack',
     check: checkStrict,
   },
   {
-    id: 'W27',
+    id: 'W28',
     title: 'Acks move the lead',
     advice:
       'subscribe to ctl.<org>.<session>.<generation> before the first token; the newest ack of an edge counts',
     check: checkAckMoves,
   },
   {
-    id: 'W28',
+    id: 'W29',
     title: 'The adaptive lead',
     advice: 'never be more than 256 tokens ahead of the governing ack; 64 until a round trip is known',
     check: checkAdaptive,
   },
   {
-    id: 'W29',
+    id: 'W30',
     title: 'The governor',
     advice: 'combine edges as the governor says: highest or lowest ack of those with viewers',
     check: checkGovernor,
   },
   {
-    id: 'W30',
+    id: 'W31',
     title: 'Hold and park',
     advice: 'held for 2 s: stop the engine, store what you have, write the item parked with text, epoch, seq',
     check: checkParked,
   },
   {
-    id: 'W31',
+    id: 'W32',
     title: 'Coming back',
     advice: 'a parked generation comes back as a queued item and a new job: claim it and go on from the log',
     check: checkReturn,
   },
   {
-    id: 'W32',
+    id: 'W33',
     title: 'Nobody watches: finish',
     advice: 'with onAbandon finish ignore the lead while no edge reports a viewer',
     check: checkFinish,
   },
   {
-    id: 'W33',
+    id: 'W34',
     title: 'Nobody watches: cancel',
     long: true,
     advice: 'with onAbandon cancel end the run as abandoned after 10 s without a viewer; do not park it',
     check: checkAbandoned,
   },
   {
-    id: 'W34',
+    id: 'W35',
     title: 'Edges that fall silent',
     long: true,
     advice: 'keep the time of each edge’s newest ack and forget an edge after 15 s without one',

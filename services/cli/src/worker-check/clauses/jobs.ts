@@ -7,6 +7,8 @@ import type { StagedGeneration } from '../staged-generation.ts';
 
 /** Tokens of an answer that is to end soon. */
 const SHORT = 24;
+/** A worker that is in no directory. */
+const GONE = 'check-gone';
 /** A wrong worker has done its wrong within this time, ms. */
 const QUIET_MS = 1_500;
 /** The item of a job is written again and again for so long, or so often, whichever is first. */
@@ -122,18 +124,29 @@ const handBack = async (stage: Stage, worker: string): Promise<StagedGeneration>
   return generation;
 };
 
-const checkRedelivered = async (stage: Stage): Promise<string> => {
-  const generation = await handBack(stage, 'check-gone');
+const demandAdopted = async (generation: StagedGeneration): Promise<void> => {
   generation.follow();
   const { attempt } = generation.item;
   const done = await generation.expectDone();
-  const { crashes = 0 } = done;
   demand(
-    done.attempt === attempt + 1 && crashes === 1,
+    done.attempt === attempt + 1 && done.crashes === 1,
     `attempt ${attempt + 1} and crashes 1`,
-    `attempt ${done.attempt} and crashes ${crashes}`,
+    `attempt ${done.attempt} and crashes ${done.crashes ?? 'not counted'}`,
   );
+};
+
+const checkRedelivered = async (stage: Stage): Promise<string> => {
+  await demandAdopted(await handBack(stage, GONE));
   return 'adopted, counted as a crash, and run to its end';
+};
+
+const checkOrphan = async (stage: Stage): Promise<string> => {
+  const item = { status: 'running', attempt: 1, worker: GONE } as const;
+  const generation = await stage.prepare({ maxTokens: SHORT, item });
+  const { bus, model } = stage.target;
+  await bus.jobs.publish({ ...generation.key, model, attempt: 1, isOrphan: true });
+  await demandAdopted(generation);
+  return 'treated as delivered before: adopted and run to its end';
 };
 
 const checkLeftAlone = async (stage: Stage): Promise<string> => {
@@ -205,18 +218,24 @@ export const JOBS: readonly Clause[] = [
   },
   {
     id: 'W10',
+    title: 'Orphaned jobs',
+    advice: 'treat a job that says isOrphan like one that is delivered again',
+    check: checkOrphan,
+  },
+  {
+    id: 'W11',
     title: 'Jobs that cannot be read',
     advice: 'check every field of a job; take what is none off the queue (term) and go on',
     alone: true,
     check: checkGarbage,
   },
   {
-    id: 'W11',
+    id: 'W12',
     title: 'In progress',
     unseen: 'a job is delivered again after 30 s at the earliest, and rightly left alone then',
   },
   {
-    id: 'W12',
+    id: 'W13',
     title: 'The conversation',
     unseen: 'what the model was told cannot be read from its answer',
   },

@@ -104,44 +104,44 @@ const checkEndedLog = async (stage: Stage): Promise<string> => {
 
 export const RECORDS: readonly Clause[] = [
   {
-    id: 'W13',
+    id: 'W14',
     title: 'The record',
     advice: 'see `TokenRecord` in docs/PROTOCOL.md; at most 32 tokens, `at` in ms, the attempt of your claim',
     check: checkShape,
   },
   {
-    id: 'W14',
+    id: 'W15',
     title: 'Chunks',
     advice:
       'repeat the chunk so far; a new one has base = the head and prev = the sequence of the last record',
     check: checkChunks,
   },
   {
-    id: 'W15',
+    id: 'W16',
     title: 'The end record',
     advice: 'put `end` into the last record, or into one more, once; publish nothing after it is stored',
     check: checkEnd,
   },
   {
-    id: 'W16',
+    id: 'W17',
     title: 'The finished item',
     advice:
       'after the end is stored: status done, the end’s fields, text, epoch and seq of the log, no worker',
     check: checkItem,
   },
   {
-    id: 'W17',
+    id: 'W18',
     title: 'A log that has its end',
     advice: 'when the head you read at the claim has `end`, write the item from the log and ack the job',
     check: checkEndedLog,
   },
   {
-    id: 'W18',
+    id: 'W19',
     title: 'Limits',
     unseen: 'no prompt makes every model write half a megabyte, or a token of 16 KB',
   },
   {
-    id: 'W19',
+    id: 'W20',
     title: 'An engine that fails',
     unseen: 'nobody outside can make your engine fail',
   },
