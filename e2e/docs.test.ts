@@ -10,7 +10,13 @@ import { describeConfig } from '@sluice/runtime';
 import type { ConfigRow, ConfigSchema } from '@sluice/runtime';
 
 const ROOT = join(import.meta.dirname, '..');
-const PAGES = ['README.md', 'docs/ARCHITECTURE.md', 'docs/OPERATIONS.md', 'docs/GUARANTEES.md'] as const;
+const PAGES = [
+  'README.md',
+  'docs/ARCHITECTURE.md',
+  'docs/OPERATIONS.md',
+  'docs/GUARANTEES.md',
+  'docs/WORKERS.md',
+] as const;
 type Page = (typeof PAGES)[number];
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
