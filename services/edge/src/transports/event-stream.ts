@@ -10,7 +10,7 @@ import type { Frame } from '../frames.ts';
 import { refusalOf } from '../refusal.ts';
 import { Viewer } from '../viewer.ts';
 import type { FrameSink } from '../viewer.ts';
-import type { EventView } from './event-view.ts';
+import type { EventView, Shown } from './event-view.ts';
 import { StallWatch } from './stall-watch.ts';
 
 /** Most that waits in this process for one stream before frames are held back, bytes; plus one frame. */
@@ -142,12 +142,23 @@ export class EventStream implements FrameSink {
   send(frame: Frame): void {
     if (this.#isOver) return;
     const { content } = frame;
-    const shown = this.#options.view(content, frame.json);
+    const shown = this.#show(frame);
     const processed = (): void => this.#onProcessed(content);
     // Not at once: the viewer's reader learns only after this call what was sent.
     if (shown === undefined || shown.text === '') queueMicrotask(processed);
     else this.#write(shown.text, processed);
     if (shown?.last === true) this.#finish('finished');
+  }
+
+  /** A view that fails ends its own stream only: others share the turn in which it was asked. */
+  #show(frame: Frame): Shown | undefined {
+    try {
+      return this.#options.view(frame.content, frame.json);
+    } catch (error) {
+      this.#context.logger.error('event_failed', { connection: this.id, type: frame.content.type, error });
+      this.#endBy(CLOSE_CODES.tryLater);
+      return undefined;
+    }
   }
 
   /** Says something of the edge's own. */

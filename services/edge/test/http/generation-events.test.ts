@@ -207,6 +207,28 @@ describe('a stream', () => {
     await drained;
   });
 
+  test('that comes to an edge while it drains is sent away with a hint, not with an error', async () => {
+    await start();
+    const open = await openStream(target, events());
+    const drained = target.edge.drain(2_000);
+    const late = await openStream(target, events());
+    await late.closed;
+    expect([late.status, late.frames('goaway')]).toEqual([200, [{ type: 'goaway', reconnectMs: 2_000 }]]);
+    expect(late.events.findLast(({ retry }) => retry !== undefined)?.retry).toBe(2_000);
+    open.close();
+    await drained;
+  });
+
+  test('is counted as a request once it is over', async () => {
+    const run = await start();
+    await run.end();
+    await (
+      await openStream(target, events())
+    ).closed;
+    const line = /sluice_edge_requests_total\{method="GET",route="[^"]*events",status="200"\} 1/;
+    await waitFor(async () => line.test(await target.edge.metrics.registry.metrics()), { what: 'the count' });
+  });
+
   test('of a client that does not read its end does not keep the edge from closing', async () => {
     await start();
     (await openStream(target, events())).pause();
