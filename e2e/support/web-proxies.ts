@@ -1,0 +1,129 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from '@jest/globals';
+import { startChild, waitFor } from '@sluice/testkit';
+
+export type WebProxyName = 'nginx' | 'haproxy';
+
+/** A line of the shipped configuration and what a test puts in its place. */
+export type Replacement = readonly [from: string, to: string];
+
+export type WebProxyOptions = {
+  /** each edge's public and admin port */
+  readonly edges: readonly { readonly port: number; readonly adminPort: number }[];
+  readonly replace?: readonly Replacement[];
+};
+
+export type WebProxy = { readonly url: string; close(): Promise<void> };
+
+const ROOT = join(import.meta.dirname, '../..');
+const PROGRAMS: Readonly<Record<WebProxyName, readonly string[]>> = {
+  nginx: ['/usr/sbin/nginx', '/usr/local/bin/nginx', '/opt/homebrew/bin/nginx'],
+  haproxy: ['/usr/sbin/haproxy', '/usr/local/bin/haproxy', '/opt/homebrew/bin/haproxy'],
+};
+const programOf = (name: WebProxyName): string | undefined => PROGRAMS[name].find((path) => existsSync(path));
+
+const isCi = process.env['CI'] === 'true';
+
+/** A test that is skipped, in so many words, where the proxy is not installed; in CI it fails there. */
+export const webProxyTest = (name: WebProxyName): typeof test => {
+  if (programOf(name) !== undefined || isCi) return test;
+  // A quiet skip would look like a pass.
+  console.warn(`SKIPPED: no ${name} found. Install it to test Sluice behind it.`);
+  return test.skip as typeof test;
+};
+
+/** Starts a proxy with the configuration from `deploy`, but for its ports and what `replace` says. */
+export const startWebProxy = async (
+  name: WebProxyName,
+  { edges, replace = [] }: WebProxyOptions,
+): Promise<WebProxy> => {
+  const program = programOf(name);
+  if (program === undefined) throw new Error(`CI needs ${name}; see .ci/run`);
+  const folder = await mkdtemp(join(tmpdir(), `sluice-${name}-`));
+  const port = await freePort();
+  const shipped = name === 'nginx' ? nginxOf(port, edges) : haproxyOf(port, edges);
+  const text = [...shipped.replace, ...replace].reduce(
+    replaced,
+    await readFile(join(ROOT, shipped.path), 'utf8'),
+  );
+  const file = join(folder, 'proxy.conf');
+  await writeFile(file, shipped.wrap(text, folder));
+  const child = await startChild(program, shipped.flags(file, folder));
+  const url = `http://127.0.0.1:${port}`;
+  const isUp = async (): Promise<boolean> => (await fetch(`${url}/v1/models`)).status === 401;
+  try {
+    await waitFor(() => isUp().catch(() => false), {
+      what: `${name} to pass requests on`,
+      timeoutMs: 15_000,
+    });
+  } catch (error) {
+    await child.kill();
+    throw new Error(`${name} did not start:\n${child.output()}`, { cause: error });
+  }
+  return {
+    url,
+    close: async () => {
+      // Both end their workers on SIGTERM; SIGKILL would leave nginx's behind.
+      await child.kill('SIGTERM', 10_000);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+type Shipped = {
+  readonly path: string;
+  readonly replace: readonly Replacement[];
+  readonly wrap: (text: string, folder: string) => string;
+  readonly flags: (file: string, folder: string) => string[];
+};
+
+const nginxOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
+  path: 'deploy/nginx/sluice.conf',
+  replace: [
+    ['listen 80;', `listen 127.0.0.1:${port};`],
+    [
+      'server 127.0.0.1:8080 max_fails=2 fail_timeout=2s;',
+      edges.map((edge) => `server 127.0.0.1:${edge.port} max_fails=2 fail_timeout=2s;`).join('\n'),
+    ],
+  ],
+  wrap: (text, folder) =>
+    `daemon off; pid ${folder}/pid; error_log stderr; worker_processes 1; events {}\n` +
+    `http { access_log off; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`).join(' ')}\n${text}}`,
+  flags: (file, folder) => ['-c', file, '-p', folder, '-e', 'stderr'],
+});
+
+const haproxyOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
+  path: 'deploy/haproxy/haproxy.cfg',
+  replace: [
+    ['bind :80', `bind 127.0.0.1:${port}`],
+    [
+      'server edge1 127.0.0.1:8080 check port 9090',
+      edges
+        .map((edge, index) => `server edge${index + 1} 127.0.0.1:${edge.port} check port ${edge.adminPort}`)
+        .join(' inter 1s fall 2 rise 1\n'),
+    ],
+  ],
+  wrap: (text) => text,
+  flags: (file) => ['-db', '-f', file],
+});
+
+/** @throws Error when the shipped configuration does not say what is to be replaced */
+const replaced = (text: string, [from, to]: Replacement): string => {
+  if (!text.includes(from)) throw new Error(`expected the shipped configuration to say: ${from}`);
+  return text.replace(from, () => to);
+};
+
+/** Neither proxy can be asked for a free port of its own and tell which one it got. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer().on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
