@@ -14,10 +14,10 @@ JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node
 # `make test ONLY=e2e/fences` runs what matches.
 ONLY ?=
 
-.PHONY: help setup node nats web demo test faults lint typecheck check format bench-quick clean
+.PHONY: help setup node nats web demo test faults lint typecheck check format bench-quick bench-placement clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: node node_modules/.sluice-installed nats web ## Install what everything else needs (seconds when it is there)
 
@@ -79,6 +79,9 @@ format: node node_modules/.sluice-installed ## Rewrite files in the common forma
 
 bench-quick: setup ## Measure the hot paths here against bare ones, two to three minutes
 	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts quick
+
+bench-placement: setup ## Measure what placing sessions by their KV cache gains, about two minutes
+	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts placement
 
 clean: ## Remove everything built or installed here (the cached nats-server stays)
 	rm -rf node_modules coverage .cache shared/*/dist services/*/dist shared/*/node_modules services/*/node_modules

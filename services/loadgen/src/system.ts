@@ -1,19 +1,20 @@
 import { fileURLToPath } from 'node:url';
 import { mintToken, readyMessage, startChild, startNatsServer, TEST_SECRET } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
-import type { Target } from './clients/link.ts';
+import type { EdgeTarget } from './clients/link.ts';
 
 export type EdgeProcess = {
   readonly pid: number;
-  readonly target: Target;
+  readonly target: EdgeTarget;
   readonly adminUrl: string;
   close(): Promise<void>;
 };
 
-/** nats-server, a worker and edges, each a process of its own, as they run in production. */
+/** nats-server, workers and edges, each a process of its own, as they run in production. */
 export type System = {
   readonly natsUrl: string;
   readonly natsPid: number;
+  /** of the first worker */
   readonly workerPid: number;
   addEdge(): Promise<EdgeProcess>;
   close(): Promise<void>;
@@ -22,6 +23,10 @@ export type System = {
 export type SystemOptions = {
   /** folder for V8 CPU profiles of edges and worker; none are taken without */
   readonly profileDir?: string;
+  /** default 1 */
+  readonly workers?: number;
+  /** settings of edges and workers */
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 const SERVICES = new URL('../..', import.meta.url);
@@ -54,22 +59,26 @@ const addressOf = (message: Record<string, unknown>, field: string): string => {
   return address;
 };
 
-export const startSystem = async ({ profileDir }: SystemOptions = {}): Promise<System> => {
+export const startSystem = async (options: SystemOptions = {}): Promise<System> => {
+  const { profileDir, workers: count = 1, env = {} } = options;
   const nats = await startNatsServer();
   const flags = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   // A profile is written at a regular exit only.
   const ending = profileDir === undefined ? 'SIGKILL' : 'SIGTERM';
-  const worker = await startService('worker', {
-    env: { SLUICE_NATS_URL: nats.url, SLUICE_WORKER_ADMIN_PORT: '0' },
-    flags,
-  });
-  await readyMessage(worker);
+  const common = { ...env, SLUICE_NATS_URL: nats.url };
+  const startWorker = async (): Promise<Child> => {
+    const worker = await startService('worker', { env: { ...common, SLUICE_WORKER_ADMIN_PORT: '0' }, flags });
+    await readyMessage(worker);
+    return worker;
+  };
+  const worker = await startWorker();
+  const workers = [worker, ...(await Promise.all(Array.from({ length: count - 1 }, startWorker)))];
   const edges = new Set<EdgeProcess>();
   const token = mintToken({ org: 'bench', user: 'loadgen', ttlS: 86_400 });
   const addEdge = async (): Promise<EdgeProcess> => {
     const child = await startService('edge', {
       env: {
-        SLUICE_NATS_URL: nats.url,
+        ...common,
         SLUICE_EDGE_PORT: '0',
         SLUICE_EDGE_ADMIN_PORT: '0',
         SLUICE_JWT_SECRET: TEST_SECRET,
@@ -96,7 +105,7 @@ export const startSystem = async ({ profileDir }: SystemOptions = {}): Promise<S
     addEdge,
     close: async () => {
       for (const edge of edges) await edge.close();
-      await worker.kill(ending, 60_000);
+      await Promise.all(workers.map((child) => child.kill(ending, 60_000)));
       await nats.stop();
     },
   };

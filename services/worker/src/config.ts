@@ -59,6 +59,14 @@ export const workerConfigSchema = defineConfig({
     env: 'SLUICE_SIMULATED_TTFT_MS',
     about: 'Time to first token of the simulated engine, ms.',
   }),
+  prefillTokensPerSecond: setting(z.coerce.number().min(0).default(0), {
+    env: 'SLUICE_SIMULATED_PREFILL_TOKENS_PER_SECOND',
+    about: 'Speed at which the simulated engine reads what is not in its KV cache; 0: at once.',
+  }),
+  cacheTokens: setting(count().default(200_000), {
+    env: 'SLUICE_SIMULATED_CACHE_TOKENS',
+    about: 'Prompt tokens that fit into that cache.',
+  }),
   demoFaults: setting(flag().default(false), {
     env: 'SLUICE_DEMO_FAULTS',
     about: 'Lets scope `admin` kill edges and workers from the web page; for demos only.',
@@ -86,8 +94,12 @@ export const checkWorkerConfig = ({ engine, upstream }: WorkerConfig): ConfigPro
 
 /** The part of the settings that makes the engine. */
 export const engineConfigOf = (config: WorkerConfig): EngineConfig => {
-  const { engine, upstream, upstreamKey, profile, model, tokensPerSecond, ttftMs } = config;
-  if (engine === 'simulated') return { engine, tokensPerSecond, ttftMs, models: [model ?? 'simulated'] };
+  const { engine, upstream, upstreamKey, profile, model } = config;
+  if (engine === 'simulated') {
+    const { tokensPerSecond, ttftMs, prefillTokensPerSecond, cacheTokens } = config;
+    const speed = { tokensPerSecond, ttftMs, prefillTokensPerSecond, cacheTokens };
+    return { engine, ...speed, models: [model ?? 'simulated'] };
+  }
   if (upstream === undefined) throw new TypeError('engine openai: expected an upstream URL');
   return { engine, upstream, profile, ...(upstreamKey === undefined ? {} : { apiKey: upstreamKey }) };
 };

@@ -4,9 +4,11 @@ import { SUBPROTOCOL } from '@sluice/protocol';
 import { CLOSE, FrameDecoder, PING, PONG, TEXT } from './frame-decoder.ts';
 import { encodeClientFrame } from './frame-encoder.ts';
 
+export type EdgeTarget = { readonly kind: 'edge'; readonly port: number; readonly token: string };
+
 /** What to connect to, always on 127.0.0.1. `bytes`: frames come at once, without a handshake. */
 export type Target =
-  | { readonly kind: 'edge'; readonly port: number; readonly token: string }
+  | EdgeTarget
   | { readonly kind: 'relay'; readonly port: number }
   | { readonly kind: 'bytes'; readonly port: number };
 

@@ -6,12 +6,14 @@ import { systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
 import { Pacer } from './pacer.ts';
 import { dueAfterMs } from './schedule.ts';
+import { DEFAULT_PREFILL, Prefill, Reading } from './prefill.ts';
+import type { PrefillSettings } from './prefill.ts';
 import { DEFAULT_SIMULATED_SETTINGS, settingsFor } from './settings.ts';
 import type { SimulatedSettings } from './settings.ts';
 import { TranscriptLibrary } from './transcript.ts';
 import type { Transcript } from './transcript.ts';
 
-export type SimulatedOptions = Partial<SimulatedSettings> & {
+export type SimulatedOptions = Partial<SimulatedSettings & PrefillSettings> & {
   /** Default `['simulated']` */
   readonly models?: readonly string[];
   /** Default: the system's clock */
@@ -32,6 +34,7 @@ export class SimulatedEngine implements Engine {
   readonly #exit: (() => void) | undefined;
   readonly #library = new TranscriptLibrary();
   readonly #pacer: Pacer;
+  readonly #prefill: Prefill;
   readonly #closing = new AbortController();
 
   constructor(options: SimulatedOptions = {}) {
@@ -41,6 +44,7 @@ export class SimulatedEngine implements Engine {
     this.#clock = clock;
     this.#exit = exit;
     this.#pacer = new Pacer(clock);
+    this.#prefill = new Prefill({ ...DEFAULT_PREFILL, ...settings });
     // Every run listens; Node's warning at ten is about leaks, and each run takes its listener back.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -79,15 +83,22 @@ export class SimulatedEngine implements Engine {
     const stopping = new AbortController();
     const unlink = follow(stopping, [signal, this.#closing.signal]);
     const pace = this.#pacer.pace(stopping.signal);
+    const reading = this.#prefill.isFree
+      ? undefined
+      : new Reading(this.#prefill, request.messages, request.prefix);
     try {
+      const begun = started + (reading?.ms ?? 0);
       for (let seq = prefix + 1; seq <= transcript.length; seq += 1) {
-        await pace.until(started + dueAfterMs(settings, prefix, seq - prefix - 1));
+        await pace.until(begun + dueAfterMs(settings, prefix, seq - prefix - 1));
         this.#misbehave(settings, prefix, seq);
-        yield transcript.tokenAt(seq);
+        const token = transcript.tokenAt(seq);
+        reading?.write(token);
+        yield token;
       }
       stopping.signal.throwIfAborted();
-      return endOf(transcript);
+      return endOf(transcript, reading);
     } finally {
+      reading?.end();
       pace.close();
       unlink();
     }
@@ -106,12 +117,16 @@ export class SimulatedEngine implements Engine {
   }
 }
 
-const endOf = (transcript: Transcript): EngineEnd => ({
-  reason: transcript.reason,
+/** As OpenAI's usage says it, the cache's share only where there is one. */
+const endOf = ({ reason, promptTokens, length }: Transcript, reading: Reading | undefined): EngineEnd => ({
+  reason,
   usage: {
-    prompt_tokens: transcript.promptTokens,
-    completion_tokens: transcript.length,
-    total_tokens: transcript.promptTokens + transcript.length,
+    prompt_tokens: promptTokens,
+    completion_tokens: length,
+    total_tokens: promptTokens + length,
+    ...(reading === undefined
+      ? {}
+      : { prompt_tokens_details: { cached_tokens: Math.min(promptTokens, reading.cached) } }),
   },
 });
 

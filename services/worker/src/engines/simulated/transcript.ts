@@ -101,7 +101,8 @@ const maxTokensOf = (params: EngineRequest['params']): number => {
 const contentOf = (message: ChatMessage): string =>
   typeof message.content === 'string' ? message.content : JSON.stringify(message.content ?? '');
 
-const conversationOf = (messages: readonly ChatMessage[]): string =>
+/** The conversation as the engine reads it: what it is continued by is appended, and nothing else changes. */
+export const conversationOf = (messages: readonly ChatMessage[]): string =>
   messages.map((message) => `${message.role}\u0000${contentOf(message)}`).join('\u0001');
 
 /** Four characters to a token and four tokens of template to a message: near enough for a usage figure. */
