@@ -127,7 +127,7 @@ describe('sluice doctor', () => {
   test('finds nothing wrong with a demo', async () => {
     const { code, stdout } = await cli.run(['doctor', '--secret', SECRET]);
     expect(stdout).not.toMatch(/^(fail|skip)/m);
-    expect(stdout.match(/^ok /gm)).toHaveLength(9);
+    expect(stdout.match(/^ok /gm)).toHaveLength(10);
     expect(code).toBe(0);
   });
 
@@ -153,6 +153,16 @@ describe('sluice doctor', () => {
     expect(stdout).toMatch(/^fail +NATS .*ECONNREFUSED/m);
     expect(stdout).toMatch(/^skip +JetStream/m);
     expect(stdout).toMatch(/^fail +upstream .*ECONNREFUSED/m);
+  });
+
+  test('names the servers of a cluster that do not answer, and looks at the rest through one that does', async () => {
+    const gone = `127.0.0.1:${await freePort()}`;
+    const { code, stdout } = await cli.run(['doctor', '--nats-url', `nats://${gone},${ready.nats}`]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      new RegExp(`^fail +NATS +1 of 2 servers do not answer: nats://${gone}: .*ECONNREFUSED`, 'm'),
+    );
+    expect(stdout).toMatch(/^ok +replicas +one copy/m);
   });
 
   test('finds streams with other settings', async () => {

@@ -9,6 +9,8 @@ export type Demo = {
   readonly url: string;
   readonly token: string;
   readonly nats: string;
+  /** copies of every stream there; undefined: whatever that NATS was used with before */
+  readonly replicas?: 1 | 3 | undefined;
   readonly admin: string;
   /** signs tokens for more users */
   readonly secret: string;

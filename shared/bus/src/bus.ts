@@ -30,6 +30,21 @@ export type Link = {
   readonly closed: Promise<Error | undefined>;
   /** Fill of the fullest stream, 0..1: new prompts are refused from 0.8. @throws BusUnavailableError */
   fullness(): Promise<number>;
+  /** How each stream stands; none in memory. @throws BusUnavailableError */
+  streams(): Promise<readonly StreamState[]>;
+};
+
+/** One stream and its copies. */
+export type StreamState = {
+  readonly name: string;
+  /** 0..1 */
+  readonly fullness: number;
+  /** copies it should have */
+  readonly replicas: number;
+  /** server whose copy takes the writes; undefined while one is elected, and on a server without a cluster */
+  readonly leader: string | undefined;
+  /** servers whose copy is offline or has not caught up */
+  readonly behind: readonly string[];
 };
 
 /** NATS cannot be reached or does not answer in time. The outcome of a write is then unknown. */

@@ -1,5 +1,5 @@
 export { BusUnavailableError, StreamMismatchError, UnsupportedServerError } from './bus.ts';
-export type { Bus, Link } from './bus.ts';
+export type { Bus, Link, StreamState } from './bus.ts';
 export type { Control, ControlListener, Presence } from './control.ts';
 export { ANY_QUEUE } from './job-queue.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';

@@ -22,7 +22,7 @@ export const natsSettings = {
     about: 'Its password.',
     secret: true,
   }),
-  replicas: setting(count(1, 5).default(1), {
+  replicas: setting(z.enum(['1', '3']).transform(Number).default(1), {
     env: 'SLUICE_NATS_REPLICAS',
     about: 'Copies of every stream: 1 on one server, 3 on a cluster.',
   }),

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { DoctorOptions } from '../doctor/doctor.ts';
 import { defineCommand } from './define.ts';
-import { httpUrl, natsUrl, replicas } from './option-values.ts';
+import { httpUrl, natsUrl, oneOrThree } from './option-values.ts';
 import { secretOption, targetOptions } from './target-options.ts';
 
 const command = defineCommand({
@@ -15,10 +15,12 @@ const command = defineCommand({
     new Option('--nats-url <url>', 'NATS servers (default: that of the local `sluice up`)')
       .env('SLUICE_NATS_URL')
       .argParser(natsUrl),
-    new Option('--replicas <n>', 'copies of every stream that the services ask for')
+    new Option(
+      '--replicas <n>',
+      'copies of every stream that the services ask for, 1 or 3 (default: those of the local `sluice up`)',
+    )
       .env('SLUICE_NATS_REPLICAS')
-      .argParser(replicas)
-      .default(1),
+      .argParser(oneOrThree),
     new Option('--upstream <url>', 'an OpenAI-compatible server to check as well').argParser(httpUrl),
     secretOption('--secret', 'check the signature of the token with it'),
   ],

@@ -12,8 +12,12 @@ const integer =
 
 export const port = integer(0, 65_535);
 export const count = integer(1, 64);
-export const replicas = integer(1, 5);
 export const processId = integer(2, 2 ** 31);
+/** Two would lose the stream with either of them. */
+export const oneOrThree = (text: string): 1 | 3 => {
+  if (text === '1' || text === '3') return text === '1' ? 1 : 3;
+  throw new InvalidArgumentError('Expected 1 or 3.');
+};
 
 const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
 

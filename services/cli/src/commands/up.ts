@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { UpFlags } from '../up/flags.ts';
 import { defineCommand } from './define.ts';
-import { count, httpUrl, natsUrl, port } from './option-values.ts';
+import { count, httpUrl, natsUrl, oneOrThree, port } from './option-values.ts';
 import { secretOption } from './target-options.ts';
 
 const ports = [
@@ -11,15 +11,24 @@ const ports = [
     .argParser(port)
     .default(8080),
   new Option('--admin-port <n>', 'its metrics and health (default: 9090 if free)').argParser(port),
-  new Option('--nats-port <n>', 'port of the embedded NATS (default: 4222 if free)').argParser(port),
+  new Option(
+    '--nats-port <n>',
+    'port of the first embedded NATS, likewise (default: 4222 if free)',
+  ).argParser(port),
 ];
 
 const parts = [
   new Option('--edges <n>', 'how many edges').argParser(count).default(1),
   new Option('--workers <n>', 'how many workers').argParser(count).default(1),
+  new Option(
+    '--nats-nodes <n>',
+    'embedded NATS servers: 1, or 3 that form a cluster and survive the loss of one',
+  )
+    .argParser(oneOrThree)
+    .default(1),
   new Option('--nats-url <url>', 'use this NATS in place of an embedded one')
     .argParser(natsUrl)
-    .conflicts(['natsPort', 'data']),
+    .conflicts(['natsPort', 'natsNodes', 'data']),
   new Option('--data <dir>', 'keep the data there (default: a temporary folder, removed at the end)'),
   secretOption('--jwt-secret', 'secret of HS256 tokens (default: a random one)'),
   new Option('--no-web', 'do not serve the web pages'),
@@ -48,6 +57,7 @@ stderr. Other settings of edges and workers can be given by their environment va
   examples: [
     'sluice up',
     'sluice up --edges 2 --workers 3',
+    'sluice up --nats-nodes 3',
     'sluice up --upstream http://127.0.0.1:11434/v1 --model llama3.2',
     'sluice up --data ./data --jwt-secret "$SECRET"',
   ],

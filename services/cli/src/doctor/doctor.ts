@@ -11,7 +11,7 @@ import { checkUpstream } from './upstream-check.ts';
 
 export type DoctorOptions = TargetOptions & {
   readonly natsUrl?: string;
-  readonly replicas: number;
+  readonly replicas?: 1 | 3;
   readonly upstream?: string;
   /** secret of HS256 tokens, to check the signature as well */
   readonly secret?: string;
@@ -46,10 +46,11 @@ export const doctor = async (options: DoctorOptions): Promise<void> => {
   const demo = readDemo();
   const { url, token } = findTarget(options);
   const natsUrl = options.natsUrl ?? demo?.nats ?? 'nats://127.0.0.1:4222';
+  const replicas = options.replicas ?? (natsUrl === demo?.nats ? demo.replicas : undefined) ?? 1;
   const checks = [
     Promise.resolve(checkNode()),
     checkNatsBinary(),
-    checkNats({ url: natsUrl, replicas: options.replicas }),
+    checkNats({ url: natsUrl, replicas }),
     ...(options.upstream === undefined ? [] : [checkUpstream(options.upstream)]),
     checkToken(token, options.secret),
     checkEdge(url, token),

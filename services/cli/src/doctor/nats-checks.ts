@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import type { WorkerInfo } from '@sluice/bus';
+import type { StreamState, WorkerInfo } from '@sluice/bus';
 import { fail, isAtLeast, messageOf, ok, skipped } from './finding.ts';
 import type { Finding } from './finding.ts';
 
@@ -42,47 +42,62 @@ const parseGreeting = (json: string): Greeting => {
   return { version: String(version as string), jetstream: jetstream === true };
 };
 
-/** The first server of the list that greets. */
-const firstGreeting = async (url: string): Promise<Greeting> => {
-  const failures: string[] = [];
-  for (const server of url.split(',').map((part) => part.trim())) {
-    try {
-      return await greetingOf(server);
-    } catch (error) {
-      failures.push(messageOf(error));
-    }
-  }
-  throw new Error(failures.join('; '));
+type Servers = {
+  /** of the first one that answers */
+  readonly greeting: Greeting;
+  readonly count: number;
+  /** what is wrong with those that do not */
+  readonly failures: readonly string[];
+};
+
+/** @throws Error when none of the servers greets */
+const greetingsOf = async (url: string): Promise<Servers> => {
+  const servers = url.split(',').map((part) => part.trim());
+  const answers = await Promise.allSettled(servers.map(greetingOf));
+  const failures = answers.flatMap((answer, index) =>
+    answer.status === 'rejected' ? [`${withoutUser(servers[index] ?? '')}: ${messageOf(answer.reason)}`] : [],
+  );
+  const first = answers.find((answer) => answer.status === 'fulfilled');
+  if (first === undefined) throw new Error(failures.join('; '));
+  return { greeting: first.value, count: servers.length, failures };
 };
 
 const withoutUser = (url: string): string => url.replaceAll(/\/\/[^/@,]*@/g, '//');
 
 export const checkNats = async (options: NatsCheckOptions): Promise<readonly Finding[]> => {
-  const shown = withoutUser(options.url);
-  let greeting: Greeting;
+  let servers: Servers;
   try {
-    greeting = await firstGreeting(options.url);
+    servers = await greetingsOf(options.url);
   } catch (error) {
     const advice = 'start it, or name another one with --nats-url or SLUICE_NATS_URL';
-    const unknown = ['JetStream', 'streams', 'workers'].map((check) => skipped(check, 'needs NATS'));
-    return [fail('NATS', `${shown}: ${messageOf(error)}`, advice), ...unknown];
+    const unknown = ['JetStream', 'streams', 'replicas', 'workers'].map((check) =>
+      skipped(check, 'needs NATS'),
+    );
+    return [fail('NATS', messageOf(error), advice), ...unknown];
   }
-  const { version, jetstream } = greeting;
+  const { version, jetstream } = servers.greeting;
   const isNew = isAtLeast(version, MIN_NATS);
   const findings = [
-    isNew
-      ? ok('NATS', `${version} at ${shown}`)
-      : fail(
-          'NATS',
-          `${version} at ${shown}, expected ${MIN_NATS.join('.')} or newer`,
-          'upgrade nats-server',
-        ),
+    checkServers(servers, withoutUser(options.url)),
     jetstream
       ? ok('JetStream', 'on')
       : fail('JetStream', 'off', 'start nats-server with -c deploy/nats/single.conf'),
   ];
   if (isNew && jetstream) return [...findings, ...(await checkStreams(options))];
-  return [...findings, skipped('streams', 'needs JetStream'), skipped('workers', 'needs JetStream')];
+  return [
+    ...findings,
+    ...['streams', 'replicas', 'workers'].map((check) => skipped(check, 'needs JetStream')),
+  ];
+};
+
+const checkServers = ({ greeting, count, failures }: Servers, shown: string): Finding => {
+  const { version } = greeting;
+  const wanted = MIN_NATS.join('.');
+  if (!isAtLeast(version, MIN_NATS))
+    return fail('NATS', `${version} at ${shown}, expected ${wanted} or newer`, 'upgrade nats-server');
+  if (failures.length === 0) return ok('NATS', `${version} at ${shown}`);
+  const found = `${failures.length} of ${count} servers do not answer: ${failures.join('; ')}`;
+  return fail('NATS', found, 'start them again: a cluster of three that loses one more takes no writes');
 };
 
 /** Opens the bus the way every service does, which checks the streams and creates missing ones. */
@@ -93,19 +108,21 @@ const checkStreams = async ({ url, replicas }: NatsCheckOptions): Promise<readon
   try {
     const bus = await createNatsBus({ url, name: 'sluice-doctor', replicas, ...login });
     try {
-      const fullness = await bus.link.fullness();
-      return [checkFullness(fullness), checkWorkers(await bus.workers.list())];
+      const streams = await bus.link.streams();
+      return [checkFullness(streams), checkReplicas(streams), checkWorkers(await bus.workers.list())];
     } finally {
       await bus.close();
     }
   } catch (error) {
     const advice =
       'follow what it says; for a cluster check --replicas, for a login SLUICE_NATS_USER and its password';
-    return [fail('streams', messageOf(error), advice), skipped('workers', 'needs the streams')];
+    const unknown = ['replicas', 'workers'].map((check) => skipped(check, 'needs the streams'));
+    return [fail('streams', messageOf(error), advice), ...unknown];
   }
 };
 
-const checkFullness = (fullness: number): Finding => {
+const checkFullness = (streams: readonly StreamState[]): Finding => {
+  const fullness = Math.max(...streams.map((stream) => stream.fullness));
   const percent = `${Math.round(fullness * 100)} %`;
   return fullness < 0.8
     ? ok('streams', `settings as expected, the fullest holds ${percent}`)
@@ -114,6 +131,24 @@ const checkFullness = (fullness: number): Finding => {
         `the fullest holds ${percent}: new prompts are refused`,
         'raise its limits, or wait for retention',
       );
+};
+
+/** Whether every stream has all its copies, and somebody to write to. */
+const checkReplicas = (streams: readonly StreamState[]): Finding => {
+  const [{ replicas } = { replicas: 1 }] = streams;
+  if (replicas === 1) return ok('replicas', 'one copy of each stream: its disk is all there is');
+  const problems = streams.flatMap(({ name, leader, behind }) => [
+    ...(leader === undefined ? [`${name} has no leader`] : []),
+    ...behind.map((server) => `${name} on ${server} is offline or behind`),
+  ]);
+  if (problems.length > 0)
+    return fail(
+      'replicas',
+      problems.join('; '),
+      'see that all servers run and reach each other on their routes',
+    );
+  const leaders = [...new Set(streams.map(({ leader }) => `${leader}`))].toSorted().join(', ');
+  return ok('replicas', `${replicas} copies of each stream, all up to date; led by ${leaders}`);
 };
 
 const checkWorkers = (workers: readonly WorkerInfo[]): Finding => {

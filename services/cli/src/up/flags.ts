@@ -7,6 +7,7 @@ export type UpFlags = {
   readonly port: number;
   readonly adminPort?: number;
   readonly natsPort?: number;
+  readonly natsNodes: 1 | 3;
   readonly natsUrl?: string;
   readonly edges: number;
   readonly workers: number;

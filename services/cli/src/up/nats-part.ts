@@ -12,6 +12,16 @@ type NatsOptions = Pick<PartOptions, 'log' | 'guard'> & {
   readonly store: string;
   /** client port on loopback; 0: any free one */
   readonly port: number;
+  /** undefined: it is alone */
+  readonly node: ClusterNode | undefined;
+};
+
+/** One server's place in a cluster on this machine. */
+export type ClusterNode = {
+  /** from 1; its name is how the cluster knows whose log is whose, also after a restart */
+  readonly number: number;
+  /** where the servers reach each other, in the order of their numbers */
+  readonly routePorts: readonly number[];
 };
 
 const PROVISION_BUFFER_BYTES = 1 << 20;
@@ -30,23 +40,38 @@ export const provisionNats = async (): Promise<string> => {
 };
 
 const LISTENING = /\[INF\] Listening for client connections on \S*:(\d+)$/;
+const LED =
+  /\[INF\] (?:Self is new JetStream cluster metadata leader|JetStream cluster new metadata leader: .*)$/;
+
+const clusterArguments = ({ number, routePorts }: ClusterNode): readonly string[] => {
+  const routes = routePorts.map((port) => `nats://127.0.0.1:${port}`);
+  return [
+    ...['--name', `nats-${number}`, '--cluster_name', 'sluice'],
+    ...['--cluster', routes[number - 1] ?? '', '--routes', routes.join(',')],
+  ];
+};
 
 /** An embedded nats-server with the configuration that is also meant for production on one machine. */
-export const natsPart = ({ binary, store, port, log, guard }: NatsOptions): PartOptions => {
+export const natsPart = ({ binary, store, port, node, log, guard }: NatsOptions): PartOptions => {
   mkdirSync(store, { recursive: true });
+  let listening: string | undefined;
   return {
-    name: 'nats',
+    name: node === undefined ? 'nats' : `nats-${node.number}`,
     log,
     guard,
     launch: (last) => {
+      listening = undefined;
       // -1: any free port. After the first start the clients know the address, so a restart keeps it.
       const wanted = Number(last?.['port'] ?? port) || -1;
       const args = ['-c', `${ROOT}deploy/nats/single.conf`, '-a', '127.0.0.1', '-p', `${wanted}`, '-m', '-1'];
-      return { command: binary, args, env: { NATS_STORE: store } };
+      const cluster = node === undefined ? [] : clusterArguments(node);
+      return { command: binary, args: [...args, ...cluster], env: { NATS_STORE: store } };
     },
     readyIn: (line) => {
-      const found = LISTENING.exec(line)?.[1];
-      return found === undefined ? undefined : { port: Number(found), url: `nats://127.0.0.1:${found}` };
+      listening ??= LISTENING.exec(line)?.[1];
+      const isReady = node === undefined || LED.test(line);
+      if (!isReady || listening === undefined) return undefined;
+      return { port: Number(listening), url: `nats://127.0.0.1:${listening}` };
     },
   };
 };

@@ -1,4 +1,5 @@
 import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { CliError } from '../cli-error.ts';
 
 const failureOf = (host: string, port: number): Promise<string | undefined> =>
@@ -35,6 +36,20 @@ export const requirePort = async (wish: PortWish): Promise<void> => {
   if (failure !== undefined) throw new CliError(explain(failure, wish));
 };
 
-/** The port if it is free, else 0: for addresses that nobody has to remember. */
-export const preferPort = async (host: string, port: number): Promise<number> =>
-  (await failureOf(host, port)) === undefined ? port : 0;
+/** The first of these ports if all are free, else 0: for addresses that nobody has to remember. */
+export const preferPorts = async (host: string, ports: readonly number[]): Promise<number> => {
+  const failures = await Promise.all(ports.map((port) => failureOf(host, port)));
+  return failures.every((failure) => failure === undefined) ? (ports[0] ?? 0) : 0;
+};
+
+/** Ports that nothing listens on now, for parts that have to know each other's before any has started. */
+export const freePorts = async (host: string, count: number): Promise<readonly number[]> => {
+  const probes = Array.from({ length: count }, () => createServer());
+  // All at once: one that is closed before the next is opened may be given twice.
+  await Promise.all(
+    probes.map((probe) => new Promise<void>((resolve) => probe.listen({ port: 0, host }, resolve))),
+  );
+  const ports = probes.map((probe) => (probe.address() as AddressInfo).port);
+  await Promise.all(probes.map((probe) => new Promise((resolve) => probe.close(resolve))));
+  return ports;
+};

@@ -21,14 +21,25 @@ const portOf = (url: unknown): string | undefined =>
 /** Of 1,000,000 output tokens: something to multiply with, so that the dashboard can say what a stop is worth. */
 const DEMO_TOKEN_PRICE = '10';
 
-export type EdgeSettings = {
+/** How a service finds NATS. */
+type NatsSettings = {
+  readonly natsUrl: string;
+  /** copies of every stream; undefined: as the environment says */
+  readonly replicas: number | undefined;
+};
+
+const natsVariables = ({ natsUrl, replicas }: NatsSettings): Readonly<Record<string, string>> => ({
+  SLUICE_NATS_URL: natsUrl,
+  ...(replicas === undefined ? {} : { SLUICE_NATS_REPLICAS: `${replicas}` }),
+});
+
+export type EdgeSettings = NatsSettings & {
   /** its name, unique on its NATS */
   readonly id: string;
   readonly host: string;
   /** 0: any free one */
   readonly port: number;
   readonly adminPort: number;
-  readonly natsUrl: string;
   readonly jwtSecret: string;
   /** folder of built web pages; undefined: none */
   readonly webDir: string | undefined;
@@ -51,7 +62,7 @@ export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): Pa
       SLUICE_EDGE_PORT: portOf(last?.['url']) ?? `${settings.port}`,
       SLUICE_EDGE_ADMIN_HOST: '127.0.0.1',
       SLUICE_EDGE_ADMIN_PORT: portOf(last?.['admin']) ?? `${settings.adminPort}`,
-      SLUICE_NATS_URL: settings.natsUrl,
+      ...natsVariables(settings),
       SLUICE_JWT_SECRET: settings.jwtSecret,
       SLUICE_EDGE_WEB_DIR: settings.webDir ?? '',
       SLUICE_OPERATOR_ORG: settings.operatorOrg,
@@ -61,10 +72,9 @@ export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): Pa
   }),
 });
 
-export type WorkerSettings = {
+export type WorkerSettings = NatsSettings & {
   /** its name, unique on its NATS */
   readonly id: string;
-  readonly natsUrl: string;
   readonly engine: 'simulated' | 'openai';
   readonly upstream: string | undefined;
   readonly model: string | undefined;
@@ -83,7 +93,7 @@ export const workerPart = (name: string, settings: WorkerSettings, tools: Tools)
       SLUICE_WORKER_NAME: settings.id,
       SLUICE_WORKER_ADMIN_HOST: '127.0.0.1',
       SLUICE_WORKER_ADMIN_PORT: '0',
-      SLUICE_NATS_URL: settings.natsUrl,
+      ...natsVariables(settings),
       SLUICE_ENGINE: settings.engine,
       // An empty variable is an unset one: it must not be inherited from the shell by accident.
       SLUICE_UPSTREAM: settings.upstream ?? '',

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { CliError } from '../cli-error.ts';
 import { ROOT } from '../place.ts';
+import { claimNatsPort, startNats } from './embedded-nats.ts';
 import type { Guard } from './guard.ts';
 import type { UpLog } from './log.ts';
-import { natsPart, provisionNats } from './nats-part.ts';
 import { Part } from './part.ts';
 import type { Facts, PartOptions } from './part.ts';
-import { preferPort, requirePort } from './ports.ts';
+import { preferPorts, requirePort } from './ports.ts';
 import { edgePart, workerPart } from './service-part.ts';
 import type { WorkerSettings } from './service-part.ts';
 
@@ -17,8 +17,10 @@ export type SystemOptions = Pick<WorkerSettings, 'engine' | 'upstream' | 'model'
   readonly port: number;
   /** likewise; undefined: 9090 if it is free */
   readonly adminPort: number | undefined;
-  /** of the embedded server; undefined: 4222 if it is free */
+  /** of the first embedded server; undefined: 4222 if it is free */
   readonly natsPort: number | undefined;
+  /** embedded servers: 1, or 3 that form a cluster */
+  readonly natsNodes: 1 | 3;
   /** a server that runs already, in place of an embedded one */
   readonly natsUrl: string | undefined;
   readonly edges: number;
@@ -36,14 +38,17 @@ export type System = {
   /** of each edge, as a person on this machine reaches it */
   readonly urls: readonly string[];
   readonly admin: string;
+  /** servers separated by commas */
   readonly nats: string;
+  /** copies of every stream; undefined: as the environment says, on a server that was there before */
+  readonly replicas: 1 | 3 | undefined;
   readonly hasWeb: boolean;
   pids(): Readonly<Record<string, number>>;
 };
 
 type Tools = { readonly log: UpLog; readonly guard: Guard };
 
-const DEFAULT_PORTS = { admin: 9_090, nats: 4_222 } as const;
+const DEFAULT_ADMIN_PORT = 9_090;
 const LOOPBACK = '127.0.0.1';
 const LOOPBACKS: ReadonlySet<string> = new Set([LOOPBACK, 'localhost', '::1']);
 /**
@@ -74,7 +79,7 @@ export class Parts {
   /** Services first: they still have things to say to NATS. Idempotent. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    const nats = this.#started.filter(({ name }) => name === 'nats');
+    const nats = this.#started.filter(({ name }) => /^nats(-\d)?$/.test(name));
     const services = this.#started.filter((part) => !nats.includes(part));
     await Promise.all(services.map((part) => part.stop(STOP_MS.services)));
     await Promise.all(nats.map((part) => part.stop(STOP_MS.nats)));
@@ -88,17 +93,14 @@ const nextPort = (first: number, index: number): number => (first === 0 ? 0 : fi
 
 /** @throws CliError for the first port that cannot be had */
 const claimPorts = async (options: SystemOptions): Promise<{ admin: number; nats: number }> => {
-  const { host, port, edges, adminPort, natsPort, natsUrl } = options;
+  const { host, port, edges, adminPort, natsPort, natsNodes, natsUrl } = options;
   for (let index = 0; index < edges; index += 1) {
     await requirePort({ host, port: nextPort(port, index), flag: '--port' });
     await requirePort({ host: LOOPBACK, port: nextPort(adminPort ?? 0, index), flag: '--admin-port' });
   }
-  const hint = 'use the NATS that runs there with --nats-url';
-  if (natsUrl === undefined)
-    await requirePort({ host: LOOPBACK, port: natsPort ?? 0, flag: '--nats-port', hint });
   return {
-    admin: adminPort ?? (edges === 1 ? await preferPort(LOOPBACK, DEFAULT_PORTS.admin) : 0),
-    nats: natsPort ?? (await preferPort(LOOPBACK, DEFAULT_PORTS.nats)),
+    admin: adminPort ?? (edges === 1 ? await preferPorts(LOOPBACK, [DEFAULT_ADMIN_PORT]) : 0),
+    nats: natsUrl === undefined ? await claimNatsPort(natsPort, natsNodes) : 0,
   };
 };
 
@@ -123,7 +125,9 @@ export const startSystem = async (options: SystemOptions, parts: Parts, tools: T
   const { host, jwtSecret, operatorOrg } = options;
   // Killing parts from the page is for the person at this machine.
   const faults = LOOPBACKS.has(host);
-  const natsUrl = options.natsUrl ?? (await startNats(options.store, ports.nats, parts, tools));
+  const embedded = { nodes: options.natsNodes, port: ports.nats, store: options.store };
+  const natsUrl = options.natsUrl ?? (await startNats(embedded, (part) => parts.start(part), tools));
+  const replicas = options.natsUrl === undefined ? options.natsNodes : undefined;
   const webDir = options.web ? webFolder() : undefined;
   // Names are unique among everything on one NATS, and somebody else's server may have an edge-1 already.
   const suffix = options.natsUrl === undefined ? '' : `-${randomBytes(3).toString('hex')}`;
@@ -131,14 +135,14 @@ export const startSystem = async (options: SystemOptions, parts: Parts, tools: T
     const port = nextPort(options.port, index);
     const adminPort = nextPort(ports.admin, index);
     const settings = {
-      ...{ host, port, adminPort, natsUrl, jwtSecret, webDir, operatorOrg, faults },
+      ...{ host, port, adminPort, natsUrl, replicas, jwtSecret, webDir, operatorOrg, faults },
       id: name + suffix,
     };
     return parts.start(edgePart(name, settings, tools));
   });
   const workers = numbered(options.workers, 'worker').map((name) => {
     const { engine, upstream, model } = options;
-    const settings = { natsUrl, engine, upstream, model, faults, id: name + suffix };
+    const settings = { natsUrl, replicas, engine, upstream, model, faults, id: name + suffix };
     return parts.start(workerPart(name, settings, tools));
   });
   const [facts] = await Promise.all([Promise.all(edges), Promise.all(workers)]);
@@ -146,13 +150,8 @@ export const startSystem = async (options: SystemOptions, parts: Parts, tools: T
     urls: facts.map(({ url }) => reachable(url)),
     admin: String(facts[0]?.['admin']),
     nats: natsUrl,
+    replicas,
     hasWeb: webDir !== undefined,
     pids: () => parts.pids(),
   };
-};
-
-const startNats = async (store: string, port: number, parts: Parts, tools: Tools): Promise<string> => {
-  const binary = await provisionNats();
-  const { url } = await parts.start(natsPart({ ...tools, binary, store, port }));
-  return String(url);
 };

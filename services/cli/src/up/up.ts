@@ -57,11 +57,11 @@ const store = (
 
 const announce = async (system: System, secret: string, { pretty, log }: { pretty: boolean; log: UpLog }) => {
   const { signToken } = await import('../token/sign-token.ts');
-  const { urls, admin, nats } = system;
+  const { urls, admin, nats, replicas } = system;
   const [url = ''] = urls;
   const token = signToken({ ...DEMO, ttlSeconds: TOKEN_TTL_SECONDS }, secret);
   try {
-    writeDemo({ pid: process.pid, url, token, nats, admin, secret });
+    writeDemo({ pid: process.pid, url, token, nats, replicas, admin, secret });
   } catch (error) {
     log.event('warn', 'up', 'other commands will need --url and --token', {
       error: (error as Error).message,

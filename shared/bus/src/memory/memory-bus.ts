@@ -34,6 +34,7 @@ export const createMemoryBus = (
     onReconnect: () => ({ close: () => undefined }),
     closed: new Promise(() => undefined),
     fullness: () => Promise.resolve(0),
+    streams: () => Promise.resolve([]),
   },
   close: () => Promise.resolve(),
 });

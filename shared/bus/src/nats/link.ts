@@ -1,6 +1,6 @@
-import type { JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
-import type { Link } from '../bus.ts';
+import type { Link, StreamState } from '../bus.ts';
 import type { Subscription } from '../token-log.ts';
 import { unavailable } from './last-message.ts';
 
@@ -51,12 +51,24 @@ export const createNatsLink = (
   },
   onReconnect: connection.onReconnect,
   closed: nc.closed().then((error) => error ?? undefined),
-  fullness: async () => {
-    try {
-      const infos = await Promise.all(streams.map((stream) => jsm.streams.info(stream)));
-      return Math.max(...infos.map(({ state, config }) => state.bytes / config.max_bytes));
-    } catch (error) {
-      throw unavailable('stream usage', error);
-    }
-  },
+  fullness: async () => Math.max(...(await statesOf(jsm, streams)).map(({ fullness }) => fullness)),
+  streams: () => statesOf(jsm, streams),
+});
+
+const statesOf = async (jsm: JetStreamManager, streams: readonly string[]): Promise<StreamState[]> => {
+  try {
+    return (await Promise.all(streams.map((stream) => jsm.streams.info(stream)))).map(stateOf);
+  } catch (error) {
+    throw unavailable('stream usage', error);
+  }
+};
+
+const stateOf = ({ config, state, cluster }: StreamInfo): StreamState => ({
+  name: config.name,
+  fullness: state.bytes / config.max_bytes,
+  replicas: config.num_replicas,
+  leader: cluster?.leader,
+  behind: (cluster?.replicas ?? [])
+    .filter(({ current, offline }) => !current || offline === true)
+    .map(({ name }) => name),
 });
