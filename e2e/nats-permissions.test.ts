@@ -111,6 +111,28 @@ test('an edge asks another one, whose answer may be large', async () => {
   expect(refusals()).toEqual([]);
 });
 
+test('a service whose password is no longer taken ends with 1, rather than to wait for ever', async () => {
+  const withPassword = (password: string, port?: number): Promise<NatsServer> =>
+    startNatsServer({
+      config: `authorization { user: own, password: ${password} }`,
+      ...(port === undefined ? {} : { port }),
+    });
+  const first = await withPassword('before');
+  const login = { SLUICE_NATS_USER: 'own', SLUICE_NATS_PASSWORD: 'before' };
+  const services = await Promise.all([
+    spawnEdge(first.url, login).then(({ child }) => child),
+    spawnWorker(first.url, login),
+  ]);
+  for (const child of services) closers.push(() => child.kill());
+  await first.stop();
+  const second = await withPassword('after', first.port);
+  closers.push(() => second.stop());
+  for (const child of services) {
+    expect(await child.exited).toEqual({ code: 1, signal: null });
+    expect(child.output()).toContain('Authorization Violation');
+  }
+}, 60_000);
+
 test('an edge ends a generation whose worker is gone, in the log too', async () => {
   const [edge, worker] = await Promise.all([busAs('edge'), busAs('worker')]);
   const key = keyOf('s', 'gone');

@@ -38,5 +38,9 @@ onShutdown(
   },
   { logger, timeoutMs: 25_000 },
 );
+// It reconnects for ever unless NATS refuses the login, which does not mend itself: end with 1, and say why.
+void bus.link.closed.then((error) => {
+  if (error !== undefined) throw error;
+});
 // One line on stdout for whoever started this process.
 process.stdout.write(`${JSON.stringify({ ready: true, edge: name, url: edge.url, admin: admin.url })}\n`);

@@ -125,6 +125,23 @@ test('a pull that is aborted at any server loses no job', async () => {
   }
 }, 60_000);
 
+test('the own queue of a worker that is gone moves, whoever adopts it and however often', async () => {
+  const never = new AbortController().signal;
+  const jobs = Array.from({ length: 30 }, () => ({ ...newKey(), model: 'adopted', attempt: 1 }));
+  await Promise.all(jobs.map((job, n) => busAt(n).jobs.publish(job, 'gone')));
+  for (let n = 0; n < 5; n += 1) await busAt(n).jobs.pullOwn('gone', 5_000, never);
+  await Promise.allSettled(buses.map((bus) => bus.jobs.adopt('gone')));
+  await busAt(1).jobs.adopt('gone');
+  expect(await busAt(0).jobs.owners()).not.toContain('gone');
+  const moved: string[] = [];
+  for (let n = 0; n < jobs.length; n += 1) {
+    const delivery = await busAt(n).jobs.pull('adopted', 5_000, never);
+    moved.push(delivery?.job.generation ?? '');
+    await delivery?.ack();
+  }
+  expect(moved.toSorted()).toEqual(jobs.map(({ generation }) => generation).toSorted());
+}, 60_000);
+
 // Under load a follower lags by milliseconds: a direct get right after the leader's ack is stale now and then.
 const LOAD = Array.from({ length: 100 }, newKey);
 const ROUNDS = 30;
