@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { WorkerCheckFlags } from '../worker-check/worker-check.ts';
 import { defineCommand } from './define.ts';
-import { clauseIds, id, jsonObject, natsUrl, processId, replicas, seconds } from './option-values.ts';
+import { clauseIds, id, jsonObject, natsUrl, processId, oneOrThree, seconds } from './option-values.ts';
 
 const nats = [
   new Option('--nats-url <url>', 'NATS servers (default: that of the local `sluice up`)')
@@ -12,7 +12,7 @@ const nats = [
   new Option('--nats-password <text>', 'and its password').env('SLUICE_NATS_PASSWORD'),
   new Option('--replicas <n>', 'copies of every stream that the services ask for')
     .env('SLUICE_NATS_REPLICAS')
-    .argParser(replicas)
+    .argParser(oneOrThree)
     .default(1),
 ];
 
