@@ -25,6 +25,8 @@ export type Submission = {
   readonly body: PromptBody;
   /** where the body says nothing of it; not a part of what makes two prompts the same */
   readonly onAbandon?: OnAbandon;
+  /** stored with the prompt, and a part of what makes two of them the same */
+  readonly note?: object | undefined;
   /** Counts the items the session has already. */
   readonly items: () => Promise<number>;
   /** Called before a new generation is made; throws SluiceError to refuse it. */
@@ -42,10 +44,10 @@ const MAX_INPUT_SHOWN = 4_000;
  * @throws SluiceError conflict, forbidden, unavailable, quota_exceeded; BusUnavailableError
  */
 export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<boolean> => {
-  const { key, user, body } = submission;
+  const { key, user, body, note } = submission;
   const { bus, clock } = deps;
   checkWritable(key);
-  const hash = hashOf(body);
+  const hash = hashOf({ ...body, note });
   const known = await bus.sessions.prompt(key);
   if (known !== undefined) return repeat(key, known, hash, bus);
   checkSize(body);
@@ -54,7 +56,10 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   await submission.checkQuota();
   const { onAbandon = submission.onAbandon, ...rest } = body;
   const asked = { ...rest, model, ...(onAbandon === undefined ? {} : { onAbandon }) };
-  const entry = { hash, user, createdAt: clock.now(), body: asked };
+  const entry = {
+    ...{ hash, user, createdAt: clock.now(), body: asked },
+    ...(note === undefined ? {} : { note }),
+  };
   const { created, entry: stored } = await bus.sessions.createPrompt(key, entry);
   if (!created) return repeat(key, stored, hash, bus);
   deps.onPrompted(key, model, stored.createdAt);
@@ -155,4 +160,5 @@ const chooseModel = async ({ model }: PromptBody, deps: AdmissionDeps): Promise<
 };
 
 /** Independent of the order of fields, so that any client that means the same sends the same. */
-const hashOf = (body: PromptBody): string => createHash('sha256').update(canonicalJson(body)).digest('hex');
+const hashOf = (body: PromptBody & { readonly note?: object | undefined }): string =>
+  createHash('sha256').update(canonicalJson(body)).digest('hex');

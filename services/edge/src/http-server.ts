@@ -1,14 +1,15 @@
 import fastify from 'fastify';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { SluiceError } from '@sluice/protocol';
 import { describeIssue } from '@sluice/protocol/schema';
 import type { z } from 'zod';
-import type { Grant } from './auth/grant.ts';
 import { describeRoutes, documentRoutes } from './http/api-documents.ts';
 import type { HttpContext } from './http/api-routes.ts';
 import { httpApi } from './http/http-api.ts';
-import { errorBody, toHttpError } from './http/http-error.ts';
+import { errorBody } from './http/http-error.ts';
+import { createRefuser } from './http/refuser.ts';
 import { requestIdOf } from './http/request-id.ts';
+import { GENERATION_HEADER, SESSION_HEADER } from './openai/run-name.ts';
 import { SOCKET_BYTES } from './transports/event-stream.ts';
 
 export type HttpOptions = {
@@ -72,10 +73,11 @@ export const createHttpServer = async (
   app.addHook('onResponse', async ({ method, routeOptions }, { statusCode }) => {
     context.metrics.requests.inc({ method, route: routeOptions.url ?? 'none', status: String(statusCode) });
   });
-  app.setErrorHandler((error: FastifyError, request, reply) => refuse(error, request, { reply, context }));
+  const refuse = createRefuser(context, (refusal) => ({ body: errorBody(refusal) }));
+  app.setErrorHandler(refuse);
   app.setNotFoundHandler((request, reply) => {
     const nowhere = new SluiceError('not_found', 'nothing is here; the WebSocket is at /v1/ws');
-    return refuse(nowhere, request, { reply, context });
+    return refuse(nowhere, request, reply);
   });
   await allowOrigins(app, allowedOrigins);
   await describeRoutes(app);
@@ -92,26 +94,13 @@ const validatorOf = (schema: z.ZodType) => (value: unknown) => {
   return { error: new SluiceError('bad_frame', describeIssue(result.error.issues[0])) };
 };
 
-type Answering = { readonly reply: FastifyReply; readonly context: HttpContext };
-
-const refuse = (error: Error, request: FastifyRequest, { reply, context }: Answering): FastifyReply => {
-  const { status, headers, refusal } = toHttpError(error);
-  const { id, method, routeOptions } = request;
-  if (refusal.code === 'internal')
-    context.logger.error('request_failed', { request: id, method, route: routeOptions.url, error });
-  context.metrics.errors.inc({ code: refusal.code });
-  // Refused before its token was looked at, it has no grant, whatever the type says.
-  context.figures.of((request.grant as Grant | undefined)?.org).error(refusal.code);
-  return reply.code(status).headers(headers).send(errorBody(refusal));
-};
-
 const allowOrigins = async (app: FastifyInstance, origins: readonly string[]): Promise<void> => {
   if (origins.length === 0) return;
   const { default: cors } = await import('@fastify/cors');
   await app.register(cors, {
     origin: [...origins],
     methods: ['GET', 'POST', 'PUT', 'DELETE'],
-    exposedHeaders: ['x-request-id', 'retry-after'],
+    exposedHeaders: ['x-request-id', 'retry-after', SESSION_HEADER, GENERATION_HEADER],
     maxAge: PREFLIGHT_MAX_AGE_S,
   });
 };

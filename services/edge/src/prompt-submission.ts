@@ -9,6 +9,8 @@ export type PromptSubmission = {
   readonly body: PromptBody;
   /** what becomes of the generation when nobody watches, where the body does not say; default `park` */
   readonly onAbandon?: OnAbandon;
+  /** what an edge has to tell of the request again */
+  readonly note?: object;
   /** Counts the items the session has already; default by listing them. */
   readonly items?: () => Promise<number>;
 };

@@ -18,6 +18,8 @@ export type PromptEntry = {
   readonly createdAt: number;
   /** `model` is filled in */
   readonly body: PromptBody & { readonly model: string };
+  /** what an edge has to tell of the request again; no worker reads it */
+  readonly note?: object;
 };
 
 export type ItemPage = {

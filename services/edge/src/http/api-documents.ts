@@ -25,6 +25,7 @@ const OPENAPI: FastifyDynamicSwaggerOptions = {
       { name: 'connections', description: 'The WebSocket’s frames where no WebSocket gets through.' },
       { name: 'chats', description: 'The chat protocol of the Vercel AI SDK.' },
       { name: 'models', description: 'What live workers offer.' },
+      { name: 'openai', description: 'What OpenAI’s clients speak: views of generations.' },
       { name: 'documents', description: 'This API, for machines.' },
     ],
     components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },

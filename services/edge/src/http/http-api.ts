@@ -5,6 +5,7 @@ import { connectionRoutes } from './connections.ts';
 import { generationEventRoutes } from './generation-events.ts';
 import { generationRoutes } from './generations.ts';
 import { modelRoutes } from './models.ts';
+import { openAiRoutes } from './openai-routes.ts';
 import { sessionEventRoutes } from './session-events.ts';
 import { sessionRoutes } from './sessions.ts';
 
@@ -16,6 +17,7 @@ const ROUTES: readonly ApiRoutes[] = [
   sessionEventRoutes,
   modelRoutes,
   aiSdkRoutes,
+  openAiRoutes,
 ];
 
 /** Everything over HTTP that needs a credential. */

@@ -79,12 +79,15 @@ export class EventStream implements FrameSink {
     this.#writtenAt = context.clock.now();
     this.#stall = new StallWatch(this.#writtenAt);
     this.closed = new Promise((resolve) => {
-      this.#raw.once('close', () => {
+      const onClose = (): void => {
         // Nobody is left to be answered otherwise.
         if (!this.#isOver && !this.#isStarted) this.#reply.hijack();
         this.leave();
         resolve(this.#end);
-      });
+      };
+      // The client may have hung up while its request was being looked at.
+      if (this.#raw.destroyed) onClose();
+      else this.#raw.once('close', onClose);
     });
     // The close event follows.
     this.#raw.on('error', (error) => context.logger.debug('socket_error', { connection: this.id, error }));

@@ -1,0 +1,97 @@
+import { SluiceError } from '@sluice/protocol';
+import type { GenerationItem } from '@sluice/protocol';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import type { Grant } from '../auth/grant.ts';
+import { readGeneration, waitForGeneration } from '../generation-wait.ts';
+import { ChatChunks } from '../openai/chat-chunks.ts';
+import { completionOf, headOf } from '../openai/chat-completion.ts';
+import { chatRequestSchema, promptOfChat } from '../openai/chat-request.ts';
+import { failureOf, shouldRetry } from '../openai/openai-error.ts';
+import { namedBy, nameHeaders, nameRun } from '../openai/run-name.ts';
+import type { RunName } from '../openai/run-name.ts';
+import { submitPrompt } from '../prompt-submission.ts';
+import type { ApiRoutes, HttpContext } from './api-routes.ts';
+import { hangUpOf } from './hang-up.ts';
+import { leaveRun } from './left-run.ts';
+import { openAiRefusals } from './openai-answers.ts';
+
+const completionSchema = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('chat.completion'),
+    created: z.int(),
+    model: z.string(),
+    choices: z.array(z.looseObject({ index: z.int(), finish_reason: z.string() })),
+  })
+  .meta({ id: 'ChatCompletion' });
+
+const schema = {
+  operationId: 'createChatCompletion',
+  summary: 'Ask as OpenAI’s clients do; a hang-up cancels',
+  tags: ['openai'],
+  headers: nameHeaders,
+  body: chatRequestSchema,
+  response: {
+    200: {
+      description: 'The answer; with `stream` its chunks as events, whose ids are positions.',
+      content: {
+        'application/json': { schema: completionSchema },
+        'text/event-stream': { schema: z.string() },
+      },
+    },
+    ...openAiRefusals,
+  },
+};
+
+export const chatCompletionRoutes: ApiRoutes = (context) => async (app) => {
+  app.post('/v1/chat/completions', { schema }, async ({ grant, headers, body }, reply) => {
+    const gone = hangUpOf(reply);
+    const name = nameRun(grant, headers, 'chatcmpl');
+    const prompt = { key: name.key, grant, body: promptOfChat(body), onAbandon: 'cancel' } as const;
+    await submitPrompt(prompt, context);
+    void reply.headers(namedBy(name.key));
+    const run = { name, grant };
+    if (body.stream !== true) return complete(reply, run, { gone, context });
+    const item = await readGeneration(name.key, context.bus);
+    const includesUsage = body.stream_options?.include_usage === true;
+    const chunks = new ChatChunks(headOf(item), { includesUsage });
+    return stream(reply, run, { chunks, context });
+  });
+};
+
+type Run = { readonly name: RunName; readonly grant: Grant };
+
+const complete = async (
+  reply: FastifyReply,
+  { name, grant }: Run,
+  { gone, context }: { readonly gone: AbortSignal; readonly context: HttpContext },
+): Promise<object> => {
+  const item = await waitForGeneration(name.key, { grant, until: gone }, context);
+  if (item.status !== 'done') {
+    await leaveRun(name, grant, context);
+    throw new SluiceError('unavailable', 'the server restarts', { retryAfterMs: 1_000 });
+  }
+  return answer(reply, item, name);
+};
+
+const answer = (reply: FastifyReply, item: GenerationItem, { isRepeatable }: RunName): object => {
+  const failure = failureOf(item);
+  if (failure === undefined) return completionOf(item);
+  // Repeated under the same name it would only find this failure again.
+  const isWorthIt = failure.isPassing && !isRepeatable;
+  return reply.code(failure.status).headers(shouldRetry(isWorthIt)).send({ error: failure.body });
+};
+
+const stream = async (
+  reply: FastifyReply,
+  { name, grant }: Run,
+  { chunks, context }: { readonly chunks: ChatChunks; readonly context: HttpContext },
+): Promise<void> => {
+  const { key } = name;
+  const options = { grant, view: chunks.view, opening: chunks.opening, resumed: 'never' } as const;
+  const end = await context.streams.serve(reply, options, (events) =>
+    events.watch(key, { only: key.generation }),
+  );
+  if (end === 'left') await leaveRun(name, grant, context);
+};

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+import { json } from './answers.ts';
+
+const errorSchema = z
+  .object({
+    error: z.looseObject({
+      message: z.string(),
+      type: z.string(),
+      param: z.string().nullable(),
+      code: z.string().nullable(),
+    }),
+  })
+  .meta({ id: 'OpenAiError' });
+
+/** How the routes of OpenAI's APIs refuse. */
+export const openAiRefusals = {
+  '4xx': json('Refused, in OpenAI’s shape; `x-should-retry` says whether to repeat it.', errorSchema),
+  '5xx': json('Not at the moment, or a fault of the server or the engine.', errorSchema),
+} as const;

@@ -1,0 +1,29 @@
+import type { SluiceError } from '@sluice/protocol';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Grant } from '../auth/grant.ts';
+import type { HttpContext } from './api-routes.ts';
+import { toHttpError } from './http-error.ts';
+
+/** How an API words its refusals: the body, and headers of its own. */
+export type Wording = (refusal: SluiceError) => {
+  readonly body: object;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** Answers requests that failed, whatever the reason, and keeps count of them. */
+export const createRefuser =
+  ({ logger, metrics, figures }: HttpContext, wording: Wording) =>
+  (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const { status, headers, refusal } = toHttpError(error);
+    const { id, method, routeOptions } = request;
+    if (refusal.code === 'internal')
+      logger.error('request_failed', { request: id, method, route: routeOptions.url, error });
+    metrics.errors.inc({ code: refusal.code });
+    // Refused before its token was looked at, it has no grant, whatever the type says.
+    figures.of((request.grant as Grant | undefined)?.org).error(refusal.code);
+    const { body, headers: more = {} } = wording(refusal);
+    return reply
+      .code(status)
+      .headers({ ...headers, ...more })
+      .send(body);
+  };

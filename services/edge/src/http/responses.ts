@@ -1,0 +1,163 @@
+import { SluiceError } from '@sluice/protocol';
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import type { Grant } from '../auth/grant.ts';
+import { cancelGeneration } from '../cancellation.ts';
+import { waitForGeneration } from '../generation-wait.ts';
+import { responseKeyOf } from '../openai/response-id.ts';
+import { responseOfItem } from '../openai/response-object.ts';
+import { noteOf, promptOfResponse, responseRequestSchema } from '../openai/response-request.ts';
+import type { ResponseRequest } from '../openai/response-request.ts';
+import { resumeResponse } from '../openai/response-resume.ts';
+import { namedBy, nameHeaders, nameRun, SESSION_HEADER } from '../openai/run-name.ts';
+import type { RunHeaders, RunName } from '../openai/run-name.ts';
+import { readPrevious, readResponse } from '../openai/stored-response.ts';
+import type { StoredResponse } from '../openai/stored-response.ts';
+import { submitPrompt } from '../prompt-submission.ts';
+import type { StreamEnd } from '../transports/event-stream.ts';
+import { json } from './answers.ts';
+import type { ApiRoutes, HttpContext } from './api-routes.ts';
+import { hangUpOf } from './hang-up.ts';
+import { leaveRun } from './left-run.ts';
+import { openAiRefusals } from './openai-answers.ts';
+
+/** A cancel that was heard is followed by the end at once; this long it is waited for, ms. */
+const CANCEL_WAIT_MS = 5_000;
+
+const responseSchema = z
+  .looseObject({
+    id: z.string(),
+    object: z.literal('response'),
+    created_at: z.int(),
+    status: z.enum(['queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled']),
+    model: z.string(),
+    output: z.array(z.looseObject({ type: z.string() })),
+  })
+  .meta({ id: 'Response' });
+
+const tags = ['openai'];
+const params = z.object({ response: z.string() });
+
+const answers = {
+  200: {
+    description: 'The response; with `stream` its events, whose `sequence_number` is the same on every edge.',
+    content: {
+      'application/json': { schema: responseSchema },
+      'text/event-stream': { schema: z.string() },
+    },
+  },
+  ...openAiRefusals,
+};
+
+const createSchema = {
+  operationId: 'createResponse',
+  summary: 'Ask as OpenAI’s clients do; a hang-up cancels, but in the background it only detaches',
+  tags,
+  headers: nameHeaders,
+  body: responseRequestSchema,
+  response: answers,
+};
+
+const getSchema = {
+  operationId: 'getResponse',
+  summary: 'Read a response, or go on with its stream',
+  tags,
+  params,
+  querystring: z.object({
+    stream: z.stringbool().optional(),
+    starting_after: z.coerce.number().int().optional().describe('Number of the last event the client has.'),
+  }),
+  response: answers,
+};
+
+const cancelSchema = {
+  operationId: 'cancelResponse',
+  summary: 'Stop a response; its text so far is kept',
+  tags,
+  params,
+  response: { 200: json('The response as it is then.', responseSchema), ...openAiRefusals },
+};
+
+export const responseRoutes: ApiRoutes = (context) => async (app) => {
+  const { bus } = context;
+
+  app.post('/v1/responses', { schema: createSchema }, async ({ grant, headers, body }, reply) => {
+    const gone = hangUpOf(reply);
+    const name = await start({ grant, headers, request: body }, context);
+    void reply.headers(namedBy(name.key));
+    const response = await readResponse(name.key, bus);
+    const isBackground = body.background === true;
+    if (body.stream === true) {
+      const end = await stream(reply, { response, grant }, context);
+      if (end === 'left' && !isBackground) await leaveRun(name, grant, context);
+      return undefined;
+    }
+    if (isBackground) return responseOfItem(response.head, response.item);
+    const item = await waitForGeneration(name.key, { grant, until: gone }, context);
+    if (item.status === 'done') return responseOfItem(response.head, item);
+    await leaveRun(name, grant, context);
+    throw new SluiceError('unavailable', 'the server restarts', { retryAfterMs: 1_000 });
+  });
+
+  app.get('/v1/responses/:response', { schema: getSchema }, async ({ grant, params, query }, reply) => {
+    const response = await readResponse(responseKeyOf(grant, params.response, 'read'), bus);
+    if (query.stream !== true) return responseOfItem(response.head, response.item);
+    await stream(reply, { response, grant, after: query.starting_after }, context);
+    return undefined;
+  });
+
+  app.post('/v1/responses/:response/cancel', { schema: cancelSchema }, async ({ grant, params }, reply) => {
+    const { key, head } = await readResponse(responseKeyOf(grant, params.response, 'read'), bus);
+    await cancelGeneration(key, grant, context);
+    const until = AbortSignal.any([AbortSignal.timeout(CANCEL_WAIT_MS), hangUpOf(reply)]);
+    return responseOfItem(head, await waitForGeneration(key, { grant, until }, context));
+  });
+};
+
+type Asked = {
+  readonly grant: Grant;
+  readonly headers: RunHeaders;
+  readonly request: ResponseRequest;
+};
+
+/** Starts the response, or finds it. */
+const start = async ({ grant, headers, request }: Asked, context: HttpContext): Promise<RunName> => {
+  const { previous_response_id: id } = request;
+  const previous = id ? await readPrevious(id, grant, context.bus) : undefined;
+  const session = headers[SESSION_HEADER] ?? previous?.session;
+  if (previous !== undefined && session !== previous.session)
+    throw new SluiceError(
+      'bad_frame',
+      `\`previous_response_id\`: expected one of the session named by ${SESSION_HEADER}`,
+    );
+  const name = nameRun(grant, { ...headers, [SESSION_HEADER]: session }, 'resp');
+  await submitPrompt(
+    {
+      ...{ key: name.key, grant, note: noteOf(request) },
+      body: promptOfResponse(request, previous?.history ?? []),
+      onAbandon: request.background === true ? 'finish' : 'cancel',
+    },
+    context,
+  );
+  return name;
+};
+
+type Following = {
+  readonly response: StoredResponse;
+  readonly grant: Grant;
+  /** number of the last event that the client has; default none */
+  readonly after?: number | undefined;
+};
+
+const stream = async (
+  reply: FastifyReply,
+  { response, grant, after }: Following,
+  { bus, streams }: HttpContext,
+): Promise<StreamEnd> => {
+  const { events, position } = await resumeResponse(response, bus, after);
+  const { key } = response;
+  const { generation: only } = key;
+  const positions = new Map(position === undefined ? [] : [[only, position]]);
+  const options = { grant, view: events.view, opening: events.opening(), resumed: 'never' } as const;
+  return streams.serve(reply, options, (live) => live.watch(key, { only, positions }));
+};

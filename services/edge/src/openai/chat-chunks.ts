@@ -1,0 +1,86 @@
+import type { DeltaFrame, EndFrame } from '@sluice/protocol';
+import { eventText } from '../transports/event-view.ts';
+import type { EventView, Shown } from '../transports/event-view.ts';
+import { finishReasonOf } from './chat-completion.ts';
+import type { CompletionHead } from './chat-completion.ts';
+import { failureOf, openAiError, RESTARTED } from './openai-error.ts';
+import type { OpenAiError } from './openai-error.ts';
+import { chatUsageOf } from './usage.ts';
+
+export type ChunkOptions = {
+  /** a chunk without choices tells the usage before the stream ends */
+  readonly includesUsage: boolean;
+};
+
+/**
+ * One generation as chat completion chunks. The id of an event is the position it leads to, as on the
+ * generation's own stream of events, where it can be gone on from.
+ */
+export class ChatChunks {
+  readonly #head: CompletionHead;
+  readonly #includesUsage: boolean;
+  #hasShown = false;
+
+  constructor(head: CompletionHead, { includesUsage }: ChunkOptions) {
+    this.#head = head;
+    this.#includesUsage = includesUsage;
+  }
+
+  /** What a stream begins with, before there is a token. */
+  get opening(): string {
+    return this.#choice(undefined, { role: 'assistant', content: '' });
+  }
+
+  readonly view: EventView = (frame) => {
+    switch (frame.type) {
+      case 'delta':
+        this.#hasShown = true;
+        return { text: this.#choice(`${frame.epoch}-${frame.seq}`, deltaOf(frame)) };
+      case 'reset':
+        return this.#hasShown ? broken(RESTARTED) : undefined;
+      case 'end':
+        return this.#end(frame);
+      case 'error':
+        return broken(openAiError(frame));
+      default:
+        return undefined;
+    }
+  };
+
+  #end(end: EndFrame): Shown {
+    const failure = failureOf(end);
+    if (failure !== undefined) return broken(failure.body);
+    const finish = this.#choice(`${end.epoch}-${end.seq}-end`, {}, finishReasonOf(end.reason));
+    const usage = this.#includesUsage ? chatUsageOf(end.usage) : undefined;
+    const counted = usage === undefined ? '' : this.#chunk(undefined, { choices: [], usage });
+    return { text: `${finish}${counted}${eventText({ data: '[DONE]' })}`, last: true };
+  }
+
+  #choice(id: string | undefined, delta: object, finish_reason: string | null = null): string {
+    const choices = [{ index: 0, delta, logprobs: null, finish_reason }];
+    return this.#chunk(id, { choices, ...(this.#includesUsage ? { usage: null } : {}) });
+  }
+
+  #chunk(id: string | undefined, rest: object): string {
+    const chunk = { ...this.#head, object: 'chat.completion.chunk', ...rest };
+    return eventText({ id, data: JSON.stringify(chunk) });
+  }
+}
+
+const deltaOf = ({ kind, text, tool }: DeltaFrame): object => {
+  if (kind === undefined) return { content: text };
+  if (kind === 'reasoning') return { reasoning_content: text };
+  const { index = 0, id, name } = tool ?? {};
+  const call = {
+    index,
+    ...(id === undefined ? {} : { id, type: 'function' }),
+    function: { ...(name === undefined ? {} : { name }), arguments: text },
+  };
+  return { tool_calls: [call] };
+};
+
+/** The head of the response is long gone, so an error is one more event. */
+const broken = (error: OpenAiError): Shown => ({
+  text: eventText({ data: JSON.stringify({ error }) }),
+  last: true,
+});

@@ -1,0 +1,46 @@
+import type { PromptBody } from '@sluice/protocol';
+import { chatMessageSchema } from '@sluice/protocol/schema';
+import { z } from 'zod';
+import { checkPrompt, withoutNulls } from './prompt-check.ts';
+
+const oneChoice = { error: 'expected 1: there is one answer to a request' };
+const noLogprobs = { error: 'expected false: engines are not asked for probabilities' };
+const noAudio = { error: 'expected none: answers are text' };
+
+/** `POST /v1/chat/completions`. What is not named here passes through to the engine. */
+export const chatRequestSchema = z
+  .looseObject({
+    model: z.string().nullish().describe('Default the server’s.'),
+    messages: z.array(chatMessageSchema),
+    stream: z.boolean().nullish(),
+    stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+    max_tokens: z.int().nullish(),
+    max_completion_tokens: z.int().min(1).nullish(),
+    temperature: z.number().nullish(),
+    top_p: z.number().nullish(),
+    tools: z.array(z.unknown()).nullish(),
+    n: z.literal(1, oneChoice).nullish(),
+    logprobs: z.literal(false, noLogprobs).nullish(),
+    top_logprobs: z.literal(0, noLogprobs).nullish(),
+    audio: z.null(noAudio).optional(),
+    modalities: z.tuple([z.literal('text')], noAudio).nullish(),
+  })
+  .meta({ id: 'ChatCompletionRequest' });
+
+export type ChatRequest = z.infer<typeof chatRequestSchema>;
+
+/**
+ * What the worker is asked for. How the answer is delivered is not a part of it: streamed or not, a
+ * repeated request is the same. @throws SluiceError bad_frame
+ */
+export const promptOfChat = ({ model, messages, ...rest }: ChatRequest): PromptBody => {
+  const {
+    stream: _stream,
+    stream_options: _options,
+    n: _n,
+    logprobs: _logprobs,
+    top_logprobs: _top,
+    ...params
+  } = rest;
+  return checkPrompt({ ...withoutNulls({ model }), messages, params: withoutNulls(params) });
+};

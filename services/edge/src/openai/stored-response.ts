@@ -1,0 +1,49 @@
+import { toItem } from '@sluice/bus';
+import type { Bus } from '@sluice/bus';
+import { SluiceError } from '@sluice/protocol';
+import type { ChatMessage, GenerationItem, GenerationKey, PromptBody } from '@sluice/protocol';
+import type { Grant } from '../auth/grant.ts';
+import { callOf } from './chat-completion.ts';
+import { responseIdOf, responseKeyOf } from './response-id.ts';
+import { statusOfEnd } from './response-object.ts';
+import type { ResponseHead } from './response-object.ts';
+import { historyOf, noteIn } from './response-request.ts';
+
+/** A response as it is kept: nothing of it is in the memory of the edge that took it. */
+export type StoredResponse = {
+  readonly key: GenerationKey;
+  readonly head: ResponseHead;
+  readonly item: GenerationItem;
+  /** as the worker was asked */
+  readonly prompt: PromptBody;
+};
+
+/** @throws SluiceError not_found, for generations that came some other way too; BusUnavailableError */
+export const readResponse = async (key: GenerationKey, { sessions }: Bus): Promise<StoredResponse> => {
+  const [entry, stored] = await Promise.all([sessions.prompt(key), sessions.item(key, key.generation)]);
+  const item = stored && toItem(stored);
+  const note = noteIn(entry?.note);
+  if (entry === undefined || item?.kind !== 'generation' || note === undefined)
+    throw new SluiceError('not_found', 'no such response');
+  const { generation } = key;
+  const { createdAt, model } = item;
+  const head = { id: responseIdOf(key), generation, createdAt, model, note };
+  return { key, head, item, prompt: entry.body };
+};
+
+/** A conversation to go on with, and the session it is in. */
+export type Previous = Pick<GenerationKey, 'session'> & { readonly history: readonly ChatMessage[] };
+
+/** What `previous_response_id` names. @throws SluiceError bad_frame, forbidden, not_found; BusUnavailableError */
+export const readPrevious = async (id: string, grant: Grant, bus: Bus): Promise<Previous> => {
+  const { key, head, item, prompt } = await readResponse(responseKeyOf(grant, id, 'read'), bus);
+  if (item.status !== 'done' || statusOfEnd(item.reason) === 'failed')
+    throw new SluiceError('bad_frame', '`previous_response_id`: expected a response that is done');
+  return { session: key.session, history: historyOf(prompt, head.note, answerOf(item)) };
+};
+
+const answerOf = ({ text = '', toolCalls }: GenerationItem): ChatMessage => ({
+  role: 'assistant',
+  content: text === '' && toolCalls !== undefined ? null : text,
+  ...(toolCalls === undefined ? {} : { tool_calls: toolCalls.map(callOf) }),
+});
