@@ -1,9 +1,10 @@
 /** OpenAI's own clients, this major and the one before, against whole systems. */
 import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
-import { waitFor } from '@sluice/testkit';
+import { startChild, waitFor } from '@sluice/testkit';
 import { SimulatedEngine } from '@sluice/worker';
 import OpenAI from 'openai';
 import PreviousOpenAI from 'openai-previous';
@@ -342,3 +343,15 @@ describe.each([
     for (const [number, event] of replayed) expect([number, live.get(number)]).toEqual([number, event]);
   });
 });
+
+test('the example runs as it stands, and both ways bring the same text', async () => {
+  const example = fileURLToPath(new URL('../examples/openai.mjs', import.meta.url));
+  const env = { SLUICE_URL: urls[0], SLUICE_TOKEN: tokenFor('ann'), NODE_OPTIONS: undefined };
+  const child = await startChild(process.execPath, [example], { env });
+  const exit = await child.exited;
+  const [, completion = '', response = ''] = child.output().split(/^--- .*$/m);
+  expect({ exit, output: child.output() }).toMatchObject({ exit: { code: 0 } });
+  expect(completion.trim()).not.toBe('');
+  expect(response).toContain(completion.trim());
+  expect(response).toContain('completed');
+}, 30_000);

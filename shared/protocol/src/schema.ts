@@ -84,6 +84,7 @@ export const promptEntrySchema = z.object({
   user: z.string(),
   createdAt: count,
   body: z.object({ ...promptShape, model: z.string() }).refine(oneSource, oneSourceMessage),
+  note: z.unknown().optional().describe('What an edge has to tell of the request again; not for workers.'),
 });
 
 /** One schema per client frame. */

@@ -5,7 +5,7 @@ import { connectionRoutes } from './connections.ts';
 import { generationEventRoutes } from './generation-events.ts';
 import { generationRoutes } from './generations.ts';
 import { modelRoutes } from './models.ts';
-import { openAiRoutes } from './openai-routes.ts';
+import { openAiRoutes } from './openai.ts';
 import { sessionEventRoutes } from './session-events.ts';
 import { sessionRoutes } from './sessions.ts';
 
