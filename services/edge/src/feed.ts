@@ -302,11 +302,13 @@ export class Feed {
 
   /** The items as they were listed, then those that came while they were. */
   #sendList(viewer: Viewer, page: ItemPage, since: readonly StoredItem[]): void {
+    const present = this.#roster?.present;
     const list = encodeFrame({
       type: 'subscribed',
       session: this.key.session,
       rev: page.rev,
       viewers: this.#roster?.count ?? 0,
+      ...(present === undefined ? {} : { present }),
       items: page.items.map(toItem),
       ...(page.more ? { more: true } : {}),
     });

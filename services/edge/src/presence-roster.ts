@@ -14,6 +14,7 @@ export type RosterChange = {
   readonly viewers: number;
   readonly joined?: ViewerRef;
   readonly left?: ViewerRef;
+  readonly present?: readonly ViewerRef[];
 };
 
 export type RosterListener = {
@@ -53,6 +54,13 @@ export class PresenceRoster {
     let count = this.#local.size;
     for (const { viewers } of this.#remote.values()) count += viewers.size;
     return count;
+  }
+
+  /** Everybody, unless they are a crowd. */
+  get present(): readonly ViewerRef[] | undefined {
+    if (this.count > MAX_NAMED) return undefined;
+    const remote = [...this.#remote.values()].flatMap(({ viewers }) => [...viewers.values()]);
+    return [...this.#local.values(), ...remote];
   }
 
   /** Idempotent, and quiet about a viewer that is there already. */
@@ -142,6 +150,8 @@ export class PresenceRoster {
   #tell(change: Omit<RosterChange, 'viewers'>): void {
     this.#untold = false;
     this.#toldAt = this.#now;
-    this.#listener.changed({ viewers: this.count, ...change });
+    const isNamed = change.joined !== undefined || change.left !== undefined;
+    const present = isNamed ? undefined : this.present;
+    this.#listener.changed({ viewers: this.count, ...change, ...(present === undefined ? {} : { present }) });
   }
 }

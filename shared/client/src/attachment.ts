@@ -156,9 +156,8 @@ export class Attachment {
         else this.#newestRev = Math.max(this.#newestRev, frame.rev);
         return view.put(frame.item, 'item');
       case 'presence': {
-        const { viewers, joined, left } = frame;
-        view.viewers = viewers;
-        return view.events.emit('presence', { viewers, ...(joined && { joined }), ...(left && { left }) });
+        const { type: _type, session: _session, ...presence } = frame;
+        return view.watched(presence);
       }
       case 'signal':
         return view.events.emit('signal', { user: frame.user, data: frame.data });
@@ -187,8 +186,8 @@ export class Attachment {
     };
   }
 
-  #subscribed({ rev, viewers, items, more }: SubscribedFrame): void {
-    this.view.viewers = viewers;
+  #subscribed({ rev, viewers, present, items, more }: SubscribedFrame): void {
+    this.view.watched({ viewers, ...(present && { present }) });
     const isAwaited = this.#phase === 'subscribing';
     if (isAwaited && rev < this.#rev) return this.#startOver();
     if (more === true && rev <= this.#rev) throw new ProtocolError('subscribed: a page that leads nowhere');

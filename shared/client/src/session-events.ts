@@ -2,11 +2,13 @@ import type { Item, ViewerRef } from '@sluice/protocol';
 import type { GenerationStatus } from './track.ts';
 import type { Delta, GenerationEnd } from './transcript.ts';
 
-/** Who watches: `viewers` is the count now, `joined` or `left` what changed it. */
+/** Who watches: `viewers` is the count now, `joined` or `left` what changed it, or `present` everybody. */
 export type Presence = {
   readonly viewers: number;
   readonly joined?: ViewerRef;
   readonly left?: ViewerRef;
+  /** told first, and when many changed at once; never in a crowd */
+  readonly present?: readonly ViewerRef[];
 };
 
 type OfGeneration = { readonly generation: string };

@@ -1,7 +1,7 @@
 import type { DeltaFrame, EndFrame, Item, Position, ResetFrame, StateFrame } from '@sluice/protocol';
 import { Emitter } from './emitter.ts';
 import { ItemList } from './item-list.ts';
-import type { SessionEvents } from './session-events.ts';
+import type { Presence, SessionEvents } from './session-events.ts';
 import { Track } from './track.ts';
 
 /** Frames about one generation. */
@@ -81,6 +81,11 @@ export class SessionView {
       else this.track(item.id).announce(item);
     }
     this.events.emit('item', this.items.get(item.id) ?? item);
+  }
+
+  watched(presence: Presence): void {
+    this.viewers = presence.viewers;
+    this.events.emit('presence', presence);
   }
 
   /** Whoever follows a generation that has not ended is told that nothing more comes. */

@@ -21,6 +21,8 @@ export type SubscribedFrame = {
   readonly session: string;
   readonly rev: number;
   readonly viewers: number;
+  /** who they are; absent in a crowd */
+  readonly present?: readonly ViewerRef[];
   readonly items: readonly Item[];
   /** true: the list was cut; subscribe again with this frame's `rev` for the rest */
   readonly more?: true;
@@ -79,6 +81,8 @@ export type PresenceFrame = {
   readonly viewers: number;
   readonly joined?: ViewerRef;
   readonly left?: ViewerRef;
+  /** everybody, when more than one came or went at once; absent in a crowd */
+  readonly present?: readonly ViewerRef[];
 };
 
 export type SignalFrame = {

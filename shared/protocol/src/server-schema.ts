@@ -117,6 +117,7 @@ export const serverFrameSchemas = {
     session: id,
     rev: count,
     viewers: count,
+    present: z.array(viewer).exactOptional(),
     items: z.array(itemSchema),
     more: z.literal(true).exactOptional(),
   }),
@@ -152,6 +153,7 @@ export const serverFrameSchemas = {
     viewers: count,
     joined: viewer.exactOptional(),
     left: viewer.exactOptional(),
+    present: z.array(viewer).exactOptional(),
   }),
   signal: z.looseObject({ type: z.literal('signal'), session: id, user: z.string(), data: z.unknown() }),
   ok: z.looseObject({

@@ -82,7 +82,14 @@ const SERVER_FIELDS: {
     heartbeatMs: required,
     limits: required,
   },
-  subscribed: { session: required, rev: required, viewers: required, items: required, more: optional },
+  subscribed: {
+    session: required,
+    rev: required,
+    viewers: required,
+    present: optional,
+    items: required,
+    more: optional,
+  },
   item: { session: required, rev: required, item: required },
   delta: {
     ...place,
@@ -105,7 +112,7 @@ const SERVER_FIELDS: {
     error: optional,
     receipt: optional,
   },
-  presence: { session: required, viewers: required, joined: optional, left: optional },
+  presence: { session: required, viewers: required, joined: optional, left: optional, present: optional },
   signal: { session: required, user: required, data: required },
   ok: { re: required, generation: optional, created: optional },
   error: {

@@ -82,7 +82,9 @@ describe('subscribed', () => {
   test('of an empty session has rev 0 and no items', async () => {
     await askOk(author, subscribe());
     const [frame] = author.frames('subscribed');
-    expect(frame).toEqual({ type: 'subscribed', session: 's1', rev: 0, viewers: 1, items: [] });
+    const [ready] = author.frames('ready');
+    const present = [{ user: 'ann', connection: ready?.connection }];
+    expect(frame).toEqual({ type: 'subscribed', session: 's1', rev: 0, viewers: 1, present, items: [] });
   });
 
   test('with a rev lists what changed since, oldest change first', async () => {

@@ -52,6 +52,29 @@ describe.each(['the same edge', 'another edge'])('on %s', (place) => {
     expect(bob.frames('presence').every(({ joined }) => joined?.user !== 'bob')).toBe(true);
   });
 
+  test('who comes late is told who is there, and who comes while they do', async () => {
+    const early = await Promise.all(['ann', 'bob'].map((user) => watch(edge(), user)));
+    const carol = await watch(here, 'carol');
+    // What another edge has is not known at once; then everybody is told.
+    await untilViewers(carol, 3);
+    const told = carol
+      .frames()
+      .flatMap((frame) => (frame.type === 'presence' || frame.type === 'subscribed' ? [frame] : []));
+    const known = new Map<string, string>();
+    for (const frame of told) {
+      const { present } = frame;
+      if (present !== undefined) known.clear();
+      for (const { connection, user } of present ?? []) known.set(connection, user);
+      if (frame.type === 'presence' && frame.joined !== undefined)
+        known.set(frame.joined.connection, frame.joined.user);
+    }
+    expect(known).toEqual(
+      new Map(
+        [...early, carol].map((client, index) => [connectionOf(client), ['ann', 'bob', 'carol'][index]]),
+      ),
+    );
+  });
+
   test('who leaves is told, whether by unsubscribing, closing or vanishing', async () => {
     const ann = await watch(here, 'ann');
     const leave: readonly ((client: RawClient) => unknown)[] = [

@@ -167,7 +167,6 @@ export class SessionStore {
         if (type !== 'live' || this.#phase !== 'ready') return;
         this.#refusal = undefined;
         this.#catchUp.begin(this.#openGenerations(), performance.now());
-        this.roster.greet();
       }),
     ];
   }
@@ -178,7 +177,6 @@ export class SessionStore {
       () => {
         this.#phase = 'ready';
         this.#catchUp.begin(this.#openGenerations(), askedAt);
-        this.roster.greet();
         this.#loop.request();
       },
       (error: unknown) => {
