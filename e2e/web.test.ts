@@ -4,14 +4,14 @@ import { gzipSync } from 'node:zlib';
 import { createNatsBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { silentLogger } from '@sluice/runtime';
-import { readyMessage, spawnNode, startNatsServer, waitFor } from '@sluice/testkit';
+import { mintToken, readyMessage, spawnNode, startNatsServer, waitFor } from '@sluice/testkit';
 import type { Child, NatsServer } from '@sluice/testkit';
 import { createWorker } from '@sluice/worker';
 import type { Engine, Worker } from '@sluice/worker';
 import { marked } from 'marked';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { browserTest, hasBrowser, openBrowser, seriousViolations, WEB_DIST } from './support/browser.ts';
-import { keyOf, recordedClient, storedText, storedTokens, tokenFor } from './support/clients.ts';
+import { keyOf, ORG, recordedClient, storedText, storedTokens, tokenFor } from './support/clients.ts';
 import { SECRET } from './support/system.ts';
 
 /** The web pages in a real browser, served by a real edge, with every process of the demo. */
@@ -297,6 +297,53 @@ browserTest(
     await context.close();
   },
   30_000,
+);
+
+browserTest(
+  'a token that ends is renewed in place: the tab stays live and keeps its place',
+  async () => {
+    const context = await browser.newContext();
+    contexts.push(context);
+    const page = await context.newPage();
+    // The server announces the end a minute ahead.
+    const ending = mintToken({ org: ORG, user: 'ann', secret: SECRET, ttlS: 62 });
+    await page.goto(`${url}/#token=${ending}&session=renewed`);
+    await page.getByLabel('Your message').fill('half a question');
+    await page.getByLabel(/Your access ends soon/).fill(`${url}/#token=${tokenFor('ann')}`);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByLabel(/Your access ends soon/).waitFor({ state: 'detached' });
+    expect(await page.locator('.status-chip').getAttribute('data-status')).toBe('live');
+    expect(await page.getByLabel('Your message').inputValue()).toBe('half a question');
+    await page.reload();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.getByLabel(/Your access ends soon/).count()).toBe(0);
+    await closePages();
+  },
+  30_000,
+);
+
+browserTest(
+  'the model that is picked answers, also after a reload',
+  async () => {
+    engine.scripts.set('who are you', ['I am ', 'scripted.']);
+    const ann = await open('ann', 'models');
+    await ann.getByLabel('Model').selectOption('scripted');
+    for (const round of ['picked', 'reloaded']) {
+      if (round === 'reloaded') {
+        await ann.reload();
+        await ann.locator('.model-picker option', { hasText: 'scripted' }).waitFor({ state: 'attached' });
+      }
+      const generation = await ask(ann, 'who are you');
+      await untilDone(ann, generation);
+      expect(await shownText(ann, generation)).toBe('Iamscripted.');
+    }
+    await ann.getByLabel('Model').selectOption('Any model');
+    const generation = await ask(ann, 'And you?');
+    await untilDone(ann, generation);
+    expect(await answerOf(ann, generation).innerText()).toContain('simulated');
+    await closePages();
+  },
+  60_000,
 );
 
 const HOSTILE = `# Hello <script>window.pwned = 1</script>

@@ -14,6 +14,13 @@ export const takeAccessToken = (): string | undefined => {
   return token;
 };
 
+/** The token in what a person pasted, which may be a whole link. */
+export const tokenIn = (text: string): string =>
+  text
+    .trim()
+    .replace(/^.*#token=/, '')
+    .replace(/&.*$/, '');
+
 export const keepAccessToken = (token: string): void => sessionStorage.setItem(KEY, token);
 
 export const dropAccessToken = (): void => sessionStorage.removeItem(KEY);

@@ -3,9 +3,11 @@ import { dropAccessToken, keepAccessToken, takeAccessToken } from './access-toke
 import { openConnection } from './link/web-connection.ts';
 import type { WebConnection } from './link/web-connection.ts';
 import { SignIn } from './sign-in.tsx';
+import { fetchToken, tokenUrl } from './token-keeper.ts';
 import { Workspace } from './workspace.tsx';
 
 const CREDENTIAL = 4401;
+const SIGNED_OUT = 'You have signed out. Reload the page to sign in again.';
 
 /** Signed out, or one connection and what is done over it. */
 export const App = () => {
@@ -33,12 +35,30 @@ export const App = () => {
     const remove = opened.client.on('status', (status) => {
       if (status.type === 'closed' && status.code === CREDENTIAL) signOut(refusalWords(status.reason));
     });
+    // Asked for another one before the first was ever of use: that one is refused.
+    const removeWanted = opened.keeper.subscribe(() => {
+      if (opened.keeper.snapshot() && opened.client.ready === undefined) signOut(refusalWords(''));
+    });
     return () => {
       remove();
+      removeWanted();
       setConnection(undefined);
       opened.close();
     };
   }, [token, signOut]);
+
+  useEffect(() => {
+    const url = tokenUrl();
+    // Having signed out, or been refused, one is not signed in again behind one's back.
+    if (url === undefined || token !== undefined || refusal !== undefined) return;
+    fetchToken(url).then(
+      (fetched) => {
+        keepAccessToken(fetched);
+        setToken(fetched);
+      },
+      (error: Error) => setRefusal(error.message),
+    );
+  }, [token, refusal]);
 
   const signIn = (entered: string): void => {
     keepAccessToken(entered);
@@ -46,7 +66,12 @@ export const App = () => {
     setToken(entered);
   };
   if (token === undefined) return <SignIn refusal={refusal} onToken={signIn} />;
-  return connection === undefined ? null : <Workspace connection={connection} onSignOut={() => signOut()} />;
+  return connection === undefined ? null : (
+    <Workspace
+      connection={connection}
+      onSignOut={() => signOut(tokenUrl() === undefined ? undefined : SIGNED_OUT)}
+    />
+  );
 };
 
 const refusalWords = (reason: string): string =>

@@ -1,5 +1,6 @@
 import { useId, useState } from 'react';
 import type { SubmitEvent } from 'react';
+import { tokenIn } from './access-token.ts';
 import { Logo } from './chat/icons.tsx';
 
 type Props = {
@@ -15,11 +16,7 @@ export const SignIn = ({ refusal, onToken }: Props) => {
   const problem = useId();
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
-    // People paste the whole link as well.
-    const token = text
-      .trim()
-      .replace(/^.*#token=/, '')
-      .replace(/&.*$/, '');
+    const token = tokenIn(text);
     if (token !== '') onToken(token);
   };
   return (

@@ -8,6 +8,7 @@ import { usePlace } from './page-address.ts';
 import type { Place } from './page-address.ts';
 import { KnownSessions } from './session/known-sessions.ts';
 import { SessionStore } from './session/session-store.ts';
+import { TokenNotice } from './token-notice.tsx';
 import { useStore } from './use-store.ts';
 
 /** Charts are for few: whoever only chats does not load them. */
@@ -60,6 +61,7 @@ export const Workspace = ({ connection, onSignOut }: Props) => {
       <aside className="sidebar" aria-label="Sessions and account">
         {sidebar}
       </aside>
+      <TokenNotice keeper={connection.keeper} />
       <Drawer dialog={drawer}>{sidebar}</Drawer>
       {isOperations && (
         <Suspense fallback={<main className="conversation" aria-busy="true" />}>

@@ -1,14 +1,20 @@
 import { useState } from 'react';
+import type { ModelChoice } from '../session/models.ts';
 import type { SessionStore } from '../session/session-store.ts';
 import { isOpen } from '../session/turns.ts';
 import { useStore } from '../use-store.ts';
 import { Composer } from './composer.tsx';
+import { ModelPicker } from './model-picker.tsx';
 import { TypingLine } from './typing-line.tsx';
 
-type Props = { readonly store: SessionStore; readonly onAsk: (text: string) => void };
+type Props = {
+  readonly store: SessionStore;
+  readonly choice: ModelChoice;
+  readonly onAsk: (text: string) => void;
+};
 
 /** The field, who else is typing, and what went wrong with a stop or a note. */
-export const ComposerArea = ({ store, onAsk }: Props) => {
+export const ComposerArea = ({ store, choice, onAsk }: Props) => {
   const running = useStore(store, ({ items }) => items.findLast(isOpen)?.id);
   const hasCompany = useStore(store, ({ viewers }) => viewers > 1);
   const typists = useStore(store, (snapshot) => snapshot.typists);
@@ -24,7 +30,10 @@ export const ComposerArea = ({ store, onAsk }: Props) => {
   };
   return (
     <div className="composer-area">
-      <TypingLine typists={typists} />
+      <div className="composer-head">
+        <TypingLine typists={typists} />
+        <ModelPicker {...choice} />
+      </div>
       {problem !== undefined && (
         <p className="problem" role="alert">
           {problem}

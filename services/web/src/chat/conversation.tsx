@@ -5,6 +5,7 @@ import { NATURAL, paramsFor } from '../proof/next-answer.tsx';
 import { Probe } from '../proof/probe.ts';
 import { ProofPanel } from '../proof/proof-panel.tsx';
 import type { SessionSnapshot, SessionStore } from '../session/session-store.ts';
+import { useModels } from '../session/models.ts';
 import { titleOf } from '../session/turns.ts';
 import { useStore } from '../use-store.ts';
 import { Announcer } from './announcer.tsx';
@@ -52,9 +53,11 @@ export const Conversation = ({ connection, store, me, onTitle, onMenu }: Props) 
   const probe = useProbe(store, connection);
   const [isProving, setIsProving] = useState(false);
   const [next, setNext] = useState(NATURAL);
+  const choice = useModels(connection);
   useTitle(title, onTitle);
   const params = paramsFor(next);
-  const extra = params === undefined ? {} : { params };
+  const { model } = choice;
+  const extra = { ...(params === undefined ? {} : { params }), ...(model === undefined ? {} : { model }) };
   const ask = (input: string): void => store.ask({ generation: newId(), input, ...extra });
   const again = useCallback((id: string) => store.regenerate(id, paramsFor(next)), [store, next]);
   return (
@@ -70,7 +73,7 @@ export const Conversation = ({ connection, store, me, onTitle, onMenu }: Props) 
       />
       <Transcript store={store} me={me} onAsk={ask} onAgain={again} />
       <Announcer store={store} />
-      <ComposerArea store={store} onAsk={ask} />
+      <ComposerArea store={store} choice={choice} onAsk={ask} />
       {isProving && probe !== undefined && (
         <ProofPanel
           probe={probe}

@@ -1,8 +1,9 @@
 import { connect } from '@sluice/client';
 import type { Client } from '@sluice/client';
-import { isAdmin } from '../access-token.ts';
+import { isAdmin, keepAccessToken } from '../access-token.ts';
 import { edgeUrl } from '../address.ts';
 import { LinkStatus } from './link-status.ts';
+import { TokenKeeper, tokenUrl } from '../token-keeper.ts';
 import { LinkTap } from './link-tap.ts';
 
 /** This tab's connection: the SDK's client, its state in words, and the taps to make it fail. */
@@ -10,6 +11,7 @@ export type WebConnection = {
   readonly client: Client;
   readonly link: LinkStatus;
   readonly tap: LinkTap;
+  readonly keeper: TokenKeeper;
   /** as its token says: what the page offers, not what the edge allows */
   readonly isAdmin: boolean;
   close(): void;
@@ -17,12 +19,19 @@ export type WebConnection = {
 
 export const openConnection = (token: string): WebConnection => {
   const tap = new LinkTap();
-  const client = connect({ url: edgeUrl(), token, WebSocket: tap.WebSocket, fetch: tap.fetch });
+  const keeper = new TokenKeeper({ token, url: tokenUrl(), onToken: keepAccessToken });
+  const client = connect({
+    url: edgeUrl(),
+    token: keeper.source,
+    WebSocket: tap.WebSocket,
+    fetch: tap.fetch,
+  });
   const link = new LinkStatus(client);
   return {
     client,
     link,
     tap,
+    keeper,
     isAdmin: isAdmin(token),
     close: () => {
       link.close();
