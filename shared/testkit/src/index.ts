@@ -16,16 +16,11 @@ export type { NatsServer, NatsServerOptions } from './nats-server.ts';
 export { freePort } from './port.ts';
 export { readyMessage, spawnNode, startChild } from './process.ts';
 export type { Child, ChildOptions, ProcessExit } from './process.ts';
+export type { FrameOf, Frames, NextFrame, RawFrame, SocketClose } from './inbox.ts';
 export { openRawClient, UpgradeRefusedError } from './raw-client.ts';
-export type {
-  FrameOf,
-  Frames,
-  NextFrame,
-  RawClient,
-  RawClientOptions,
-  RawFrame,
-  SocketClose,
-} from './raw-client.ts';
+export type { RawClient, RawClientOptions } from './raw-client.ts';
+export { openRawHttpClient, RequestRefusedError } from './raw-http-client.ts';
+export type { RawHttpClient, RawHttpClientOptions } from './raw-http-client.ts';
 export { openEventStream } from './raw-event-stream.ts';
 export type { RawEvent, RawEventStream, RawStreamOptions } from './raw-event-stream.ts';
 export { checkTranscript, sha256 } from './transcript.ts';

@@ -1,9 +1,11 @@
 import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOL } from '@sluice/protocol';
-import type { ClientFrame, ServerFrame } from '@sluice/protocol';
+import type { ClientFrame } from '@sluice/protocol';
 import type { IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
-import { deferred, WaitTimeoutError, withTimeout } from './wait.ts';
+import { Inbox } from './inbox.ts';
+import type { Frames, NextFrame, RawFrame, SocketClose } from './inbox.ts';
+import { deferred } from './wait.ts';
 
 export type RawClientOptions = {
   readonly token?: string;
@@ -17,30 +19,6 @@ export type RawClientOptions = {
   /** answer WebSocket pings, default true */
   readonly autoPong?: boolean;
 };
-
-/** One received message, as it came. */
-export type RawFrame = {
-  readonly raw: string;
-  readonly isBinary: boolean;
-  /** ms since the Unix epoch, with fractions */
-  readonly at: number;
-  /** the parsed text; undefined if it is not a JSON object */
-  readonly frame: ServerFrame | undefined;
-};
-
-export type FrameOf<Type extends ServerFrame['type']> = Extract<ServerFrame, { readonly type: Type }>;
-
-export interface NextFrame {
-  <Type extends ServerFrame['type']>(type: Type, timeoutMs?: number): Promise<FrameOf<Type>>;
-  (matches: (frame: ServerFrame) => boolean, timeoutMs?: number): Promise<ServerFrame>;
-}
-
-export interface Frames {
-  (): ServerFrame[];
-  <Type extends ServerFrame['type']>(type: Type): FrameOf<Type>[];
-}
-
-export type SocketClose = { readonly code: number; readonly reason: string };
 
 /** A WebSocket client below any SDK: it decides nothing and forgets nothing. */
 export type RawClient = {
@@ -82,78 +60,8 @@ export class UpgradeRefusedError extends Error {
 
 const OPEN_TIMEOUT_MS = 10_000;
 
-const parse = (raw: string): ServerFrame | undefined => {
-  try {
-    const value: unknown = JSON.parse(raw);
-    return typeof value === 'object' && value !== null ? (value as ServerFrame) : undefined;
-  } catch {
-    // Recorded as it came: what to make of it is the test's business.
-    return undefined;
-  }
-};
-
 const textOf = (data: RawData): string =>
   (Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer)).toString('utf8');
-
-type Wait = {
-  readonly name: string;
-  readonly timeoutMs: number;
-  readonly deadline: number;
-  /** index of the first frame that was looked at */
-  readonly start: number;
-};
-
-/** Received frames and a cursor into them, hence no frame can slip between two waits. */
-class Inbox {
-  readonly frames: RawFrame[] = [];
-  #cursor = 0;
-  #wake = deferred<void>();
-  #closed: SocketClose | undefined;
-
-  add(frame: RawFrame): void {
-    this.frames.push(frame);
-    this.#changed();
-  }
-
-  end(close: SocketClose): void {
-    this.#closed = close;
-    this.#changed();
-  }
-
-  readonly next = async (
-    wanted: string | ((frame: ServerFrame) => boolean),
-    timeoutMs = 5_000,
-  ): Promise<never> => {
-    const matches = typeof wanted === 'string' ? (frame: ServerFrame) => frame.type === wanted : wanted;
-    const name = typeof wanted === 'string' ? `frame \`${wanted}\`` : 'a matching frame';
-    const wait: Wait = { name, timeoutMs, deadline: performance.now() + timeoutMs, start: this.#cursor };
-    for (let at = wait.start; ; at += 1) {
-      while (at >= this.frames.length) await this.#more(wait);
-      const frame = this.frames[at]?.frame;
-      if (!frame || !matches(frame)) continue;
-      this.#cursor = at + 1;
-      return frame as never;
-    }
-  };
-
-  async #more({ name, timeoutMs, deadline, start }: Wait): Promise<void> {
-    const passed = this.frames.slice(start).map(({ frame, raw }) => frame?.type ?? raw.slice(0, 40));
-    const what = `${name} after [${passed.join(', ')}]`;
-    if (this.#closed)
-      throw new Error(`expected ${what}, got close ${this.#closed.code} ${this.#closed.reason}`);
-    try {
-      await withTimeout(this.#wake.promise, Math.max(0, deadline - performance.now()), what);
-    } catch {
-      // Only a timeout can come; told anew with the whole time that was allowed.
-      throw new WaitTimeoutError(what, timeoutMs);
-    }
-  }
-
-  #changed(): void {
-    this.#wake.resolve();
-    this.#wake = deferred();
-  }
-}
 
 const bodyOf = async (response: IncomingMessage): Promise<string> => {
   let body = '';
@@ -200,7 +108,7 @@ export const openRawClient = async (url: string, options: RawClientOptions = {})
   const closed = deferred<SocketClose>();
   socket.on('message', (data, isBinary) => {
     const raw = textOf(data);
-    inbox.add({ raw, isBinary, at: performance.timeOrigin + performance.now(), frame: parse(raw) });
+    inbox.add(raw, isBinary);
   });
   socket.once('close', (code, reason) => {
     const close = { code, reason: reason.toString() };
@@ -210,10 +118,6 @@ export const openRawClient = async (url: string, options: RawClientOptions = {})
   // Every error is followed by `close` with 1006, which is what tests look at.
   socket.on('error', () => {});
   await untilOpen(socket);
-  const frames = (type?: ServerFrame['type']): never =>
-    inbox.frames.flatMap(({ frame }) =>
-      frame && (type === undefined || frame.type === type) ? [frame] : [],
-    ) as never;
   return {
     transcript: inbox.frames,
     protocol: socket.protocol,
@@ -222,7 +126,7 @@ export const openRawClient = async (url: string, options: RawClientOptions = {})
         binary: options.binary ?? false,
       }),
     nextFrame: inbox.next,
-    frames,
+    frames: inbox.ofType,
     closed: closed.promise,
     pause: () => socket.pause(),
     resume: () => socket.resume(),

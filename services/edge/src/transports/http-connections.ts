@@ -49,7 +49,7 @@ export class HttpConnections implements Transport {
   /** Opens a connection whose frames are asked for. @returns its id @throws SluiceError unavailable */
   openPoll(grant: Grant): string {
     const { clock } = this.#context;
-    const open: OpenOptions['open'] = (_connection, listener) => new PollDownlink(clock.now, listener);
+    const open: OpenOptions['open'] = (_connection, listener) => new PollDownlink(clock, listener);
     return this.#open({ grant, transport: 'poll', open });
   }
 

@@ -1,4 +1,5 @@
 import { CLOSE_CODES } from '@sluice/protocol';
+import type { Clock } from '@sluice/runtime';
 import type { Downlink, DownlinkListener } from './downlink.ts';
 
 /** Whoever has not asked for this long is gone, ms; clients repeat a poll that failed well within it. */
@@ -11,7 +12,7 @@ const UNPOLLED_MS = 10_000;
  */
 export class PollDownlink implements Downlink {
   readonly #listener: DownlinkListener;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   /** not confirmed yet, oldest first */
   #payloads: Buffer[] = [];
   #waiting = 0;
@@ -23,9 +24,9 @@ export class PollDownlink implements Downlink {
   /** answers the request that waits */
   #answer: () => void = () => undefined;
 
-  constructor(now: () => number, listener: DownlinkListener) {
-    this.#now = now;
-    this.#askedAt = now();
+  constructor(clock: Clock, listener: DownlinkListener) {
+    this.#clock = clock;
+    this.#askedAt = clock.now();
     this.#listener = listener;
   }
 
@@ -68,7 +69,7 @@ export class PollDownlink implements Downlink {
     if (this.#payloads.length === 0) this.#listener.drained();
     if (this.#payloads.length === 0 && !this.#isEnded) await this.#more(waitMs, hangUp);
     this.#requests -= 1;
-    this.#askedAt = this.#now();
+    this.#askedAt = this.#clock.now();
     const text = this.#payloads.map((payload) => payload.toString()).join('\n');
     if (this.#isEnded) this.destroy();
     return text;
@@ -89,9 +90,9 @@ export class PollDownlink implements Downlink {
 
   #more(waitMs: number, hangUp: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, waitMs);
+      const timer = this.#clock.setTimeout(resolve, waitMs);
       this.#answer = () => {
-        clearTimeout(timer);
+        this.#clock.clearTimeout(timer);
         resolve();
       };
       hangUp?.addEventListener('abort', this.#answer, { once: true });

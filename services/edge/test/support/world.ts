@@ -2,8 +2,21 @@ import { createMemoryBus, createMemoryHub } from '@sluice/bus';
 import type { Bus, MemoryHub } from '@sluice/bus';
 import { createLogger, systemClock } from '@sluice/runtime';
 import type { Clock } from '@sluice/runtime';
-import { mintToken, openRawClient, TEST_AUDIENCE, TEST_ISSUER, TEST_SECRET } from '@sluice/testkit';
-import type { MintOptions, RawClient, RawClientOptions } from '@sluice/testkit';
+import {
+  mintToken,
+  openRawClient,
+  openRawHttpClient,
+  TEST_AUDIENCE,
+  TEST_ISSUER,
+  TEST_SECRET,
+} from '@sluice/testkit';
+import type {
+  MintOptions,
+  RawClient,
+  RawClientOptions,
+  RawHttpClient,
+  RawHttpClientOptions,
+} from '@sluice/testkit';
 import { createEdge } from '../../src/index.ts';
 import type { Edge, EdgeOptions } from '../../src/index.ts';
 import { FakeWorker } from './fake-worker.ts';
@@ -46,6 +59,8 @@ export type TestEdge = {
   readonly logs: string[];
   /** Opens a client; `as` mints its token (org acme, user ann by default). */
   open(as?: Partial<MintOptions>, options?: RawClientOptions): Promise<RawClient>;
+  /** The same over HTTP. */
+  openHttp(as?: Partial<MintOptions>, options?: Omit<RawHttpClientOptions, 'token'>): Promise<RawHttpClient>;
 };
 
 export type EdgeSetup = Partial<EdgeOptions> & {
@@ -98,7 +113,13 @@ export const createWorld = (): World => {
         await client.nextFrame('ready');
         return client;
       };
-      return { edge, url, recording, logs, open };
+      const openHttp: TestEdge['openHttp'] = async (as = {}, rest = {}) => {
+        const client = await openRawHttpClient(edge.url, { token: tokenOf(as), ...rest });
+        clients.push(client);
+        await client.nextFrame('ready');
+        return client;
+      };
+      return { edge, url, recording, logs, open, openHttp };
     },
     addWorker: async (name = 'w1', models = ['m1']) => {
       const worker = new FakeWorker(bus, name, models);
