@@ -39,7 +39,7 @@ const cutAfter = (): number => 1 + Math.floor(2_500 * Math.random() ** 2);
 describe.each(['websocket', 'sse', 'poll'] as const)('over %s', (transport) => {
   test('a viewer cut at 200 random points ends with the stored text, nothing twice, nothing missing', async () => {
     for (let cut = 0; cut < CUTS; cut += 1) proxy.cutAfter(cutAfter(), 'down');
-    viewer = recordedClient(`${proxy.url('ws')}/v1/ws`, 'ann', { transport });
+    viewer = recordedClient(`${proxy.url('ws')}/v1/ws`, 'ann', { transports: [transport] });
     const { client, sockets } = viewer;
     const session = client.session('s');
     const generation = session.prompt({ input: 'go', params: { simulated: { tokens: TOKENS } } });

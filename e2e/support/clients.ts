@@ -1,6 +1,6 @@
 import type { Bus } from '@sluice/bus';
 import { connect } from '@sluice/client';
-import type { Client, ConnectOptions, TransportKind } from '@sluice/client';
+import type { Client, ConnectOptions } from '@sluice/client';
 import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
 import type { GenerationKey, Token } from '@sluice/protocol';
 import { mintToken } from '@sluice/testkit';
@@ -18,23 +18,23 @@ export const adminTokenFor = (user: string, org = ORG): string =>
 
 export type RecordedClient = { readonly client: Client; readonly sockets: readonly RecordedSocket[] };
 
-/** An SDK client that reconnects quickly and whose raw frames are kept, over one transport, WebSocket unless said. */
+/** An SDK client that reconnects quickly and whose raw frames are kept; by WebSocket unless said otherwise. */
 export const recordedClient = (
   url: string,
   user = 'ann',
-  options: Partial<ConnectOptions> & { readonly transport?: TransportKind } = {},
+  options: Partial<ConnectOptions> = {},
 ): RecordedClient => {
-  const { transport = 'websocket', ...rest } = options;
-  const recorded = transport === 'websocket' ? recordSockets() : recordFetch();
+  const sockets: RecordedSocket[] = [];
   const client = connect({
     url,
     token: tokenFor(user),
-    transports: [transport],
-    ...('fetch' in recorded ? { fetch: recorded.fetch } : { WebSocket: recorded.WebSocket as never }),
+    transports: ['websocket'],
+    WebSocket: recordSockets(sockets).WebSocket as never,
+    fetch: recordFetch(sockets),
     backoff: { baseMs: 5, capMs: 50 },
-    ...rest,
+    ...options,
   });
-  return { client, sockets: recorded.sockets };
+  return { client, sockets };
 };
 
 export const keyOf = (session: string, generation: string, org = ORG): GenerationKey => ({

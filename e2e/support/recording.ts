@@ -10,8 +10,9 @@ export type RecordedSocket = {
 };
 
 /** A WebSocket class that keeps what its sockets carry: raw transcripts of an SDK's connections. */
-export const recordSockets = (): { WebSocket: typeof WebSocket; sockets: RecordedSocket[] } => {
-  const sockets: RecordedSocket[] = [];
+export const recordSockets = (
+  sockets: RecordedSocket[] = [],
+): { WebSocket: typeof WebSocket; sockets: RecordedSocket[] } => {
   class RecordingWebSocket extends WebSocket {
     constructor(url: string, protocols: string[]) {
       super(url, protocols);
@@ -50,8 +51,7 @@ const readLines = async (body: ReadableStream<Uint8Array>, onLine: (line: string
 };
 
 /** A `fetch` that keeps what connections over HTTP carry, frame by frame as on a WebSocket. */
-export const recordFetch = (): { fetch: Fetch; sockets: RecordedSocket[] } => {
-  const sockets: RecordedSocket[] = [];
+export const recordFetch = (sockets: RecordedSocket[]): Fetch => {
   const byId = new Map<string, RecordedSocket>();
   const receive = (record: RecordedSocket, line: string): void => {
     const text = line.startsWith(DATA) ? line.slice(DATA.length) : line;
@@ -68,7 +68,7 @@ export const recordFetch = (): { fetch: Fetch; sockets: RecordedSocket[] } => {
     sockets.push(record);
     return record;
   };
-  const recordingFetch: Fetch = async (url, init) => {
+  return async (url, init) => {
     const record = recordOf(url);
     if (typeof init.body === 'string')
       for (const line of init.body.split('\n')) record.sent.push(JSON.parse(line) as ClientFrame);
@@ -78,7 +78,6 @@ export const recordFetch = (): { fetch: Fetch; sockets: RecordedSocket[] } => {
     void readLines(ours, (line) => receive(record, line));
     return new Response(theirs, { status: response.status, headers: response.headers });
   };
-  return { fetch: recordingFetch, sockets };
 };
 
 /**
