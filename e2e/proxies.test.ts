@@ -60,8 +60,7 @@ const start = async (name: WebProxyName, replace: readonly Replacement[] = []): 
 };
 
 const view = (url: string, transports: readonly TransportKind[]): RecordedClient => {
-  const [transport = 'websocket'] = transports;
-  const viewer = recordedClient(url, 'ann', { transport, transports });
+  const viewer = recordedClient(url, 'ann', { transports });
   viewers.push(viewer);
   return viewer;
 };
