@@ -1,6 +1,6 @@
 import { SluiceError } from '@sluice/protocol';
 import type { onRequestAsyncHookHandler } from 'fastify';
-import { bearerOf } from '../auth/bearer.ts';
+import { bearerOf, cookieTokenOf } from '../auth/bearer.ts';
 import type { Grant } from '../auth/grant.ts';
 import { CredentialError } from '../auth/verifier.ts';
 import type { EdgeContext } from '../edge-context.ts';
@@ -13,13 +13,13 @@ declare module 'fastify' {
 }
 
 /**
- * Verifies `Authorization: Bearer` before anything of the request is looked at, and takes the request
- * from its user's allowance. @throws SluiceError unauthorized, rate_limited; KeysUnavailableError
+ * Verifies `Authorization: Bearer`, or the cookie of an EventSource, before anything of the request is looked
+ * at, and takes the request from its user's allowance. @throws SluiceError unauthorized, rate_limited; KeysUnavailableError
  */
 export const authenticate =
   ({ verify, users, logger }: EdgeContext): onRequestAsyncHookHandler =>
   async (request) => {
-    const token = bearerOf(request.headers.authorization);
+    const token = bearerOf(request.headers.authorization) ?? cookieTokenOf(request.raw);
     if (token === undefined) throw new SluiceError('unauthorized', 'expected `Authorization: Bearer`');
     try {
       request.grant = await verify(token);

@@ -51,6 +51,20 @@ describe('every request', () => {
     expect(edge.recording.operations).toEqual([]);
   });
 
+  test('may bring its token in a cookie if it changes nothing and comes from the same site', async () => {
+    const edge = await world.addEdge();
+    const statusOf = async (options: object): Promise<number> =>
+      (await request(edge, pathOf('s1', 'g1'), { as: undefined, ...options })).status;
+    const cookie = `theme=dark; sluice_token=${tokenOf()}; other=1`;
+    expect(await statusOf({ headers: { cookie } })).toBe(404);
+    expect(await statusOf({ headers: { cookie, 'sec-fetch-site': 'same-origin' } })).toBe(404);
+    expect(await statusOf({ headers: { cookie, 'sec-fetch-site': 'cross-site' } })).toBe(401);
+    expect(await statusOf({ headers: { cookie }, ...put })).toBe(401);
+    expect(await statusOf({ headers: { cookie }, method: 'DELETE' })).toBe(401);
+    for (const bad of ['sluice_token=', 'xsluice_token=a.b.c', `sluice_token=${tokenOf()}x`])
+      expect(await statusOf({ headers: { cookie: bad } })).toBe(401);
+  });
+
   test('with an id that is none is refused, and NATS is not asked', async () => {
     const edge = await world.addEdge();
     const hostile = [
