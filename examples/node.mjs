@@ -12,7 +12,7 @@ const generation = client.session('from-node').prompt({
   params: { max_tokens: 60 },
 });
 // Ctrl-C stops the model; closing the connection alone would not.
-process.once('SIGINT', () => generation.cancel());
+process.once('SIGINT', () => void generation.cancel());
 
 for await (const { text } of generation) process.stdout.write(text);
 const { reason, seq } = await generation.end;
