@@ -16,6 +16,7 @@ import type {
 } from '@sluice/protocol';
 import { parseClientFrame } from '@sluice/protocol/schema';
 import { countItems } from './admission.ts';
+import { Attachments } from './attachments.ts';
 import { allows, openSession } from './auth/grant.ts';
 import type { Grant } from './auth/grant.ts';
 import { cancelGeneration } from './cancellation.ts';
@@ -45,20 +46,20 @@ export class Connection {
   readonly #context: EdgeContext;
   readonly #socket: ConnectionSocket;
   readonly #openedAt: number;
-  readonly #viewers = new Map<string, Viewer>();
+  readonly #attachments: Attachments;
   readonly #signIn: SignIn;
   readonly #budget: FrameBudget;
   readonly #queue = new FrameQueue();
   /** continues what waits for room in the socket */
   #onRoom: (() => void) | undefined;
   #unknownTypes: number[] = [];
-  #hasAttached = false;
   #closed = false;
 
   constructor(id: string, socket: ConnectionSocket, context: EdgeContext) {
     this.id = id;
     this.#socket = socket;
     this.#context = context;
+    this.#attachments = new Attachments(context);
     this.#openedAt = context.clock.now();
     this.#signIn = new SignIn(this, context);
     this.#budget = new FrameBudget(context.limits.maxFramesPerSecond, this.#openedAt);
@@ -104,7 +105,7 @@ export class Connection {
   /** The socket has room again. */
   onDrain(): void {
     this.#continue();
-    for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.resume(viewer);
+    this.#attachments.resume();
   }
 
   /** The socket is gone, or goes: nothing more is said on it. Idempotent. */
@@ -113,8 +114,7 @@ export class Connection {
     this.#closed = true;
     this.#continue();
     this.#signIn.leave();
-    for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.detach(viewer);
-    this.#viewers.clear();
+    this.#attachments.close();
   }
 
   /** Ends the connection for a reason of ours. Idempotent: the first reason counts. */
@@ -172,7 +172,7 @@ export class Connection {
         await this.#onSubscribe(frame, grant);
         return undefined;
       case 'unsubscribe':
-        this.#unsubscribe(frame.session);
+        this.#attachments.detach(frame.session);
         return undefined;
       case 'prompt':
         return this.#onPrompt(frame, grant);
@@ -197,9 +197,7 @@ export class Connection {
   #handleAtOnce(frame: PingFrame | AckFrame): void {
     if (frame.type === 'ping') return this.#send({ type: 'pong' });
     this.#context.metrics.acks.add(1);
-    const viewer = this.#viewers.get(frame.session);
-    if (viewer === undefined) throw new SluiceError('not_found', 'subscribe to the session first');
-    this.#context.hub.known(viewer.key)?.ack(viewer, frame.generation, frame);
+    if (!this.#attachments.ack(frame.session, frame.generation, frame)) throw notSubscribed();
   }
 
   async #onAuth({ token, id }: AuthFrame): Promise<void> {
@@ -230,11 +228,11 @@ export class Connection {
 
   /** After a refresh: sessions that the new grant does not cover are left (R6). */
   #dropUncovered(grant: Grant): void {
-    for (const session of [...this.#viewers.keys()]) {
+    for (const session of this.#attachments.sessions) {
       try {
         openSession(grant, session, 'read');
       } catch (error) {
-        this.#unsubscribe(session);
+        this.#attachments.detach(session);
         this.#refuse({ type: 'unsubscribe', session }, error);
       }
     }
@@ -245,18 +243,14 @@ export class Connection {
   }
 
   async #attach(key: SessionKey, grant: Grant, frame: Partial<SubscribeFrame> = {}): Promise<void> {
-    const { hub, limits } = this.#context;
-    const { session } = key;
+    const { limits } = this.#context;
     const { rev = 0, positions = {}, observe = false, window = limits.defaultWindow } = frame;
     const named = Object.entries(positions);
     if (named.length > limits.maxItemsPerSession)
       throw new SluiceError('too_large', `\`positions\`: expected at most ${limits.maxItemsPerSession}`);
-    if (!this.#viewers.has(session) && this.#viewers.size >= limits.maxSessionsPerConnection)
+    if (!this.#attachments.has(key.session) && this.#attachments.size >= limits.maxSessionsPerConnection)
       throw new SluiceError('quota_exceeded', `expected at most ${limits.maxSessionsPerConnection} sessions`);
-    this.#countReturn(grant, rev > 0 || named.length > 0);
     await this.#room();
-    // Subscribing again is a new attachment from the positions it names.
-    const replaced = this.#viewers.get(session);
     const viewer = new Viewer({
       key,
       ref: { user: grant.user, connection: this.id },
@@ -265,32 +259,12 @@ export class Connection {
       observe,
       positions: new Map(named),
     });
-    this.#viewers.set(session, viewer);
-    try {
-      await hub.feed(viewer.key).attach(viewer, rev, replaced);
-    } catch (error) {
-      this.#viewers.delete(session);
-      throw error;
-    }
-    if (this.#closed) hub.known(viewer.key)?.detach(viewer);
-  }
-
-  /** A client that begins with a position had another connection before. */
-  #countReturn({ org }: Grant, hasPosition: boolean): void {
-    if (!this.#hasAttached && hasPosition) this.#context.figures.of(org).reconnects += 1;
-    this.#hasAttached = true;
-  }
-
-  #unsubscribe(session: string): void {
-    const viewer = this.#viewers.get(session);
-    if (viewer === undefined) return;
-    this.#viewers.delete(session);
-    this.#context.hub.known(viewer.key)?.detach(viewer);
+    await this.#attachments.attach(viewer, rev);
   }
 
   async #onPrompt(frame: PromptFrame, grant: Grant): Promise<Partial<OkFrame>> {
     const session = openSession(grant, frame.session, 'prompt');
-    if (!this.#viewers.has(frame.session) && allows(grant, 'read')) await this.#attach(session, grant);
+    if (!this.#attachments.has(frame.session) && allows(grant, 'read')) await this.#attach(session, grant);
     const key = { ...session, generation: parseGenerationId(frame.generation) };
     const { type: _type, id: _id, session: _session, generation, ...body } = frame;
     const prompt = { key, grant, body, items: () => this.#items(key) };
@@ -299,7 +273,7 @@ export class Connection {
 
   /** How many items a session has: its feed knows, if this connection watches it. */
   #items(key: SessionKey): Promise<number> {
-    const feed = this.#viewers.has(key.session) ? this.#context.hub.known(key) : undefined;
+    const feed = this.#attachments.has(key.session) ? this.#context.hub.known(key) : undefined;
     return feed === undefined ? countItems(key, this.#context.admission) : Promise.resolve(feed.items);
   }
 
@@ -316,8 +290,8 @@ export class Connection {
   }
 
   async #onSignal({ session, data }: SignalSendFrame): Promise<void> {
-    const viewer = this.#viewers.get(session);
-    if (viewer === undefined) throw new SluiceError('not_found', 'subscribe to the session first');
+    const viewer = this.#attachments.of(session);
+    if (viewer === undefined) throw notSubscribed();
     const { maxSignalBytes } = this.#context.limits;
     if (Buffer.byteLength(JSON.stringify(data ?? null)) > maxSignalBytes)
       throw new SluiceError('too_large', `\`data\`: expected at most ${maxSignalBytes} bytes`);
@@ -369,3 +343,5 @@ export class Connection {
     if (!this.#closed) this.#socket.send(encodeFrame(frame));
   }
 }
+
+const notSubscribed = (): SluiceError => new SluiceError('not_found', 'subscribe to the session first');

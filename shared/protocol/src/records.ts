@@ -3,8 +3,16 @@ import type { Token, TokenKind, ToolRef } from './tokens.ts';
 /** The last token a reader has: `seq` tokens of incarnation `epoch`. (0, 0) is "nothing yet". */
 export type Position = { readonly epoch: number; readonly seq: number };
 
-export type EndReason =
-  'stop' | 'length' | 'tool_calls' | 'content_filter' | 'cancelled' | 'abandoned' | 'error';
+export const END_REASONS = [
+  'stop',
+  'length',
+  'tool_calls',
+  'content_filter',
+  'cancelled',
+  'abandoned',
+  'error',
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
 
 export type Usage = {
   readonly prompt_tokens?: number;
@@ -50,15 +58,7 @@ export type StoredRecord = { readonly sequence: number; readonly record: TokenRe
 /** seq of a record's newest token. */
 export const headOf = (record: TokenRecord): number => record.base + record.tokens.length;
 
-const END_REASONS: ReadonlySet<unknown> = new Set<EndReason>([
-  'stop',
-  'length',
-  'tool_calls',
-  'content_filter',
-  'cancelled',
-  'abandoned',
-  'error',
-]);
+const KNOWN_REASONS: ReadonlySet<unknown> = new Set(END_REASONS);
 const MARKED_KINDS: ReadonlySet<unknown> = new Set<TokenKind>(['reasoning', 'tool_call']);
 
 export class InvalidRecordError extends Error {
@@ -87,7 +87,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 /** Only the known fields: an end is spread into frames and items, where a foreign field could overwrite one. */
 const parseEnd = (value: unknown): End | undefined => {
-  if (!isObject(value) || !END_REASONS.has(value.reason)) return undefined;
+  if (!isObject(value) || !KNOWN_REASONS.has(value.reason)) return undefined;
   const { reason, usage, error, receipt } = value;
   if (usage !== undefined && !isObject(usage)) return undefined;
   if (error !== undefined && !isGenerationError(error)) return undefined;

@@ -7,20 +7,13 @@ import { ERROR_CODES } from './codes.ts';
 import { ID_PATTERN } from './ids.ts';
 import type { GenerationItem, Item, MessageItem } from './items.ts';
 import type { Limits } from './limits.ts';
+import { END_REASONS } from './records.ts';
 import type { ServerFrame } from './server-frames.ts';
 
 const id = z.string().regex(ID_PATTERN);
 const count = z.int().min(0);
 const instant = count.describe('ms since the Unix epoch');
-const endReason = z.enum([
-  'stop',
-  'length',
-  'tool_calls',
-  'content_filter',
-  'cancelled',
-  'abandoned',
-  'error',
-]);
+const endReason = z.enum(END_REASONS);
 
 export const usageSchema = z
   .looseObject({

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { CLOSE_CODES, EXPIRING_NOTICE_MS } from '@sluice/protocol';
 import type { CloseCode, GenerationId, Position, ServerFrame, SessionKey } from '@sluice/protocol';
 import type { FastifyReply } from 'fastify';
+import { Attachments } from '../attachments.ts';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../edge-context.ts';
 import { encodeFrame } from '../frames.ts';
@@ -62,7 +63,7 @@ export class EventStream implements FrameSink {
   readonly #reply: FastifyReply;
   readonly #raw: ServerResponse;
   readonly #options: EventStreamOptions;
-  readonly #viewers = new Map<string, Viewer>();
+  readonly #attachments: Attachments;
   readonly #stall: StallWatch;
   #end: StreamEnd = 'left';
   #isStarted = false;
@@ -76,6 +77,7 @@ export class EventStream implements FrameSink {
     this.#raw = reply.raw;
     this.#options = options;
     this.#context = context;
+    this.#attachments = new Attachments(context);
     this.#writtenAt = context.clock.now();
     this.#stall = new StallWatch(this.#writtenAt);
     this.closed = new Promise((resolve) => {
@@ -99,29 +101,18 @@ export class EventStream implements FrameSink {
    * @throws BusUnavailableError; as long as nothing was sent, the request can still be answered otherwise
    */
   async watch(key: SessionKey, { only, rev = 0, positions = new Map() }: WatchOptions): Promise<void> {
-    const { hub, limits, figures } = this.#context;
-    const { session } = key;
-    const isReturn = this.#viewers.size === 0 && (rev > 0 || positions.size > 0);
-    if (isReturn) figures.of(key.org).reconnects += 1;
-    const replaced = this.#viewers.get(session);
+    const { org, session } = key;
     const viewer = new Viewer({
-      key: { org: key.org, session },
+      key: { org, session },
       ref: { user: this.#options.grant.user, connection: this.id },
       sink: this,
       only,
-      window: limits.defaultWindow,
+      window: this.#context.limits.defaultWindow,
       observe: false,
       positions,
     });
-    this.#viewers.set(session, viewer);
-    try {
-      await hub.feed(viewer.key).attach(viewer, rev, replaced);
-    } catch (error) {
-      this.#viewers.delete(session);
-      throw error;
-    }
-    if (this.#isOver) hub.known(viewer.key)?.detach(viewer);
-    else this.#start();
+    await this.#attachments.attach(viewer, rev);
+    this.#start();
   }
 
   /** Resolves once the socket takes frames again, or the stream is over. */
@@ -253,14 +244,12 @@ export class EventStream implements FrameSink {
 
   /** A frame has left this process, or was not for this client: as good as an ack. */
   #onProcessed(content: ServerFrame): void {
-    if (content.type !== 'delta') return;
-    const viewer = this.#viewers.get(content.session);
-    if (viewer !== undefined) this.#context.hub.known(viewer.key)?.ack(viewer, content.generation, content);
+    if (content.type === 'delta') this.#attachments.ack(content.session, content.generation, content);
   }
 
   #onDrain(): void {
     this.#continue();
-    for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.resume(viewer);
+    this.#attachments.resume();
   }
 
   #continue(): void {
@@ -272,7 +261,6 @@ export class EventStream implements FrameSink {
   leave(): void {
     this.#isOver = true;
     this.#continue();
-    for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.detach(viewer);
-    this.#viewers.clear();
+    this.#attachments.close();
   }
 }
