@@ -10,6 +10,7 @@ import type { Engine, EngineRequest } from './engines/engine.ts';
 import type { WorkerMetrics } from './metrics.ts';
 import { persist } from './persistence.ts';
 import type { RunStory } from './run-story.ts';
+import { countPrompt } from './prompt-usage.ts';
 import type { Settlement } from './settlement.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 import type { WorkerStats } from './worker-stats.ts';
@@ -162,7 +163,10 @@ export class GenerationRun {
     try {
       while (this.#stop === undefined) {
         const next = await run.next();
-        if (next.done === true) return { ...next.value };
+        if (next.done === true) {
+          countPrompt(next.value.usage, this.#context.metrics.promptTokens);
+          return { ...next.value };
+        }
         this.#take(next.value);
         if (!this.#credit.open || !this.#publisher.hasRoom) await this.#hold();
       }

@@ -49,6 +49,11 @@ export const createWorkerMetrics = (load: Load, metrics: Metrics = createMetrics
     name: 'sluice_worker_fenced_total',
     help: 'Runs stopped because a newer attempt owns their log.',
   }),
+  promptTokens: metrics.counter({
+    name: 'sluice_worker_prompt_tokens_total',
+    help: 'Prompt tokens, by whether the engine’s KV cache had them, as far as it says so.',
+    labels: ['cache'],
+  }),
   jobs: metrics.counter({
     name: 'sluice_worker_jobs_total',
     help: 'Jobs taken, by queue: `own` were placed here by their session, `any` were not.',

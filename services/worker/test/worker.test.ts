@@ -43,6 +43,24 @@ describe('a run', () => {
     expect([...world.hub.jobs.values()].flat()).toEqual([]);
   });
 
+  test('counts what the engine had cached of its prompt, where the engine says so', async () => {
+    const worker = await world.start();
+    const usages = [
+      { prompt_tokens: 100, prompt_tokens_details: { cached_tokens: 64 } },
+      { prompt_tokens: 50 },
+      { prompt_tokens: 10, prompt_tokens_details: { cached_tokens: 'all' } },
+      { prompt_tokens: 10, prompt_tokens_details: { cached_tokens: 11 } },
+    ];
+    for (const [at, usage] of usages.entries()) {
+      await world.submit(`g${at}`);
+      world.engine.end(`g${at}`, { reason: 'stop', usage });
+      await world.until(`g${at}`, 'done');
+    }
+    const text = await worker.metrics.registry.metrics();
+    expect(text).toMatch(/sluice_worker_prompt_tokens_total\{[^}]*cache="hit"[^}]*\} 64\n/);
+    expect(text).toMatch(/sluice_worker_prompt_tokens_total\{[^}]*cache="miss"[^}]*\} 36\n/);
+  });
+
   test('of an engine that fails ends with its error, and keeps the text', async () => {
     await world.start();
     await world.submit('g');
