@@ -113,8 +113,11 @@ describe('what is another org’s', () => {
 });
 
 test('outside the sessions of a token the answer is the same for what is there and what is not', async () => {
+  target.recording.operations.length = 0;
   await askOk(of('acme'), { type: 'prompt', session: 'hidden', generation: 'h1', input: 'x' });
   const narrow = await target.open({ sessions: ['visible'] });
+  // The author's own ack follows within a tick; it is not what is looked for below.
+  await waitFor(() => target.recording.operations.includes('control.ack'), { what: 'the author’s ack' });
   target.recording.operations.length = 0;
   const verbs = (session: string) => [
     { type: 'subscribe', session },
