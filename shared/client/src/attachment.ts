@@ -77,9 +77,27 @@ export class Attachment {
    * @throws RequestError, ClosedError, DetachedError
    */
   subscribe({ observe = false, window = this.#defaultWindow }: Partial<Watch>): Promise<void> {
-    if (this.failure !== undefined) return Promise.reject(this.failure);
     this.#isExplicit = true;
-    this.#wanted = { observe, window };
+    return this.#watch({ observe, window });
+  }
+
+  /**
+   * Looks at the session once every item is here; it is let go afterwards, unless somebody wants it by then.
+   * @throws as `subscribe`
+   */
+  async peek<Found>(look: () => Found): Promise<Found> {
+    this.#followers += 1;
+    try {
+      await this.#watch(this.#wanted ?? { observe: false, window: this.#defaultWindow });
+      return look();
+    } finally {
+      this.#unfollow();
+    }
+  }
+
+  #watch(wanted: Watch): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    this.#wanted = wanted;
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       if (this.#phase === 'detached') this.#subscribe();
@@ -107,10 +125,14 @@ export class Attachment {
   }
 
   release(track: Track): void {
-    this.#followers -= 1;
     track.release(this.#wire.clock.now());
     this.#acks.look(track);
     this.view.forgetUnknown(track);
+    this.#unfollow();
+  }
+
+  #unfollow(): void {
+    this.#followers -= 1;
     if (this.#followers === 0 && !this.#isExplicit) void this.#leave();
   }
 

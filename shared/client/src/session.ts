@@ -109,6 +109,19 @@ export class Session {
   }
 
   /**
+   * Follows every generation that is not done, oldest first. Whoever does not want one detaches from it.
+   * @throws RequestError when the server refuses, ClosedError, DetachedError
+   */
+  running(): Promise<readonly Generation[]> {
+    return this.#attachment.peek(() =>
+      [...this.items.values()]
+        .filter((item) => item.kind === 'generation' && item.status !== 'done')
+        .sort((left, right) => left.createdAt - right.createdAt)
+        .map(({ id }) => this.generation(id)),
+    );
+  }
+
+  /**
    * Adds a chat line that starts no model run. Sent again after a reconnect until it is answered.
    * @returns the message's id
    * @throws RequestError, ClosedError; TypeError when the id cannot be one

@@ -37,7 +37,7 @@ const LATER_STEP = new RegExp(`^(.+)${STEP}[0-9a-f]{16}$`);
  * @throws SluiceError bad_frame
  */
 export const uiPromptOf = ({ trigger, messages, options, request }: UiRequest): UiPrompt => {
-  const body: PromptBody = { ...options, messages: questionOf(messages) };
+  const body: PromptBody = { ...orderedOf(options), messages: questionOf(messages) };
   const salt = trigger === 'regenerate-message' ? request : '';
   const asked = messages.findLast(({ role }) => role === 'user')?.id ?? '';
   const hash = digest(JSON.stringify([salt, asked, body]));
@@ -62,6 +62,15 @@ const questionOf = (messages: readonly UiMessage[]): readonly ChatMessage[] => {
     throw new SluiceError('bad_frame', '`messages`: expected one of role user');
   return question;
 };
+
+/** Only what a prompt has, in one order: the hash of a question must not depend on who writes it down. */
+const orderedOf = ({ model, params, lead, governor, onAbandon }: UiRequest['options']): PromptBody => ({
+  ...(model === undefined ? {} : { model }),
+  ...(params === undefined ? {} : { params }),
+  ...(lead === undefined ? {} : { lead }),
+  ...(governor === undefined ? {} : { governor }),
+  ...(onAbandon === undefined ? {} : { onAbandon }),
+});
 
 const shownPart = (id: string): string => id.replaceAll(/\W+/g, '_').slice(0, SHOWN_CHARS);
 

@@ -1,0 +1,190 @@
+/** The real AI SDK against the real system: its transports and ours, with connections that break. */
+import { randomUUID } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Bus } from '@sluice/bus';
+import { SluiceChatTransport } from '@sluice/client/ai-sdk';
+import { parseOrg, parseSessionId } from '@sluice/protocol';
+import { startFaultProxy, waitFor } from '@sluice/testkit';
+import type { FaultProxy } from '@sluice/testkit';
+import { SimulatedEngine } from '@sluice/worker';
+import { openChat, textOf, TRANSPORTS } from './support/chats.ts';
+import type { Ask, OpenChat, TransportName } from './support/chats.ts';
+import { keyOf, ORG, storedText, tokenFor } from './support/clients.ts';
+import { startSystem } from './support/system.ts';
+import type { System } from './support/system.ts';
+
+const KILLS = 50;
+const LONG = { tokens: 2_500, tokensPerSecond: 250 } satisfies Ask;
+const SHORT = { tokens: 400, tokensPerSecond: 200 } satisfies Ask;
+
+let system: System;
+let bus: Bus;
+let url: string;
+const proxies: FaultProxy[] = [];
+const chats: OpenChat[] = [];
+
+beforeAll(async () => {
+  system = await startSystem();
+  bus = await system.bus();
+  ({ url } = await system.addEdge());
+  await system.addWorker(new SimulatedEngine({ ttftMs: 20, source: 'ngram' }));
+});
+afterEach(async () => {
+  await Promise.all(chats.splice(0).map((chat) => chat.close()));
+  await Promise.all(proxies.splice(0).map((proxy) => proxy.close()));
+});
+afterAll(() => system.close());
+
+const open = (
+  name: TransportName,
+  id: string,
+  ask: Ask,
+  { through = url, ...more }: { through?: string; onAbort?: 'cancel' } = {},
+): OpenChat => {
+  const chat = openChat(name, through, { id, ask, ...more });
+  chats.push(chat);
+  return chat;
+};
+
+const fragile = async (): Promise<FaultProxy> => {
+  const proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: Number(new URL(url).port) } });
+  proxies.push(proxy);
+  return proxy;
+};
+
+const grown = (chat: OpenChat, beyond: number): Promise<unknown> =>
+  waitFor(() => chat.text().length > beyond, { what: 'more text', pollMs: 1 });
+
+const itemsOf = async (session: string) => {
+  const { items } = await bus.sessions.items({ org: parseOrg(ORG), session: parseSessionId(session) }, 0);
+  return items.map(({ item }) => item).filter((item) => item.kind === 'generation');
+};
+
+/** The one generation of a chat, once it is done. */
+const finished = (session: string) =>
+  waitFor(async () => (await itemsOf(session)).find(({ status }) => status === 'done'), {
+    what: 'the generation to be done',
+  });
+
+/** Kills every connection again and again while an answer comes, and has the page resume it. */
+const killed = async (chat: OpenChat, proxy: FaultProxy): Promise<void> => {
+  let answered = chat.chat.sendMessage({ text: 'Go on for long.' });
+  for (let kill = 0, seen = 0; kill < KILLS; kill += 1) {
+    await grown(chat, seen);
+    seen = chat.text().length;
+    proxy.cutAll({ rst: kill % 2 === 1 });
+    if (chat.transport instanceof SluiceChatTransport) continue;
+    await answered;
+    expect(chat.chat.status).toBe('error');
+    answered = chat.chat.resumeStream();
+  }
+  await answered;
+};
+
+/** One chat whose connection is killed all the time: what it shows in the end, and what it should. */
+const survived = async (name: TransportName): Promise<{ shown: unknown; stored: unknown }> => {
+  const proxy = await fragile();
+  const id = randomUUID();
+  const chat = open(name, id, LONG, { through: proxy.url('http') });
+  await killed(chat, proxy);
+  expect(proxy.accepted).toBeGreaterThan(KILLS);
+  const item = await finished(id);
+  expect(await itemsOf(id)).toHaveLength(1);
+  expect(item).toMatchObject({ seq: LONG.tokens, attempt: 1, reason: 'stop' });
+  const [question, ...answers] = chat.chat.messages;
+  const { status, error } = chat.chat;
+  return {
+    shown: [name, status, error, question?.role, answers.map((answer) => [answer.id, textOf(answer)])],
+    stored: [name, 'ready', undefined, 'user', [[item.id, await storedText(bus, keyOf(id, item.id))]]],
+  };
+};
+
+test(`chats whose connection is killed ${KILLS} times show one answer each, exactly the stored one`, async () => {
+  // Side by side, since most of the time goes by waiting for tokens.
+  for (const { shown, stored } of await Promise.all(TRANSPORTS.map(survived))) expect(shown).toEqual(stored);
+}, 120_000);
+
+describe.each(TRANSPORTS)('a chat over %s', (name) => {
+  test('goes on when its page is left, and a second tab resumes it', async () => {
+    const id = randomUUID();
+    const first = open(name, id, SHORT);
+    const answered = first.chat.sendMessage({ text: 'Hello.' });
+    await grown(first, 0);
+    const second = open(name, id, SHORT);
+    const followed = second.chat.resumeStream();
+    await grown(second, 0);
+    // What a component does that is unmounted.
+    await first.chat.stop();
+    await answered;
+    await followed;
+    const item = await finished(id);
+    expect(item).toMatchObject({ reason: 'stop', seq: SHORT.tokens });
+    expect(second.chat.messages.map((message) => [message.id, textOf(message)])).toEqual([
+      [item.id, await storedText(bus, keyOf(id, item.id))],
+    ]);
+    const late = open(name, id, SHORT);
+    await late.chat.resumeStream();
+    expect([late.chat.status, late.chat.messages]).toEqual(['ready', []]);
+  }, 60_000);
+
+  test('stops the worker when it is told to stop', async () => {
+    const id = randomUUID();
+    const chat = open(name, id, LONG);
+    const answered = chat.chat.sendMessage({ text: 'Hello.' });
+    await grown(chat, 0);
+    if (chat.transport instanceof SluiceChatTransport) await chat.transport.cancel(id);
+    else {
+      const headers = { authorization: `Bearer ${tokenFor('ann')}` };
+      expect(await fetch(`${url}/api/chat/${id}/stop`, { method: 'POST', headers })).toMatchObject({
+        status: 202,
+      });
+    }
+    await answered;
+    const item = await finished(id);
+    expect(item).toMatchObject({ reason: 'cancelled' });
+    expect(item.seq).toBeLessThan(LONG.tokens / 2);
+    expect(chat.text()).toBe(await storedText(bus, keyOf(id, item.id)));
+  }, 60_000);
+});
+
+test('our transport stops the worker at an abort if that is wanted', async () => {
+  const id = randomUUID();
+  const chat = open('sluice', id, LONG, { onAbort: 'cancel' });
+  const answered = chat.chat.sendMessage({ text: 'Hello.' });
+  await grown(chat, 0);
+  await chat.chat.stop();
+  await answered;
+  expect(await finished(id)).toMatchObject({ reason: 'cancelled' });
+}, 60_000);
+
+test('reasoning and the call of a tool arrive, and its result is a later step of the same message', async () => {
+  const call = { name: 'weather', arguments: { in: 'Rome' } };
+  for (const name of TRANSPORTS) {
+    const id = randomUUID();
+    const first = open(name, id, { tokens: 20, reasoningTokens: 10, toolCall: call, tokensPerSecond: 0 });
+    await first.chat.sendMessage({ text: 'Wet?' });
+    const types = first.chat.lastMessage?.parts.map(({ type }) => type);
+    expect(types).toEqual(['step-start', 'reasoning', 'text', 'tool-weather']);
+    const called = first.chat.lastMessage?.parts.at(-1) as {
+      toolCallId: string;
+      input: unknown;
+      state: string;
+    };
+    expect(called).toMatchObject({ input: call.arguments, state: 'input-available' });
+    await first.chat.addToolOutput({
+      tool: 'weather',
+      toolCallId: called.toolCallId,
+      output: 'wet',
+    } as never);
+    await first.chat.sendMessage();
+    expect([first.chat.status, first.chat.error, first.chat.messages.length]).toEqual([
+      'ready',
+      undefined,
+      2,
+    ]);
+    const [step, later] = await itemsOf(id);
+    expect([step?.id, later?.id.split('--')[0]]).toEqual([first.chat.lastMessage?.id, step?.id]);
+    const prompt = await bus.sessions.prompt(keyOf(id, later?.id ?? ''));
+    expect(prompt?.body.messages?.at(-1)).toMatchObject({ role: 'tool', content: 'wet' });
+  }
+}, 60_000);
