@@ -7,6 +7,7 @@ import * as node from '../src/node.ts';
 
 const MAX_GZIPPED_BYTES = 12_000;
 const MAX_FALLBACK_BYTES = 3_000;
+const MAX_CHAT_BYTES = 4_000;
 
 type Bundle = {
   /** gzipped size of what a page loads at once */
@@ -54,6 +55,14 @@ describe('the browser build', () => {
     expect(inputs.filter((path) => path.includes('node_modules') || path.endsWith('node.ts'))).toEqual([]);
     expect(inputs).toContain('shared/client/src/index.ts');
     expect(inputs).not.toContain('shared/client/src/transports/http.ts');
+    expect(inputs.filter((path) => path.endsWith('ai-sdk.ts') || path.startsWith('shared/core'))).toEqual([]);
+  });
+
+  test('for chats of the AI SDK adds less than 4 kB, and nothing of the SDK', async () => {
+    const { bytes, inputs } = await bundle(`export { SluiceChatTransport } from '@sluice/client/ai-sdk';`);
+    expect(bytes).toBeLessThan(MAX_CHAT_BYTES);
+    expect(inputs.filter((path) => path.includes('node_modules'))).toEqual([]);
+    expect(inputs).toContain('shared/client/src/ai-sdk.ts');
   });
 
   test('offers the same names as the Node build', () => {

@@ -266,3 +266,41 @@ describe('acks', () => {
     expect(transport.all('ack').at(-1)?.seq).toBe(17);
   });
 });
+
+describe('what runs in a session', () => {
+  test('is followed, oldest first, and the session is let go with the last of it', async () => {
+    const bench = new Bench();
+    const running = bench.client.session('s').running();
+    const transport = await bench.goLive();
+    const items = [
+      item(3, { id: 'g2', createdAt: 2 }),
+      item(4, { createdAt: 1 }),
+      item(5, { id: 'old', status: 'done', text: 'x', seq: 1 }),
+    ];
+    transport.deliver({ type: 'subscribed', session: 's', rev: 5, viewers: 1, items });
+    const followed = await running;
+    expect(followed.map(({ id }) => id)).toEqual(['g', 'g2']);
+    transport.deliver(delta(0, 1, 'a'));
+    expect(followed[0]?.text).toBe('a');
+    expect(transport.all('unsubscribe')).toEqual([]);
+    for (const generation of followed) generation.detach();
+    await bench.settle();
+    expect(transport.all('unsubscribe')).toHaveLength(1);
+  });
+
+  test('is nothing where everything is done, and a session that is watched stays so', async () => {
+    const { bench, transport } = await attached([item(1, { status: 'done', text: 'x', seq: 1 })], 1);
+    expect(await bench.client.session('s').running()).toEqual([]);
+    await bench.settle();
+    expect(transport.all('unsubscribe')).toEqual([]);
+  });
+
+  test('is asked for only where it may be known', async () => {
+    const bench = new Bench();
+    const running = bench.client.session('s').running();
+    const transport = await bench.goLive();
+    const [{ id: re = '' } = {}] = transport.all('subscribe');
+    transport.deliver({ type: 'error', re, code: 'not_found', message: 'no', retryable: false });
+    await expect(running).rejects.toMatchObject({ code: 'not_found' });
+  });
+});
