@@ -93,7 +93,7 @@ test('an EventSource goes on where it was when its edge is killed, and stays awa
 test('a stream cut at 200 random points ends with the stored text, nothing twice, nothing missing', async () => {
   const [tokens, cuts] = [2_000, 200];
   const edge = await system.addEdge();
-  await system.addWorker(new SimulatedEngine({ tokensPerSecond: 250, ttftMs: 200, source: 'ngram' }));
+  await system.addWorker(new SimulatedEngine({ tokensPerSecond: 150, ttftMs: 200, source: 'ngram' }));
   const proxy = await startFaultProxy({ target: { host: '127.0.0.1', port: edge.port } });
   closers.push(() => proxy.close());
   const path = '/v1/sessions/s/generations/g';
@@ -103,7 +103,7 @@ test('a stream cut at 200 random points ends with the stored text, nothing twice
   let lastEventId: string | undefined;
   for (let cut = 0; lastEventId?.endsWith('end') !== true; cut += 1) {
     // The head of the answer is about 500 bytes, so some cuts fall before the first event.
-    if (cut < cuts) proxy.cutAfter(1 + Math.floor(Math.random() * 3_000), 'down');
+    if (cut < cuts) proxy.cutAfter(1 + Math.floor(Math.random() * 1_200), 'down');
     const place = lastEventId === undefined ? {} : { lastEventId };
     try {
       const stream = await openEventStream(`${proxy.url('http')}${path}/events`, { token, ...place });
