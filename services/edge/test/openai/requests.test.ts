@@ -1,0 +1,132 @@
+import { describe, expect, test } from '@jest/globals';
+import { SluiceError } from '@sluice/protocol';
+import { chatRequestSchema, promptOfChat } from '../../src/openai/chat-request.ts';
+import { messagesOfInput, inputSchema } from '../../src/openai/response-input.ts';
+import { promptOfResponse, responseRequestSchema } from '../../src/openai/response-request.ts';
+
+const chat = (request: object) => promptOfChat(chatRequestSchema.parse(request));
+const response = (request: object) => promptOfResponse(responseRequestSchema.parse(request), []);
+const messages = [{ role: 'user', content: 'hi' }];
+const refusalOf = (work: () => unknown): SluiceError => {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof SluiceError) return error;
+    throw error;
+  }
+  throw new Error('expected a refusal, there was none');
+};
+
+describe('a chat completion’s prompt', () => {
+  test('has what the engine needs, known or not, and nothing of how it is delivered', () => {
+    const request = { model: 'm', messages, temperature: 0.5, guided_regex: 'a+', seed: null };
+    const prompt = chat(request);
+    expect(prompt).toEqual({ model: 'm', messages, params: { temperature: 0.5, guided_regex: 'a+' } });
+    const streamed = {
+      ...request,
+      stream: true,
+      stream_options: { include_usage: true },
+      n: 1,
+      logprobs: false,
+    };
+    expect(chat(streamed)).toEqual(prompt);
+  });
+
+  test('is held to the bounds of every prompt, named as the client knows them', () => {
+    expect(refusalOf(() => chat({ messages, temperature: -1 })).message).toMatch(/^`temperature`: /);
+    expect(refusalOf(() => chat({ messages: [] })).message).toMatch(/^`messages`: /);
+    const deep = JSON.parse(`${'['.repeat(100)}${']'.repeat(100)}`) as unknown;
+    expect(refusalOf(() => chat({ messages, x: deep })).code).toBe('bad_frame');
+  });
+
+  test.each([{ n: 2 }, { logprobs: true }, { top_logprobs: 3 }, { audio: {} }, { modalities: ['audio'] }])(
+    'is refused with %j',
+    (more) => {
+      const [name] = Object.keys(more);
+      expect(chatRequestSchema.safeParse({ messages, ...more }).error?.issues[0]?.path[0]).toBe(name);
+    },
+  );
+});
+
+describe('a response’s prompt', () => {
+  test('is that of the chat completion that asks the same', () => {
+    const parameters = { type: 'object' };
+    const tool = { type: 'function', name: 'f', description: null, parameters, strict: true };
+    const prompt = response({
+      ...{ model: 'm', input: 'hi', instructions: 'Be brief.', max_output_tokens: 9, top_k: 3 },
+      ...{ tools: [tool], tool_choice: { type: 'function', name: 'f' } },
+      ...{ text: { format: { type: 'json_schema', name: 'n', schema: {} } }, reasoning: { effort: 'low' } },
+      ...{ stream: true, background: true, store: false, metadata: { a: 'b' }, include: ['x'] },
+    });
+    expect(prompt).toEqual({
+      model: 'm',
+      messages: [{ role: 'system', content: 'Be brief.' }, ...messages],
+      params: {
+        max_tokens: 9,
+        top_k: 3,
+        tools: [{ type: 'function', function: { name: 'f', parameters, strict: true } }],
+        tool_choice: { type: 'function', function: { name: 'f' } },
+        response_format: { type: 'json_schema', json_schema: { name: 'n', schema: {} } },
+        reasoning_effort: 'low',
+      },
+    });
+  });
+
+  test.each([{ tools: [{ type: 'web_search' }] }, { conversation: 'c' }, { prompt: { id: 'p' } }])(
+    'is refused with %j',
+    (more) => expect(responseRequestSchema.safeParse({ input: 'x', ...more }).success).toBe(false),
+  );
+
+  test('has the messages of its input', () => {
+    const input = inputSchema.parse([
+      { role: 'developer', content: 'Be kind.' },
+      {
+        role: 'user',
+        content: [
+          { type: 'input_text', text: 'What is this?' },
+          { type: 'input_image', image_url: 'data:image/png;base64,AA==', detail: 'low' },
+        ],
+      },
+      { type: 'reasoning', summary: [] },
+      { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'Let me look.' }] },
+      { type: 'function_call', call_id: 'c1', name: 'f', arguments: '{}' },
+      { type: 'function_call', call_id: 'c2', name: 'g', arguments: '{}' },
+      { type: 'function_call_output', call_id: 'c1', output: 'one' },
+      { type: 'function_call_output', call_id: 'c2', output: [{ type: 'input_text', text: 'two' }] },
+      { type: 'function_call', call_id: 'c3', name: 'h', arguments: '{}' },
+    ]);
+    const call = (id: string, name: string) => ({
+      id,
+      type: 'function',
+      function: { name, arguments: '{}' },
+    });
+    expect(messagesOfInput(input)).toEqual([
+      { role: 'system', content: 'Be kind.' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'What is this?' },
+          { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==', detail: 'low' } },
+        ],
+      },
+      { role: 'assistant', content: 'Let me look.', tool_calls: [call('c1', 'f'), call('c2', 'g')] },
+      { role: 'tool', tool_call_id: 'c1', content: 'one' },
+      { role: 'tool', tool_call_id: 'c2', content: 'two' },
+      { role: 'assistant', content: null, tool_calls: [call('c3', 'h')] },
+    ]);
+  });
+
+  test.each([
+    [{ type: 'item_reference', id: 'x' }, '`input.0.type`'],
+    [{ role: 'user' }, '`input.0.content`'],
+    [{ content: 'x' }, '`input.0.role`'],
+    [{ type: 'function_call', call_id: 'c' }, '`input.0.name`'],
+    [{ type: 'function_call_output', output: 'x' }, '`input.0.call_id`'],
+    [{ role: 'user', content: [{ type: 'input_file', file_id: 'f' }] }, '`input.0.content.0.type`'],
+    [{ role: 'user', content: [{ type: 'input_image', file_id: 'f' }] }, '`input.0.content.0.image_url`'],
+  ])('refuses an entry that it cannot say to an engine, by name: %j', (entry, field) => {
+    const refusal = refusalOf(() => messagesOfInput(inputSchema.parse([entry])));
+    expect(refusal.code).toBe('bad_frame');
+    expect(refusal.message.startsWith(`${field}: `)).toBe(true);
+  });
+});
