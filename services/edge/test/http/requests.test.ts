@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { badTokens, generateTestKeys, TEST_SECRET } from '@sluice/testkit';
 import { STATUS_OF } from '../../src/http/http-error.ts';
-import { newId } from '../support/asking.ts';
-import { codeIn, pathOf, request } from '../support/http.ts';
+import { keyOf, newId } from '../support/asking.ts';
+import { codeIn, openStream, pathOf, request } from '../support/http.ts';
 import { createWorld, tokenOf } from '../support/world.ts';
 import type { World } from '../support/world.ts';
 
@@ -115,6 +115,27 @@ describe('every request', () => {
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
     expect(answer.body).toMatchObject({ error: { code: 'unavailable', retryable: true } });
   });
+});
+
+test('neither prompts, texts nor tokens are in the log', async () => {
+  const worker = await world.addWorker();
+  const edge = await world.addEdge();
+  const path = pathOf('s1', 'g1');
+  await request(edge, path, { method: 'PUT', body: { input: 'canary-input' } });
+  const run = await worker.claim(keyOf('s1', 'g1'));
+  await run.write('canary-text');
+  await run.end();
+  await (
+    await openStream(edge, `${path}/events`)
+  ).closed;
+  await request(edge, path, { as: undefined, headers: { authorization: 'Bearer canary-token' } });
+  await request(edge, `${path}?canary-query`, { headers: { 'x-canary': 'canary-header' } });
+  edge.recording.isDown = true;
+  await request(edge, path, { method: 'PUT', body: { input: 'canary-again' } });
+  expect(edge.logs.join('')).not.toContain('canary');
+  // As every JWT begins.
+  expect(edge.logs.join('')).not.toContain('eyJ');
+  expect(edge.logs.join('')).toContain('credential_refused');
 });
 
 describe('a page of another origin', () => {

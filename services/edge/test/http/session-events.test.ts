@@ -138,6 +138,27 @@ describe('the events of a session', () => {
   });
 });
 
+test('orgs that use the same ids see nothing of each other', async () => {
+  const orgs = ['acme', 'globex'] as const;
+  const streams = await Promise.all(
+    orgs.map((org) => openStream(target, '/v1/events?sessions=room,hall', { as: { org } })),
+  );
+  for (const org of orgs) {
+    const body = { input: `of ${org}` };
+    await request(target, pathOf('room', 'g'), { method: 'PUT', body, as: { org } });
+    const run = await worker.claim(keyOf('room', 'g', org));
+    for (let i = 0; i < 20; i += 1) await run.write(`⟦${org}.${i}⟧`);
+    await run.end();
+  }
+  for (const [index, stream] of streams.entries()) {
+    await arrived(stream, 'end');
+    const seen = JSON.stringify(stream.events);
+    expect(seen).toContain(`⟦${orgs[index]}.19⟧`);
+    expect(seen).not.toContain(orgs[1 - index]);
+    expect(stream.frames('subscribed').map(({ viewers }) => viewers)).toEqual([1, 1]);
+  }
+});
+
 describe('several sessions on one stream', () => {
   test('are resumed by one cursor, each where it was', async () => {
     const [one, two] = [await start('s1', 'one'), await start('s2', 'two')];
