@@ -2,8 +2,8 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { DoctorOptions } from '../doctor/doctor.ts';
 import { defineCommand } from './define.ts';
-import { httpUrl, natsUrl, oneOrThree } from './option-values.ts';
-import { secretOption, targetOptions } from './target-options.ts';
+import { httpUrl, natsUrl } from './option-values.ts';
+import { replicasOption, secretOption, targetOptions } from './target-options.ts';
 
 const command = defineCommand({
   name: 'doctor',
@@ -15,12 +15,7 @@ const command = defineCommand({
     new Option('--nats-url <url>', 'NATS servers (default: that of the local `sluice up`)')
       .env('SLUICE_NATS_URL')
       .argParser(natsUrl),
-    new Option(
-      '--replicas <n>',
-      'copies of every stream that the services ask for, 1 or 3 (default: those of the local `sluice up`)',
-    )
-      .env('SLUICE_NATS_REPLICAS')
-      .argParser(oneOrThree),
+    replicasOption(),
     new Option('--upstream <url>', 'an OpenAI-compatible server to check as well').argParser(httpUrl),
     secretOption('--secret', 'check the signature of the token with it'),
   ],

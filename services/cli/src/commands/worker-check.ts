@@ -2,7 +2,8 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { WorkerCheckFlags } from '../worker-check/worker-check.ts';
 import { defineCommand } from './define.ts';
-import { clauseIds, id, jsonObject, natsUrl, processId, oneOrThree, seconds } from './option-values.ts';
+import { clauseIds, id, jsonObject, natsUrl, processId, seconds } from './option-values.ts';
+import { replicasOption } from './target-options.ts';
 
 const nats = [
   new Option('--nats-url <url>', 'NATS servers (default: that of the local `sluice up`)')
@@ -10,10 +11,7 @@ const nats = [
     .argParser(natsUrl),
   new Option('--nats-user <name>', 'who to be there').env('SLUICE_NATS_USER'),
   new Option('--nats-password <text>', 'and its password').env('SLUICE_NATS_PASSWORD'),
-  new Option('--replicas <n>', 'copies of every stream that the services ask for')
-    .env('SLUICE_NATS_REPLICAS')
-    .argParser(oneOrThree)
-    .default(1),
+  replicasOption(),
 ];
 
 const asked = [

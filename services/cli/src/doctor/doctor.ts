@@ -3,6 +3,7 @@ import { stdoutColours as pc } from '../terminal/colours.ts';
 import { readDemo } from '../demo-file.ts';
 import { findTarget } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
+import { findNats } from '../nats-target.ts';
 import { checkEdge, checkToken } from './edge-checks.ts';
 import type { Finding } from './finding.ts';
 import { checkNatsBinary, checkNode } from './machine-checks.ts';
@@ -45,8 +46,7 @@ const tableOf = (findings: readonly Finding[]): string => {
 export const doctor = async (options: DoctorOptions): Promise<void> => {
   const demo = readDemo();
   const { url, token } = findTarget(options);
-  const natsUrl = options.natsUrl ?? demo?.nats ?? 'nats://127.0.0.1:4222';
-  const replicas = options.replicas ?? (natsUrl === demo?.nats ? demo.replicas : undefined) ?? 1;
+  const { natsUrl, replicas } = findNats(options);
   const checks = [
     Promise.resolve(checkNode()),
     checkNatsBinary(),
