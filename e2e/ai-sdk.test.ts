@@ -6,17 +6,20 @@ import { SluiceChatTransport } from '@sluice/client/ai-sdk';
 import { parseOrg, parseSessionId } from '@sluice/protocol';
 import { startFaultProxy, waitFor } from '@sluice/testkit';
 import type { FaultProxy } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
 import { openChat, textOf, TRANSPORTS } from './support/chats.ts';
 import type { Ask, OpenChat, TransportName } from './support/chats.ts';
 import { keyOf, ORG, storedText, tokenFor } from './support/clients.ts';
+import { GatedEngine } from './support/gated-engine.ts';
 import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';
 
 const KILLS = 50;
-const LONG = { tokens: 2_500, tokensPerSecond: 250 } satisfies Ask;
-const SHORT = { tokens: 400, tokensPerSecond: 200 } satisfies Ask;
+/** How much an answer grows between two kills, and in all. */
+const TOKENS_PER_KILL = 20;
+const TOKENS = (KILLS + 5) * TOKENS_PER_KILL;
+const ASK: Ask = { tokens: TOKENS };
 
+const engine = new GatedEngine();
 let system: System;
 let bus: Bus;
 let url: string;
@@ -27,7 +30,7 @@ beforeAll(async () => {
   system = await startSystem();
   bus = await system.bus();
   ({ url } = await system.addEdge());
-  await system.addWorker(new SimulatedEngine({ ttftMs: 20, source: 'ngram' }));
+  await system.addWorker(engine);
 });
 afterEach(async () => {
   await Promise.all(chats.splice(0).map((chat) => chat.close()));
@@ -53,7 +56,7 @@ const fragile = async (): Promise<FaultProxy> => {
 };
 
 const grown = (chat: OpenChat, beyond: number): Promise<unknown> =>
-  waitFor(() => chat.text().length > beyond, { what: 'more text', pollMs: 1 });
+  waitFor(() => chat.text().length > beyond, { what: 'more text', pollMs: 1, timeoutMs: 30_000 });
 
 const itemsOf = async (session: string) => {
   const { items } = await bus.sessions.items({ org: parseOrg(ORG), session: parseSessionId(session) }, 0);
@@ -66,10 +69,16 @@ const finished = (session: string) =>
     what: 'the generation to be done',
   });
 
+/** Asks what the gate of this chat is named after. */
+const ask = (chat: OpenChat): Promise<void> => chat.chat.sendMessage({ text: chat.chat.id });
+
 /** Kills every connection again and again while an answer comes, and has the page resume it. */
 const killed = async (chat: OpenChat, proxy: FaultProxy): Promise<void> => {
-  let answered = chat.chat.sendMessage({ text: 'Go on for long.' });
+  const { id } = chat.chat;
+  engine.open(id, 0);
+  let answered = ask(chat);
   for (let kill = 0, seen = 0; kill < KILLS; kill += 1) {
+    engine.open(id, (kill + 1) * TOKENS_PER_KILL);
     await grown(chat, seen);
     seen = chat.text().length;
     proxy.cutAll({ rst: kill % 2 === 1 });
@@ -78,6 +87,7 @@ const killed = async (chat: OpenChat, proxy: FaultProxy): Promise<void> => {
     expect(chat.chat.status).toBe('error');
     answered = chat.chat.resumeStream();
   }
+  engine.open(id, Infinity);
   await answered;
 };
 
@@ -85,12 +95,12 @@ const killed = async (chat: OpenChat, proxy: FaultProxy): Promise<void> => {
 const survived = async (name: TransportName): Promise<{ shown: unknown; stored: unknown }> => {
   const proxy = await fragile();
   const id = randomUUID();
-  const chat = open(name, id, LONG, { through: proxy.url('http') });
+  const chat = open(name, id, ASK, { through: proxy.url('http') });
   await killed(chat, proxy);
   expect(proxy.accepted).toBeGreaterThan(KILLS);
   const item = await finished(id);
   expect(await itemsOf(id)).toHaveLength(1);
-  expect(item).toMatchObject({ seq: LONG.tokens, attempt: 1, reason: 'stop' });
+  expect(item).toMatchObject({ seq: TOKENS, reason: 'stop' });
   const [question, ...answers] = chat.chat.messages;
   const { status, error } = chat.chat;
   return {
@@ -100,37 +110,40 @@ const survived = async (name: TransportName): Promise<{ shown: unknown; stored: 
 };
 
 test(`chats whose connection is killed ${KILLS} times show one answer each, exactly the stored one`, async () => {
-  // Side by side, since most of the time goes by waiting for tokens.
+  // Side by side: most of the time goes by waiting for reconnects.
   for (const { shown, stored } of await Promise.all(TRANSPORTS.map(survived))) expect(shown).toEqual(stored);
 }, 120_000);
 
 describe.each(TRANSPORTS)('a chat over %s', (name) => {
   test('goes on when its page is left, and a second tab resumes it', async () => {
     const id = randomUUID();
-    const first = open(name, id, SHORT);
-    const answered = first.chat.sendMessage({ text: 'Hello.' });
+    const first = open(name, id, ASK);
+    engine.open(id, TOKENS_PER_KILL);
+    const answered = ask(first);
     await grown(first, 0);
-    const second = open(name, id, SHORT);
+    const second = open(name, id, ASK);
     const followed = second.chat.resumeStream();
     await grown(second, 0);
     // What a component does that is unmounted.
     await first.chat.stop();
     await answered;
+    engine.open(id, Infinity);
     await followed;
     const item = await finished(id);
-    expect(item).toMatchObject({ reason: 'stop', seq: SHORT.tokens });
+    expect(item).toMatchObject({ reason: 'stop', seq: TOKENS });
     expect(second.chat.messages.map((message) => [message.id, textOf(message)])).toEqual([
       [item.id, await storedText(bus, keyOf(id, item.id))],
     ]);
-    const late = open(name, id, SHORT);
+    const late = open(name, id, ASK);
     await late.chat.resumeStream();
     expect([late.chat.status, late.chat.messages]).toEqual(['ready', []]);
   }, 60_000);
 
   test('stops the worker when it is told to stop', async () => {
     const id = randomUUID();
-    const chat = open(name, id, LONG);
-    const answered = chat.chat.sendMessage({ text: 'Hello.' });
+    const chat = open(name, id, ASK);
+    engine.open(id, TOKENS_PER_KILL);
+    const answered = ask(chat);
     await grown(chat, 0);
     if (chat.transport instanceof SluiceChatTransport) await chat.transport.cancel(id);
     else {
@@ -142,15 +155,16 @@ describe.each(TRANSPORTS)('a chat over %s', (name) => {
     await answered;
     const item = await finished(id);
     expect(item).toMatchObject({ reason: 'cancelled' });
-    expect(item.seq).toBeLessThan(LONG.tokens / 2);
+    expect(item.seq).toBeLessThanOrEqual(TOKENS_PER_KILL);
     expect(chat.text()).toBe(await storedText(bus, keyOf(id, item.id)));
   }, 60_000);
 });
 
 test('our transport stops the worker at an abort if that is wanted', async () => {
   const id = randomUUID();
-  const chat = open('sluice', id, LONG, { onAbort: 'cancel' });
-  const answered = chat.chat.sendMessage({ text: 'Hello.' });
+  const chat = open('sluice', id, ASK, { onAbort: 'cancel' });
+  engine.open(id, TOKENS_PER_KILL);
+  const answered = ask(chat);
   await grown(chat, 0);
   await chat.chat.stop();
   await answered;
@@ -161,7 +175,7 @@ test('reasoning and the call of a tool arrive, and its result is a later step of
   const call = { name: 'weather', arguments: { in: 'Rome' } };
   for (const name of TRANSPORTS) {
     const id = randomUUID();
-    const first = open(name, id, { tokens: 20, reasoningTokens: 10, toolCall: call, tokensPerSecond: 0 });
+    const first = open(name, id, { tokens: 20, reasoningTokens: 10, toolCall: call });
     await first.chat.sendMessage({ text: 'Wet?' });
     const types = first.chat.lastMessage?.parts.map(({ type }) => type);
     expect(types).toEqual(['step-start', 'reasoning', 'text', 'tool-weather']);

@@ -49,7 +49,7 @@ beforeAll(async () => {
   bus = await system.bus();
   ({ url: edgeUrl } = await system.addEdge());
   await system.addWorker(
-    new SimulatedEngine({ tokensPerSecond: 60, ttftMs: 20, source: 'ngram', tokens: 3_000 }),
+    new SimulatedEngine({ tokensPerSecond: 60, ttftMs: 20, source: 'ngram', tokens: 10_000 }),
   );
 }, TIMEOUT);
 afterAll(async () => {

@@ -1,5 +1,6 @@
 import type { UiChunk } from '@sluice/core';
 import type { ServerFrame } from '@sluice/protocol';
+import { Attachments } from '../attachments.ts';
 import type { ConnectionSocket } from '../connection.ts';
 import type { EdgeContext } from '../edge-context.ts';
 import { encodeText } from '../frames.ts';
@@ -29,7 +30,7 @@ export type ChatStreamOptions = {
  */
 export class ChatStream implements FrameSink {
   readonly #options: ChatStreamOptions;
-  readonly #context: EdgeContext;
+  readonly #attachments: Attachments;
   readonly #chunks: AnswerChunks;
   readonly #viewer: Viewer;
   #sequence = 0;
@@ -38,7 +39,7 @@ export class ChatStream implements FrameSink {
 
   constructor(options: ChatStreamOptions, context: EdgeContext) {
     this.#options = options;
-    this.#context = context;
+    this.#attachments = new Attachments(context);
     const { answer, user, connection } = options;
     const { org, session, generation: only } = answer.key;
     this.#chunks = new AnswerChunks(answer);
@@ -58,10 +59,8 @@ export class ChatStream implements FrameSink {
 
   /** Begins to show the answer. @throws BusUnavailableError, and nothing was said */
   async open(): Promise<void> {
-    const feed = this.#context.hub.feed(this.#viewer.key);
-    await feed.attach(this.#viewer, 0);
-    if (this.#isOver) feed.detach(this.#viewer);
-    else this.#begin();
+    await this.#attachments.attach(this.#viewer, 0);
+    if (!this.#isOver) this.#begin();
   }
 
   send({ content }: Frame): void {
@@ -79,13 +78,13 @@ export class ChatStream implements FrameSink {
 
   /** The socket has room again. */
   resume(): void {
-    this.#context.hub.known(this.#viewer.key)?.resume(this.#viewer);
+    this.#attachments.resume();
   }
 
   /** Detaches, and says nothing more. Idempotent. */
   leave(): void {
     this.#isOver = true;
-    this.#context.hub.known(this.#viewer.key)?.detach(this.#viewer);
+    this.#attachments.close();
   }
 
   #begin(): void {
@@ -109,8 +108,7 @@ export class ChatStream implements FrameSink {
   }
 
   #onProcessed(frame: ServerFrame): void {
-    if (frame.type !== 'delta') return;
-    this.#context.hub.known(this.#viewer.key)?.ack(this.#viewer, frame.generation, frame);
+    if (frame.type === 'delta') this.#attachments.ack(frame.session, frame.generation, frame);
   }
 }
 
