@@ -1,4 +1,4 @@
-import type { EndReason, Position, ServerFrame, StoredRecord } from '@sluice/protocol';
+import type { EndReason, Position, Receipt, ServerFrame, StoredRecord } from '@sluice/protocol';
 
 /** One connection of a viewer as its socket carried it, taken below the SDK. */
 export type ViewedConnection = {
@@ -22,6 +22,7 @@ export type StoredFate = {
   readonly seq: number;
   readonly text?: string;
   readonly reason?: EndReason;
+  readonly receipt?: Receipt;
 };
 
 /** One generation: what was promised, what is stored, what was seen. All of it is data. */

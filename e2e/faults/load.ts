@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Client, Generation } from '@sluice/client';
-import type { Position } from '@sluice/protocol';
+import type { ClientFrame, Position } from '@sluice/protocol';
 import { recordedClient, tokenFor } from '../support/clients.ts';
 import type { RecordedSocket } from '../support/recording.ts';
 import { watermarkOf } from './history.ts';
@@ -168,21 +168,33 @@ export const transcriptOf = ({ room, id, isRefused }: Started, member: Member): 
   connections: member.sockets.flatMap((socket) => attachmentsOf(socket, room.session, id)),
 });
 
-/** Each `subscribe` that is not refused begins an attachment, at its `subscribed`. */
+/**
+ * Each `subscribed` begins an attachment, from the positions of the frame that it belongs to: the one that is answered
+ * next. A prompt may begin one too, from no position at all.
+ */
 export const attachmentsOf = (
   { sent, received }: RecordedSocket,
   session: string,
   id: string,
 ): ViewedConnection[] => {
-  const refused = new Set(received.map(({ frame }) => (frame.type === 'error' ? frame.re : undefined)));
-  const subscribes = sent.filter(
-    (frame) => frame.type === 'subscribe' && frame.session === session && !refused.has(frame.id ?? ''),
+  const asked = sent.filter(
+    (frame) => (frame.type === 'subscribe' || frame.type === 'prompt') && frame.session === session,
   );
+  const answered = (from: number): ClientFrame | undefined => {
+    for (const { frame } of received.slice(from)) {
+      const re = frame.type === 'ok' || frame.type === 'error' ? frame.re : undefined;
+      const request = re === undefined ? undefined : asked.find((each) => each.id === re);
+      if (request !== undefined) return request;
+    }
+    // Cut before the answer: it was the oldest that none came for.
+    const answers = new Set(received.map(({ frame }) => ('re' in frame ? frame.re : undefined)));
+    return asked.find((each) => !answers.has(each.id ?? ''));
+  };
   const attachments: { received: Received[]; given?: Position }[] = [];
-  for (const { frame, at } of received) {
+  for (const [index, { frame, at }] of received.entries()) {
     if (frame.type === 'subscribed' && frame.session === session) {
-      const subscribe = subscribes[attachments.length];
-      const given = subscribe?.type === 'subscribe' ? subscribe.positions?.[id] : undefined;
+      const request = answered(index);
+      const given = request?.type === 'subscribe' ? request.positions?.[id] : undefined;
       attachments.push(given === undefined ? { received: [] } : { received: [], given });
     }
     const isItem = frame.type === 'item' && frame.session === session && frame.item.id === id;

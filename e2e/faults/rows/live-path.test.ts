@@ -37,7 +37,7 @@ playRows('live records are mistreated', [
     target: `violations 0 over ${INJECTED} faults, repaired p99 <= 300 ms`,
     options: {
       shim: lossy.shim,
-      tokensPerSecond: 150,
+      tokensPerSecond: 100,
       load: { sessions: 10, viewers: 2, tokens: 1_500 },
     },
     play: async ({ load }) => {

@@ -129,7 +129,8 @@ export class GenerationRun {
     // With policy `cancel` nobody comes back to a run that is left alone: it ends, it is not parked.
     const isLeft = this.claimed.entry.body.onAbandon === 'cancel' && aloneMs > 0;
     if (isLeft && aloneMs >= ABANDON_AFTER_MS) this.#halt('abandoned');
-    const heldMs = this.#credit.heldFor(now);
+    // Nobody can ack what is not stored: while storage is away, it is not the viewers who hold the run.
+    const heldMs = Math.min(this.#credit.heldFor(now), this.#publisher.settledFor(now));
     if (isLeft || heldMs < PARK_AFTER_MS) return;
     if (heldMs >= PARK_RESTARTING_AFTER_MS || this.#context.engine.canContinue(this.#tokens))
       this.#halt('park');

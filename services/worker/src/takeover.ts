@@ -11,11 +11,16 @@ import { persist } from './persistence.ts';
  */
 const SILENT_BEATS = 3;
 /** After this many any worker takes over; before, only the one whose turn it is. */
-const ANYBODY_BEATS = 5;
+const ANYBODY_BEATS = 4;
 /** So often a worker looks who lives, and for jobs placed with one that does not: more than it takes to die. */
 const SWEEP_BEATS = 5;
 
-type Peer = { missed: number; running: readonly RunningGeneration[] };
+type Peer = {
+  missed: number;
+  running: readonly RunningGeneration[];
+  /** beats of one's own since it was first heard of; those of the directory were there before */
+  readonly since: number;
+};
 
 export type TakeoverDeps = {
   readonly bus: Bus;
@@ -56,8 +61,8 @@ export class Takeover {
     placement.learn(workers);
     for (const { worker: peer, running } of workers) {
       // Killed and started again before anybody missed it: nobody else will notice what it ran.
-      if (peer === worker) void this.#takeOver(peer, { missed: 0, running });
-      else if (!this.#peers.has(peer)) this.#peers.set(peer, { missed: 0, running });
+      if (peer === worker) void this.#takeOver(peer, { missed: 0, running, since: 0 });
+      else if (!this.#peers.has(peer)) this.#peers.set(peer, { missed: 0, running, since: -Infinity });
     }
     await persist(() => bus.jobs.adopt(worker), clock, signal);
   }
@@ -72,8 +77,13 @@ export class Takeover {
       if (!isExtra) this.#onOwnBeat();
       return;
     }
-    const known = isExtra ? (this.#peers.get(worker)?.running ?? []) : [];
-    this.#peers.set(worker, { missed: 0, running: [...known, ...running] });
+    const known = this.#peers.get(worker);
+    const before = isExtra && known !== undefined ? known.running : [];
+    this.#peers.set(worker, {
+      missed: 0,
+      running: [...before, ...running],
+      since: known?.since ?? this.#beats,
+    });
   }
 
   #onOwnBeat(): void {
@@ -87,9 +97,15 @@ export class Takeover {
     if (this.#beats % SWEEP_BEATS === 0) void this.#sweep();
   }
 
-  /** Workers that see the same peers agree on one of them without a word; others come later. */
+  /**
+   * Workers that see the same peers agree on one of them without a word; others come later. Whoever came
+   * when the dead was silent already takes longer to know, and is not counted on.
+   */
   #isOurTurn(dead: string): boolean {
-    const live = [...this.#peers].filter(([, { missed }]) => missed < SILENT_BEATS).map(([name]) => name);
+    const silentFor = this.#peers.get(dead)?.missed ?? 0;
+    const live = [...this.#peers].flatMap(([name, { missed, since }]) =>
+      missed < SILENT_BEATS && this.#beats - since >= silentFor ? [name] : [],
+    );
     const turns = [...live, this.#deps.worker].filter((name) => name !== dead).toSorted();
     return turns[fnv1a(dead) % turns.length] === this.#deps.worker;
   }

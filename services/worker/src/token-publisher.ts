@@ -45,9 +45,11 @@ export class TokenPublisher {
   #isBehind = false;
   #stopped: PublishStoppedError | undefined;
   #idle: (() => void)[] = [];
+  #storedAt: number;
 
   constructor(options: TokenPublisherOptions) {
     this.#options = options;
+    this.#storedAt = options.clock.now();
   }
 
   /** seq of the newest stored token. */
@@ -58,6 +60,11 @@ export class TokenPublisher {
   /** Whether more tokens should be taken from the engine. */
   get hasRoom(): boolean {
     return this.#pending.length < MAX_PENDING;
+  }
+
+  /** How long everything pushed has been stored, ms; 0 while something is not. */
+  settledFor(now: number): number {
+    return this.#hasWork ? 0 : now - this.#storedAt;
   }
 
   push(token: Token): void {
@@ -106,6 +113,7 @@ export class TokenPublisher {
     const sequence = await this.#store(draft);
     if (sequence === undefined) return;
     writer.stored(sequence);
+    this.#storedAt = clock.now();
     onStored?.();
     if (claiming) this.#claiming = false;
     else this.#pending.splice(0, taken);

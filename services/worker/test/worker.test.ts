@@ -291,6 +291,31 @@ describe('flow control', () => {
     expect(await world.head('g')).toMatchObject({ base: 0 });
   });
 
+  test('does not park while it is storage that keeps viewers from acking, nor at once when it is back', async () => {
+    let isAway = false;
+    const bus = withAppend(
+      world.bus,
+      (append) => (key, draft) =>
+        isAway ? Promise.resolve({ type: 'unknown', detail: 'no answer' }) : append(key, draft),
+    );
+    await world.start('w1', { bus });
+    await world.submit('g', { lead: 'strict' });
+    for (const word of words(3)) world.engine.say('g', word);
+    await waitFor(async () => (await world.head('g'))?.tokens.length === 3, { what: 'three stored tokens' });
+    isAway = true;
+    const awaySince = performance.now();
+    for (const word of words(17, 4)) world.engine.say('g', word);
+    await waitFor(() => performance.now() - awaySince > 3_000, { what: 'three seconds of outage' });
+    expect(await world.item('g')).toMatchObject({ status: 'running' });
+    isAway = false;
+    await waitFor(async () => (await world.head('g'))?.tokens.length === 16, {
+      what: 'what was made to be stored',
+    });
+    world.ack('g', 16);
+    world.engine.end('g');
+    expect(await world.until('g', 'done')).toMatchObject({ attempt: 1, seq: 20 });
+  }, 15_000);
+
   test('holds on without parking where the engine could not continue', async () => {
     world.engine.continues = false;
     const worker = await world.start();
