@@ -28,7 +28,11 @@ export type ClientEvents = {
   readonly error: Error;
 };
 
-export type ClientOptions = ConnectionOptions & { readonly window: number; readonly ack: AckPolicy };
+export type ClientOptions = ConnectionOptions & {
+  readonly window: number;
+  readonly ack: AckPolicy;
+  readonly patienceMs: number;
+};
 
 /**
  * One connection to an edge, for any number of sessions. It reconnects by itself, and everything in it goes on
@@ -51,7 +55,11 @@ export class Client {
     this.#clock = options.clock;
     this.#window = options.window;
     this.#ack = options.ack;
-    this.#requests = new Requests((frame) => this.#connection.send(frame));
+    this.#requests = new Requests({
+      clock: options.clock,
+      patienceMs: options.patienceMs,
+      transmit: (frame) => this.#connection.send(frame),
+    });
     this.#connection = new Connection(options, {
       status: (status) => this.#changed(status),
       live: (ready) => this.#live(ready),
@@ -123,8 +131,8 @@ export class Client {
         return isLive();
       },
       send: (frame) => this.#connection.send(frame),
-      request: (request) =>
-        this.#closed === undefined ? this.#requests.send(request) : Promise.reject(this.#closed),
+      request: (request, isOpen) =>
+        this.#closed === undefined ? this.#requests.send(request, isOpen) : Promise.reject(this.#closed),
     };
   }
 

@@ -1,4 +1,5 @@
 import type { ClientFrame, ErrorFrame, Limits, OkFrame } from '@sluice/protocol';
+import type { Clock } from './clock.ts';
 import { ClosedError, RequestError } from './errors.ts';
 
 /** Frames that are answered. Sending one of them twice does what sending it once does. */
@@ -11,9 +12,25 @@ type Pending = {
   readonly frame: Request & { readonly id: string };
   readonly resolve: (answer: OkFrame) => void;
   readonly reject: (error: Error) => void;
+  /** whether asking again after a refusal for the moment still makes sense */
+  readonly isOpen: () => boolean;
+  /** when the first such refusal came, ms */
+  since?: number;
+  cancel?: () => void;
 };
 
-/** What a lost connection does not take with it; subscriptions are made anew by whoever holds them. */
+type RequestsOptions = {
+  readonly clock: Clock;
+  /** returns false when there is no live connection */
+  readonly transmit: (frame: ClientFrame) => boolean;
+  /** how long refusals for the moment are answered by asking again, ms */
+  readonly patienceMs: number;
+};
+
+/** Between two tries, when the server does not say, ms. */
+const RETRY_MS = 1_000;
+
+/** What a lost connection or a refusal for the moment does not take with it; subscriptions are made anew by whoever holds them. */
 const SURVIVES: ReadonlySet<Request['type']> = new Set(['prompt', 'message', 'cancel']);
 /** More than any UTF-16 unit needs in UTF-8. */
 const MAX_BYTES_PER_UNIT = 3;
@@ -23,25 +40,25 @@ const MAX_BYTES_PER_UNIT = 3;
  * until it was answered: the ids in it are the client's, so the server finds instead of repeating.
  */
 export class Requests {
-  readonly #transmit: (frame: ClientFrame) => boolean;
+  readonly #options: RequestsOptions;
   readonly #pending = new Map<string, Pending>();
   #count = 0;
   #maxFrameBytes = Infinity;
 
-  /** @param transmit returns false when there is no live connection */
-  constructor(transmit: (frame: ClientFrame) => boolean) {
-    this.#transmit = transmit;
+  constructor(options: RequestsOptions) {
+    this.#options = options;
   }
 
   /**
+   * @param isOpen asked after a refusal for the moment: false ends it there; default: always worth asking again
    * @throws RequestError when the server refuses, or the frame is larger than the server allows
    * @throws ClosedError when the client closes first, or the connection a subscription was made on is lost
    */
-  send(request: Request): Promise<OkFrame> {
+  send(request: Request, isOpen: () => boolean = () => true): Promise<OkFrame> {
     this.#count += 1;
     const id = `r${this.#count}`;
     return new Promise((resolve, reject) => {
-      const pending: Pending = { frame: { ...request, id }, resolve, reject };
+      const pending: Pending = { frame: { ...request, id }, resolve, reject, isOpen };
       this.#pending.set(id, pending);
       this.#try(pending);
     });
@@ -51,10 +68,23 @@ export class Requests {
   answer(frame: OkFrame | ErrorFrame): boolean {
     const pending = frame.re === undefined ? undefined : this.#pending.get(frame.re);
     if (pending === undefined) return false;
-    this.#pending.delete(pending.frame.id);
-    if (frame.type === 'ok') pending.resolve(frame);
-    else pending.reject(new RequestError(frame));
+    if (frame.type === 'error') this.#refused(pending, new RequestError(frame));
+    else {
+      this.#pending.delete(pending.frame.id);
+      pending.resolve(frame);
+    }
     return true;
+  }
+
+  /** What cannot be had just now is asked for again under the same id, for a while. */
+  #refused(pending: Pending, error: RequestError): void {
+    const { clock, patienceMs } = this.#options;
+    const now = clock.now();
+    const ms = (error.retryAfterMs ?? RETRY_MS) * (1 + clock.random());
+    const isRepeated = SURVIVES.has(pending.frame.type) && error.retryable && pending.isOpen();
+    if (isRepeated && now + ms < (pending.since ??= now) + patienceMs)
+      pending.cancel = clock.after(ms, () => this.#try(pending));
+    else this.#reject(pending, error);
   }
 
   /** A connection is live: everything unanswered goes out again. */
@@ -75,14 +105,16 @@ export class Requests {
   }
 
   #try(pending: Pending): void {
+    pending.cancel?.();
     // A frame over the limit would close the connection for good; nobody else should suffer for it.
     if (exceeds(pending.frame, this.#maxFrameBytes)) {
       const message = `a ${pending.frame.type} may not exceed ${this.#maxFrameBytes} bytes`;
       this.#reject(pending, new RequestError({ code: 'too_large', message, retryable: false }));
-    } else this.#transmit(pending.frame);
+    } else this.#options.transmit(pending.frame);
   }
 
   #reject(pending: Pending, error: Error): void {
+    pending.cancel?.();
     this.#pending.delete(pending.frame.id);
     pending.reject(error);
   }

@@ -60,6 +60,35 @@ describe('a prompt', () => {
     await expect(iterate()).rejects.toMatchObject({ code: 'conflict' });
   });
 
+  test('that cannot be taken for the moment is sent again under the same id, for as long as patience lasts', async () => {
+    const { bench, transport } = await attached();
+    const session = bench.client.session('s');
+    const generation = session.prompt({ input: 'hi', generation: 'g' });
+    transport.refuse('prompt', 'unavailable', true);
+    bench.clock.advance(2_000);
+    expect(transport.all('prompt')).toHaveLength(2);
+    expect(transport.all('prompt')[1]).toEqual(transport.all('prompt')[0]);
+    transport.answer('prompt', true);
+    expect(await generation.accepted).toEqual({ created: true });
+    const hopeless = session.prompt({ input: 'ho', generation: 'h' });
+    for (let tries = 0; tries < 20; tries += 1) {
+      if (transport.all('prompt').length > 2 + tries) transport.refuse('prompt', 'unavailable', true);
+      bench.clock.advance(2_000);
+    }
+    await expect(hopeless.accepted).rejects.toMatchObject({ code: 'unavailable', retryable: true });
+    expect(transport.all('prompt').length).toBeLessThanOrEqual(2 + 16);
+  });
+
+  test('refused for the moment goes out again at once on a new connection, and only once', async () => {
+    const { bench, transport } = await attached();
+    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
+    transport.refuse('prompt', 'unavailable', true);
+    const next = await bench.reconnect();
+    bench.clock.advance(5_000);
+    expect(next.all('prompt')).toHaveLength(1);
+    generation.detach();
+  });
+
   test('larger than the server allows is refused here', async () => {
     const bench = new Bench();
     await bench.goLive({ maxFrameBytes: 1_000 });
