@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Client, Generation } from '@sluice/client';
+import type { Client, Generation, TransportKind } from '@sluice/client';
 import type { ClientFrame, Position } from '@sluice/protocol';
 import { recordedClient, tokenFor } from '../support/clients.ts';
 import type { RecordedSocket } from '../support/recording.ts';
@@ -15,6 +15,8 @@ export type LoadOptions = {
   readonly viewers: number;
   readonly tokens: number;
   readonly orgs?: readonly string[];
+  /** what the viewers of a session use, in turns; default WebSockets */
+  readonly transports?: readonly TransportKind[];
 };
 
 /** Two customers whose sessions and generations have the same ids. */
@@ -61,7 +63,7 @@ export class Load {
         org,
         session: `s-${index}`,
         members: Array.from({ length: viewers }, (_each, i) =>
-          this.#member(org, `u-${index}-${i}`, offset + index + i),
+          this.#member(org, `u-${index}-${i}`, offset + index + i, i),
         ),
       })),
     );
@@ -117,10 +119,11 @@ export class Load {
     return room;
   }
 
-  #member(org: string, name: string, at: number): Member {
-    const { urls } = this.#options;
+  #member(org: string, name: string, at: number, index = 0): Member {
+    const { urls, transports = ['websocket'] } = this.#options;
     const edge = at % urls.length;
-    const options = { token: tokenFor(name, org), backoff: { baseMs: 50, capMs: 500 } };
+    const transport = transports[index % transports.length] ?? 'websocket';
+    const options = { transport, token: tokenFor(name, org), backoff: { baseMs: 50, capMs: 500 } };
     return { name, edge, ...recordedClient(urls[edge] as string, name, options) };
   }
 

@@ -2,15 +2,10 @@ import { expect } from '@jest/globals';
 import { waitFor } from '@sluice/testkit';
 import type { World } from '../nemesis.ts';
 import type { RunReport } from '../report.ts';
+import { killEdges } from './plays.ts';
 import { longest, p95, playRows, repeat, seconds, untilFlowing } from './row.ts';
 
 const CROWD = { sessions: 15, viewers: 2, tokens: 150 };
-
-const killEdges = (times: number) => (world: World) =>
-  repeat(times, async (index) => {
-    await untilFlowing(world);
-    await world.fleet.replaceEdge(index % 2, 'SIGKILL');
-  });
 
 const expectQuickResumes = ({ timings }: RunReport): void => {
   expect(timings.resumes.length).toBeGreaterThan(0);

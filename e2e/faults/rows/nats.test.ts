@@ -5,9 +5,8 @@ import { tokenFor } from '../../support/clients.ts';
 import type { World } from '../nemesis.ts';
 import type { RunReport } from '../report.ts';
 import { gapsOf, silencesAfter } from '../timings.ts';
+import { killLeader, killNats, TOKENS } from './plays.ts';
 import { clusterOf, longest, p95, playRows, repeat, seconds, untilFlowing } from './row.ts';
-
-const TOKENS = 'TOKENS';
 
 /** One worker had everything from its first token to its last: no outage is a reason to hand over. */
 const expectNoHandOver = ({ timings }: RunReport): void => expect(timings.handovers).toEqual([]);
@@ -45,14 +44,7 @@ playRows('NATS fails', [
     id: 'F1',
     title: 'kill -9 of the only NATS, back after 3 s: nothing acked is lost, no run is handed over',
     target: 'gap <= 3 s + 5 s',
-    play: (world) =>
-      repeat(2, async () => {
-        const [nats] = world.storage.servers;
-        await untilFlowing(world);
-        await nats?.kill();
-        await seconds(3);
-        await nats?.restart();
-      }),
+    play: killNats(2),
     holds: (report) => {
       expect(longest(report.timings.gaps)).toBeLessThanOrEqual(8_000);
       expectNoHandOver(report);
@@ -63,15 +55,7 @@ playRows('NATS fails', [
     title: 'kill -9 of the leader of three NATS, four times in the life of every run: none is handed over',
     target: 'gap <= 12 s',
     options: { on: 'R3', load: { sessions: 5, viewers: 2, tokens: 2_000 } },
-    play: (world) =>
-      repeat(4, async () => {
-        await untilFlowing(world);
-        const leader = await clusterOf(world).streamLeader(TOKENS);
-        await leader.kill();
-        await untilFlowing(world);
-        await leader.restart();
-        await clusterOf(world).healthy();
-      }),
+    play: killLeader(4),
     holds: (report) => {
       expect(longest(report.timings.gaps)).toBeLessThanOrEqual(12_000);
       expectNoHandOver(report);

@@ -1,14 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { BusUnavailableError } from '../src/index.ts';
-import { readAt, readLast } from '../src/nats/last-message.ts';
+import { readLast, SequenceReader } from '../src/nats/last-message.ts';
 
-type Answer = 'old' | 'new' | 'nothing' | 'error';
+type Answer = 'old' | 'new' | 'nothing' | 'error' | 'silence';
 
 /** JetStream with a replica that answers direct gets, and a leader that answers the others. */
 const cluster = (replica: Answer, leader: Answer): JetStreamManager => {
   const reader = (answer: Answer) => ({
     getMessage: (): Promise<StoredMsg | null> => {
+      if (answer === 'silence') return new Promise(() => undefined);
       if (answer === 'error') return Promise.reject(new Error('timeout'));
       return Promise.resolve(answer === 'nothing' ? null : ({ subject: answer } as StoredMsg));
     },
@@ -34,16 +35,31 @@ describe('the newest message', () => {
 
 describe('the message at a sequence', () => {
   test('comes from any replica that has it', async () => {
-    expect(await readAt(cluster('new', 'error'), 'S', 1, 3)).toMatchObject({ subject: 'new' });
+    expect(await new SequenceReader(cluster('new', 'error'), 3).read('S', 1)).toMatchObject({
+      subject: 'new',
+    });
   });
 
   test('is absent only when the leader says so: a replica may lag', async () => {
-    expect(await readAt(cluster('nothing', 'new'), 'S', 1, 3)).toMatchObject({ subject: 'new' });
-    expect(await readAt(cluster('nothing', 'nothing'), 'S', 1, 3)).toBeUndefined();
-    await expect(readAt(cluster('nothing', 'error'), 'S', 1, 3)).rejects.toThrow(BusUnavailableError);
+    expect(await new SequenceReader(cluster('nothing', 'new'), 3).read('S', 1)).toMatchObject({
+      subject: 'new',
+    });
+    expect(await new SequenceReader(cluster('nothing', 'nothing'), 3).read('S', 1)).toBeUndefined();
+    await expect(new SequenceReader(cluster('nothing', 'error'), 3).read('S', 1)).rejects.toThrow(
+      BusUnavailableError,
+    );
+  });
+
+  test('comes from the leader where a replica hangs, and for a while without asking it again', async () => {
+    const reader = new SequenceReader(cluster('silence', 'new'), 3);
+    expect(await reader.read('S', 1)).toMatchObject({ subject: 'new' });
+    const from = performance.now();
+    for (let sequence = 2; sequence < 50; sequence += 1)
+      expect(await reader.read('S', sequence)).toMatchObject({ subject: 'new' });
+    expect(performance.now() - from).toBeLessThan(250);
   });
 
   test('that is absent on a single server costs one read', async () => {
-    expect(await readAt(cluster('nothing', 'error'), 'S', 1, 1)).toBeUndefined();
+    expect(await new SequenceReader(cluster('nothing', 'error'), 1).read('S', 1)).toBeUndefined();
   });
 });

@@ -182,6 +182,7 @@ describe('a listing', () => {
     readLastMessages(stranger, '_INBOX', {
       stream: 'KV_SESSIONS',
       subject: itemSubjects(key),
+      replicas: 1,
       ...limits,
     });
 
@@ -196,6 +197,7 @@ describe('a listing', () => {
       subject: itemSubjects(key),
       from: sequenceOf(first.messages[0] as never) + 1,
       maxBytes: 100,
+      replicas: 1,
     });
     expect(second.messages).toHaveLength(1);
     expect(second.more).toBe(false);
@@ -206,6 +208,26 @@ describe('a listing', () => {
     const ids = Array.from({ length: 1_025 }, (_, n) => `${n}`);
     await Promise.all(ids.map((id) => bus.sessions.createItem(key, message(id, ''))));
     await expect(bus.sessions.items(key, 0)).rejects.toThrow(/413/);
+  });
+
+  test('is asked for again where a replica hangs', async () => {
+    let asked = 0;
+    stranger.subscribe('$JS.API.DIRECT.GET.HANGING', {
+      callback: (_error, request) => {
+        asked += 1;
+        if (asked > 2) request.respond('', { headers: headers(204, 'EOB') });
+      },
+    });
+    await stranger.flush();
+    const reader = await connect({ servers: server.url });
+    const query = { stream: 'HANGING', subject: '>' };
+    const from = performance.now();
+    expect(await readLastMessages(reader, '_INBOX', { ...query, replicas: 3 })).toMatchObject({
+      messages: [],
+    });
+    expect(performance.now() - from).toBeLessThan(1_900);
+    expect(asked).toBe(3);
+    await reader.close();
   });
 
   test('goes on after a message that was replaced while it was read', async () => {
@@ -242,6 +264,7 @@ describe('a listing', () => {
       stream: 'SCRIPTED',
       subject: '>',
       maxMessages: 10,
+      replicas: 1,
     });
     expect(listed.messages.map((found) => [found.string(), sequenceOf(found)])).toEqual([
       ['c', 5],

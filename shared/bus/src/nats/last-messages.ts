@@ -15,12 +15,17 @@ export type LastMessages = {
   /** the answer ends after this many messages, or once it exceeds this many bytes */
   readonly maxMessages?: number;
   readonly maxBytes?: number;
+  /** of the stream; any of them may be the one that is asked, and may hang */
+  readonly replicas: number;
 };
 
 /** `left` messages did not fit. `cut`: a message was replaced while it was read, so the rest is unread. */
 type Batch = { readonly messages: readonly Msg[]; readonly left: number; readonly cut: boolean };
 
 const MAX_CUTS = 20;
+/** With replicas an answer that has not begun after this long is asked for again: another one may give it, ms. */
+const FIRST_ANSWER_MS = 500;
+const TRIES = 4;
 
 /**
  * Newest messages of many subjects, in stream order, with one request. The library's own call leaves
@@ -38,7 +43,7 @@ export const readLastMessages = async (
   try {
     for (let cuts = 0; cuts < MAX_CUTS; cuts += 1) {
       const room = maxMessages - newest.size;
-      const batch = await readBatch(nc, inboxPrefix, { ...query, from, maxMessages: room });
+      const batch = await tryBatch(nc, inboxPrefix, { ...query, from, maxMessages: room });
       for (const message of batch.messages) {
         from = sequenceOf(message) + 1;
         const subject = subjectOf(message);
@@ -65,6 +70,20 @@ export const sequenceOf = (message: Msg): number => {
   return sequence;
 };
 
+/** Nobody answered in time. */
+class NoAnswerError extends Error {}
+
+/** Asks until somebody answers: a replica that hangs is asked as often as any other. */
+const tryBatch = async (nc: NatsConnection, inboxPrefix: string, query: LastMessages): Promise<Batch> => {
+  for (let tries = query.replicas === 1 ? TRIES : 1; ; tries += 1) {
+    try {
+      return await readBatch(nc, inboxPrefix, query);
+    } catch (error) {
+      if (tries >= TRIES || !(error instanceof NoAnswerError)) throw error;
+    }
+  }
+};
+
 const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages): Promise<Batch> =>
   new Promise((resolve, reject) => {
     const inbox = createInbox(inboxPrefix);
@@ -74,6 +93,8 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
       clearTimeout(timer);
       subscription.unsubscribe();
     };
+    const failAfter = (ms: number): NodeJS.Timeout =>
+      setTimeout(() => fail(new NoAnswerError(`no answer in ${ms} ms`)), ms);
     const finish = (cut: boolean): void => {
       close();
       resolve({ messages, left, cut });
@@ -82,14 +103,15 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
       close();
       reject(error);
     };
-    const timer = setTimeout(
-      () => fail(new Error(`no answer in ${REQUEST_TIMEOUT_MS} ms`)),
-      REQUEST_TIMEOUT_MS,
-    );
+    let timer = failAfter(query.replicas === 1 ? REQUEST_TIMEOUT_MS : FIRST_ANSWER_MS);
     const onMessage = (error: Error | null | undefined, message: Msg): void => {
       if (error) return fail(error);
       const status = message.headers?.code ?? 0;
       if (status === 0) {
+        if (messages.length === 0) {
+          clearTimeout(timer);
+          timer = failAfter(REQUEST_TIMEOUT_MS);
+        }
         left = Number(message.headers?.get('Nats-Num-Pending'));
         messages.push(message);
       } else if (status === 204) finish(false);

@@ -70,7 +70,7 @@ const openBus = async (
     presence: createNatsPresence(nc),
     stats: createNatsStats(nc, onInvalid),
     relay: createNatsRelay(nc, { inboxPrefix, onInvalid }),
-    workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, onInvalid }),
+    workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, replicas, onInvalid }),
     link: createNatsLink(nc, jsm, connection, streams),
     close: () => (closing ??= close()),
   };

@@ -53,7 +53,7 @@ export const createNatsSessionStore = (
     items: async (key, since) => {
       const { replicas } = reading;
       const newest = replicas === 1 ? undefined : await readLast(jsm, SESSIONS, itemSubjects(key), replicas);
-      return readPage(nc, key, { since, atLeast: newest?.seq ?? 0, inboxPrefix: reading.inboxPrefix });
+      return readPage(nc, key, { ...reading, since, atLeast: newest?.seq ?? 0 });
     },
   };
 };
@@ -66,20 +66,20 @@ type PageRequest = {
   readonly since: number;
   /** the newest rev of the session as the leader knows it: a replica that lags is asked again */
   readonly atLeast: number;
-  readonly inboxPrefix: string;
-};
+} & Reading;
 
 const LAG_WAIT_MS = 20;
 const LAG_TRIES = 50;
 
 /** The newest message of every item of the session, in order of rev, with one request. */
 const readPage = async (nc: NatsConnection, key: SessionKey, request: PageRequest): Promise<ItemPage> => {
-  const { since, atLeast, inboxPrefix } = request;
+  const { since, atLeast, inboxPrefix, replicas } = request;
   for (let tries = 1; ; tries += 1) {
     const { messages, more } = await readLastMessages(nc, inboxPrefix, {
       stream: SESSIONS,
       subject: itemSubjects(key),
       from: since + 1,
+      replicas,
       maxMessages: MAX_PAGE_ITEMS,
       maxBytes: MAX_PAGE_BYTES,
     });

@@ -13,7 +13,7 @@ import {
 } from '../subjects.ts';
 import type { TailListener, TokenLog } from '../token-log.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
-import { readAt, readLast } from './last-message.ts';
+import { readLast, SequenceReader } from './last-message.ts';
 import { sequenceOf } from './last-messages.ts';
 import type { Connection } from './link.ts';
 import { RecordPublisher } from './record-publisher.ts';
@@ -33,6 +33,7 @@ export const createNatsTokenLog = (
   { connection, replicas, partitions, inboxPrefix, onInvalid }: TokenLogOptions,
 ): TokenLog & { close(): void } => {
   const publisher = new RecordPublisher(nc, connection, inboxPrefix);
+  const reader = new SequenceReader(jsm, replicas);
   const place = (key: GenerationKey): { stream: string; subject: string } => {
     const partition = partitionOf(key, partitions);
     return { stream: tokenStream(partition), subject: tokenSubject(partition, key) };
@@ -45,7 +46,7 @@ export const createNatsTokenLog = (
     },
     at: async (key, sequence) => {
       const { stream, subject } = place(key);
-      const message = await readAt(jsm, stream, sequence, replicas);
+      const message = await reader.read(stream, sequence);
       // `prev` is a worker's word: it must not lead into another generation's, or org's, log.
       return message?.subject === subject ? toStored(message) : undefined;
     },

@@ -7,10 +7,16 @@ import { subscribeNow } from './confirmed-subscription.ts';
 import { unavailable } from './last-message.ts';
 import { readLastMessages } from './last-messages.ts';
 
+type DirectoryOptions = {
+  readonly inboxPrefix: string;
+  readonly replicas: number;
+  readonly onInvalid: (error: Error) => void;
+};
+
 export const createNatsWorkerDirectory = (
   nc: NatsConnection,
   bucket: KV,
-  { inboxPrefix, onInvalid }: { readonly inboxPrefix: string; readonly onInvalid: (error: Error) => void },
+  { inboxPrefix, replicas, onInvalid }: DirectoryOptions,
 ): WorkerDirectory => ({
   announce: async (entry) => {
     await bucket.put(entry.worker, JSON.stringify(entry)).catch((error: unknown) => {
@@ -28,7 +34,7 @@ export const createNatsWorkerDirectory = (
   onBeat: (listener) =>
     subscribeNow(nc, beatSubject, (message) => listener(parseBeat(message.json())), onInvalid),
   list: async () => {
-    const query = { stream: kvStream(BUCKETS.workers), subject: workerSubjects };
+    const query = { stream: kvStream(BUCKETS.workers), subject: workerSubjects, replicas };
     const { messages } = await readLastMessages(nc, inboxPrefix, query);
     // A worker that retired leaves a marker, which expires like an entry.
     return messages
