@@ -20,8 +20,7 @@ export interface Wire {
   /** @returns false when there is no live connection */
   send(frame: ClientFrame): boolean;
   /** As {@link Requests.send}. */
-  /** @param isOpen whether asking again after a refusal for the moment still makes sense; default: always */
-  request(request: Request, isOpen?: () => boolean): Promise<OkFrame>;
+  request(request: Request): Promise<OkFrame>;
 }
 
 /** How a session is watched. `window`: most un-acked delta frames in flight, 1..256. */

@@ -31,7 +31,6 @@ export type ClientEvents = {
 export type ClientOptions = ConnectionOptions & {
   readonly window: number;
   readonly ack: AckPolicy;
-  readonly patienceMs: number;
 };
 
 /**
@@ -57,7 +56,6 @@ export class Client {
     this.#ack = options.ack;
     this.#requests = new Requests({
       clock: options.clock,
-      patienceMs: options.patienceMs,
       transmit: (frame) => this.#connection.send(frame),
     });
     this.#connection = new Connection(options, {
@@ -131,8 +129,8 @@ export class Client {
         return isLive();
       },
       send: (frame) => this.#connection.send(frame),
-      request: (request, isOpen) =>
-        this.#closed === undefined ? this.#requests.send(request, isOpen) : Promise.reject(this.#closed),
+      request: (request) =>
+        this.#closed === undefined ? this.#requests.send(request) : Promise.reject(this.#closed),
     };
   }
 

@@ -16,8 +16,6 @@ import type { Rung } from './transports/ladder.ts';
 import { WebSocketTransport } from './transports/websocket.ts';
 import type { WebSocketConstructor } from './transports/websocket.ts';
 
-const DEFAULT_PATIENCE_MS = 15_000;
-
 export type ConnectOptions = {
   /** `wss://host/v1/ws`; `http(s)` is read as `ws(s)`, and a url without a path gets `/v1/ws` */
   readonly url: string;
@@ -32,11 +30,6 @@ export type ConnectOptions = {
    */
   readonly ack?: AckPolicy;
   readonly backoff?: Partial<Backoff>;
-  /**
-   * How long a prompt, message or cancel that cannot be taken for the moment (`unavailable`, `rate_limited`) is sent
-   * again before it is refused, ms; default 15 000: longer than NATS takes to elect a leader. 0: refused at once
-   */
-  readonly patienceMs?: number;
   readonly onStatus?: (status: Status) => void;
   /**
    * What may carry the connection, best first; default `['websocket', 'sse', 'poll']`. The next one is tried when
@@ -66,7 +59,6 @@ const ALL_TRANSPORTS: readonly TransportKind[] = ['websocket', 'sse', 'poll'];
  */
 export const connectOn = (platform: Platform, options: ConnectOptions): Client => {
   const { token, window = DEFAULT_LIMITS.defaultWindow, ack = 'received', backoff, onStatus } = options;
-  const { patienceMs = DEFAULT_PATIENCE_MS } = options;
   if (!Number.isInteger(window) || window < 1 || window > DEFAULT_LIMITS.maxWindow)
     throw new TypeError(`window: expected 1..${DEFAULT_LIMITS.maxWindow}, got ${window}`);
   const { open, openBest } = platform.ladder ?? new Ladder(rungsOf(platform, options), platform.clock);
@@ -75,7 +67,6 @@ export const connectOn = (platform: Platform, options: ConnectOptions): Client =
     credential: new Credential(token),
     window,
     ack,
-    patienceMs,
     backoff: { ...DEFAULT_BACKOFF, ...backoff },
     clock: platform.clock,
     page: platform.page,

@@ -12,9 +12,7 @@ type Pending = {
   readonly frame: Request & { readonly id: string };
   readonly resolve: (answer: OkFrame) => void;
   readonly reject: (error: Error) => void;
-  /** whether asking again after a refusal for the moment still makes sense */
-  readonly isOpen: () => boolean;
-  /** when the first such refusal came, ms */
+  /** when the first refusal for the moment came, ms */
   since?: number;
   cancel?: () => void;
 };
@@ -23,12 +21,12 @@ type RequestsOptions = {
   readonly clock: Clock;
   /** returns false when there is no live connection */
   readonly transmit: (frame: ClientFrame) => boolean;
-  /** how long refusals for the moment are answered by asking again, ms */
-  readonly patienceMs: number;
 };
 
 /** Between two tries, when the server does not say, ms. */
 const RETRY_MS = 1_000;
+/** Refusals for the moment are answered by asking again for this long: longer than NATS takes to elect a leader, ms. */
+const PATIENCE_MS = 15_000;
 
 /** What a lost connection or a refusal for the moment does not take with it; subscriptions are made anew by whoever holds them. */
 const SURVIVES: ReadonlySet<Request['type']> = new Set(['prompt', 'message', 'cancel']);
@@ -50,15 +48,14 @@ export class Requests {
   }
 
   /**
-   * @param isOpen asked after a refusal for the moment: false ends it there; default: always worth asking again
    * @throws RequestError when the server refuses, or the frame is larger than the server allows
    * @throws ClosedError when the client closes first, or the connection a subscription was made on is lost
    */
-  send(request: Request, isOpen: () => boolean = () => true): Promise<OkFrame> {
+  send(request: Request): Promise<OkFrame> {
     this.#count += 1;
     const id = `r${this.#count}`;
     return new Promise((resolve, reject) => {
-      const pending: Pending = { frame: { ...request, id }, resolve, reject, isOpen };
+      const pending: Pending = { frame: { ...request, id }, resolve, reject };
       this.#pending.set(id, pending);
       this.#try(pending);
     });
@@ -78,11 +75,11 @@ export class Requests {
 
   /** What cannot be had just now is asked for again under the same id, for a while. */
   #refused(pending: Pending, error: RequestError): void {
-    const { clock, patienceMs } = this.#options;
+    const { clock } = this.#options;
     const now = clock.now();
     const ms = (error.retryAfterMs ?? RETRY_MS) * (1 + clock.random());
-    const isRepeated = SURVIVES.has(pending.frame.type) && error.retryable && pending.isOpen();
-    if (isRepeated && now + ms < (pending.since ??= now) + patienceMs)
+    const isRepeated = SURVIVES.has(pending.frame.type) && error.retryable;
+    if (isRepeated && now + ms < (pending.since ??= now) + PATIENCE_MS)
       pending.cancel = clock.after(ms, () => this.#try(pending));
     else this.#reject(pending, error);
   }

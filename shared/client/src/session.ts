@@ -87,7 +87,7 @@ export class Session {
 
   /**
    * Asks the model, or finds the generation that was asked for under the same id before. Sent again, unchanged,
-   * after a reconnect until it is answered, and for `patienceMs` after a refusal for the moment; any other refusal
+   * after a reconnect until it is answered, and for 15 s after a refusal for the moment; any other refusal
    * rejects the generation's promises with RequestError.
    * @throws TypeError unless there is exactly one of `input` and `messages`, or when an id cannot be one
    */
@@ -145,8 +145,7 @@ export class Session {
   async #ask(generation: string, body: PromptBody, isNew: boolean): Promise<{ readonly created: boolean }> {
     const request = { type: 'prompt', session: this.id, generation, ...body } as const;
     try {
-      const isMissing = (): boolean => !this.#exists(generation);
-      const { created = true } = await this.#wire.request(request, isMissing);
+      const { created = true } = await this.#wire.request(request);
       // It exists, but was announced before this client watched: ask for its item.
       if (!created && !this.#exists(generation)) this.#attachment.refresh();
       return { created };

@@ -135,6 +135,8 @@ describe('a prompt', () => {
     const again = await bench.reconnect();
     again.subscribed('s', 1);
     again.refuse('prompt', 'unavailable', true);
+    bench.clock.advance(2_000);
+    again.answer('prompt', false);
     again.deliver(delta(0, 1, 'a'), end(1));
     expect(await generation.done).toBe('a');
   });
