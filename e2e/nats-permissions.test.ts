@@ -1,10 +1,11 @@
 /** deploy/nats/users.conf lets each service do its work, and little else. */
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createNatsBus, endGeneration } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
-import { sha256, startNatsServer, waitFor } from '@sluice/testkit';
+import { readyMessage, sha256, startChild, startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
@@ -79,6 +80,30 @@ test('an edge and a worker with the shipped permissions do a whole generation', 
   await waitFor(() => reporters.size === 2, { what: 'figures of the edge and of the worker' });
   expect(refusals()).toEqual([]);
 }, 40_000);
+
+test('a worker in another language needs no more than those', async () => {
+  const { child: edge, url } = await spawnEdge(nats.url, credentials('edge'));
+  closers.push(() => edge.kill());
+  const path = fileURLToPath(new URL('../examples/worker/worker.mjs', import.meta.url));
+  const env = { SLUICE_NATS_URL: nats.url, NODE_OPTIONS: undefined, ...credentials('worker') };
+  const worker = await startChild(process.execPath, [path], { env });
+  closers.push(() => worker.kill());
+  await readyMessage(worker);
+  const { client } = recordedClient(url);
+  closers.push(() => client.close());
+  const ask = () =>
+    client.session('other').prompt({ input: 'count', model: 'counting', params: { max_tokens: 5_000 } });
+  const [cancelled, handedOver] = [ask(), ask()];
+  await waitFor(() => cancelled.position.seq > 200, { what: 'tokens beyond any lead, hence acks' });
+  await cancelled.cancel();
+  expect((await cancelled.end).reason).toBe('cancelled');
+  await worker.kill('SIGTERM');
+  const bus = await busAs('edge');
+  const key = keyOf('other', handedOver.id);
+  const item = (await bus.sessions.item(key, key.generation))?.item;
+  expect(item).toMatchObject({ status: 'queued', attempt: 1 });
+  expect(refusals()).toEqual([]);
+}, 30_000);
 
 test('a worker takes over from one that died', async () => {
   const { child: edge, url } = await spawnEdge(nats.url, credentials('edge'));

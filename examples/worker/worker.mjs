@@ -118,6 +118,11 @@ const pull = async () => {
     // A short pull: one that hangs must not take the very job that is to replace its worker.
     const message = jobs.size < SLOTS && (await consumer.next({ expires: 1_500 }).catch(() => pause(200)));
     if (!message) continue;
+    if (isStopping) {
+      // It may be what we have just handed over.
+      message.nak();
+      return;
+    }
     const job = runJob(message).finally(() => jobs.delete(job));
     jobs.add(job);
   }

@@ -27,6 +27,7 @@ const killed = [
     processId,
   ),
   new Option('--kill-command <command>', 'a shell command that kills a worker process').conflicts('pid'),
+  new Option('--stop-command <command>', 'a shell command that asks another one to stop'),
 ];
 
 const command = defineCommand({

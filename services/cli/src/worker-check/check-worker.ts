@@ -2,7 +2,7 @@ import { createNatsBus } from '@sluice/bus';
 import type { PromptParams } from '@sluice/protocol';
 import { BeatRecord } from './beat-record.ts';
 import { CLAUSES } from './clauses/index.ts';
-import { killOf } from './kill.ts';
+import { commandOf, killOf } from './kill.ts';
 import { judgeAll } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -22,6 +22,7 @@ export type CheckOptions = {
   readonly timeout: number;
   readonly pid?: number;
   readonly killCommand?: string;
+  readonly stopCommand?: string;
 };
 
 /** Clauses at once, if workers have the slots: most of their time is waiting for nothing to happen. */
@@ -52,11 +53,12 @@ export const checkWorker = async (
     const slots = (await bus.workers.list())
       .filter(({ models }) => models.includes(options.model))
       .reduce((sum, worker) => sum + worker.slots, 0);
-    const { org, model, prompt, params, timeout, killCommand, pid } = options;
+    const { org, model, prompt, params, timeout, killCommand, stopCommand, pid } = options;
     const target = {
       ...{ bus, beats, org, model, prompt, params, unreadable },
       timeoutMs: timeout * 1_000,
-      kill: killOf(killCommand, pid),
+      kill: pid === undefined ? commandOf('--kill-command', killCommand) : killOf(pid),
+      stop: commandOf('--stop-command', stopCommand),
     };
     const clauses = CLAUSES.filter(({ id }) => only === undefined || only.includes(id));
     const width = Math.max(1, Math.min(MAX_WIDTH, Math.floor(slots / 3) || 1));

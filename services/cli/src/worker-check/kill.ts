@@ -1,27 +1,27 @@
 import { spawn } from 'node:child_process';
 import { CliError } from '../cli-error.ts';
 
-const KILL_COMMAND_MS = 30_000;
+const COMMAND_MS = 30_000;
 
-const runShell = (command: string): Promise<void> =>
+const runShell = (option: string, command: string): Promise<void> =>
   new Promise((resolve, reject) => {
-    const child = spawn('/bin/sh', ['-c', command], { stdio: 'ignore', timeout: KILL_COMMAND_MS });
+    const child = spawn('/bin/sh', ['-c', command], { stdio: 'ignore', timeout: COMMAND_MS });
     child.once('error', reject);
     child.once('exit', (code, signal) => {
       if (code === 0) resolve();
       else
-        reject(
-          new CliError(`--kill-command: expected it to succeed, it ended with ${signal ?? `code ${code}`}`),
-        );
+        reject(new CliError(`${option}: expected it to succeed, it ended with ${signal ?? `code ${code}`}`));
     });
   });
 
-/** How to kill a worker: a command of the operator's, or kill -9 of a process here; undefined: not at all. */
-export const killOf = (
-  command: string | undefined,
-  pid: number | undefined,
-): (() => Promise<void>) | undefined => {
-  if (command !== undefined) return () => runShell(command);
-  if (pid === undefined) return undefined;
-  return async () => void process.kill(pid, 'SIGKILL');
-};
+type Act = () => Promise<void>;
+
+/** What an operator's command does to a worker; undefined: there is none. */
+export const commandOf = (option: string, command: string | undefined): Act | undefined =>
+  command === undefined ? undefined : () => runShell(option, command);
+
+/** kill -9 of a process on this machine. */
+export const killOf =
+  (pid: number): Act =>
+  async () =>
+    void process.kill(pid, 'SIGKILL');

@@ -20,6 +20,8 @@ export type Target = {
   readonly timeoutMs: number;
   /** kills one worker process that offers the model; undefined: none may be killed */
   readonly kill: (() => Promise<void>) | undefined;
+  /** asks another one to stop */
+  readonly stop: (() => Promise<void>) | undefined;
   /** what was wrong with records, beats and entries that could not be read */
   readonly unreadable: ReadonlySet<string>;
 };

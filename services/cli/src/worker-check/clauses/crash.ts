@@ -1,3 +1,4 @@
+import type { WorkerInfo } from '@sluice/bus';
 import { demand, NotChecked } from '../clause.ts';
 import type { Clause } from '../clause.ts';
 import { firstBreak } from '../record-rules.ts';
@@ -58,10 +59,22 @@ const silentOne = async (stage: Stage, names: readonly string[], since: number):
   return silent;
 };
 
-const checkKill = async (stage: Stage): Promise<string> => {
-  const { kill, model } = stage.target;
-  if (kill === undefined) throw new NotChecked('give --pid or --kill-command');
+/** Who is in the directory and beats: an entry outlives its worker by some seconds. */
+const alive = async (stage: Stage): Promise<readonly WorkerInfo[]> => {
   const workers = await stage.workers();
+  const since = performance.now();
+  const isHeard = ({ worker }: WorkerInfo): boolean => stage.target.beats.of(worker, since).length > 0;
+  await stage.target.beats.until(() => workers.every(isHeard), 2.5 * BEAT_MS);
+  return workers.filter(isHeard);
+};
+
+/** A worker that is gone, and the generations that it ran then. */
+type Departure = { readonly worker: string; readonly orphans: readonly StagedGeneration[] };
+
+/** Lets one of several busy workers go. @throws NotChecked when none went, or one that ran nothing */
+const depart = async (stage: Stage, letGo: () => Promise<void>): Promise<Departure> => {
+  const { model, beats } = stage.target;
+  const workers = await alive(stage);
   const names = workers.map(({ worker }) => worker);
   if (names.length < 2) throw new NotChecked(`two workers have to offer ${model}, there are ${names.length}`);
   const length = Math.min(MOST_RUNS, ...workers.map(({ slots }) => slots));
@@ -71,20 +84,45 @@ const checkKill = async (stage: Stage): Promise<string> => {
   const owners = runs.map(({ item }) => item.worker ?? '');
   // A run that no beat has named yet is found by its job's redelivery, half a minute later.
   const isListed = (run: StagedGeneration, at: number): boolean =>
-    stage.target.beats.attemptIn(owners[at] ?? '', run.key, 0) !== undefined;
-  await stage.target.beats.until(() => runs.every(isListed), 3 * BEAT_MS);
+    beats.attemptIn(owners[at] ?? '', run.key, 0) !== undefined;
+  await beats.until(() => runs.every(isListed), 3 * BEAT_MS);
   const since = performance.now();
-  await kill();
-  const dead = await silentOne(stage, names, since);
+  await letGo();
+  const worker = await silentOne(stage, names, since);
   const isDone = ({ item }: StagedGeneration): boolean => item.status === 'done' && item.attempt === 1;
-  const orphans = runs.filter((run, at) => owners[at] === dead && !isDone(run));
-  if (orphans.length === 0) throw new NotChecked(`${dead} was killed and ran none of ${length} generations`);
+  const orphans = runs.filter((run, at) => owners[at] === worker && !isDone(run));
+  if (orphans.length === 0) throw new NotChecked(`${worker} went and ran none of ${length} generations`);
+  return { worker, orphans };
+};
+
+/** @throws ClauseFailure unless each goes on elsewhere, in the same log */
+const expectElsewhere = async ({ worker, orphans }: Departure): Promise<void> => {
   for (const orphan of orphans) {
-    await orphan.expect('another worker to take over', () => orphan.item.attempt > 1, TAKEN_MS);
+    const isElsewhere = (): boolean => orphan.item.status === 'running' && orphan.item.worker !== worker;
+    await orphan.expect('another worker to go on', isElsewhere, TAKEN_MS);
     await orphan.expectTokens(orphan.head.seq + 1);
     demand(firstBreak(orphan.records) === undefined, 'one log', firstBreak(orphan.records) ?? '');
   }
-  return `${dead} was killed; its ${orphans.length} generations went on elsewhere`;
+};
+
+const checkKill = async (stage: Stage): Promise<string> => {
+  const { kill } = stage.target;
+  if (kill === undefined) throw new NotChecked('give --pid or --kill-command');
+  const departure = await depart(stage, kill);
+  await expectElsewhere(departure);
+  const { worker, orphans } = departure;
+  return `${worker} was killed; its ${orphans.length} generations went on elsewhere`;
+};
+
+const checkStop = async (stage: Stage): Promise<string> => {
+  const { stop } = stage.target;
+  if (stop === undefined) throw new NotChecked('give --stop-command');
+  const departure = await depart(stage, stop);
+  await expectElsewhere(departure);
+  const { worker, orphans } = departure;
+  const crashed = orphans.filter(({ item }) => item.crashes !== undefined).length;
+  demand(crashed === 0, 'every generation handed over', `${crashed} of ${orphans.length} found by others`);
+  return `${worker} handed over its ${orphans.length} generations`;
 };
 
 export const CRASH: readonly Clause[] = [
@@ -112,6 +150,8 @@ export const CRASH: readonly Clause[] = [
   {
     id: 'W42',
     title: 'Going away',
-    unseen: 'the check does not ask workers to stop',
+    advice: 'on SIGTERM write your items queued, publish their jobs, ack yours, and nak what still comes',
+    alone: true,
+    check: checkStop,
   },
 ];

@@ -3,7 +3,7 @@ import type { StoredGeneration } from '@sluice/core';
 import { ClauseFailure, NotChecked, demand } from '../clause.ts';
 import type { Clause } from '../clause.ts';
 import type { Stage } from '../stage.ts';
-import type { StagedGeneration } from '../staged-generation.ts';
+import type { ItemVersion, StagedGeneration } from '../staged-generation.ts';
 
 /** Tokens of an answer that is to end soon. */
 const SHORT = 24;
@@ -111,8 +111,11 @@ const checkStale = async (stage: Stage): Promise<string> => {
   return `${STALE.length} stale jobs skipped, and the next one was run`;
 };
 
+/** A generation, and its item before any worker could look at it. */
+type Handed = { readonly generation: StagedGeneration; readonly before: ItemVersion };
+
 /** An item that somebody else's attempt runs, whose job was delivered before and is handed back now. */
-const handBack = async (stage: Stage, worker: string): Promise<StagedGeneration> => {
+const handBack = async (stage: Stage, worker: string): Promise<Handed> => {
   // Parked while the job is caught: other workers skip it.
   const generation = await stage.prepare({ maxTokens: SHORT, item: { status: 'parked', attempt: 0 } });
   const delivery = await stage.takeJob(generation);
@@ -120,13 +123,14 @@ const handBack = async (stage: Stage, worker: string): Promise<StagedGeneration>
   const running = { ...generation.item, status: 'running', attempt, worker } as const;
   if ((await generation.write(running)) === undefined)
     throw new NotChecked('the parked item was changed by somebody else');
+  const before = generation.newest;
   delivery.nak();
-  return generation;
+  return { generation, before };
 };
 
-const demandAdopted = async (generation: StagedGeneration): Promise<void> => {
+const demandAdopted = async ({ generation, before }: Handed): Promise<void> => {
   generation.follow();
-  const { attempt } = generation.item;
+  const { attempt } = before.item;
   const done = await generation.expectDone();
   demand(
     done.attempt === attempt + 1 && done.crashes === 1,
@@ -143,9 +147,10 @@ const checkRedelivered = async (stage: Stage): Promise<string> => {
 const checkOrphan = async (stage: Stage): Promise<string> => {
   const item = { status: 'running', attempt: 1, worker: GONE } as const;
   const generation = await stage.prepare({ maxTokens: SHORT, item });
+  const before = generation.newest;
   const { bus, model } = stage.target;
   await bus.jobs.publish({ ...generation.key, model, attempt: 1, isOrphan: true });
-  await demandAdopted(generation);
+  await demandAdopted({ generation, before });
   return 'treated as delivered before: adopted and run to its end';
 };
 
@@ -154,8 +159,10 @@ const checkLeftAlone = async (stage: Stage): Promise<string> => {
   const worker = 'check-alive';
   await workers.announce({ worker, models: [], slots: 1, running: [] });
   try {
-    const generation = await handBack(stage, worker);
-    const { rev } = generation.newest;
+    const {
+      generation,
+      before: { rev },
+    } = await handBack(stage, worker);
     await generation.until(() => generation.newest.rev !== rev, QUIET_MS);
     demand(generation.newest.rev === rev, 'the item as it was', generation.describe());
     return 'left to the worker that has it';
