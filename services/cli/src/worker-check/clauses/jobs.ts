@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { StoredGeneration } from '@sluice/core';
 import { ClauseFailure, NotChecked, demand } from '../clause.ts';
 import type { Clause } from '../clause.ts';
-import type { Stage } from '../stage.ts';
+import type { Stage, Target } from '../stage.ts';
 import type { ItemVersion, StagedGeneration } from '../staged-generation.ts';
 
 /** Tokens of an answer that is to end soon. */
@@ -11,10 +11,12 @@ const SHORT = 24;
 const GONE = 'check-gone';
 /** A wrong worker has done its wrong within this time, ms. */
 const QUIET_MS = 1_500;
-/** The item of a job is written again and again for so long, or so often, whichever is first. */
-const CONTEST_MS = 120;
-const CONTEST_WRITES = 200;
-const CONTESTS = 3;
+/** The item of a job is written again and again for so long, then left alone for a moment that grows, ms. */
+const BURST_MS = 100;
+const REST_MS = 10;
+const MOST_REST_MS = 300;
+/** Whether a write comes between a worker's look and its claim is luck, so there are several contests. */
+const CONTESTS = 8;
 
 /** Everything but what a claim changes. */
 const kept = ({ worker: _worker, status: _status, attempt: _attempt, ...rest }: StoredGeneration) => rest;
@@ -46,15 +48,30 @@ const checkClaim = async (stage: Stage): Promise<string> => {
   return `claimed by ${worker} as attempt 1`;
 };
 
-/** Somebody writes the item all the time: a claim must rest on the version right before it. */
+/** Writes the item for as long as one burst lasts. @returns whether nobody else has written it */
+const burst = async (generation: StagedGeneration, { bus }: Target): Promise<boolean> => {
+  const { item, rev: first } = generation.newest;
+  const end = performance.now() + BURST_MS;
+  for (let rev: number | undefined = first; rev !== undefined;) {
+    // The next write does not wait until this one is seen: every moment counts.
+    if (performance.now() > end)
+      return (await generation.until(() => generation.newest.rev === rev)) === true;
+    const input = `version ${rev}`;
+    rev = await bus.sessions.updateItem(generation.key, { ...item, input }, rev);
+  }
+  return false;
+};
+
+/**
+ * Somebody writes the item nearly all the time, with rests that grow: a claim must rest on the version
+ * right before it, and a worker that looks first finds its moment.
+ */
 const contest = async (stage: Stage): Promise<void> => {
   const generation = await stage.prepare({ maxTokens: 1 });
-  const { item } = generation;
-  const deadline = performance.now() + CONTEST_MS;
   await generation.enqueue();
-  for (let count = 1; count <= CONTEST_WRITES && performance.now() < deadline; count += 1) {
-    const rev = await generation.write({ ...item, input: `version ${count}` });
-    if (rev === undefined) break;
+  for (let rest = REST_MS; await burst(generation, stage.target); rest += REST_MS) {
+    if (await generation.until(() => generation.item.status !== 'queued', rest)) break;
+    if (rest > MOST_REST_MS) break;
   }
   const { before, claimed } = await claimOf(generation);
   demand(
