@@ -20,7 +20,7 @@ const EXAMPLE = join(ROOT, 'examples/worker');
 /** Broken workers are waited for in vain, so not for long. */
 const BROKEN_TIMEOUT_S = 5;
 /** Broken workers at once. */
-const LANES = 8;
+const LANES = 12;
 const SEEN = CLAUSES.filter((clause) => 'check' in clause).map(({ id }) => id);
 
 /** What ran in one place: closed in reverse. */
