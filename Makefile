@@ -57,10 +57,10 @@ else
 	@$(WITH_NATS) exec $(JEST) --runInBand $(TIMED)
 endif
 
-# The rules that look at types read other packages' declarations, so those are built first.
-faults: setup ## Work through the fault matrix, about 15 minutes; SEED=<n> repeats its random part
+faults: setup ## Work through the fault matrix, about 20 minutes; SEED=<n> repeats its random part
 	@$(WITH_NATS) export FAULTS=long && exec $(JEST) --runInBand e2e/faults
 
+# The rules that look at types read other packages' declarations, so those are built first.
 lint: node node_modules/.sluice-installed ## Check rules, import fences and formatting
 	@npm run --silent build
 	@npm run --silent lint

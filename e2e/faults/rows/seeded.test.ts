@@ -4,10 +4,10 @@ import type { Row } from './row.ts';
 
 const random: Row = {
   id: 'seeded',
-  title: 'random faults for a minute and a half',
+  title: 'random faults for a minute',
   target: 'lost, duplicate, phantom, foreign 0',
   options: { workers: 3 },
-  play: { durationMs: 90_000, everyMs: [1_000, 4_000] },
+  play: { durationMs: 60_000, everyMs: [1_000, 4_000] },
   holds: () => undefined,
 };
 
