@@ -174,6 +174,28 @@ describe('the OpenAPI document', () => {
     expect(statuses).toEqual([201, 200, 200, 409, 400, 404, 202, 200, 400, 200, 200, 204, 400]);
   });
 
+  test('describes what OpenAI’s clients are answered', async () => {
+    const headers = { authorization: `Bearer ${tokenFor('ann')}`, 'content-type': 'application/json' };
+    const short = { simulated: { tokens: 5 } };
+    const chat = { messages: [{ role: 'user', content: 'x' }], ...short };
+    const named = { ...headers, 'x-sluice-session': 'o', 'x-sluice-generation': 'r' };
+    const post = (body: object, own = headers): RequestInit => ({ headers: own, body: JSON.stringify(body) });
+    const completions = 'POST /v1/chat/completions';
+    const [create, get] = ['POST /v1/responses', 'GET /v1/responses/{response}'] as [string, string];
+    const statuses = [
+      await ask(completions, '/v1/chat/completions', post(chat)),
+      await ask(completions, '/v1/chat/completions', post({ ...chat, stream: true })),
+      await ask(completions, '/v1/chat/completions', post({ ...chat, n: 2 })),
+      await ask(create, '/v1/responses', post({ input: 'x', ...short }, named)),
+      await ask(create, '/v1/responses', post({ input: 'y', ...short }, named)),
+      await ask(get, '/v1/responses/o.r', { headers }),
+      await ask(get, '/v1/responses/o.r?stream=true', { headers }),
+      await ask(get, '/v1/responses/none', { headers }),
+      await ask('POST /v1/responses/{response}/cancel', '/v1/responses/o.r/cancel', { headers }),
+    ].map(({ status }) => status);
+    expect(statuses).toEqual([200, 200, 400, 200, 409, 200, 200, 404, 200]);
+  });
+
   test('would not describe anything', () => {
     const item = schemaIn(openApi, { $ref: '#/components/schemas/GenerationItem' });
     expect(item.safeParse({ id: 'g', kind: 'generation' }).success).toBe(false);

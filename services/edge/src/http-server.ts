@@ -28,6 +28,9 @@ const TIMEOUT_CHECK_MS = 1_000;
 /** Browsers of other origins ask again whether they may after this long, seconds. */
 const PREFLIGHT_MAX_AGE_S = 600;
 
+/** Longest part of an address that is a parameter: a response's id, which is two ids and a dot. */
+const MAX_PARAM_CHARS = 129;
+
 /** Scripts and styles from here only; connections to here only, by WebSocket too. */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -52,6 +55,7 @@ export const createHttpServer = async (
     forceCloseConnections: true,
     // A HEAD of a stream would open it.
     exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     bodyLimit: context.limits.maxPromptBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: {

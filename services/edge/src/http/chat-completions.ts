@@ -1,9 +1,7 @@
-import { SluiceError } from '@sluice/protocol';
 import type { GenerationItem } from '@sluice/protocol';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
-import type { Grant } from '../auth/grant.ts';
-import { readGeneration, waitForGeneration } from '../generation-wait.ts';
+import { readGeneration } from '../generation-wait.ts';
 import { ChatChunks } from '../openai/chat-chunks.ts';
 import { completionOf, headOf } from '../openai/chat-completion.ts';
 import { chatRequestSchema, promptOfChat } from '../openai/chat-request.ts';
@@ -13,8 +11,9 @@ import type { RunName } from '../openai/run-name.ts';
 import { submitPrompt } from '../prompt-submission.ts';
 import type { ApiRoutes, HttpContext } from './api-routes.ts';
 import { hangUpOf } from './hang-up.ts';
-import { leaveRun } from './left-run.ts';
 import { openAiRefusals } from './openai-answers.ts';
+import { leaveRun, waitForRun } from './openai-run.ts';
+import type { OpenAiRun } from './openai-run.ts';
 
 const completionSchema = z
   .looseObject({
@@ -52,27 +51,15 @@ export const chatCompletionRoutes: ApiRoutes = (context) => async (app) => {
     await submitPrompt(prompt, context);
     void reply.headers(namedBy(name.key));
     const run = { name, grant };
-    if (body.stream !== true) return complete(reply, run, { gone, context });
+    if (body.stream !== true) {
+      const done = await waitForRun(run, gone, context);
+      return done === undefined ? reply.hijack() : answer(reply, done, name);
+    }
     const item = await readGeneration(name.key, context.bus);
     const includesUsage = body.stream_options?.include_usage === true;
     const chunks = new ChatChunks(headOf(item), { includesUsage });
     return stream(reply, run, { chunks, context });
   });
-};
-
-type Run = { readonly name: RunName; readonly grant: Grant };
-
-const complete = async (
-  reply: FastifyReply,
-  { name, grant }: Run,
-  { gone, context }: { readonly gone: AbortSignal; readonly context: HttpContext },
-): Promise<object> => {
-  const item = await waitForGeneration(name.key, { grant, until: gone }, context);
-  if (item.status !== 'done') {
-    await leaveRun(name, grant, context);
-    throw new SluiceError('unavailable', 'the server restarts', { retryAfterMs: 1_000 });
-  }
-  return answer(reply, item, name);
 };
 
 const answer = (reply: FastifyReply, item: GenerationItem, { isRepeatable }: RunName): object => {
@@ -85,13 +72,12 @@ const answer = (reply: FastifyReply, item: GenerationItem, { isRepeatable }: Run
 
 const stream = async (
   reply: FastifyReply,
-  { name, grant }: Run,
+  run: OpenAiRun,
   { chunks, context }: { readonly chunks: ChatChunks; readonly context: HttpContext },
 ): Promise<void> => {
-  const { key } = name;
+  const { grant, name } = run;
+  const { generation: only } = name.key;
   const options = { grant, view: chunks.view, opening: chunks.opening, resumed: 'never' } as const;
-  const end = await context.streams.serve(reply, options, (events) =>
-    events.watch(key, { only: key.generation }),
-  );
-  if (end === 'left') await leaveRun(name, grant, context);
+  const end = await context.streams.serve(reply, options, (live) => live.watch(name.key, { only }));
+  if (end === 'left') await leaveRun(run, context);
 };

@@ -18,8 +18,8 @@ import type { StreamEnd } from '../transports/event-stream.ts';
 import { json } from './answers.ts';
 import type { ApiRoutes, HttpContext } from './api-routes.ts';
 import { hangUpOf } from './hang-up.ts';
-import { leaveRun } from './left-run.ts';
 import { openAiRefusals } from './openai-answers.ts';
+import { leaveRun, waitForRun } from './openai-run.ts';
 
 /** A cancel that was heard is followed by the end at once; this long it is waited for, ms. */
 const CANCEL_WAIT_MS = 5_000;
@@ -85,18 +85,17 @@ export const responseRoutes: ApiRoutes = (context) => async (app) => {
     const gone = hangUpOf(reply);
     const name = await start({ grant, headers, request: body }, context);
     void reply.headers(namedBy(name.key));
+    const run = { name, grant };
     const response = await readResponse(name.key, bus);
     const isBackground = body.background === true;
     if (body.stream === true) {
       const end = await stream(reply, { response, grant }, context);
-      if (end === 'left' && !isBackground) await leaveRun(name, grant, context);
+      if (end === 'left' && !isBackground) await leaveRun(run, context);
       return undefined;
     }
     if (isBackground) return responseOfItem(response.head, response.item);
-    const item = await waitForGeneration(name.key, { grant, until: gone }, context);
-    if (item.status === 'done') return responseOfItem(response.head, item);
-    await leaveRun(name, grant, context);
-    throw new SluiceError('unavailable', 'the server restarts', { retryAfterMs: 1_000 });
+    const item = await waitForRun(run, gone, context);
+    return item === undefined ? reply.hijack() : responseOfItem(response.head, item);
   });
 
   app.get('/v1/responses/:response', { schema: getSchema }, async ({ grant, params, query }, reply) => {

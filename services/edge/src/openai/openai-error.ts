@@ -46,7 +46,7 @@ const FAILURES: ReadonlyMap<string, { readonly status: number; readonly type: st
   ['abandoned', { status: 409, type: 'invalid_request_error' }],
 ]);
 const UNKNOWN_FAILURE = { status: 500, type: 'server_error' };
-const REPEATED_BY_CLIENTS = 429;
+const OVERLOADED = 429;
 
 /** A run that ended without an answer. */
 export class FailedRunError extends Error {
@@ -64,7 +64,7 @@ export class FailedRunError extends Error {
 
   /** Whether another run of the same request may go better. */
   get isPassing(): boolean {
-    return this.status === REPEATED_BY_CLIENTS || this.status >= 500;
+    return this.status === OVERLOADED || this.status >= 500;
   }
 
   get body(): OpenAiError {

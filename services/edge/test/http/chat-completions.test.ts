@@ -6,6 +6,7 @@ import { keyOf, newId } from '../support/asking.ts';
 import type { FakeRun, FakeWorker } from '../support/fake-worker.ts';
 import { openStream, pathOf, request } from '../support/http.ts';
 import type { Answer, RequestOptions } from '../support/http.ts';
+import { hostileIds } from '../support/hostile-values.ts';
 import { createWorld, tokenOf } from '../support/world.ts';
 import type { TestEdge, World } from '../support/world.ts';
 
@@ -75,6 +76,31 @@ describe('a refusal', () => {
     target.recording.isDown = true;
     expect(errorIn(await ask())).toMatchObject({ status: 503, type: 'server_error', retry: 'true' });
   });
+
+  test('is all that hostile requests get, at any of OpenAI’s addresses', async () => {
+    for (const value of [...hostileIds, { a: 1 }, [[]], '__proto__']) {
+      const bodies = [
+        [URL, { messages: value }],
+        [URL, { messages: [value] }],
+        [URL, bodyOf({ stream_options: value, n: 2 })],
+        [URL, value],
+        ['/v1/responses', { input: [value] }],
+        ['/v1/responses', { input: [{ type: 'message', role: 'user', content: [value] }] }],
+        ['/v1/responses', { input: 'x', tools: [value] }],
+        ['/v1/responses', { input: 'x', previous_response_id: 'none', metadata: { a: value } }],
+      ] as const;
+      for (const [path, body] of bodies) {
+        const answer = await request(target, path, { method: 'POST', body: JSON.stringify(body) ?? 'x' });
+        expect([path, body, errorIn(answer)]).toMatchObject([path, body, { message: expect.any(String) }]);
+        expect([400, 404]).toContain(answer.status);
+      }
+      const name = encodeURIComponent(typeof value === 'string' ? Buffer.from(value).toString() : 'a.b.c');
+      const { status } = await request(target, `/v1/responses/${name}?stream=true`);
+      // 414 is the router's word for an id longer than any.
+      expect([400, 404, 414]).toContain(status);
+    }
+    expect(world.hub.prompts.size).toBe(0);
+  }, 60_000);
 
   test('of a name that was used for something else is not worth repeating', async () => {
     const asking = ask();

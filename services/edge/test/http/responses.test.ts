@@ -101,6 +101,14 @@ describe('a response', () => {
     expect(errorIn(await get('c'))).toMatchObject(nowhere);
   });
 
+  test('has an id as long as those of its session and its generation may be', async () => {
+    const [session, generation] = ['s'.repeat(64), 'g'.repeat(64)];
+    const headers = { 'x-sluice-session': session, 'x-sluice-generation': generation };
+    const long = `${session}.${generation}`;
+    expect((await post(background, { headers })).body).toMatchObject({ id: long });
+    expect((await get(long)).body).toMatchObject({ id: long });
+  });
+
   test('is cancelled by its own verb, again and again', async () => {
     const run = await start();
     await run.write('half');
@@ -108,7 +116,8 @@ describe('a response', () => {
     await waitFor(() => run.cancels.length > 0, { what: 'a cancel' });
     await run.end({ reason: 'cancelled' });
     expect((await cancelling).body).toMatchObject({ id, status: 'cancelled', output: [{ type: 'message' }] });
-    const again = await request(target, `/v1/responses/${id}/cancel`, { method: 'POST' });
+    // As the clients do that call every request JSON.
+    const again = await request(target, `/v1/responses/${id}/cancel`, { method: 'POST', body: '' });
     expect(again).toMatchObject({ status: 200, body: { status: 'cancelled' } });
   });
 });
