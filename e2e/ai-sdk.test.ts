@@ -81,6 +81,8 @@ const killed = async (chat: OpenChat, proxy: FaultProxy): Promise<void> => {
     engine.open(id, (kill + 1) * TOKENS_PER_KILL);
     await grown(chat, seen);
     seen = chat.text().length;
+    // What has grown may have been on its way at the last kill: this one has to hit something, too.
+    await waitFor(() => proxy.connections > 0, { what: 'a connection', pollMs: 1, timeoutMs: 30_000 });
     proxy.cutAll({ rst: kill % 2 === 1 });
     if (chat.transport instanceof SluiceChatTransport) continue;
     await answered;
@@ -137,6 +139,22 @@ describe.each(TRANSPORTS)('a chat over %s', (name) => {
     const late = open(name, id, ASK);
     await late.chat.resumeStream();
     expect([late.chat.status, late.chat.messages]).toEqual(['ready', []]);
+  }, 60_000);
+
+  test('finds its answer when it asks the same again, and another one when it asks for that', async () => {
+    const id = randomUUID();
+    const first = open(name, id, ASK);
+    await ask(first);
+    const [question, answer] = first.chat.messages;
+    const again = open(name, id, ASK);
+    again.chat.messages = question === undefined ? [] : [question];
+    await again.chat.sendMessage();
+    expect(again.chat.messages).toEqual([question, answer]);
+    expect(await itemsOf(id)).toHaveLength(1);
+    await again.chat.regenerate();
+    expect(await itemsOf(id)).toHaveLength(2);
+    expect(again.chat.messages).toHaveLength(2);
+    expect(again.chat.lastMessage?.id).not.toBe(answer?.id);
   }, 60_000);
 
   test('stops the worker when it is told to stop', async () => {
