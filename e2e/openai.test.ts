@@ -319,7 +319,7 @@ describe.each([
     expect(text).toBe((await doneItem(id)).text);
     const whole = await clientOf(urls[0]).responses.retrieve(id);
     expect(whole).toMatchObject({ status: 'completed', output_text: text });
-  });
+  }, 60_000);
 
   test('sees the same numbers on two edges, however its tokens came', async () => {
     const started = await clientOf().responses.create({
