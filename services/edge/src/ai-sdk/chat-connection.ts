@@ -108,7 +108,6 @@ export class ChatConnection {
       const grant = await this.#grantOf(bearerOf(frame.headers['authorization']));
       if (grant !== undefined) await this.#serve(frame, grant);
     } catch (error) {
-      this.#end(frame.requestId);
       this.#refuse(frame.requestId, error);
     }
   }
@@ -151,7 +150,12 @@ export class ChatConnection {
       this.#context,
     );
     this.#streams.set(requestId, stream);
-    await stream.open();
+    try {
+      await stream.open();
+    } catch (error) {
+      this.#end(requestId);
+      throw error;
+    }
   }
 
   async #answerTo(frame: AskFrame, grant: Grant): Promise<Answer | undefined> {

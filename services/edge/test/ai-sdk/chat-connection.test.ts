@@ -71,6 +71,10 @@ describe('the WebSocket chat of the AI SDK', () => {
     const again = chat.send([question]);
     await run.write('cause.');
     for (const request of [asked, again]) await has(chat, request, 'Because.');
+    chat.ask('resume', { requestId: again });
+    await chat.reply(again, 'error');
+    await run.write(' Really.');
+    for (const request of [asked, again]) await has(chat, request, 'Because. Really.');
   });
 
   test('says no-active when nothing runs, and replays a message that is named', async () => {
