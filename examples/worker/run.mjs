@@ -159,7 +159,8 @@ export const runGeneration = async (key, item, runs, onChange) => {
     });
     return true;
   } finally {
-    control.unsubscribe();
+    // A request that crosses with the end is still answered (W38).
+    control.drain().catch(() => undefined);
     if (runs.get(key.generation) === run) runs.delete(key.generation);
     onChange();
   }
