@@ -13,7 +13,16 @@ const edgeOf = (report: Partial<EdgeReport> = {}): EdgeReport => ({
 
 const workerOf = (report: Partial<WorkerReport> = {}): WorkerReport => ({
   ...{ type: 'worker', name: 'w1', startedAt: 1, at: 1_000, runs: [], ends: {}, firstToken: NO_COUNTS },
-  ...{ slots: 4, running: 1, paused: 0, parked: 0, tokens: 0, parks: 0, saved: { stop: 0, park: 0 } },
+  ...{
+    slots: 4,
+    running: 1,
+    progress: [],
+    paused: 0,
+    parked: 0,
+    tokens: 0,
+    parks: 0,
+    saved: { stop: 0, park: 0 },
+  },
   ...report,
 });
 

@@ -32,6 +32,12 @@ export class Credit {
     return this.#gate.open;
   }
 
+  /** The governing ack and the lead; undefined when nothing governs. */
+  get governed(): { readonly acked: number; readonly lead: number } | undefined {
+    const { acked, lead, isGoverned } = this.#gate;
+    return isGoverned ? { acked, lead } : undefined;
+  }
+
   /** How long the run has been held so far, ms, over all holds. */
   get heldMs(): number {
     return this.#shutMs;

@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@sluice/bus';
 import { ChunkWriter } from '@sluice/core';
 import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
-import type { CancelReply, ChatMessage, End, KillReply, Token } from '@sluice/protocol';
+import type { CancelReply, ChatMessage, End, KillReply, RunProgress, Token } from '@sluice/protocol';
 import type { Clock, Logger } from '@sluice/runtime';
 import type { Claimed } from './claim.ts';
 import { Credit } from './credit.ts';
@@ -96,6 +96,13 @@ export class GenerationRun {
         this.#halt('unstorable');
       },
     });
+  }
+
+  /** How far it is. */
+  get progress(): RunProgress {
+    const { key, item } = this.claimed;
+    const [made, stored] = [this.#tokens.length, this.#publisher.head];
+    return { ...key, attempt: item.attempt, made, stored, ...this.#credit.governed };
   }
 
   /** Held because its viewers do not ack. */

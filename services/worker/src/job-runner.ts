@@ -12,6 +12,9 @@ import type { RunLoad } from './worker-stats.ts';
 /** A job's redelivery is put off this often while it runs; the ack wait is three times as long. */
 const WORKING_MS = 10_000;
 
+/** Runs whose progress is told; how many there are is told of all. */
+const MAX_PROGRESS = 64;
+
 export type JobRunnerDeps = RunContext & {
   /** this worker's name */
   readonly worker: string;
@@ -50,13 +53,12 @@ export class JobRunner {
 
   /** @param org undefined: of all orgs */
   load(org?: Org): RunLoad {
-    let [running, paused] = [0, 0];
-    for (const { claimed, isPaused } of this.#runs.values()) {
-      if (org !== undefined && claimed.key.org !== org) continue;
-      running += 1;
-      if (isPaused) paused += 1;
-    }
-    return { running, paused };
+    const runs = [...this.#runs.values()].filter(
+      ({ claimed }) => org === undefined || claimed.key.org === org,
+    );
+    const paused = runs.filter(({ isPaused }) => isPaused).length;
+    const progress = runs.slice(-MAX_PROGRESS).map((run) => run.progress);
+    return { running: runs.length, paused, progress };
   }
 
   /** Runs one job, for which a slot was taken, and releases the slot. Never rejects. */

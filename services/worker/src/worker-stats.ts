@@ -10,7 +10,7 @@ import { ParkedRuns } from './parked-runs.ts';
 import { RunStory } from './run-story.ts';
 
 /** What runs now. */
-export type RunLoad = { readonly running: number; readonly paused: number };
+export type RunLoad = Pick<WorkerReport, 'running' | 'paused' | 'progress'>;
 
 export type WorkerStatsDeps = {
   readonly bus: Bus;

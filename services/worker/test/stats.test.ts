@@ -52,7 +52,9 @@ test('a worker reports what it runs, how it ended, and what the phases were', as
   });
   await world.submit('g');
   world.engine.say('g', 'a', 'b');
-  await until(reports, ({ running }) => running === 1, 'a run');
+  const during = await until(reports, ({ progress: [run] }) => run?.stored === 2, 'a run');
+  expect(during.running).toBe(1);
+  expect(during.progress).toMatchObject([{ generation: 'g', attempt: 1, made: 2, acked: 0, lead: 64 }]);
   world.engine.end('g');
   const done = await until(reports, ({ ends }) => ends['stop'] === 1, 'its end');
   expect(done).toMatchObject({ tokens: 2, running: 0, saved: { stop: 0, park: 0 } });

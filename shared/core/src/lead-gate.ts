@@ -54,6 +54,11 @@ export class LeadGate {
     return this.#acked;
   }
 
+  /** Whether anybody's acks count. */
+  get isGoverned(): boolean {
+    return !this.#unbounded;
+  }
+
   /** Whether the next token may be taken from the engine. */
   get open(): boolean {
     return this.#unbounded || this.#taken - this.#acked < this.lead;

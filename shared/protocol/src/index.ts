@@ -109,6 +109,7 @@ export type {
   FaultOrder,
   RunMark,
   RunPhase,
+  RunProgress,
   RunReport,
   StatsReport,
   WorkerReport,

@@ -51,6 +51,17 @@ export type RunReport = GenerationKey & {
   readonly saved?: number;
 };
 
+/** How far a run is at this moment: made, then stored, then acked. */
+export type RunProgress = GenerationKey & {
+  readonly attempt: number;
+  /** tokens taken from the engine */
+  readonly made: number;
+  readonly stored: number;
+  /** as the governor has it, and how far ahead of that the run may be; absent when nothing governs */
+  readonly acked?: number;
+  readonly lead?: number;
+};
+
 type Report = {
   /** the edge's or worker's name */
   readonly name: string;
@@ -88,6 +99,8 @@ export type WorkerReport = Report & {
   /** absent in an org's own report: what others leave free is not its business */
   readonly slots?: number;
   readonly running: number;
+  /** of those running: the newest 64 */
+  readonly progress: readonly RunProgress[];
   /** of those running: held, because their viewers do not ack */
   readonly paused: number;
   /** parked here and not seen running since */

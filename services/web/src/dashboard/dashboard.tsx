@@ -26,7 +26,7 @@ const useStats = ({ client }: WebConnection, scope: Scope): StatsStore | undefin
 
 const Figures = ({ store, onRefused }: { readonly store: StatsStore; readonly onRefused: () => void }) => {
   const snapshot = useStore(store, (current) => current);
-  const { refusal, moment, history, edges, workers, totals, runs, now } = snapshot;
+  const { refusal, moment, history, edges, workers, totals, runs, made, now } = snapshot;
   const isRefused = refusal !== undefined;
   useEffect(() => {
     if (isRefused) onRefused();
@@ -50,7 +50,7 @@ const Figures = ({ store, onRefused }: { readonly store: StatsStore; readonly on
         <CountList title="How generations ended" none="None has ended." counts={totals.ends} />
         <CountList title="Errors by code" none="None. Good." counts={totals.errors} />
       </div>
-      <RunList runs={runs} now={Date.now()} hasOrg={store.scope === 'system'} />
+      <RunList runs={runs} now={Date.now()} made={made} hasOrg={store.scope === 'system'} />
     </>
   );
 };

@@ -103,6 +103,14 @@ export class Fleet {
     return reports.map(totalsOf).reduce(addTotals, this.#gone);
   }
 
+  /** Tokens so far of what runs, by `<org>.<session>.<generation>`. */
+  get made(): ReadonlyMap<string, number> {
+    const runs = this.workers.flatMap(({ report }) => report.progress);
+    return new Map(
+      runs.map(({ org, session, generation, made }) => [`${org}.${session}.${generation}`, made]),
+    );
+  }
+
   /** Of 1,000,000 tokens, as the edges have it. */
   get price(): number | undefined {
     return this.edges.find(({ report }) => report.price !== undefined)?.report.price;

@@ -66,9 +66,15 @@ const Moments = ({ run }: { readonly run: Run }) => (
   </ol>
 );
 
-type RowProps = { readonly run: Run; readonly now: number; readonly hasOrg: boolean };
+type RowProps = {
+  readonly run: Run;
+  readonly now: number;
+  /** tokens so far, of one that runs */
+  readonly made: number;
+  readonly hasOrg: boolean;
+};
 
-const Row = memo(({ run, now, hasOrg }: RowProps) => (
+const Row = memo(({ run, now, made, hasOrg }: RowProps) => (
   <li className="run" data-generation={run.generation} data-standing={standingOf(run)}>
     <details>
       <summary>
@@ -80,8 +86,7 @@ const Row = memo(({ run, now, hasOrg }: RowProps) => (
         </span>
         <Bar run={run} now={now} />
         <span className="run-facts">
-          {run.endedAt !== undefined && `${count(run.tokens)} tokens · `}
-          {duration((run.endedAt ?? now) - run.createdAt)}
+          {count(Math.max(run.tokens, made))} tokens · {duration((run.endedAt ?? now) - run.createdAt)}
           {run.attempts > 1 && ` · ${run.attempts} attempts`}
           {run.saved > 0 && <em> · {count(run.saved)} saved</em>}
         </span>
@@ -99,11 +104,12 @@ type Props = {
   readonly runs: readonly Run[];
   /** ms since the Unix epoch */
   readonly now: number;
+  readonly made: ReadonlyMap<string, number>;
   readonly hasOrg: boolean;
 };
 
 /** The newest generations, each with what befell it. */
-export const RunList = ({ runs, now, hasOrg }: Props) => {
+export const RunList = ({ runs, now, made, hasOrg }: Props) => {
   const [shown, setShown] = useState(SHOWN);
   return (
     <section className="runs" aria-labelledby="runs-title">
@@ -119,7 +125,13 @@ export const RunList = ({ runs, now, hasOrg }: Props) => {
       <ul>
         {runs.slice(0, shown).map((run) => (
           // A run that is over does not change with the time.
-          <Row key={run.id} run={run} now={run.endedAt ?? now} hasOrg={hasOrg} />
+          <Row
+            key={run.id}
+            run={run}
+            now={run.endedAt ?? now}
+            made={run.endedAt === undefined ? (made.get(run.id) ?? 0) : 0}
+            hasOrg={hasOrg}
+          />
         ))}
       </ul>
       {runs.length > shown && (

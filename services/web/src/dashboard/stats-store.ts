@@ -26,6 +26,8 @@ export type StatsSnapshot = {
   readonly totals: Totals;
   readonly price: number | undefined;
   readonly runs: readonly Run[];
+  /** tokens so far of what runs, by the run's id */
+  readonly made: ReadonlyMap<string, number>;
   /** of this page's clock, ms */
   readonly now: number;
 };
@@ -107,6 +109,7 @@ export class StatsStore {
       moment: this.#moment,
       history: this.#history,
       runs: this.#board.runs,
+      made: this.#fleet.made,
       now: performance.now(),
     };
   }

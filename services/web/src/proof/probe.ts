@@ -1,17 +1,26 @@
 import type { Item, Status } from '@sluice/client';
-import type { GenerationItem } from '@sluice/protocol';
+import type { GenerationItem, RunProgress } from '@sluice/protocol';
 import type { WebConnection } from '../link/web-connection.ts';
 import type { SessionStore } from '../session/session-store.ts';
 import { isOpen } from '../session/turns.ts';
 import { Meter } from './meter.ts';
+import { ProgressFollower } from './progress-follower.ts';
 import { Timeline } from './timeline.ts';
 import type { Happening } from './timeline.ts';
 
 /** A moment of the strip. */
-export type Sample = { readonly at: number; readonly received: number; readonly acked: number };
+export type Sample = {
+  readonly at: number;
+  /** at the worker, as it last said; undefined for who may not know */
+  readonly made: number | undefined;
+  readonly received: number;
+  readonly acked: number;
+};
 
 export type ProbeSnapshot = {
   readonly meter: Meter | undefined;
+  /** of the worker; undefined for who may not know, and before it runs */
+  readonly progress: RunProgress | undefined;
   readonly samples: readonly Sample[];
   readonly happenings: readonly Happening[];
   readonly reconnects: number;
@@ -45,6 +54,7 @@ export class Probe {
   #lostAt: number | undefined;
   #isFull = false;
   #timer: ReturnType<typeof setInterval> | undefined;
+  #follower: ProgressFollower | undefined;
   #snapshot: ProbeSnapshot;
 
   constructor(store: SessionStore, connection: WebConnection) {
@@ -58,11 +68,12 @@ export class Probe {
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     this.#timer ??= setInterval(() => this.#sample(), SAMPLE_MS);
+    if (this.#connection.isAdmin)
+      this.#follower ??= new ProgressFollower(this.#connection.client, this.#store.id);
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size > 0) return;
-      clearInterval(this.#timer);
-      this.#timer = undefined;
+      this.#rest();
     };
   };
 
@@ -75,7 +86,15 @@ export class Probe {
 
   close(): void {
     for (const remove of this.#removals) remove();
+    this.#rest();
+  }
+
+  /** Nobody looks. */
+  #rest(): void {
     clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#follower?.close();
+    this.#follower = undefined;
   }
 
   #listenToSession(): (() => void)[] {
@@ -166,12 +185,18 @@ export class Probe {
   #sample(): void {
     const meter = this.#newest;
     if (meter !== undefined) {
-      const sample = { at: performance.now(), received: meter.received, acked: meter.acked };
+      const { received, acked } = meter;
+      const made = this.#progress?.made;
+      const sample = { at: performance.now(), made, received, acked };
       this.#samples = [...this.#samples.slice(1 - MAX_SAMPLES), sample];
       this.#watchWindow(meter);
     }
     this.#snapshot = this.#look();
     for (const listener of this.#listeners) listener();
+  }
+
+  get #progress(): RunProgress | undefined {
+    return this.#newest === undefined ? undefined : this.#follower?.of(this.#newest.generation);
   }
 
   #watchWindow(meter: Meter): void {
@@ -188,6 +213,7 @@ export class Probe {
   #look(): ProbeSnapshot {
     return {
       meter: this.#newest,
+      progress: this.#progress,
       samples: this.#samples,
       happenings: this.#timeline.happenings,
       reconnects: this.#reconnects,

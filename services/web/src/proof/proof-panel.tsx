@@ -8,7 +8,7 @@ import { Gauge } from './gauge.tsx';
 import { KillForm } from './kill-form.tsx';
 import { NextAnswerForm } from './next-answer.tsx';
 import type { NextAnswer } from './next-answer.tsx';
-import type { Probe } from './probe.ts';
+import type { Probe, ProbeSnapshot } from './probe.ts';
 import { Strip } from './strip.tsx';
 
 type Props = {
@@ -23,12 +23,21 @@ type Props = {
 /** The most a worker may run ahead of the governing ack, tokens. */
 const MAX_LEAD = 256;
 
+/** What the worker is ahead of the acks; where it does not tell, what this tab has received and not acked. */
+const leadOf = ({ meter, progress }: ProbeSnapshot): { readonly used: number; readonly most: number } => {
+  const { made, acked, lead } = progress ?? {};
+  if (made === undefined || acked === undefined || lead === undefined || meter?.isOpen !== true)
+    return { used: meter?.ahead ?? 0, most: MAX_LEAD };
+  return { used: Math.max(0, made - acked), most: lead };
+};
+
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 
 /** Break this tab's connection and watch the position catch up. */
 export const ProofPanel = ({ probe, connection, store, next, onNext, onClose }: Props) => {
   const snapshot = useStore(probe, (current) => current);
-  const { meter, samples, happenings, window } = snapshot;
+  const { meter, progress, samples, happenings, window } = snapshot;
+  const lead = leadOf(snapshot);
   return (
     <aside className="proof" id="proof" aria-label="Prove it">
       <header>
@@ -40,9 +49,9 @@ export const ProofPanel = ({ probe, connection, store, next, onNext, onClose }: 
       <FaultsForm tap={connection.tap} probe={probe} session={store.id} />
       <KillForm connection={connection} store={store} probe={probe} />
       <section aria-label="Position">
-        <Strip samples={samples} />
+        <Strip samples={samples} stored={progress?.stored} />
         <Gauge name="Window" unit="frames" value={meter?.framesInFlight ?? 0} most={window} />
-        <Gauge name="Unacked" unit="tokens" value={meter?.ahead ?? 0} most={MAX_LEAD} />
+        <Gauge name="Lead" unit="tokens" value={lead.used} most={lead.most} />
       </section>
       <Figures {...snapshot} />
       <section aria-label="What happened" className="happenings">

@@ -43,12 +43,21 @@ const draw = (frame: HTMLElement, canvas: HTMLCanvasElement, samples: readonly S
   context.clearRect(0, 0, width, height);
   if (last === undefined) return;
   const low = samples[0]?.acked ?? 0;
-  const span = Math.max(32, last.received - low);
+  const span = Math.max(32, Math.max(last.received, last.made ?? 0) - low);
   const scale: Scale = {
     x: (at) => width - ((last.at - at) / WIDTH_MS) * width,
     y: (tokens) => height - PAD - ((tokens - low) / span) * (height - 2 * PAD),
   };
   context.lineJoin = 'round';
+  trace(
+    context,
+    samples.filter(({ made }) => made !== undefined),
+    scale,
+    ({ made = 0 }) => made,
+  );
+  context.strokeStyle = colour(frame, 'made');
+  context.lineWidth = 1.5;
+  context.stroke();
   trace(context, samples, scale, ({ received }) => received);
   context.strokeStyle = colour(frame, 'received');
   context.lineWidth = 2;
@@ -67,8 +76,14 @@ const draw = (frame: HTMLElement, canvas: HTMLCanvasElement, samples: readonly S
   context.setLineDash([]);
 };
 
-/** The last 30 s of a position: what was received, and what of it was acked. */
-export const Strip = ({ samples }: { readonly samples: readonly Sample[] }) => {
+type Props = {
+  readonly samples: readonly Sample[];
+  /** tokens in the log, as the worker last said */
+  readonly stored: number | undefined;
+};
+
+/** The last 30 s of a position: what was made, what of it was received, and what of that was acked. */
+export const Strip = ({ samples, stored }: Props) => {
   const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
@@ -83,6 +98,12 @@ export const Strip = ({ samples }: { readonly samples: readonly Sample[] }) => {
         aria-label={`Received ${last?.received ?? 0} tokens, acked ${last?.acked ?? 0}`}
       />
       <p className="legend">
+        {last?.made !== undefined && (
+          <span data-colour="made">
+            <i aria-hidden="true" /> made {last.made.toLocaleString('en')}
+          </span>
+        )}
+        {stored !== undefined && <span>stored {stored.toLocaleString('en')}</span>}
         <span data-colour="received">
           <i aria-hidden="true" /> received {(last?.received ?? 0).toLocaleString('en')}
         </span>
