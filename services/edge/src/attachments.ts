@@ -75,8 +75,9 @@ export class Attachments {
 
   /** A client that begins with a position had another connection before. */
   #countReturn({ key, positions }: Viewer, rev: number): void {
-    if (!this.#hasAttached && (rev > 0 || positions.size > 0))
-      this.#context.figures.of(key.org).reconnects += 1;
+    // A position of nothing is that of a generation which is to be made yet.
+    const hasPosition = rev > 0 || [...positions.values()].some(({ seq }) => seq > 0);
+    if (!this.#hasAttached && hasPosition) this.#context.figures.of(key.org).reconnects += 1;
     this.#hasAttached = true;
   }
 }

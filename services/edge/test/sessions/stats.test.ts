@@ -83,9 +83,11 @@ describe('the stats of an org', () => {
     const [fresh, back] = [await target.open(), await target.open()];
     await askOk(fresh, { type: 'subscribe', session: 's' });
     await askOk(fresh, { type: 'subscribe', session: 's', rev: 1 });
+    // Nothing of a generation is no position: it is to be made yet.
+    await askOk(fresh, { type: 'subscribe', session: 'u', positions: { g: { epoch: 0, seq: 0 } } });
     for (const session of ['s', 't'])
-      await askOk(back, { type: 'subscribe', session, positions: { g: { epoch: 0, seq: 0 } } });
-    const later = await report(admin, ORG_STATS, ({ viewers }) => viewers === 3);
+      await askOk(back, { type: 'subscribe', session, positions: { g: { epoch: 0, seq: 7 } } });
+    const later = await report(admin, ORG_STATS, ({ viewers }) => viewers === 4);
     expect(later.reconnects).toBe(1);
   });
 

@@ -11,8 +11,11 @@ const rateOf = (samples: readonly Sample[]): number => {
   return Math.max(0, ((last.received - first.received) / (last.at - first.at)) * 1_000);
 };
 
-const milliseconds = (value: number | undefined): string =>
-  value === undefined ? '–' : `${Math.max(0, Math.round(value)).toLocaleString('en')} ms`;
+const milliseconds = (value: number | undefined): string => {
+  if (value === undefined) return '–';
+  const ms = Math.max(0, Math.round(value));
+  return ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`;
+};
 
 /** What this tab measures of the newest answer. */
 export const Figures = ({ meter, samples, reconnects }: ProbeSnapshot) => {

@@ -195,8 +195,12 @@ export class Probe {
     for (const listener of this.#listeners) listener();
   }
 
+  /** What has arrived here was made and stored, whatever the worker last said. */
   get #progress(): RunProgress | undefined {
-    return this.#newest === undefined ? undefined : this.#follower?.of(this.#newest.generation);
+    const { generation, received } = this.#newest ?? {};
+    const told = generation === undefined ? undefined : this.#follower?.of(generation);
+    if (told === undefined || received === undefined) return undefined;
+    return { ...told, made: Math.max(told.made, received), stored: Math.max(told.stored, received) };
   }
 
   #watchWindow(meter: Meter): void {
