@@ -83,7 +83,6 @@ export class ConnectionCalls {
         connection.leave();
         return { outcome: 'ok', body: '' };
       case 'poll': {
-        connection.heard();
         const { down } = connection;
         if (!(down instanceof PollDownlink)) return GAP;
         const frames = await down.take(call.after, call.waitMs, hangUp);

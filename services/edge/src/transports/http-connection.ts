@@ -11,8 +11,6 @@ import type { Frame } from '../frames.ts';
 import type { Downlink, DownlinkListener } from './downlink.ts';
 import { MAX_BUFFERED_BYTES } from './event-stream.ts';
 
-/** A client that sends nothing for so many heartbeats is gone, as one that misses two pings. */
-const SILENT_HEARTBEATS = 3;
 /** How long the last frames may take to be taken, ms. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
@@ -21,6 +19,8 @@ type HttpConnectionOptions = {
   readonly grant: Grant;
   readonly context: EdgeContext;
   readonly open: (listener: DownlinkListener) => Downlink;
+  /** a client that sends nothing for so long is gone, ms; Infinity: whether it is there shows otherwise */
+  readonly maxSilenceMs: number;
   readonly onGone: () => void;
 };
 
@@ -34,14 +34,16 @@ export class HttpConnection implements ConnectionSocket {
   readonly #grant: Grant;
   readonly #connection: Connection;
   readonly #gone: Promise<void>;
+  readonly #maxSilenceMs: number;
   #received = 0;
   #heardAt: number;
   #closedAt: number | undefined;
   #goawayTimer: NodeJS.Timeout | undefined;
 
-  constructor({ grant, context, open, onGone }: HttpConnectionOptions) {
+  constructor({ grant, context, open, maxSilenceMs, onGone }: HttpConnectionOptions) {
     this.#context = context;
     this.#grant = grant;
+    this.#maxSilenceMs = maxSilenceMs;
     this.#heardAt = context.clock.now();
     let resolveGone: () => void = () => undefined;
     this.#gone = new Promise((resolve) => (resolveGone = resolve));
@@ -80,17 +82,12 @@ export class HttpConnection implements ConnectionSocket {
     this.down.end();
   }
 
-  /** The client said something, frames or not. */
-  heard(): void {
-    this.#heardAt = this.#context.clock.now();
-  }
-
   /**
    * Frames of the client, one a line; it sent `after` frames before them. What a repeated request brings
    * again is passed over. @returns false when some between are missing
    */
   receive(after: number, body: string): boolean {
-    this.heard();
+    this.#heardAt = this.#context.clock.now();
     if (after > this.#received) return false;
     const { maxFrameBytes } = this.#context.limits;
     for (const line of body
@@ -114,7 +111,7 @@ export class HttpConnection implements ConnectionSocket {
     const fault = this.down.tick(now);
     if (fault !== undefined) return this.#cut(fault.code, fault.reason);
     if (this.#closedAt !== undefined && now - this.#closedAt >= CLOSE_TIMEOUT_MS) return this.down.destroy();
-    if (now - this.#heardAt >= SILENT_HEARTBEATS * this.#context.heartbeatMs)
+    if (now - this.#heardAt >= this.#maxSilenceMs)
       this.#cut(CLOSE_CODES.heartbeatMissed, 'no ping for three heartbeats');
   }
 

@@ -12,6 +12,8 @@ import type { Transport } from './transport.ts';
 
 /** How long the last frames may take when the whole edge closes, ms. */
 const LAST_CLOSE_TIMEOUT_MS = 1_000;
+/** Who reads a stream and sends nothing for so many heartbeats is gone, as who misses two pings. */
+const SILENT_HEARTBEATS = 3;
 /** Clients of a draining edge that come back too early are told to wait this long, ms. */
 const AWAY_MS = 2_000;
 
@@ -84,7 +86,8 @@ export class HttpConnections implements Transport {
       this.#connections.delete(id);
       leave();
     };
-    const options = { grant, context: this.#context, onGone };
+    const maxSilenceMs = transport === 'sse' ? SILENT_HEARTBEATS * this.#context.heartbeatMs : Infinity;
+    const options = { grant, context: this.#context, maxSilenceMs, onGone };
     const connection = new HttpConnection({ ...options, open: (listener) => open(id, listener) });
     this.#connections.set(id, connection);
     connection.begin();

@@ -27,10 +27,12 @@ const CLOSE_CODE_OF = {
 } as const satisfies { readonly [Code in ErrorCode]?: CloseCode };
 
 /**
- * Pauses before a request that got no answer is repeated, ms: at once first, since a connection that was kept
- * open may have been closed meanwhile. The edge keeps what is polled for 10 s.
+ * Pauses before a request is repeated that got no answer, or that the edge could not take at the moment, ms: at
+ * once first, since a connection that was kept open may have been closed meanwhile. The edge keeps what is
+ * polled for 10 s.
  */
-const RETRY_MS = [0, 500, 2_000];
+const RETRY_MS = [0, 250, 1_000, 2_000];
+const BUSY: ReadonlySet<number> = new Set([429, 503]);
 
 type Call = {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -96,15 +98,16 @@ export class HttpCalls {
 
   async #fetch(url: string, options: RequestInit, pauses: readonly number[]): Promise<Response> {
     const { fetch } = this.#options;
+    const [pause, ...rest] = pauses;
+    const isLast = pause === undefined || this.#abort.signal.aborted;
     try {
-      return await fetch(url, options);
+      const response = await fetch(url, options);
+      if (isLast || !BUSY.has(response.status)) return response;
     } catch (cause) {
-      const [pause, ...rest] = pauses;
-      if (pause === undefined || this.#abort.signal.aborted)
-        throw new CallError(ABNORMAL, `no answer: ${(cause as Error).message}`);
-      await this.#pause(pause);
-      return this.#fetch(url, options, rest);
+      if (isLast) throw new CallError(ABNORMAL, `no answer: ${(cause as Error).message}`);
     }
+    await this.#pause(pause);
+    return this.#fetch(url, options, rest);
   }
 
   #pause(ms: number): Promise<void> {

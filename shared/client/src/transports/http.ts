@@ -86,12 +86,12 @@ export class HttpTransport implements Transport {
       this.#isOpen = true;
     } else if (frame.type === 'close') this.#end(frame.code, frame.reason);
     else {
-      if (frame.type === 'ready') this.#beat(frame.heartbeatMs);
+      if (frame.type === 'ready' && this.kind === 'sse') this.#beat(frame.heartbeatMs);
       this.#listener?.frame(frame);
     }
   }
 
-  /** The edge forgets a connection that says nothing for long, whatever it may receive. */
+  /** The edge takes the reader of a stream for dead that says nothing for long, whatever it may receive. */
   #beat(intervalMs: number): void {
     this.#cancelBeat();
     this.#cancelBeat = this.#options.clock.after(intervalMs, () => {
