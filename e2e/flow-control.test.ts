@@ -1,7 +1,9 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { MIN_LEAD } from '@sluice/core';
+import type { TransportKind } from '@sluice/client';
 import type { Edge } from '@sluice/edge';
-import { checkTranscript, openRawClient, startFaultProxy, waitFor } from '@sluice/testkit';
+import { checkTranscript, openRawClient, openRawHttpClient, startFaultProxy, waitFor } from '@sluice/testkit';
+import type { RawClient } from '@sluice/testkit';
 import { SimulatedEngine } from '@sluice/worker';
 import type { Worker } from '@sluice/worker';
 import { keyOf, recordedClient, storedTokens, tokenFor } from './support/clients.ts';
@@ -26,28 +28,35 @@ afterEach(async () => {
 
 const taken = (of: Worker): number => of.metrics.tokens.value;
 
-test('a lone viewer that stops acking stops the worker within 16 tokens, and an ack starts it again', async () => {
-  const client = await openRawClient(`ws://127.0.0.1:${edge.port}/v1/ws`, { token: tokenFor('ann') });
-  closers.push(() => client.close());
-  const generation = 'strict';
-  const params = { simulated: { tokens: 200 } };
-  client.send({ type: 'prompt', session: 's', generation, input: 'go', lead: 'strict', params });
-  const at16 = await client.nextFrame((frame) => frame.type === 'delta' && frame.seq === MIN_LEAD, 10_000);
-  expect(at16).toBeDefined();
-  // Held, then parked: the worker says so, and has not gone one token further.
-  await client.nextFrame((frame) => frame.type === 'state' && frame.state === 'parked', 10_000);
-  expect(taken(worker)).toBe(MIN_LEAD);
-  expect(await storedTokens(await system.bus(), keyOf('s', generation))).toHaveLength(MIN_LEAD);
+const openOver = (transport: TransportKind): Promise<RawClient> =>
+  transport === 'websocket'
+    ? openRawClient(`ws://127.0.0.1:${edge.port}/v1/ws`, { token: tokenFor('ann') })
+    : openRawHttpClient(edge.url, { token: tokenFor('ann'), transport });
 
-  const started = performance.now();
-  client.send({ type: 'ack', session: 's', generation, epoch: 0, seq: 10 });
-  await client.nextFrame((frame) => frame.type === 'delta' && frame.seq > MIN_LEAD, 5_000);
-  expect(performance.now() - started).toBeLessThan(1_000);
-  await client.nextFrame((frame) => frame.type === 'delta' && frame.seq === 26, 5_000);
-  expect(taken(worker)).toBe(26);
-  client.send({ type: 'cancel', session: 's', generation });
-  await client.nextFrame('end', 5_000);
-}, 30_000);
+describe.each(['websocket', 'sse', 'poll'] as const)('over %s', (transport) => {
+  test('a lone viewer that stops acking stops the worker within 16 tokens, and an ack starts it again', async () => {
+    const client = await openOver(transport);
+    closers.push(() => client.close());
+    const generation = 'strict';
+    const params = { simulated: { tokens: 200 } };
+    client.send({ type: 'prompt', session: 's', generation, input: 'go', lead: 'strict', params });
+    const at16 = await client.nextFrame((frame) => frame.type === 'delta' && frame.seq === MIN_LEAD, 10_000);
+    expect(at16).toBeDefined();
+    // Held, then parked: the worker says so, and has not gone one token further.
+    await client.nextFrame((frame) => frame.type === 'state' && frame.state === 'parked', 10_000);
+    expect(taken(worker)).toBe(MIN_LEAD);
+    expect(await storedTokens(await system.bus(), keyOf('s', generation))).toHaveLength(MIN_LEAD);
+
+    const started = performance.now();
+    client.send({ type: 'ack', session: 's', generation, epoch: 0, seq: 10 });
+    await client.nextFrame((frame) => frame.type === 'delta' && frame.seq > MIN_LEAD, 5_000);
+    expect(performance.now() - started).toBeLessThan(transport === 'websocket' ? 1_000 : 3_000);
+    await client.nextFrame((frame) => frame.type === 'delta' && frame.seq === 26, 5_000);
+    expect(taken(worker)).toBe(26);
+    client.send({ type: 'cancel', session: 's', generation });
+    await client.nextFrame('end', 5_000);
+  }, 30_000);
+});
 
 test('an ack during a hold lets the worker go on at once, without parking', async () => {
   const client = await openRawClient(`ws://127.0.0.1:${edge.port}/v1/ws`, { token: tokenFor('ann') });
