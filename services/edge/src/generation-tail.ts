@@ -19,6 +19,8 @@ const FIRST_CHECK_MS = 1_500;
 const MAX_CHECK_MS = 10_000;
 /** A read that failed is tried again after this long, ms. */
 const RETRY_MS = 1_000;
+/** One that has brought nothing after this long is given up for another one, ms: every wait needs an end. */
+const STUCK_MS = 10_000;
 
 /**
  * This edge's copy of one generation's log, kept up with the live records and repaired from the log.
@@ -38,6 +40,10 @@ export class GenerationTail {
   /** newest live record: applied again after a load, which may have read an older head */
   #latest: TokenRecord | undefined;
   #loading = false;
+  /** counts loads: one that was given up must not bring what it finds later */
+  #load = 0;
+  /** when a check first found it loading, ms */
+  #loadingSince: number | undefined;
   #again = false;
   /** the last read failed: somebody waits for what it was to bring */
   #isUnread = false;
@@ -118,11 +124,19 @@ export class GenerationTail {
 
   /** Looks at head and item if they have been silent for long, or could not be read: live messages can get lost. */
   check(now: number): boolean {
-    if (!this.#isCheckDue(now)) return false;
+    if (!(this.#isStuck(now) || this.#isCheckDue(now))) return false;
+    this.#loading = false;
     this.#checkAfterMs = Math.min(MAX_CHECK_MS, this.#checkAfterMs * 2);
     this.#checkedAt = now;
     void this.#refreshItem();
     this.load();
+    return true;
+  }
+
+  #isStuck(now: number): boolean {
+    this.#loadingSince = this.#loading ? (this.#loadingSince ?? now) : undefined;
+    if (this.#loadingSince === undefined || now - this.#loadingSince < STUCK_MS) return false;
+    this.#loadingSince = undefined;
     return true;
   }
 
@@ -153,30 +167,35 @@ export class GenerationTail {
   }
 
   async #loadAll(): Promise<void> {
+    const load = ++this.#load;
+    const isStale = (): boolean => load !== this.#load;
     try {
       while (this.#again && !this.#closed) {
         this.#again = false;
-        await this.#loadOnce();
+        await this.#loadOnce(isStale);
+        if (isStale()) return;
         const latest = this.#latest;
         if (latest !== undefined && this.#exact && this.#buffer.apply(latest) === 'hole') this.#again = true;
       }
       this.#isUnread = false;
       if (!this.#closed) this.#owner.changed();
     } catch (error) {
+      if (isStale()) return;
       this.#isUnread = true;
       this.#owner.failed(error);
     } finally {
-      this.#loading = false;
+      if (!isStale()) this.#loading = false;
     }
   }
 
-  async #loadOnce(): Promise<void> {
+  async #loadOnce(isStale: () => boolean): Promise<void> {
     const { tokens } = this.#bus;
     const newest = (await tokens.head(this.#key))?.record;
-    if (newest === undefined) return this.#loadItem();
+    if (newest === undefined) return this.#loadItem(isStale);
     const from = this.#needed(newest);
     const chain = await readChain(tokens, this.#key, newest, from);
-    if (!chain.complete && this.item.status === 'done') return this.#loadItem();
+    if (isStale()) return;
+    if (!chain.complete && this.item.status === 'done') return this.#loadItem(isStale);
     this.#floor = chain.complete ? 0 : (chain.records[0]?.base ?? 0);
     const extends_ = this.#loaded && newest.epoch === this.#buffer.epoch && from >= this.#buffer.base;
     if (extends_) for (const record of chain.records) this.#buffer.apply(record);
@@ -186,15 +205,15 @@ export class GenerationTail {
   }
 
   /** The log has nothing, or no longer its beginning: what the item says is all there is. */
-  async #loadItem(): Promise<void> {
+  async #loadItem(isStale: () => boolean): Promise<void> {
     if (this.item.status === 'done' && this.item.seq > 0) {
       const stored = await this.#bus.sessions.item(this.#key, this.#key.generation);
-      if (stored?.item.kind === 'generation' && stored.item.status === 'done') {
+      if (!isStale() && stored?.item.kind === 'generation' && stored.item.status === 'done') {
         this.#buffer = bufferOfItem(stored.item);
         this.#exact = false;
       }
     }
-    this.#loaded = true;
+    if (!isStale()) this.#loaded = true;
   }
 
   /** From where on records are needed: the head of this copy, or further back if a reader is there. */

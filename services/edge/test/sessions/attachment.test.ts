@@ -333,6 +333,25 @@ describe('a log that cannot be read for a moment', () => {
     await endOf(late);
   });
 
+  test('is read again when the first read brings neither an answer nor an error', async () => {
+    const run = await running('a', 'b');
+    const other = await world.addEdge({ clock });
+    const { head } = other.recording.bus.tokens;
+    let reads = 0;
+    Object.assign(other.recording.bus.tokens, {
+      head: (...args: Parameters<typeof head>) => {
+        reads += 1;
+        return reads === 1 ? new Promise(() => undefined) : head(...args);
+      },
+    });
+    const late = await other.open();
+    await askOk(late, subscribe());
+    await run.write('c');
+    await whileTimePasses(() => textOf(late, key.generation) === 'abc', 'the text so far');
+    await run.end();
+    await endOf(late);
+  });
+
   test('is read again for a viewer of the ended whose place is further back', async () => {
     const tokens = Array.from({ length: 80 }, (_, index) => `${index} `);
     await finished(...tokens);
