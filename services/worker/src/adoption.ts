@@ -1,4 +1,4 @@
-import { endGeneration } from '@sluice/bus';
+import { ANY_QUEUE, endGeneration } from '@sluice/bus';
 import type { Bus, RunningGeneration } from '@sluice/bus';
 import { adopt, claim } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
@@ -34,7 +34,7 @@ export const adoptRun = async (
     const next = await persist(() => takeBack(dead, key, run, context), clock, signal);
     if (next === undefined || next.status === 'done') return next !== undefined;
     const job = { ...key, model: next.model, attempt: next.attempt + 1 };
-    await persist(() => bus.jobs.publish(job), clock, signal);
+    await persist(() => bus.jobs.publish(job, ANY_QUEUE), clock, signal);
     return true;
   } catch (error) {
     // The job's own redelivery is the backstop.

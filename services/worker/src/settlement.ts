@@ -1,3 +1,4 @@
+import { ANY_QUEUE } from '@sluice/bus';
 import type { Bus, StoredItem } from '@sluice/bus';
 import { finish, park, requeue, transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
@@ -44,7 +45,8 @@ export class Settlement {
     const written = await this.#write(key, attempt, requeue);
     if (!written) return false;
     const job = { ...key, model, attempt: attempt + 1 };
-    await persist(() => this.#bus.jobs.publish(job), this.#clock, this.#signal);
+    // To whoever is free: what this worker last heard of the others may be out of date, and nobody shall wait for that.
+    await persist(() => this.#bus.jobs.publish(job, ANY_QUEUE), this.#clock, this.#signal);
     return true;
   }
 
