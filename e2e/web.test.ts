@@ -172,10 +172,12 @@ browserTest(
     expect(ann.url()).not.toContain('token');
     await prove(ann, '1000', '200');
     const generation = await ask(ann, 'Tell me about delivery');
-    for (const seq of [60, 200]) {
+    for (const [cuts, seq] of [60, 200].entries()) {
       await untilSeq(ann, generation, seq);
       await ann.getByRole('button', { name: 'Cut the connection' }).click();
-      await ann.locator('.status-chip:not([data-status="live"])').waitFor();
+      // It may be back before anybody sees it gone.
+      const reconnects = ann.locator('.figures div', { hasText: 'Reconnects' });
+      await reconnects.getByText(`${cuts + 1}`, { exact: true }).waitFor();
     }
     await ann
       .getByText(/Caught up \d+ tokens? in \d+ ms/)
