@@ -22,6 +22,25 @@ export const readGeneration = async (key: GenerationKey, { sessions }: Bus): Pro
   return item;
 };
 
+/** So long, ms; a worker may have died between the two. */
+const MAX_SETTLING_MS = 2_000;
+
+/**
+ * The generation as a client knows it: who was told the end finds it done, and not running for a moment more.
+ * @throws SluiceError not_found; BusUnavailableError
+ */
+export const readSettled = async (
+  key: GenerationKey,
+  { bus, clock }: Pick<EdgeContext, 'bus' | 'clock'>,
+): Promise<GenerationItem> => {
+  for (const until = clock.now() + MAX_SETTLING_MS; ;) {
+    const item = await readGeneration(key, bus);
+    if (item.status === 'done' || clock.now() >= until) return item;
+    if ((await bus.tokens.head(key))?.record.end === undefined) return item;
+    await new Promise<void>((resolve) => clock.setTimeout(resolve, SETTLING_MS));
+  }
+};
+
 export type WaitOptions = {
   readonly grant: Grant;
   /** when to stop waiting: the time is up, or the client has gone */

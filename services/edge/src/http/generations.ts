@@ -4,7 +4,7 @@ import { generationItemSchema, promptBodySchema } from '@sluice/protocol/schema'
 import { z } from 'zod';
 import { allows } from '../auth/grant.ts';
 import { cancelGeneration } from '../cancellation.ts';
-import { readGeneration, waitForGeneration } from '../generation-wait.ts';
+import { readGeneration, readSettled, waitForGeneration } from '../generation-wait.ts';
 import { submitPrompt } from '../prompt-submission.ts';
 import { json, nothing, refusals } from './answers.ts';
 import type { ApiRoutes } from './api-routes.ts';
@@ -63,7 +63,7 @@ export const generationRoutes: ApiRoutes = (context) => async (app) => {
 
   app.get(GENERATION_URL, { schema: getSchema }, async ({ grant, params, query }, reply) => {
     const key = generationKeyOf(grant, params, 'read');
-    if (query.wait === undefined) return readGeneration(key, bus);
+    if (query.wait === undefined) return readSettled(key, context);
     const until = AbortSignal.any([AbortSignal.timeout(query.wait * 1_000), hangUpOf(reply)]);
     return waitForGeneration(key, { grant, until }, context);
   });

@@ -79,14 +79,12 @@ const cancelSchema = {
 };
 
 export const responseRoutes: ApiRoutes = (context) => async (app) => {
-  const { bus } = context;
-
   app.post('/v1/responses', { schema: createSchema }, async ({ grant, headers, body }, reply) => {
     const gone = hangUpOf(reply);
     const name = await start({ grant, headers, request: body }, context);
     void reply.headers(namedBy(name.key));
     const run = { name, grant };
-    const response = await readResponse(name.key, bus);
+    const response = await readResponse(name.key, context);
     const isBackground = body.background === true;
     if (body.stream === true) {
       const end = await stream(reply, { response, grant }, context);
@@ -99,14 +97,14 @@ export const responseRoutes: ApiRoutes = (context) => async (app) => {
   });
 
   app.get('/v1/responses/:response', { schema: getSchema }, async ({ grant, params, query }, reply) => {
-    const response = await readResponse(responseKeyOf(grant, params.response, 'read'), bus);
+    const response = await readResponse(responseKeyOf(grant, params.response, 'read'), context);
     if (query.stream !== true) return responseOfItem(response.head, response.item);
     await stream(reply, { response, grant, after: query.starting_after }, context);
     return undefined;
   });
 
   app.post('/v1/responses/:response/cancel', { schema: cancelSchema }, async ({ grant, params }, reply) => {
-    const { key, head } = await readResponse(responseKeyOf(grant, params.response, 'read'), bus);
+    const { key, head } = await readResponse(responseKeyOf(grant, params.response, 'read'), context);
     await cancelGeneration(key, grant, context);
     const until = AbortSignal.any([AbortSignal.timeout(CANCEL_WAIT_MS), hangUpOf(reply)]);
     return responseOfItem(head, await waitForGeneration(key, { grant, until }, context));
@@ -122,7 +120,7 @@ type Asked = {
 /** Starts the response, or finds it. */
 const start = async ({ grant, headers, request }: Asked, context: HttpContext): Promise<RunName> => {
   const { previous_response_id: id } = request;
-  const previous = id ? await readPrevious(id, grant, context.bus) : undefined;
+  const previous = id ? await readPrevious(id, grant, context) : undefined;
   const session = headers[SESSION_HEADER] ?? previous?.session;
   if (previous !== undefined && session !== previous.session)
     throw new SluiceError(

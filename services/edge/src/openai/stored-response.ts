@@ -1,8 +1,8 @@
-import { toItem } from '@sluice/bus';
-import type { Bus } from '@sluice/bus';
 import { SluiceError } from '@sluice/protocol';
 import type { ChatMessage, GenerationItem, GenerationKey, PromptBody } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
+import type { EdgeContext } from '../edge-context.ts';
+import { readSettled } from '../generation-wait.ts';
 import { callOf } from './chat-completion.ts';
 import { responseIdOf, responseKeyOf } from './response-id.ts';
 import { statusOfEnd } from './response-object.ts';
@@ -18,13 +18,14 @@ export type StoredResponse = {
   readonly prompt: PromptBody;
 };
 
+type Store = Pick<EdgeContext, 'bus' | 'clock'>;
+
 /** @throws SluiceError not_found, for generations that came some other way too; BusUnavailableError */
-export const readResponse = async (key: GenerationKey, { sessions }: Bus): Promise<StoredResponse> => {
-  const [entry, stored] = await Promise.all([sessions.prompt(key), sessions.item(key, key.generation)]);
-  const item = stored && toItem(stored);
+export const readResponse = async (key: GenerationKey, store: Store): Promise<StoredResponse> => {
+  const entry = await store.bus.sessions.prompt(key);
   const note = noteIn(entry?.note);
-  if (entry === undefined || item?.kind !== 'generation' || note === undefined)
-    throw new SluiceError('not_found', 'no such response');
+  if (entry === undefined || note === undefined) throw new SluiceError('not_found', 'no such response');
+  const item = await readSettled(key, store);
   const { generation } = key;
   const { createdAt, model } = item;
   const head = { id: responseIdOf(key), generation, createdAt, model, note };
@@ -35,8 +36,8 @@ export const readResponse = async (key: GenerationKey, { sessions }: Bus): Promi
 export type Previous = Pick<GenerationKey, 'session'> & { readonly history: readonly ChatMessage[] };
 
 /** What `previous_response_id` names. @throws SluiceError bad_frame, forbidden, not_found; BusUnavailableError */
-export const readPrevious = async (id: string, grant: Grant, bus: Bus): Promise<Previous> => {
-  const { key, head, item, prompt } = await readResponse(responseKeyOf(grant, id, 'read'), bus);
+export const readPrevious = async (id: string, grant: Grant, store: Store): Promise<Previous> => {
+  const { key, head, item, prompt } = await readResponse(responseKeyOf(grant, id, 'read'), store);
   if (item.status !== 'done' || statusOfEnd(item.reason) === 'failed')
     throw new SluiceError('bad_frame', '`previous_response_id`: expected a response that is done');
   return { session: key.session, history: historyOf(prompt, head.note, answerOf(item)) };

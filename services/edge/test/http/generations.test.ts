@@ -105,6 +105,20 @@ describe('PUT of a generation', () => {
 });
 
 describe('GET of a generation', () => {
+  test('whose end was told already waits for its item to say so too', async () => {
+    const id = newId();
+    await put(id);
+    const run = await worker.claim(keyOf('s1', id));
+    await run.write('all');
+    await run.endLog();
+    const { operations } = target.recording;
+    operations.length = 0;
+    const asked = request(target, pathOf('s1', id));
+    await waitFor(() => operations.includes('tokens.head'), { what: 'a look at the log' });
+    await run.settle({ reason: 'stop' });
+    expect((await asked).body).toMatchObject({ status: 'done', text: 'all' });
+  });
+
   test('that does not exist, or that is a message, is not found', async () => {
     const client = await target.open();
     await askOk(client, { type: 'message', session: 's1', message: 'm1', text: 'hi' });
