@@ -8,8 +8,14 @@ const pathOf = (service: string): string =>
 
 export type EdgeProcess = { readonly child: Child; readonly port: number; readonly url: string };
 
-/** An edge in a process of its own, to be killed. */
-export const spawnEdge = async (natsUrl: string, env: Record<string, string> = {}): Promise<EdgeProcess> => {
+/**
+ * An edge in a process of its own, to be killed.
+ * @param env over the settings of a test, whose limits are generous; undefined leaves a setting its default
+ */
+export const spawnEdge = async (
+  natsUrl: string,
+  env: Record<string, string | undefined> = {},
+): Promise<EdgeProcess> => {
   const child = await spawnNode(pathOf('edge'), [], {
     env: {
       SLUICE_NATS_URL: natsUrl,

@@ -1,0 +1,71 @@
+import { expect } from '@jest/globals';
+import { mintToken } from '@sluice/testkit';
+import { browserTest, seriousViolations } from './support/browser.ts';
+import { ORG, tokenFor } from './support/clients.ts';
+import { SECRET } from './support/system.ts';
+import { ask, untilDone } from './support/web-answers.ts';
+import { useWebSystem } from './support/web-system.ts';
+
+/** Who gets into the web pages: whoever has a token, and keeps one; nobody's eyes or hands keep them out. */
+
+const web = useWebSystem();
+
+browserTest(
+  'a token that is refused leads back to the form, which says so and takes another',
+  async () => {
+    const context = await web().newContext();
+    const page = await context.newPage();
+    await page.goto(`${web().url}/#token=not.a.token`);
+    await page.getByText(/did not accept this token/).waitFor();
+    expect(page.url()).not.toContain('token');
+    await page.getByLabel('Access token').fill(tokenFor('ann'));
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByText('Live', { exact: true }).waitFor();
+  },
+  30_000,
+);
+
+browserTest(
+  'a token that ends is renewed in place: the tab stays live and keeps its place',
+  async () => {
+    const context = await web().newContext();
+    const page = await context.newPage();
+    // The server announces the end a minute ahead.
+    const ending = mintToken({ org: ORG, user: 'ann', secret: SECRET, ttlS: 62 });
+    await page.goto(`${web().url}/#token=${ending}&session=renewed`);
+    await page.getByLabel('Your message').fill('half a question');
+    await page.getByLabel(/Your access ends soon/).fill(`${web().url}/#token=${tokenFor('ann')}`);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByLabel(/Your access ends soon/).waitFor({ state: 'detached' });
+    expect(await page.locator('.status-chip').getAttribute('data-status')).toBe('live');
+    expect(await page.getByLabel('Your message').inputValue()).toBe('half a question');
+    await page.reload();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.getByLabel(/Your access ends soon/).count()).toBe(0);
+  },
+  30_000,
+);
+
+browserTest(
+  'axe finds no serious violation, in both colours, on desktop and phone',
+  async () => {
+    const anonymous = await web().newContext();
+    const form = await anonymous.newPage();
+    await form.goto(web().url);
+    await form.getByLabel('Access token').waitFor();
+    expect(await seriousViolations(form)).toEqual([]);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const page = await web().open('ann', `axe-${colorScheme}`, { colorScheme });
+      expect(await seriousViolations(page)).toEqual([]);
+      await page.getByRole('button', { name: 'Prove it' }).click();
+      const generation = await ask(page, 'Compare WebSocket, SSE and long polling in a table');
+      await untilDone(page, generation);
+      await page.getByRole('button', { name: 'Cut the connection' }).click();
+      expect(await seriousViolations(page)).toEqual([]);
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.getByRole('button', { name: 'Sessions' }).click();
+      expect(await seriousViolations(page)).toEqual([]);
+    }
+  },
+  60_000,
+);
