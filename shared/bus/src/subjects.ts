@@ -32,6 +32,9 @@ export const itemSubjects = ({ org, session }: SessionKey): string =>
   `$KV.${BUCKETS.sessions}.${org}.${session}.*`;
 export const itemRepublish = { src: `$KV.${BUCKETS.sessions}.>`, dest: 'live.item.>' } as const;
 
+/** The inverse of {@link itemKey} and {@link itemSubjects}, as far as the item is concerned. */
+export const itemOfSubject = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1);
+
 /** What a worker says of a run in passing; under `live` so that a session's one subscription has it too. */
 export const stateSubject = ({ org, session, generation }: GenerationKey): string =>
   `live.state.${org}.${session}.${generation}`;

@@ -1,5 +1,5 @@
 import type { GenerationKey } from '@sluice/protocol';
-import { workerBeatSchema, workerInfoSchema } from '@sluice/protocol/schema';
+import { describeIssue, workerBeatSchema, workerInfoSchema } from '@sluice/protocol/schema';
 import type { Subscription } from './token-log.ts';
 
 /** What a live worker offers. Entries vanish when their worker stops announcing. */
@@ -44,20 +44,16 @@ export class InvalidWorkerError extends Error {
   readonly code = 'invalid_worker';
 }
 
-// The field and never its content: what strangers write may hold anything.
-const told = (what: string, [issue]: readonly { readonly path: readonly PropertyKey[] }[]): Error =>
-  new InvalidWorkerError(`${what}: wrong or missing \`${String(issue?.path[0] ?? '')}\``);
-
 /** @throws InvalidWorkerError */
 export const parseBeat = (value: unknown): WorkerBeat => {
   const { success, data, error } = workerBeatSchema.safeParse(value);
   if (success) return data as WorkerBeat;
-  throw told('worker beat', error.issues);
+  throw new InvalidWorkerError(`worker beat: ${describeIssue(error.issues[0])}`);
 };
 
 /** @throws InvalidWorkerError */
 export const parseWorkerInfo = (value: unknown): WorkerInfo => {
   const { success, data, error } = workerInfoSchema.safeParse(value);
   if (success) return data as WorkerInfo;
-  throw told('worker entry', error.issues);
+  throw new InvalidWorkerError(`worker entry: ${describeIssue(error.issues[0])}`);
 };

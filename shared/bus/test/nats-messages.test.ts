@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { ChunkWriter } from '@sluice/core';
-import type { ControlAck } from '@sluice/protocol';
+import type { ControlAck, ItemId } from '@sluice/protocol';
 import { Queue, startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import { WORKER_TTL_MS, createNatsBus } from '../src/index.ts';
-import type { Bus } from '../src/index.ts';
+import type { Bus, StoredItem } from '../src/index.ts';
 import { readLastMessages, sequenceOf } from '../src/nats/last-messages.ts';
 import {
   beatSubject,
@@ -76,8 +76,43 @@ describe('what strangers publish', () => {
     stranger.publish(`live.item.${key.org}.${key.session}.id`, '{}');
     expect(await invalid.next()).toMatchObject({ message: expect.stringContaining('Nats-Sequence') });
     await jetstream(stranger).publish(itemSubjects(key).replace('*', 'id'), 'not an item');
-    expect(await invalid.next()).toBeInstanceOf(SyntaxError);
+    const error = await invalid.next();
+    expect(error).toMatchObject({ code: 'invalid_item', message: 'item: expected JSON' });
+    // V8's own error quotes what it could not read.
+    expect(error).not.toHaveProperty('cause');
     expect(items.size).toBe(0);
+  });
+
+  test('an item that is none is reported, live and in a listing, and does not hide the others', async () => {
+    const key = newKey();
+    const items = new Queue<StoredItem>();
+    await bus.tokens.tail(key, { record: () => undefined, item: (item) => items.push(item) });
+    const good = message('good', 'hello');
+    const garbage = [
+      'null',
+      '[]',
+      '{}',
+      JSON.stringify({ ...good, id: 'bad-3', kind: 'other' }),
+      JSON.stringify({ ...good, id: 'bad-4', text: 1 }),
+      JSON.stringify({ ...good, id: 'bad-5', kind: 'generation' }),
+      JSON.stringify({ ...good, id: 'under another key' }),
+    ];
+    const js = jetstream(stranger);
+    await bus.sessions.createItem(key, good);
+    let last = 0;
+    for (const [index, body] of garbage.entries()) {
+      ({ seq: last } = await js.publish(itemSubjects(key).replace('*', `bad-${index}`), body));
+      expect(await invalid.next()).toMatchObject({ code: 'invalid_item' });
+    }
+    expect(await items.next()).toMatchObject({ item: good });
+    expect(items.size).toBe(0);
+    const page = await bus.sessions.items(key, 0);
+    expect(page.items.map(({ item }) => item)).toEqual([good]);
+    // Who asks for what comes later is not told of the same again, nor waits for it.
+    expect(page).toMatchObject({ rev: last, more: false });
+    expect(invalid.size).toBe(garbage.length);
+    expect(await bus.sessions.item(key, 'bad-0' as ItemId)).toBeUndefined();
+    expect(invalid.size).toBe(garbage.length + 1);
   });
 
   test('a beat that is none is reported, and the next one is heard', async () => {

@@ -89,7 +89,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const parseEnd = (value: unknown): End | undefined => {
   if (!isObject(value) || !KNOWN_REASONS.has(value.reason)) return undefined;
   const { reason, usage, error, receipt } = value;
-  if (usage !== undefined && !isObject(usage)) return undefined;
+  if (usage !== undefined && !isUsage(usage)) return undefined;
   if (error !== undefined && !isGenerationError(error)) return undefined;
   if (receipt !== undefined && !isReceipt(receipt)) return undefined;
   return {
@@ -101,6 +101,11 @@ const parseEnd = (value: unknown): End | undefined => {
       : { receipt: { tokensAfterCancel: receipt.tokensAfterCancel, msToAbort: receipt.msToAbort } }),
   };
 };
+
+const FIGURES = ['prompt_tokens', 'completion_tokens', 'total_tokens'] as const;
+
+const isUsage = (value: unknown): value is Usage =>
+  isObject(value) && FIGURES.every((name) => value[name] === undefined || Number.isFinite(value[name]));
 
 const isGenerationError = (value: unknown): value is GenerationError =>
   isObject(value) && typeof value.code === 'string' && typeof value.message === 'string';
@@ -116,8 +121,9 @@ export const parseRecord = (json: string): TokenRecord => {
   let value: unknown;
   try {
     value = JSON.parse(json);
-  } catch (cause) {
-    throw new InvalidRecordError('token record: expected JSON', { cause });
+  } catch {
+    // Without the cause, which quotes what it could not read.
+    throw new InvalidRecordError('token record: expected JSON');
   }
   if (!isObject(value)) throw new InvalidRecordError('token record: expected an object');
   const record: Partial<TokenRecord> = value;

@@ -4,6 +4,7 @@ import type { ClientFrame } from './client-frames.ts';
 import { ID_PATTERN } from './ids.ts';
 import type { PromptBody } from './items.ts';
 import { DEFAULT_LIMITS, MAX_NESTING } from './limits.ts';
+import { storedGenerationSchema, storedMessageSchema } from './worker-schema.ts';
 
 export {
   errorCodeSchema,
@@ -34,6 +35,7 @@ export {
   jobSchema,
   runStateSchema,
   storedGenerationSchema,
+  storedMessageSchema,
   tokenRecordSchema,
   workerBeatSchema,
   workerInfoSchema,
@@ -86,6 +88,9 @@ export const promptEntrySchema = z.object({
   body: z.object({ ...promptShape, model: z.string() }).refine(oneSource, oneSourceMessage),
   note: z.unknown().optional().describe('What an edge has to tell of the request again; not for workers.'),
 });
+
+/** Whatever a session holds. */
+export const storedItemSchema = z.discriminatedUnion('kind', [storedGenerationSchema, storedMessageSchema]);
 
 /** One schema per client frame. */
 export const frameSchemas = {

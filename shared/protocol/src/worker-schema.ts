@@ -93,6 +93,16 @@ export const storedGenerationSchema = z.object({
   parkedAt: count.optional(),
 });
 
+/** A chat line without a model run, as it is stored. */
+export const storedMessageSchema = z.object({
+  id,
+  kind: z.literal('message'),
+  user: z.string(),
+  createdAt: count,
+  text: z.string(),
+  data: z.unknown().optional(),
+});
+
 /** What edges tell the worker that runs a generation. */
 export const controlAckSchema = z.object({
   type: z.literal('ack'),

@@ -84,6 +84,7 @@ describe('an end', () => {
     ['usage that is no object', { ...end, usage: 5 }],
     ['usage that is a list', { ...end, usage: [] }],
     ['usage that is null', { ...end, usage: null }],
+    ['usage whose figure is none', { ...end, usage: { prompt_tokens: '9' } }],
     ['an error without code', { ...end, error: { message: 'm' } }],
     ['an error without message', { ...end, error: { code: 'c' } }],
     ['an error that is a string', { ...end, error: 'boom' }],

@@ -60,7 +60,8 @@ export const readLastMessages = async (
   throw unavailable(`list of ${query.stream}`, new Error(`${MAX_CUTS} reads cut by writes`));
 };
 
-const subjectOf = (message: Msg): string => message.headers?.get('Nats-Subject') ?? '';
+/** Subject of a message from a direct get; its own is the inbox. */
+export const subjectOf = (message: Msg): string => message.headers?.get('Nats-Subject') ?? '';
 
 /** Stream sequence of a message from a direct get or a republish. */
 export const sequenceOf = (message: Msg): number => {

@@ -64,7 +64,7 @@ const openBus = async (
   };
   return {
     tokens,
-    sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix }),
+    sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, onInvalid }),
     jobs: createNatsJobQueue(js, jsm, ackWaitMs),
     control: createNatsControl(nc, onInvalid),
     presence: createNatsPresence(nc),

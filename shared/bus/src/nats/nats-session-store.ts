@@ -1,19 +1,26 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import type { SessionKey } from '@sluice/protocol';
-import type { NatsConnection } from 'nats';
+import type { Msg, NatsConnection } from 'nats';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
 import type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from '../session-store.ts';
-import { BUCKETS, itemKey, itemSubjects, kvStream } from '../subjects.ts';
+import { parseStoredItem } from '../stored-item.ts';
+import { BUCKETS, itemKey, itemOfSubject, itemSubjects, kvStream } from '../subjects.ts';
 import { readLast, unavailable } from './last-message.ts';
-import { readLastMessages, sequenceOf } from './last-messages.ts';
+import { readLastMessages, sequenceOf, subjectOf } from './last-messages.ts';
+import { readable } from './readable.ts';
 import { compareAndSet } from './write.ts';
 
 const SESSIONS = kvStream(BUCKETS.sessions);
 const PROMPTS = kvStream(BUCKETS.prompts);
 
 type Buckets = { readonly sessions: KV; readonly prompts: KV };
-type Reading = { readonly replicas: number; readonly inboxPrefix: string };
+type Reading = {
+  readonly replicas: number;
+  readonly inboxPrefix: string;
+  /** called with items that cannot be read, which are passed over */
+  readonly onInvalid: (error: Error) => void;
+};
 
 export const createNatsSessionStore = (
   nc: NatsConnection,
@@ -23,7 +30,7 @@ export const createNatsSessionStore = (
 ): SessionStore => {
   const readItem = async (key: string): Promise<StoredItem | undefined> => {
     const message = await readLast(jsm, SESSIONS, `$KV.${BUCKETS.sessions}.${key}`, reading.replicas);
-    return message && { rev: message.seq, item: message.json<ItemBody>() };
+    return message && storedOf(message.string(), message.subject, message.seq, reading);
   };
   const readPrompt = async (key: string): Promise<PromptEntry | undefined> => {
     const message = await readLast(jsm, PROMPTS, `$KV.${BUCKETS.prompts}.${key}`, reading.replicas);
@@ -58,6 +65,20 @@ export const createNatsSessionStore = (
   };
 };
 
+/** The item of one message; undefined where that cannot be read, which is told. */
+const storedOf = (
+  json: string,
+  subject: string,
+  rev: number,
+  { onInvalid }: Reading,
+): StoredItem | undefined => {
+  const item = readable(() => parseStoredItem(json, itemOfSubject(subject)), onInvalid);
+  return item && { rev, item };
+};
+
+const listed = (message: Msg, reading: Reading): StoredItem | readonly never[] =>
+  storedOf(message.string(), subjectOf(message), sequenceOf(message), reading) ?? [];
+
 const itemKeyOf = (key: SessionKey, { id }: ItemBody): string => itemKey(key, id as never);
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -83,9 +104,11 @@ const readPage = async (nc: NatsConnection, key: SessionKey, request: PageReques
       maxMessages: MAX_PAGE_ITEMS,
       maxBytes: MAX_PAGE_BYTES,
     });
-    const items = messages.map((message) => ({ rev: sequenceOf(message), item: message.json<ItemBody>() }));
-    const rev = items.at(-1)?.rev ?? since;
-    if (more || rev >= atLeast) return { items, rev, more };
+    const last = messages.at(-1);
+    // Also where the last one cannot be read: who asks for what comes later shall not wait for it.
+    const rev = last === undefined ? since : sequenceOf(last);
+    if (more || rev >= atLeast)
+      return { items: messages.flatMap((each) => listed(each, request)), rev, more };
     if (tries >= LAG_TRIES) throw unavailable('list of a session', new Error('replicas that lag'));
     await pause(LAG_WAIT_MS);
   }

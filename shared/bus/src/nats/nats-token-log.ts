@@ -2,7 +2,7 @@ import { parseRecord } from '@sluice/protocol';
 import type { GenerationKey, GenerationState, PresenceMessage, StoredRecord } from '@sluice/protocol';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from 'nats';
-import type { ItemBody } from '../session-store.ts';
+import { parseStoredItem } from '../stored-item.ts';
 import {
   liveSubjects,
   parseLiveSubject,
@@ -66,7 +66,7 @@ const deliver = (message: Msg, listener: TailListener): void => {
   const subject = parseLiveSubject(message.subject);
   if (subject?.kind === 'tok') listener.record(subject.id, parseRecord(message.string()));
   else if (subject?.kind === 'item')
-    listener.item({ rev: sequenceOf(message), item: message.json<ItemBody>() });
+    listener.item({ rev: sequenceOf(message), item: parseStoredItem(message.string(), subject.id) });
   else if (subject?.kind === 'state')
     listener.state?.(subject.id, message.json<{ state: GenerationState }>().state);
   else if (subject?.kind === 'pres') listener.presence?.(message.json<PresenceMessage>());

@@ -2,10 +2,11 @@ import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from 'nats';
 import { BUCKETS, beatSubject, kvStream, workerSubjects } from '../subjects.ts';
 import { parseBeat, parseWorkerInfo } from '../worker-directory.ts';
-import type { WorkerDirectory, WorkerInfo } from '../worker-directory.ts';
+import type { WorkerDirectory } from '../worker-directory.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import { unavailable } from './last-message.ts';
 import { readLastMessages } from './last-messages.ts';
+import { readable } from './readable.ts';
 
 type DirectoryOptions = {
   readonly inboxPrefix: string;
@@ -39,16 +40,6 @@ export const createNatsWorkerDirectory = (
     // A worker that retired leaves a marker, which expires like an entry.
     return messages
       .filter((message) => !message.headers?.has('KV-Operation'))
-      .flatMap((message) => readable(() => parseWorkerInfo(message.json()), onInvalid));
+      .flatMap((message) => readable(() => parseWorkerInfo(message.json()), onInvalid) ?? []);
   },
 });
-
-/** What can be read; the rest is told, and does not hide the others. */
-const readable = (read: () => WorkerInfo, onInvalid: (error: Error) => void): readonly WorkerInfo[] => {
-  try {
-    return [read()];
-  } catch (error) {
-    onInvalid(error as Error);
-    return [];
-  }
-};
