@@ -1,27 +1,19 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { CLOSE_CODES } from '@sluice/protocol';
 import { ManualClock } from '@sluice/testkit';
 import { keyOf } from '../support/asking.ts';
 import { ChatSocket } from '../support/chat-socket.ts';
-import type { FakeRun, FakeWorker } from '../support/fake-worker.ts';
+import type { FakeRun } from '../support/fake-worker.ts';
 import { messageIn, said, untilText } from '../support/ui-chat.ts';
-import { createWorld, tokenOf } from '../support/world.ts';
-import type { TestEdge, World } from '../support/world.ts';
+import { freshScene } from '../support/scene.ts';
+import { tokenOf } from '../support/world.ts';
 
-let world: World;
-let worker: FakeWorker;
-let target: TestEdge;
-beforeEach(async () => {
-  world = createWorld();
-  worker = await world.addWorker();
-  target = await world.addEdge();
-});
-afterEach(() => world.close());
+const scene = freshScene();
 
-const open = (token = tokenOf()): Promise<ChatSocket> => ChatSocket.open(target, { token });
+const open = (token = tokenOf()): Promise<ChatSocket> => ChatSocket.open(scene.target, { token });
 const claimed = async (chat: ChatSocket, requestId: string): Promise<FakeRun> => {
   await chat.reply(requestId, 'chunk');
-  const run = await worker.claim(keyOf('c1', messageIn(chat.chunks(requestId))));
+  const run = await scene.worker.claim(keyOf('c1', messageIn(chat.chunks(requestId))));
   await run.serve();
   return run;
 };
@@ -110,23 +102,23 @@ describe('the WebSocket chat of the AI SDK', () => {
 describe('the credential of an AI SDK chat', () => {
   test('comes with the upgrade, as a subprotocol or with a request', async () => {
     const protocols = ['sluice.ai-sdk.v1', `bearer.${tokenOf()}`];
-    const bySubprotocol = await ChatSocket.open(target, { protocols });
+    const bySubprotocol = await ChatSocket.open(scene.target, { protocols });
     expect(bySubprotocol.socket.protocol).toBe('sluice.ai-sdk.v1');
-    const byFrame = await ChatSocket.open(target);
+    const byFrame = await ChatSocket.open(scene.target);
     const headers = { authorization: `Bearer ${tokenOf()}` };
     for (const chat of [bySubprotocol, byFrame])
       await chat.reply(chat.ask('resume', { headers }), 'no-active');
     await byFrame.reply(byFrame.ask('resume'), 'no-active');
-    await expect(ChatSocket.open(target, { protocols: ['other'] })).rejects.toThrow('400');
+    await expect(ChatSocket.open(scene.target, { protocols: ['other'] })).rejects.toThrow('400');
   });
 
   test('that is missing or wrong is told, and closes with the code of /v1/ws', async () => {
-    const without = await ChatSocket.open(target);
+    const without = await ChatSocket.open(scene.target);
     const refused = await without.reply(without.ask('resume'), 'error');
     expect(refused.errorText).toContain('authorization');
     const wrong = await open('not.a.token');
     expect(await wrong.closed).toBe(CLOSE_CODES.credential);
-    const wrongFrame = await ChatSocket.open(target);
+    const wrongFrame = await ChatSocket.open(scene.target);
     wrongFrame.ask('resume', { headers: { authorization: 'Bearer not.a.token' } });
     expect(await wrongFrame.closed).toBe(CLOSE_CODES.credential);
   });
@@ -148,8 +140,8 @@ describe('the credential of an AI SDK chat', () => {
 
   test('is given up on when it does not come, and when it has expired', async () => {
     const clock = new ManualClock(Date.now());
-    target = await world.addEdge({ clock });
-    const [silent, expiring] = [await ChatSocket.open(target), await open(tokenOf({ ttlS: 60 }))];
+    scene.target = await scene.world.addEdge({ clock });
+    const [silent, expiring] = [await ChatSocket.open(scene.target), await open(tokenOf({ ttlS: 60 }))];
     await expiring.reply(expiring.ask('resume'), 'no-active');
     clock.advance(6_000);
     expect(await silent.closed).toBe(CLOSE_CODES.authTimeout);

@@ -1,22 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import type { PromptBody } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
 import { keyOf } from '../support/asking.ts';
-import type { FakeRun, FakeWorker } from '../support/fake-worker.ts';
+import type { FakeRun } from '../support/fake-worker.ts';
 import { codeIn, openStream, request } from '../support/http.ts';
 import { chunksIn, messageIn, postChat, said, untilText } from '../support/ui-chat.ts';
-import { createWorld } from '../support/world.ts';
-import type { TestEdge, World } from '../support/world.ts';
+import { freshScene } from '../support/scene.ts';
 
-let world: World;
-let worker: FakeWorker;
-let target: TestEdge;
-beforeEach(async () => {
-  world = createWorld();
-  worker = await world.addWorker();
-  target = await world.addEdge();
-});
-afterEach(() => world.close());
+const scene = freshScene();
 
 type Stream = Awaited<ReturnType<typeof postChat>>;
 const generationOf = async (stream: Stream): Promise<string> => {
@@ -24,19 +15,19 @@ const generationOf = async (stream: Stream): Promise<string> => {
   return messageIn(chunksIn(stream));
 };
 const claimed = async (stream: Stream): Promise<FakeRun> => {
-  const run = await worker.claim(keyOf('c1', await generationOf(stream)));
+  const run = await scene.worker.claim(keyOf('c1', await generationOf(stream)));
   await run.serve();
   return run;
 };
 const promptOf = async (generation: string): Promise<PromptBody | undefined> =>
-  (await world.bus.sessions.prompt(keyOf('c1', generation)))?.body;
-const resume = (more = ''): Promise<Stream> => openStream(target, `/api/chat/c1/stream${more}`);
+  (await scene.world.bus.sessions.prompt(keyOf('c1', generation)))?.body;
+const resume = (more = ''): Promise<Stream> => openStream(scene.target, `/api/chat/c1/stream${more}`);
 const has = (stream: Stream, text: string): Promise<unknown> => untilText(() => chunksIn(stream), text);
 
 describe('the HTTP chat of the AI SDK', () => {
   test('answers with one message, from its start to its finish', async () => {
     const question = said('Why?');
-    const stream = await postChat(target, [question], { model: 'm1', params: { seed: 7 } });
+    const stream = await postChat(scene.target, [question], { model: 'm1', params: { seed: 7 } });
     expect(stream.status).toBe(200);
     expect(stream.headers).toMatchObject({
       'content-type': 'text/event-stream; charset=utf-8',
@@ -63,24 +54,24 @@ describe('the HTTP chat of the AI SDK', () => {
 
   test('gives the same answer to the same message, and another one to a regeneration', async () => {
     const question = said('Why?');
-    const first = await postChat(target, [question]);
+    const first = await postChat(scene.target, [question]);
     const run = await claimed(first);
     await run.write('Because.');
     await run.end({ reason: 'stop' });
     await first.closed;
-    const again = await postChat(target, [question]);
+    const again = await postChat(scene.target, [question]);
     await again.closed;
     expect(chunksIn(again).filter(({ type }) => type !== 'text-delta')).toEqual(
       chunksIn(first).filter(({ type }) => type !== 'text-delta'),
     );
     await has(again, 'Because.');
-    const other = await postChat(target, [question], { trigger: 'regenerate-message' });
+    const other = await postChat(scene.target, [question], { trigger: 'regenerate-message' });
     expect(await generationOf(other)).not.toBe(await generationOf(first));
     other.close();
   });
 
   test('is resumed from its start by whoever comes, and goes on when a tab has gone', async () => {
-    const tab = await postChat(target, [said('Why?')]);
+    const tab = await postChat(scene.target, [said('Why?')]);
     const run = await claimed(tab);
     await run.write('Be', 'ca');
     await has(tab, 'Beca');
@@ -97,7 +88,7 @@ describe('the HTTP chat of the AI SDK', () => {
 
   test('has nothing to resume when nothing runs, but for a message that is named', async () => {
     expect((await resume()).status).toBe(204);
-    const stream = await postChat(target, [said('Why?')]);
+    const stream = await postChat(scene.target, [said('Why?')]);
     const run = await claimed(stream);
     await run.write('Because.');
     await run.end({ reason: 'stop' });
@@ -111,9 +102,10 @@ describe('the HTTP chat of the AI SDK', () => {
   });
 
   test('stops the worker when it is told to stop', async () => {
-    const stop = (): Promise<{ status: number }> => request(target, '/api/chat/c1/stop', { method: 'POST' });
+    const stop = (): Promise<{ status: number }> =>
+      request(scene.target, '/api/chat/c1/stop', { method: 'POST' });
     expect(await stop()).toMatchObject({ status: 204 });
-    const stream = await postChat(target, [said('Why?')]);
+    const stream = await postChat(scene.target, [said('Why?')]);
     const run = await claimed(stream);
     await run.write('Be');
     expect(await stop()).toMatchObject({ status: 202 });
@@ -125,7 +117,7 @@ describe('the HTTP chat of the AI SDK', () => {
 
   test('takes the result of a tool as a later step of the same message', async () => {
     const question = said('Wet?');
-    const first = await postChat(target, [question]);
+    const first = await postChat(scene.target, [question]);
     const run = await claimed(first);
     await run.write({ kind: 'tool_call', text: '{}', tool: { index: 0, id: 't1', name: 'weather' } });
     await run.end({ reason: 'tool_calls' });
@@ -138,12 +130,12 @@ describe('the HTTP chat of the AI SDK', () => {
       input: {},
       output: 'wet',
     };
-    const second = await postChat(target, [question, { id, role: 'assistant', parts: [part] }]);
+    const second = await postChat(scene.target, [question, { id, role: 'assistant', parts: [part] }]);
     expect(await generationOf(second)).toBe(id);
-    const items = await world.bus.sessions.items(keyOf('c1', id), 0);
+    const items = await scene.world.bus.sessions.items(keyOf('c1', id), 0);
     const later = items.items.find(({ item }) => item.id.startsWith(`${id}--`))?.item.id ?? '';
     expect((await promptOf(later))?.messages?.at(-1)).toMatchObject({ role: 'tool', content: 'wet' });
-    const next = await worker.claim(keyOf('c1', later));
+    const next = await scene.worker.claim(keyOf('c1', later));
     await next.write('Yes.');
     const tab = await resume();
     await has(tab, 'Yes.');
@@ -152,21 +144,21 @@ describe('the HTTP chat of the AI SDK', () => {
   });
 
   test('says that a run failed, and that the edge restarts', async () => {
-    const failed = await postChat(target, [said('Why?')]);
+    const failed = await postChat(scene.target, [said('Why?')]);
     const run = await claimed(failed);
     await run.end({ reason: 'error', error: { code: 'upstream_rejected', message: 'too long' } });
     await failed.closed;
     expect(chunksIn(failed).at(-1)).toEqual({ type: 'error', errorText: 'too long' });
-    const cut = await postChat(target, [said('And now?')]);
+    const cut = await postChat(scene.target, [said('And now?')]);
     await generationOf(cut);
-    await target.edge.close();
+    await scene.target.edge.close();
     await cut.closed;
     expect(chunksIn(cut).at(-1)).toEqual({ type: 'error', errorText: 'the server restarts' });
   });
 
   test('refuses what it does not understand, and chats out of reach', async () => {
     const post = (body: object): ReturnType<typeof request> =>
-      request(target, '/api/chat', { method: 'POST', body });
+      request(scene.target, '/api/chat', { method: 'POST', body });
     const part = { type: 'file', mediaType: 'application/pdf', url: 'data:,' };
     for (const body of [
       {},
@@ -180,12 +172,14 @@ describe('the HTTP chat of the AI SDK', () => {
       expect([answer.status, codeIn(answer)]).toEqual([400, 'bad_frame']);
     }
     const out = { as: { sessions: ['mine-*'] }, method: 'POST', body: { id: 'c1', messages: [said('x')] } };
-    expect(await request(target, '/api/chat', out)).toMatchObject({ status: 404 });
-    expect(await request(target, '/api/chat/c1/stream', { as: { org: 'other' } })).toMatchObject({
+    expect(await request(scene.target, '/api/chat', out)).toMatchObject({ status: 404 });
+    expect(await request(scene.target, '/api/chat/c1/stream', { as: { org: 'other' } })).toMatchObject({
       status: 204,
     });
-    expect(await request(target, '/api/chat/c1/stream', { as: undefined })).toMatchObject({ status: 401 });
-    expect(await request(target, '/api/chat/c1/stop', { ...out, body: undefined })).toMatchObject({
+    expect(await request(scene.target, '/api/chat/c1/stream', { as: undefined })).toMatchObject({
+      status: 401,
+    });
+    expect(await request(scene.target, '/api/chat/c1/stop', { ...out, body: undefined })).toMatchObject({
       status: 404,
     });
   });

@@ -1,28 +1,22 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { End } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
 import type { RawEventStream } from '@sluice/testkit';
 import { keyOf, newId } from '../support/asking.ts';
-import type { FakeRun, FakeWorker } from '../support/fake-worker.ts';
+import type { FakeRun } from '../support/fake-worker.ts';
 import { openStream, pathOf, request } from '../support/http.ts';
 import type { Answer, RequestOptions } from '../support/http.ts';
 import { hostileIds } from '../support/hostile-values.ts';
-import { createWorld, tokenOf } from '../support/world.ts';
-import type { TestEdge, World } from '../support/world.ts';
+import { freshScene } from '../support/scene.ts';
+import { tokenOf } from '../support/world.ts';
 
 const URL = '/v1/chat/completions';
 
-let world: World;
-let worker: FakeWorker;
-let target: TestEdge;
+const scene = freshScene();
 let id: string;
-beforeEach(async () => {
-  world = createWorld();
-  worker = await world.addWorker();
-  target = await world.addEdge();
+beforeEach(() => {
   id = newId();
 });
-afterEach(() => world.close());
 
 const named = (more: Record<string, string> = {}): Record<string, string> => ({
   'x-sluice-session': 's1',
@@ -31,11 +25,11 @@ const named = (more: Record<string, string> = {}): Record<string, string> => ({
 });
 const bodyOf = (more: object = {}): object => ({ messages: [{ role: 'user', content: 'hi' }], ...more });
 const ask = (more: object = {}, options: RequestOptions = {}): Promise<Answer> =>
-  request(target, URL, { method: 'POST', body: bodyOf(more), headers: named(), ...options });
+  request(scene.target, URL, { method: 'POST', body: bodyOf(more), headers: named(), ...options });
 const stream = (headers = named(), more: object = {}): Promise<RawEventStream> =>
-  openStream(target, URL, { method: 'POST', body: bodyOf({ stream: true, ...more }), headers });
+  openStream(scene.target, URL, { method: 'POST', body: bodyOf({ stream: true, ...more }), headers });
 const claim = async (session = 's1', generation = id): Promise<FakeRun> => {
-  const run = await worker.claim(keyOf(session, generation));
+  const run = await scene.worker.claim(keyOf(session, generation));
   await run.serve();
   return run;
 };
@@ -50,7 +44,7 @@ const lastData = ({ events }: RawEventStream): unknown => {
 };
 /** The generation of a session that was started without a name. */
 const onlyIn = (session: string): Promise<string> =>
-  waitFor(async () => (await world.bus.sessions.items(keyOf(session, id), 0)).items[0]?.item.id, {
+  waitFor(async () => (await scene.world.bus.sessions.items(keyOf(session, id), 0)).items[0]?.item.id, {
     what: `a generation in ${session}`,
   });
 
@@ -73,7 +67,7 @@ describe('a refusal', () => {
     expect(errorIn(await ask({}, { body: '{' }))).toMatchObject({ status: 400, param: null });
     expect(errorIn(await ask({ x: 'y'.repeat(300_000) }))).toMatchObject({ status: 413, code: 'too_large' });
     expect(errorIn(await ask({ model: 'none' }))).toMatchObject({ status: 503, retry: 'true' });
-    target.recording.isDown = true;
+    scene.target.recording.isDown = true;
     expect(errorIn(await ask())).toMatchObject({ status: 503, type: 'server_error', retry: 'true' });
   });
 
@@ -90,16 +84,19 @@ describe('a refusal', () => {
         ['/v1/responses', { input: 'x', previous_response_id: 'none', metadata: { a: value } }],
       ] as const;
       for (const [path, body] of bodies) {
-        const answer = await request(target, path, { method: 'POST', body: JSON.stringify(body) ?? 'x' });
+        const answer = await request(scene.target, path, {
+          method: 'POST',
+          body: JSON.stringify(body) ?? 'x',
+        });
         expect([path, body, errorIn(answer)]).toMatchObject([path, body, { message: expect.any(String) }]);
         expect([400, 404]).toContain(answer.status);
       }
       const name = encodeURIComponent(typeof value === 'string' ? Buffer.from(value).toString() : 'a.b.c');
-      const { status } = await request(target, `/v1/responses/${name}?stream=true`);
+      const { status } = await request(scene.target, `/v1/responses/${name}?stream=true`);
       // 414 is the router's word for an id longer than any.
       expect([400, 404, 414]).toContain(status);
     }
-    expect(world.hub.prompts.size).toBe(0);
+    expect(scene.world.hub.prompts.size).toBe(0);
   }, 60_000);
 
   test('of a name that was used for something else is not worth repeating', async () => {
@@ -126,7 +123,7 @@ describe('a refusal', () => {
     await run.end(end);
     // Under the same name nothing else can come of it.
     expect(errorIn(await asking)).toMatchObject({ status, code, retry: 'false' });
-    const other = request(target, URL, {
+    const other = request(scene.target, URL, {
       ...{ method: 'POST', body: bodyOf(), headers: { 'x-sluice-session': 's2' } },
     });
     const second = await claim('s2', await onlyIn('s2'));
@@ -138,7 +135,7 @@ describe('a refusal', () => {
 
 describe('a chat completion', () => {
   test('is a generation of the session that is named, for everybody there to see', async () => {
-    const viewer = await target.open({ user: 'bob' });
+    const viewer = await scene.target.open({ user: 'bob' });
     viewer.send({ type: 'subscribe', session: 's1' });
     const asking = ask({ model: 'm1', temperature: 1, custom: [1] });
     const run = await claim();
@@ -157,7 +154,7 @@ describe('a chat completion', () => {
     });
     expect([headers.get('x-sluice-session'), headers.get('x-sluice-generation')]).toEqual(['s1', id]);
     await waitFor(() => viewer.frames('end').length === 1, { what: 'the end on the WebSocket' });
-    expect((await world.bus.sessions.prompt(keyOf('s1', id)))?.body).toMatchObject({
+    expect((await scene.world.bus.sessions.prompt(keyOf('s1', id)))?.body).toMatchObject({
       ...{ model: 'm1', params: { temperature: 1, custom: [1] }, onAbandon: 'cancel' },
     });
   });
@@ -166,7 +163,7 @@ describe('a chat completion', () => {
     const nameFor = async (as: object, key: string): Promise<string | undefined> => {
       const headers = { 'idempotency-key': key };
       const options = { method: 'POST', body: bodyOf({ stream: true }), headers, as };
-      const opened = await openStream(target, URL, options);
+      const opened = await openStream(scene.target, URL, options);
       opened.close();
       return opened.headers['x-sluice-generation'] as string | undefined;
     };
@@ -190,7 +187,7 @@ describe('a chat completion', () => {
     expect(run.cancels).toEqual(['ann']);
 
     const leaving = new AbortController();
-    const waiting = fetch(`${target.edge.url}${URL}`, {
+    const waiting = fetch(`${scene.target.edge.url}${URL}`, {
       ...{ method: 'POST', body: JSON.stringify(bodyOf()), signal: leaving.signal },
       headers: {
         ...{ authorization: `Bearer ${tokenOf()}`, 'content-type': 'application/json' },
@@ -231,7 +228,7 @@ describe('a chat completion', () => {
     await run.write('c');
     await run.end();
     const lastEventId = first.lastEventId ?? '';
-    const rest = await openStream(target, `${pathOf('s1', id)}/events`, { lastEventId });
+    const rest = await openStream(scene.target, `${pathOf('s1', id)}/events`, { lastEventId });
     await rest.closed;
     expect(rest.frames('delta')).toMatchObject([{ from: 2, text: 'c' }]);
   });
@@ -242,14 +239,14 @@ describe('a chat completion', () => {
     await run.write('old');
     await waitFor(() => first.lastEventId === '0-1', { what: 'a token' });
     await run.requeue();
-    const second = await worker.claim(keyOf('s1', id), { newEpoch: true });
+    const second = await scene.worker.claim(keyOf('s1', id), { newEpoch: true });
     await second.write('new');
     await first.closed;
     expect(lastData(first)).toMatchObject({ error: { code: 'restarted' } });
     const other = await stream();
     const waiting = ask();
     await waitFor(() => other.lastEventId === '1-1', { what: 'the new text' });
-    await target.edge.drain(10);
+    await scene.target.edge.drain(10);
     await other.closed;
     expect(lastData(other)).toMatchObject({ error: { code: 'unavailable' } });
     expect(errorIn(await waiting)).toMatchObject({ status: 503, retry: 'true' });

@@ -1,28 +1,21 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { ManualClock, waitFor } from '@sluice/testkit';
 import type { RawEventStream } from '@sluice/testkit';
 import { keyOf, newId } from '../support/asking.ts';
-import type { FakeRun, FakeWorker } from '../support/fake-worker.ts';
+import type { FakeRun } from '../support/fake-worker.ts';
 import { openStream, pathOf, request } from '../support/http.ts';
-import { createWorld } from '../support/world.ts';
-import type { TestEdge, World } from '../support/world.ts';
+import { freshScene } from '../support/scene.ts';
 
-let world: World;
-let worker: FakeWorker;
-let target: TestEdge;
+const scene = freshScene();
 let id: string;
-beforeEach(async () => {
-  world = createWorld();
-  worker = await world.addWorker();
-  target = await world.addEdge();
+beforeEach(() => {
   id = newId();
 });
-afterEach(() => world.close());
 
 const events = (more = ''): string => `${pathOf('s1', id)}/events${more}`;
-const start = async (edge = target): Promise<FakeRun> => {
+const start = async (edge = scene.target): Promise<FakeRun> => {
   await request(edge, pathOf('s1', id), { method: 'PUT', body: { input: 'x' } });
-  const run = await worker.claim(keyOf('s1', id));
+  const run = await scene.worker.claim(keyOf('s1', id));
   await run.serve();
   return run;
 };
@@ -37,7 +30,7 @@ const until = (stream: RawEventStream, text: string): Promise<unknown> =>
 describe('the events of a generation', () => {
   test('are its deltas and its end, live, and the response ends with it', async () => {
     const run = await start();
-    const stream = await openStream(target, events());
+    const stream = await openStream(scene.target, events());
     await run.write('a', 'b');
     await until(stream, 'ab');
     await run.end({ reason: 'stop', usage: { completion_tokens: 2 } });
@@ -51,7 +44,7 @@ describe('the events of a generation', () => {
 
   test('come with the headers that keep proxies from holding them back, at once', async () => {
     await start();
-    const { status, headers, events: first } = await openStream(target, events());
+    const { status, headers, events: first } = await openStream(scene.target, events());
     expect(status).toBe(200);
     expect(headers).toMatchObject({
       'content-type': 'text/event-stream; charset=utf-8',
@@ -72,7 +65,7 @@ describe('the events of a generation', () => {
       [events(), '0-2'],
       [events('?after=0-0'), '0-2'],
     ] as const) {
-      const stream = await openStream(target, path, lastEventId === undefined ? {} : { lastEventId });
+      const stream = await openStream(scene.target, path, lastEventId === undefined ? {} : { lastEventId });
       await until(stream, 'cd');
       expect(stream.frames('delta')[0]).toMatchObject({ from: 2, epoch: 0 });
       stream.close();
@@ -82,7 +75,7 @@ describe('the events of a generation', () => {
   test('of a position that is not in the log begin with a reset', async () => {
     const run = await start();
     await run.write('a');
-    const stream = await openStream(target, events('?after=0-9'));
+    const stream = await openStream(scene.target, events('?after=0-9'));
     await until(stream, 'a');
     expect(
       stream.events.filter(({ data }) => data !== undefined).map(({ event, id: at }) => [event, at]),
@@ -94,11 +87,11 @@ describe('the events of a generation', () => {
 
   test('follow a text that starts again', async () => {
     const run = await start();
-    const stream = await openStream(target, events());
+    const stream = await openStream(scene.target, events());
     await run.write('old');
     await until(stream, 'old');
     await run.requeue();
-    const second = await worker.claim(keyOf('s1', id), { newEpoch: true });
+    const second = await scene.worker.claim(keyOf('s1', id), { newEpoch: true });
     await second.write('new');
     await until(stream, 'oldnew');
     expect(stream.lastEventId).toBe('1-1');
@@ -109,7 +102,7 @@ describe('the events of a generation', () => {
     const run = await start();
     await run.write('a', 'b');
     await run.end();
-    const other = await world.addEdge();
+    const other = await scene.world.addEdge();
     const stream = await openStream(other, events());
     await stream.closed;
     expect([textIn(stream), stream.frames('end').length]).toEqual(['ab', 1]);
@@ -121,18 +114,18 @@ describe('the events of a generation', () => {
   test('are 204 for a client that has had the end, so that an EventSource stays away', async () => {
     const run = await start();
     await run.end();
-    const first = await openStream(target, events());
+    const first = await openStream(scene.target, events());
     await first.closed;
-    const again = await openStream(target, events(), { lastEventId: first.lastEventId ?? '' });
+    const again = await openStream(scene.target, events(), { lastEventId: first.lastEventId ?? '' });
     expect(again.status).toBe(204);
   });
 
   test('hold nothing of other generations, nor of the session', async () => {
     const run = await start();
-    const stream = await openStream(target, events());
+    const stream = await openStream(scene.target, events());
     const other = newId();
-    await request(target, pathOf('s1', other), { method: 'PUT', body: { input: 'secret' } });
-    const otherRun = await worker.claim(keyOf('s1', other));
+    await request(scene.target, pathOf('s1', other), { method: 'PUT', body: { input: 'secret' } });
+    const otherRun = await scene.worker.claim(keyOf('s1', other));
     await otherRun.serve();
     await otherRun.write('secret');
     await run.write('a');
@@ -143,20 +136,20 @@ describe('the events of a generation', () => {
   });
 
   test('of none, or at a place that is none, are refused before there is a stream', async () => {
-    expect((await openStream(target, events())).status).toBe(404);
+    expect((await openStream(scene.target, events())).status).toBe(404);
     await start();
     for (const after of ['x', '1', '1-', '-1-2', '1-2-3', `${'9'.repeat(16)}-1`])
-      expect((await openStream(target, events(`?after=${after}`))).status).toBe(400);
-    expect((await openStream(target, events(), { as: { org: 'globex' } })).status).toBe(404);
-    target.recording.isDown = true;
-    expect((await openStream(target, events())).status).toBe(503);
+      expect((await openStream(scene.target, events(`?after=${after}`))).status).toBe(400);
+    expect((await openStream(scene.target, events(), { as: { org: 'globex' } })).status).toBe(404);
+    scene.target.recording.isDown = true;
+    expect((await openStream(scene.target, events())).status).toBe(503);
   });
 });
 
 describe('a stream', () => {
   test('counts as a viewer whose flushed bytes are its acks, until it hangs up', async () => {
     const run = await start();
-    const stream = await openStream(target, events());
+    const stream = await openStream(scene.target, events());
     for (let i = 0; i < 100; i += 1) await run.write('x');
     await waitFor(() => run.acks.at(-1)?.seq === 100, { what: 'an ack of all' });
     expect(run.acks.at(-1)).toMatchObject({ viewers: 1, seq: 100 });
@@ -165,22 +158,24 @@ describe('a stream', () => {
   });
 
   test('counts as a connection of its user', async () => {
-    target = await world.addEdge({ maxConnectionsPerUser: 1, maxConnections: 2 });
+    scene.target = await scene.world.addEdge({ maxConnectionsPerUser: 1, maxConnections: 2 });
     await start();
-    const first = await openStream(target, events());
-    const second = await openStream(target, events());
+    const first = await openStream(scene.target, events());
+    const second = await openStream(scene.target, events());
     expect([second.status, second.headers['retry-after']]).toEqual([429, '2']);
-    expect((await openStream(target, events(), { as: { user: 'bob' } })).status).toBe(200);
-    expect((await openStream(target, events(), { as: { user: 'cleo' } })).status).toBe(503);
+    expect((await openStream(scene.target, events(), { as: { user: 'bob' } })).status).toBe(200);
+    expect((await openStream(scene.target, events(), { as: { user: 'cleo' } })).status).toBe(503);
     first.close();
-    await waitFor(async () => (await openStream(target, events())).status === 200, { what: 'room again' });
+    await waitFor(async () => (await openStream(scene.target, events())).status === 200, {
+      what: 'room again',
+    });
   });
 
   test('says something every 15 s, ends when its token does, and before it is too old', async () => {
     const clock = new ManualClock(Date.now());
-    target = await world.addEdge({ clock, maxStreamAgeMs: 100_000 });
+    scene.target = await scene.world.addEdge({ clock, maxStreamAgeMs: 100_000 });
     await start();
-    const stream = await openStream(target, events());
+    const stream = await openStream(scene.target, events());
     const comments = (): number => stream.events.filter(({ comment }) => comment !== undefined).length;
     clock.advance(15_000);
     await waitFor(() => comments() === 1, { what: 'a comment' });
@@ -190,7 +185,7 @@ describe('a stream', () => {
     await stream.closed;
     expect(stream.frames('goaway')).toEqual([{ type: 'goaway', reconnectMs: 0 }]);
     // Minted by the real clock, which has moved a little since the other was made.
-    const short = await openStream(target, events(), { as: { ttlS: 130 } });
+    const short = await openStream(scene.target, events(), { as: { ttlS: 130 } });
     clock.advance(60_000);
     await short.closed;
     expect(short.frames('error')).toMatchObject([{ code: 'unauthorized' }]);
@@ -198,10 +193,10 @@ describe('a stream', () => {
 
   test('of an edge that drains ends with a hint when to come back', async () => {
     const run = await start();
-    const stream = await openStream(target, events());
+    const stream = await openStream(scene.target, events());
     await run.write('a');
     await until(stream, 'a');
-    const drained = target.edge.drain(50);
+    const drained = scene.target.edge.drain(50);
     await stream.closed;
     expect(stream.frames('goaway')).toMatchObject([{ type: 'goaway' }]);
     await drained;
@@ -209,9 +204,9 @@ describe('a stream', () => {
 
   test('that comes to an edge while it drains is sent away with a hint, not with an error', async () => {
     await start();
-    const open = await openStream(target, events());
-    const drained = target.edge.drain(2_000);
-    const late = await openStream(target, events());
+    const open = await openStream(scene.target, events());
+    const drained = scene.target.edge.drain(2_000);
+    const late = await openStream(scene.target, events());
     await late.closed;
     expect([late.status, late.frames('goaway')]).toEqual([200, [{ type: 'goaway', reconnectMs: 2_000 }]]);
     expect(late.events.findLast(({ retry }) => retry !== undefined)?.retry).toBe(2_000);
@@ -223,21 +218,23 @@ describe('a stream', () => {
     const run = await start();
     await run.end();
     await (
-      await openStream(target, events())
+      await openStream(scene.target, events())
     ).closed;
     const line = /sluice_edge_requests_total\{method="GET",route="[^"]*events",status="200"\} 1/;
-    await waitFor(async () => line.test(await target.edge.metrics.registry.metrics()), { what: 'the count' });
+    await waitFor(async () => line.test(await scene.target.edge.metrics.registry.metrics()), {
+      what: 'the count',
+    });
   });
 
   test('of a client that does not read its end does not keep the edge from closing', async () => {
     await start();
-    (await openStream(target, events())).pause();
-    await target.edge.close();
+    (await openStream(scene.target, events())).pause();
+    await scene.target.edge.close();
   });
 });
 
 describe('GET ?wait', () => {
-  const wait = (seconds: number) => request(target, `${pathOf('s1', id)}?wait=${seconds}`);
+  const wait = (seconds: number) => request(scene.target, `${pathOf('s1', id)}?wait=${seconds}`);
 
   test('answers when the generation is done, with all of it, and counts as a viewer', async () => {
     const run = await start();
@@ -254,12 +251,12 @@ describe('GET ?wait', () => {
     expect((await wait(1)).body).toMatchObject({ status: 'running' });
     const waiting = wait(30);
     await waitFor(
-      async () => (await target.edge.metrics.registry.metrics()).includes('transport="wait"} 1'),
+      async () => (await scene.target.edge.metrics.registry.metrics()).includes('transport="wait"} 1'),
       {
         what: 'somebody to wait',
       },
     );
-    void target.edge.drain(50);
+    void scene.target.edge.drain(50);
     expect((await waiting).body).toMatchObject({ status: 'running' });
   });
 

@@ -1,24 +1,14 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { waitFor } from '@sluice/testkit';
 import type { RequestOptions } from '../support/http.ts';
 import { codeIn, pathOf, request } from '../support/http.ts';
 import { askOk, codeOf, keyOf, newId } from '../support/asking.ts';
-import type { FakeWorker } from '../support/fake-worker.ts';
-import { createWorld } from '../support/world.ts';
-import type { TestEdge, World } from '../support/world.ts';
+import { freshScene } from '../support/scene.ts';
 
-let world: World;
-let worker: FakeWorker;
-let target: TestEdge;
-beforeEach(async () => {
-  world = createWorld();
-  worker = await world.addWorker();
-  target = await world.addEdge();
-});
-afterEach(() => world.close());
+const scene = freshScene();
 
 const put = (generation: string, body: unknown = { input: 'hello' }, more: RequestOptions = {}) =>
-  request(target, pathOf('s1', generation), { method: 'PUT', body, ...more });
+  request(scene.target, pathOf('s1', generation), { method: 'PUT', body, ...more });
 
 describe('PUT of a generation', () => {
   test('creates it once: 201, then 200 with the item as it is then, and 409 for another body', async () => {
@@ -28,7 +18,7 @@ describe('PUT of a generation', () => {
       201,
       { id, status: 'queued', input: 'hello', user: 'ann' },
     ]);
-    const run = await worker.claim(keyOf('s1', id));
+    const run = await scene.worker.claim(keyOf('s1', id));
     expect([(await put(id)).status, (await put(id)).body]).toMatchObject([200, { status: 'running' }]);
     await run.write('the ', 'answer');
     await run.end();
@@ -36,7 +26,7 @@ describe('PUT of a generation', () => {
     expect([again.status, again.body]).toMatchObject([200, { status: 'done', text: 'the answer' }]);
     const other = await put(id, { input: 'something else' });
     expect([other.status, codeIn(other)]).toEqual([409, 'conflict']);
-    expect(world.hub.jobIds.size).toBe(1);
+    expect(scene.world.hub.jobIds.size).toBe(1);
   });
 
   test('many times at once creates one', async () => {
@@ -44,13 +34,13 @@ describe('PUT of a generation', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => put(id)));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(19);
-    expect(world.hub.jobIds.size).toBe(1);
+    expect(scene.world.hub.jobIds.size).toBe(1);
   });
 
   test('is the same prompt as the one on the WebSocket', async () => {
     const id = newId();
     await put(id);
-    const client = await target.open();
+    const client = await scene.target.open();
     const prompt = { type: 'prompt', session: 's1', generation: id, input: 'hello' };
     expect(await askOk(client, prompt)).toMatchObject({ created: false });
     expect(await codeOf(client, { ...prompt, input: 'else' })).toBe('conflict');
@@ -60,7 +50,7 @@ describe('PUT of a generation', () => {
     const onAbandonOf = async (body: object): Promise<unknown> => {
       const id = newId();
       await put(id, { input: 'x', ...body });
-      return (await world.bus.sessions.prompt(keyOf('s1', id)))?.body.onAbandon;
+      return (await scene.world.bus.sessions.prompt(keyOf('s1', id)))?.body.onAbandon;
     };
     expect(await onAbandonOf({})).toBe('finish');
     expect(await onAbandonOf({ onAbandon: 'park' })).toBe('park');
@@ -69,11 +59,11 @@ describe('PUT of a generation', () => {
   test('answers a token without scope `read` without the text', async () => {
     const id = newId();
     await put(id);
-    const run = await worker.claim(keyOf('s1', id));
+    const run = await scene.worker.claim(keyOf('s1', id));
     await run.write('secret');
     await run.end();
     expect((await put(id, { input: 'hello' }, { as: { scope: 'prompt' } })).text).not.toContain('secret');
-    const read = await request(target, pathOf('s1', id), { as: { scope: 'prompt' } });
+    const read = await request(scene.target, pathOf('s1', id), { as: { scope: 'prompt' } });
     expect([read.status, codeIn(read)]).toEqual([403, 'forbidden']);
   });
 
@@ -91,7 +81,7 @@ describe('PUT of a generation', () => {
       const answer = await put(newId(), body);
       expect([answer.status, codeIn(answer)]).toEqual([400, 'bad_frame']);
       expect(answer.text).toContain(expected);
-      expect(answer.text + target.logs.join('')).not.toContain('canary');
+      expect(answer.text + scene.target.logs.join('')).not.toContain('canary');
     }
     const form = await put(newId(), 'input=x', { headers: { 'content-type': 'text/plain' } });
     expect([form.status, codeIn(form)]).toEqual([415, 'bad_frame']);
@@ -100,7 +90,7 @@ describe('PUT of a generation', () => {
   test('refuses what is too large before it is parsed', async () => {
     const answer = await put(newId(), { input: 'x'.repeat(256 * 1024) });
     expect([answer.status, codeIn(answer)]).toEqual([413, 'too_large']);
-    expect(target.recording.operations).toEqual([]);
+    expect(scene.target.recording.operations).toEqual([]);
   });
 });
 
@@ -108,22 +98,22 @@ describe('GET of a generation', () => {
   test('whose end was told already waits for its item to say so too', async () => {
     const id = newId();
     await put(id);
-    const run = await worker.claim(keyOf('s1', id));
+    const run = await scene.worker.claim(keyOf('s1', id));
     await run.write('all');
     await run.endLog();
-    const { operations } = target.recording;
+    const { operations } = scene.target.recording;
     operations.length = 0;
-    const asked = request(target, pathOf('s1', id));
+    const asked = request(scene.target, pathOf('s1', id));
     await waitFor(() => operations.includes('tokens.head'), { what: 'a look at the log' });
     await run.settle({ reason: 'stop' });
     expect((await asked).body).toMatchObject({ status: 'done', text: 'all' });
   });
 
   test('that does not exist, or that is a message, is not found', async () => {
-    const client = await target.open();
+    const client = await scene.target.open();
     await askOk(client, { type: 'message', session: 's1', message: 'm1', text: 'hi' });
     for (const id of ['none', 'm1']) {
-      const answer = await request(target, pathOf('s1', id));
+      const answer = await request(scene.target, pathOf('s1', id));
       expect([answer.status, codeIn(answer)]).toEqual([404, 'not_found']);
     }
   });
@@ -133,17 +123,17 @@ describe('DELETE of a generation', () => {
   test('cancels it: accepted, again too, and 404 where there is none', async () => {
     const id = newId();
     await put(id);
-    const cancel = () => request(target, pathOf('s1', id), { method: 'DELETE' });
+    const cancel = () => request(scene.target, pathOf('s1', id), { method: 'DELETE' });
     expect(await cancel()).toMatchObject({ status: 202, text: '' });
-    expect((await request(target, pathOf('s1', id))).body).toMatchObject({ reason: 'cancelled' });
+    expect((await request(scene.target, pathOf('s1', id))).body).toMatchObject({ reason: 'cancelled' });
     expect((await cancel()).status).toBe(202);
-    expect((await request(target, pathOf('s1', 'none'), { method: 'DELETE' })).status).toBe(404);
+    expect((await request(scene.target, pathOf('s1', 'none'), { method: 'DELETE' })).status).toBe(404);
   });
 
   test('is for its author and for scope `cancel`', async () => {
     const id = newId();
     await put(id);
-    const by = (as: object) => request(target, pathOf('s1', id), { method: 'DELETE', as });
+    const by = (as: object) => request(scene.target, pathOf('s1', id), { method: 'DELETE', as });
     expect((await by({ user: 'bob', scope: 'read prompt' })).status).toBe(403);
     expect((await by({ user: 'bob' })).status).toBe(202);
   });
@@ -156,24 +146,24 @@ describe('GET of a session', () => {
     type Page = { items: { id: string }[]; rev: number; more?: true };
     const seen: string[][] = [];
     for (let after = 0, more: true | undefined = true; more;) {
-      const answer = await request(target, `${pathOf('s1')}?after=${after}&limit=2`);
+      const answer = await request(scene.target, `${pathOf('s1')}?after=${after}&limit=2`);
       const page = answer.body as Page;
       seen.push(page.items.map(({ id }) => id));
       ({ rev: after, more } = page);
     }
     expect(seen).toEqual([['g1', 'g2'], ['g3']]);
-    expect((await request(target, pathOf('empty'))).body).toEqual({ items: [], rev: 0 });
+    expect((await request(scene.target, pathOf('empty'))).body).toEqual({ items: [], rev: 0 });
   });
 
   test('refuses a cursor or limit that is none', async () => {
     for (const query of ['after=-1', 'after=x', 'limit=0', 'limit=101', 'limit=1.5'])
-      expect((await request(target, `${pathOf('s1')}?${query}`)).status).toBe(400);
+      expect((await request(scene.target, `${pathOf('s1')}?${query}`)).status).toBe(400);
   });
 });
 
 test('GET of the models lists what live workers offer, as OpenAI does', async () => {
-  await world.addWorker('w2', ['m2', 'm1']);
-  const listed = async (): Promise<unknown> => (await request(target, '/v1/models')).body;
+  await scene.world.addWorker('w2', ['m2', 'm1']);
+  const listed = async (): Promise<unknown> => (await request(scene.target, '/v1/models')).body;
   // The list is as of a moment ago.
   await waitFor(async () => JSON.stringify(await listed()).includes('m2'), { what: 'the second worker' });
   const model = (id: string) => ({ id, object: 'model', created: 0, owned_by: 'sluice' });

@@ -1,38 +1,31 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, test } from '@jest/globals';
 import { waitFor } from '@sluice/testkit';
 import type { RawEventStream } from '@sluice/testkit';
 import { keyOf, newId } from '../support/asking.ts';
-import type { FakeRun, FakeWorker } from '../support/fake-worker.ts';
+import type { FakeRun } from '../support/fake-worker.ts';
 import { openStream, request } from '../support/http.ts';
 import type { Answer, RequestOptions } from '../support/http.ts';
-import { createWorld } from '../support/world.ts';
-import type { TestEdge, World } from '../support/world.ts';
+import { freshScene } from '../support/scene.ts';
 
-let world: World;
-let worker: FakeWorker;
-let target: TestEdge;
+const scene = freshScene();
 let id: string;
-beforeEach(async () => {
-  world = createWorld();
-  worker = await world.addWorker();
-  target = await world.addEdge();
+beforeEach(() => {
   id = newId();
 });
-afterEach(() => world.close());
 
 const named = (): Record<string, string> => ({ 'x-sluice-session': id, 'x-sluice-generation': id });
 const post = (body: object, options: RequestOptions = {}): Promise<Answer> =>
-  request(target, '/v1/responses', { method: 'POST', body, headers: named(), ...options });
+  request(scene.target, '/v1/responses', { method: 'POST', body, headers: named(), ...options });
 const get = (path: string, options: RequestOptions = {}): Promise<Answer> =>
-  request(target, `/v1/responses/${path}`, options);
-const follow = (after?: number, edge = target): Promise<RawEventStream> => {
+  request(scene.target, `/v1/responses/${path}`, options);
+const follow = (after?: number, edge = scene.target): Promise<RawEventStream> => {
   const more = after === undefined ? '' : `&starting_after=${after}`;
   return openStream(edge, `/v1/responses/${id}?stream=true${more}`);
 };
 const background = { input: 'hi', background: true };
 const start = async (body: object = background): Promise<FakeRun> => {
   expect((await post(body)).status).toBe(200);
-  const run = await worker.claim(keyOf(id, id));
+  const run = await scene.worker.claim(keyOf(id, id));
   await run.serve();
   return run;
 };
@@ -51,12 +44,12 @@ describe('a response', () => {
     const started = await post(body);
     const shared = { id, object: 'response', background: true, instructions: 'Be brief.', temperature: 0.5 };
     expect(started.body).toMatchObject({ ...shared, status: 'queued', output: [], metadata: { a: 'b' } });
-    const run = await worker.claim(keyOf(id, id));
+    const run = await scene.worker.claim(keyOf(id, id));
     await run.serve();
     expect((await get(id)).body).toMatchObject({ ...shared, status: 'in_progress' });
     await run.write({ kind: 'reasoning', text: 'hm' }, 'the answer');
     await run.end({ reason: 'stop', usage: { prompt_tokens: 1, completion_tokens: 2 } });
-    const other = await world.addEdge();
+    const other = await scene.world.addEdge();
     const { body: read } = await request(other, `/v1/responses/${id}`);
     expect(read).toMatchObject({
       ...{ ...shared, status: 'completed', usage: { input_tokens: 1, output_tokens: 2, total_tokens: 3 } },
@@ -65,7 +58,7 @@ describe('a response', () => {
         { type: 'message', content: [{ type: 'output_text', text: 'the answer', annotations: [] }] },
       ],
     });
-    expect((await world.bus.sessions.prompt(keyOf(id, id)))?.body).toMatchObject({
+    expect((await scene.world.bus.sessions.prompt(keyOf(id, id)))?.body).toMatchObject({
       ...{ onAbandon: 'finish', params: { temperature: 0.5 } },
       messages: [
         { role: 'system', content: 'Be brief.' },
@@ -77,7 +70,7 @@ describe('a response', () => {
 
   test('that is not in the background is answered when it is done, and tells of a failure as its status', async () => {
     const asking = post({ input: 'hi' });
-    const run = await worker.claim(keyOf(id, id));
+    const run = await scene.worker.claim(keyOf(id, id));
     await run.serve();
     await run.write('half');
     await run.end({ reason: 'error', error: { code: 'upstream_unavailable', message: 'broke off' } });
@@ -94,7 +87,7 @@ describe('a response', () => {
     expect(errorIn(await get(id, { as: { sessions: ['mine'] } }))).toMatchObject(nowhere);
     for (const wrong of ['x', 'a.b.c', 'a%2Fb', '.', `${id}.${id}x`])
       expect(errorIn(await get(wrong))).toMatchObject({ status: 404 });
-    await request(target, '/v1/chat/completions', {
+    await request(scene.target, '/v1/chat/completions', {
       ...{ method: 'POST', headers: { 'x-sluice-session': 'c', 'x-sluice-generation': 'c' } },
       body: { messages: [{ role: 'user', content: 'x' }], stream: true, model: 'none' },
     });
@@ -112,12 +105,12 @@ describe('a response', () => {
   test('is cancelled by its own verb, again and again', async () => {
     const run = await start();
     await run.write('half');
-    const cancelling = request(target, `/v1/responses/${id}/cancel`, { method: 'POST' });
+    const cancelling = request(scene.target, `/v1/responses/${id}/cancel`, { method: 'POST' });
     await waitFor(() => run.cancels.length > 0, { what: 'a cancel' });
     await run.end({ reason: 'cancelled' });
     expect((await cancelling).body).toMatchObject({ id, status: 'cancelled', output: [{ type: 'message' }] });
     // As the clients do that call every request JSON.
-    const again = await request(target, `/v1/responses/${id}/cancel`, { method: 'POST', body: '' });
+    const again = await request(scene.target, `/v1/responses/${id}/cancel`, { method: 'POST', body: '' });
     expect(again).toMatchObject({ status: 200, body: { status: 'cancelled' } });
   });
 });
@@ -131,7 +124,7 @@ describe('the stream of a response', () => {
     first.close();
     await run.write('c');
     await run.end();
-    const other = await world.addEdge();
+    const other = await scene.world.addEdge();
     const rest = await follow(31, other);
     await rest.closed;
     expect(typesIn(rest)).toEqual([
@@ -159,7 +152,7 @@ describe('the stream of a response', () => {
     for (const after of ['x', '-2', '1.5', '999999'])
       expect(errorIn(await get(`${id}?stream=true&starting_after=${after}`))).toMatchObject({ status: 400 });
     await run.requeue();
-    const second = await worker.claim(keyOf(id, id), { newEpoch: true });
+    const second = await scene.worker.claim(keyOf(id, id), { newEpoch: true });
     await second.write('b', 'c');
     expect(errorIn(await get(`${id}?stream=true&starting_after=15`))).toMatchObject({ status: 409 });
     const again = await follow(1);
@@ -171,9 +164,9 @@ describe('the stream of a response', () => {
     const run = await start();
     await run.write('a', 'b');
     await run.end();
-    world.hub.heads.clear();
-    world.hub.log.length = 0;
-    const other = await world.addEdge();
+    scene.world.hub.heads.clear();
+    scene.world.hub.log.length = 0;
+    const other = await scene.world.addEdge();
     const late = await request(other, `/v1/responses/${id}?stream=true&starting_after=15`);
     expect(errorIn(late)).toMatchObject({ status: 404, code: 'not_found' });
     const rest = await follow(23, other);
@@ -193,11 +186,11 @@ describe('the stream of a response', () => {
     await waitFor(() => run.acks.at(-1)?.viewers === 0, { what: 'no viewer' });
     expect(run.cancels).toEqual([]);
 
-    const live = await openStream(target, '/v1/responses', {
+    const live = await openStream(scene.target, '/v1/responses', {
       ...{ method: 'POST', body: { input: 'x', stream: true }, headers: { 'x-sluice-session': 's2' } },
     });
     const generation = String(live.headers['x-sluice-generation']);
-    const second = await worker.claim(keyOf('s2', generation));
+    const second = await scene.worker.claim(keyOf('s2', generation));
     await second.serve();
     await second.write('a');
     live.close();
@@ -209,7 +202,7 @@ describe('the stream of a response', () => {
     await run.write('a');
     const stream = await follow();
     await waitFor(() => numbersIn(stream).at(-1) === 15, { what: 'a token' });
-    await target.edge.drain(10);
+    await scene.target.edge.drain(10);
     await stream.closed;
     expect(lastOf(stream)).toMatchObject({ type: 'error', code: 'unavailable', sequence_number: 15 });
   });
@@ -229,7 +222,7 @@ describe('previous_response_id', () => {
     const [session = '', generation = ''] = second.split('.');
     expect(session).toBe(id);
     expect((await get(second)).body).toMatchObject({ id: second, previous_response_id: id });
-    expect((await world.bus.sessions.prompt(keyOf(session, generation)))?.body.messages).toEqual([
+    expect((await scene.world.bus.sessions.prompt(keyOf(session, generation)))?.body.messages).toEqual([
       { role: 'user', content: 'hi' },
       {
         ...{ role: 'assistant', content: 'the answer' },

@@ -1,27 +1,18 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { waitFor } from '@sluice/testkit';
 import type { RawEventStream } from '@sluice/testkit';
 import { askOk, keyOf, newId } from '../support/asking.ts';
-import type { FakeRun, FakeWorker } from '../support/fake-worker.ts';
+import type { FakeRun } from '../support/fake-worker.ts';
 import { openStream, pathOf, request } from '../support/http.ts';
-import { createWorld } from '../support/world.ts';
-import type { TestEdge, World } from '../support/world.ts';
+import { freshScene } from '../support/scene.ts';
 
-let world: World;
-let worker: FakeWorker;
-let target: TestEdge;
-beforeEach(async () => {
-  world = createWorld();
-  worker = await world.addWorker();
-  target = await world.addEdge();
-});
-afterEach(() => world.close());
+const scene = freshScene();
 
 const put = (session: string, id: string) =>
-  request(target, pathOf(session, id), { method: 'PUT', body: { input: 'x' } });
+  request(scene.target, pathOf(session, id), { method: 'PUT', body: { input: 'x' } });
 const start = async (session = 's1', id = newId()): Promise<FakeRun> => {
   await put(session, id);
-  const run = await worker.claim(keyOf(session, id));
+  const run = await scene.worker.claim(keyOf(session, id));
   await run.serve();
   return run;
 };
@@ -41,9 +32,9 @@ const textOf = (streams: readonly RawEventStream[], id: string): string =>
 
 describe('the events of a session', () => {
   test('are the frames of the WebSocket, from the list of its items on', async () => {
-    const stream = await openStream(target, `${pathOf('s1')}/events`);
+    const stream = await openStream(scene.target, `${pathOf('s1')}/events`);
     await arrived(stream, 'subscribed');
-    const client = await target.open({ user: 'bob' });
+    const client = await scene.target.open({ user: 'bob' });
     await askOk(client, { type: 'subscribe', session: 's1' });
     await askOk(client, { type: 'message', session: 's1', message: 'm1', text: 'hi' });
     await askOk(client, { type: 'signal', session: 's1', data: 'typing' });
@@ -68,7 +59,7 @@ describe('the events of a session', () => {
     const connect = async (): Promise<RawEventStream> => {
       const lastEventId = streams.at(-1)?.lastEventId;
       const stream = await openStream(
-        target,
+        scene.target,
         `${pathOf('s1')}/events`,
         lastEventId === undefined ? {} : { lastEventId },
       );
@@ -114,10 +105,10 @@ describe('the events of a session', () => {
 
   test('list sessions that are too long for one list in several', async () => {
     for (let i = 0; i < 120; i += 1)
-      await world.bus.sessions.createItem(keyOf('long', 'x'), {
+      await scene.world.bus.sessions.createItem(keyOf('long', 'x'), {
         ...{ id: `m${i}`, kind: 'message', user: 'ann', createdAt: 0, text: 'x' },
       });
-    const stream = await openStream(target, `${pathOf('long')}/events`);
+    const stream = await openStream(scene.target, `${pathOf('long')}/events`);
     await arrived(stream, 'subscribed', 2);
     const [first, second] = stream.frames('subscribed');
     expect([first?.items.length, first?.more, second?.items.length, second?.more]).toEqual([
@@ -130,23 +121,23 @@ describe('the events of a session', () => {
 
   test('are refused for a cursor that is none, and for a session out of reach', async () => {
     const path = `${pathOf('s1')}/events`;
-    expect((await openStream(target, path, { lastEventId: 'nonsense' })).status).toBe(400);
-    expect((await openStream(target, path, { as: { sessions: ['other'] } })).status).toBe(404);
-    expect((await openStream(target, path, { as: { scope: 'prompt' } })).status).toBe(403);
-    target.recording.isDown = true;
-    expect((await openStream(target, path)).status).toBe(503);
+    expect((await openStream(scene.target, path, { lastEventId: 'nonsense' })).status).toBe(400);
+    expect((await openStream(scene.target, path, { as: { sessions: ['other'] } })).status).toBe(404);
+    expect((await openStream(scene.target, path, { as: { scope: 'prompt' } })).status).toBe(403);
+    scene.target.recording.isDown = true;
+    expect((await openStream(scene.target, path)).status).toBe(503);
   });
 });
 
 test('orgs that use the same ids see nothing of each other', async () => {
   const orgs = ['acme', 'globex'] as const;
   const streams = await Promise.all(
-    orgs.map((org) => openStream(target, '/v1/events?sessions=room,hall', { as: { org } })),
+    orgs.map((org) => openStream(scene.target, '/v1/events?sessions=room,hall', { as: { org } })),
   );
   for (const org of orgs) {
     const body = { input: `of ${org}` };
-    await request(target, pathOf('room', 'g'), { method: 'PUT', body, as: { org } });
-    const run = await worker.claim(keyOf('room', 'g', org));
+    await request(scene.target, pathOf('room', 'g'), { method: 'PUT', body, as: { org } });
+    const run = await scene.worker.claim(keyOf('room', 'g', org));
     for (let i = 0; i < 20; i += 1) await run.write(`⟦${org}.${i}⟧`);
     await run.end();
   }
@@ -162,7 +153,7 @@ test('orgs that use the same ids see nothing of each other', async () => {
 describe('several sessions on one stream', () => {
   test('are resumed by one cursor, each where it was', async () => {
     const [one, two] = [await start('s1', 'one'), await start('s2', 'two')];
-    const first = await openStream(target, '/v1/events?sessions=s1,s2,s1');
+    const first = await openStream(scene.target, '/v1/events?sessions=s1,s2,s1');
     await arrived(first, 'subscribed', 2);
     await one.write('a');
     await two.write('b');
@@ -171,7 +162,7 @@ describe('several sessions on one stream', () => {
     await one.write('c');
     await two.write('d');
     const lastEventId = first.lastEventId ?? '';
-    const second = await openStream(target, '/v1/events?sessions=s1,s2', { lastEventId });
+    const second = await openStream(scene.target, '/v1/events?sessions=s1,s2', { lastEventId });
     await arrived(second, 'delta', 2);
     const seen = second.frames('delta').map(({ session, text, from }) => [session, text, from]);
     expect(seen.toSorted((a, b) => String(a[0]).localeCompare(String(b[0])))).toEqual([
@@ -183,7 +174,8 @@ describe('several sessions on one stream', () => {
 
   test('are refused where one is out of reach or no id, or where they are too many', async () => {
     const statusOf = async (sessions: string): Promise<number> =>
-      (await openStream(target, `/v1/events?sessions=${sessions}`, { as: { sessions: ['s*'] } })).status;
+      (await openStream(scene.target, `/v1/events?sessions=${sessions}`, { as: { sessions: ['s*'] } }))
+        .status;
     expect(await statusOf('s1,other')).toBe(404);
     expect(await statusOf('s1,a.b')).toBe(400);
     expect(await statusOf('')).toBe(400);
