@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useState } from 'react';
+import { newId } from '@sluice/client';
 import { fragmentOf, parseFragment } from './address.ts';
 import type { View } from './address.ts';
-import { newId } from './new-id.ts';
 
 /** What the page shows. Without a session in the address it is a new one. */
 export type Place = { readonly session: string; readonly view: View };

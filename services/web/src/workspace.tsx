@@ -1,9 +1,9 @@
 import { lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { newId } from '@sluice/client';
 import { Conversation } from './chat/conversation.tsx';
 import { Drawer } from './chat/drawer.tsx';
 import { Sidebar } from './chat/sidebar.tsx';
 import type { WebConnection } from './link/web-connection.ts';
-import { newId } from './new-id.ts';
 import { usePlace } from './page-address.ts';
 import type { Place } from './page-address.ts';
 import { KnownSessions } from './session/known-sessions.ts';

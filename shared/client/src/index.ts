@@ -13,6 +13,7 @@ export type { ConnectOptions } from './connect.ts';
 export type { TokenSource } from './credential.ts';
 export { ClosedError, DetachedError, GenerationFailedError, ProtocolError, RequestError } from './errors.ts';
 export { Generation } from './generation.ts';
+export { newId } from './new-id.ts';
 export type { GenerationEvents } from './generation.ts';
 export type { Backoff } from './reconnect.ts';
 export { Session } from './session.ts';

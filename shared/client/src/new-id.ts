@@ -1,12 +1,7 @@
-/**
- * A random id in the shape of a UUID (version 4). `crypto.randomUUID` exists in secure contexts only, and a
- * self-hosted page on plain http is none; `getRandomValues` exists everywhere.
- */
-export const newId = (): string => {
-  if (typeof crypto.randomUUID === 'function') return crypto.randomUUID();
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
-};
+const BYTES = 16;
+
+/** 128 random bits as an id. Not `crypto.randomUUID`: a page from plain http on the local network has none. */
+export const newId = (): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(BYTES)), (byte) =>
+    byte.toString(16).padStart(2, '0'),
+  ).join('');

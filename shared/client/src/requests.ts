@@ -30,8 +30,6 @@ const PATIENCE_MS = 15_000;
 
 /** What a lost connection or a refusal for the moment does not take with it; subscriptions are made anew by whoever holds them. */
 const SURVIVES: ReadonlySet<Request['type']> = new Set(['prompt', 'message', 'cancel']);
-/** More than any UTF-16 unit needs in UTF-8. */
-const MAX_BYTES_PER_UNIT = 3;
 
 /**
  * Requests that wait for `ok` or `error`. What survives a reconnect is sent again, unchanged and in order,
@@ -117,8 +115,5 @@ export class Requests {
   }
 }
 
-const exceeds = (frame: ClientFrame, maxBytes: number): boolean => {
-  if (maxBytes === Infinity) return false;
-  const json = JSON.stringify(frame);
-  return json.length * MAX_BYTES_PER_UNIT > maxBytes && new TextEncoder().encode(json).length > maxBytes;
-};
+const exceeds = (frame: ClientFrame, maxBytes: number): boolean =>
+  new TextEncoder().encode(JSON.stringify(frame)).length > maxBytes;

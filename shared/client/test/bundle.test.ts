@@ -5,7 +5,7 @@ import { build } from 'esbuild';
 import * as browser from '../src/index.ts';
 import * as node from '../src/node.ts';
 
-const MAX_GZIPPED_BYTES = 12 * 1024;
+const MAX_GZIPPED_BYTES = 12_000;
 const MAX_FALLBACK_BYTES = 3_000;
 const MAX_CHAT_BYTES = 4_000;
 

@@ -24,11 +24,14 @@ export const PLACEMENT_SIZE: PlacementSize = {
   repetitions: 2,
 };
 
-/** To see that everything works. */
+/**
+ * To see that everything works. The workers must not divide the sessions: prompts that come in step and go round in
+ * turn would find the same worker again without any placement.
+ */
 export const PLACEMENT_SMOKE_SIZE: PlacementSize = {
   ...PLACEMENT_SIZE,
   workers: 3,
-  sessions: 6,
+  sessions: 8,
   turns: 3,
   repetitions: 1,
 };

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { newId } from '@sluice/client';
 import type { WebConnection } from '../link/web-connection.ts';
-import { newId } from '../new-id.ts';
 import { NATURAL, paramsFor } from '../proof/next-answer.tsx';
 import { Probe } from '../proof/probe.ts';
 import { ProofPanel } from '../proof/proof-panel.tsx';

@@ -1,9 +1,8 @@
-import { RequestError } from '@sluice/client';
+import { newId, RequestError } from '@sluice/client';
 import type { Client, Generation, Item, PromptOptions, Session } from '@sluice/client';
 import type { PromptParams } from '@sluice/protocol';
 import { CatchUp } from '../link/catch-up.ts';
 import type { LinkStatus } from '../link/link-status.ts';
-import { newId } from '../new-id.ts';
 import { FrameLoop } from './frame-loop.ts';
 import { Roster } from './roster.ts';
 import type { Person } from './roster.ts';
