@@ -14,13 +14,16 @@ type Party = {
   readonly isOwner: boolean;
 };
 
+/** Who writes the log now. */
+type Run = { readonly epoch: number; readonly attempt: number };
+
 /** Combines the acks of this edge's viewers of one generation and tells its worker, once per turn. */
 export class AckForwarder {
   readonly #key: GenerationKey;
   readonly #control: Control;
   readonly #edge: string;
   readonly #ledger: AckLedger;
-  #sent = { seq: -1, epoch: -1, viewers: 0, at: 0 };
+  #sent = { seq: -1, epoch: -1, attempt: -1, viewers: 0, at: 0 };
 
   constructor(key: GenerationKey, governor: Governor, deps: { control: Control; edge: string }) {
     this.#key = key;
@@ -47,16 +50,17 @@ export class AckForwarder {
   }
 
   /**
-   * Sends what governs now if it changed, or if it is time to repeat it. Silent while no viewer was
-   * ever counted here. @returns whether it sent
+   * Sends what governs now if it changed, if another attempt took over, which knows of no ack yet, or if it
+   * is time to repeat it. Silent while no viewer was ever counted here. @returns whether it sent
    */
-  forward(epoch: number, now: number, isSilent: boolean): boolean {
+  forward({ epoch, attempt }: Run, now: number, isSilent: boolean): boolean {
     const { seq, viewers } = this.#ledger.governed(epoch);
     const { at, ...sent } = this.#sent;
-    const isNews = sent.seq !== seq || sent.epoch !== epoch || sent.viewers !== viewers;
+    const isSameRun = sent.epoch === epoch && sent.attempt === attempt;
+    const isNews = !isSameRun || sent.seq !== seq || sent.viewers !== viewers;
     const isDue = viewers > 0 && now - at >= (isSilent ? SILENT_REPEAT_MS : REPEAT_MS);
     if (!isDue && (!isNews || (viewers === 0 && sent.viewers === 0))) return false;
-    this.#sent = { seq, epoch, viewers, at: now };
+    this.#sent = { seq, epoch, attempt, viewers, at: now };
     // With `none` nothing governs: seq is Infinity, which JSON has no word for.
     const finite = Math.min(seq, Number.MAX_SAFE_INTEGER);
     this.#control.ack(this.#key, { type: 'ack', edge: this.#edge, epoch, seq: finite, viewers });

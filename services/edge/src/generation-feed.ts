@@ -184,7 +184,7 @@ export class GenerationFeed implements Flushable {
     if (this.item.status === 'done') return;
     const now = clock.now();
     const isSilent = now - this.activeAt >= SILENT_MS;
-    if (this.#acks.forward(this.#tail.buffer.epoch, now, isSilent)) metrics.governed.add(1);
+    if (this.#acks.forward(this.#tail.buffer, now, isSilent)) metrics.governed.add(1);
   }
 
   /** Moves one reader as far as credit and socket allow. */

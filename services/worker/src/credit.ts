@@ -18,7 +18,7 @@ export class Credit {
   #aloneSince: number | undefined;
   #wake: (() => void) | undefined;
 
-  /** @param seq tokens stored before this run: they count as acknowledged until edges report */
+  /** @param seq tokens stored before this run: the lead counts as used up by them until edges report */
   constructor(body: PromptBody, epoch: number, { seq, now }: { readonly seq: number; readonly now: number }) {
     this.#ledger = new AckLedger(body.governor ?? 'fastest');
     this.#gate = new LeadGate(body.lead ?? 'adaptive', seq);

@@ -170,13 +170,17 @@ export class GenerationRun {
     let failure: unknown;
     try {
       while (this.#stop === undefined) {
+        // Before the first token too: an attempt that goes on has to hear first how far its viewers are.
+        if (!this.#credit.open || !this.#publisher.hasRoom) {
+          await this.#hold();
+          continue;
+        }
         const next = await run.next();
         if (next.done === true) {
           countPrompt(next.value.usage, this.#context.metrics.promptTokens);
           return { ...next.value };
         }
         this.#take(next.value);
-        if (!this.#credit.open || !this.#publisher.hasRoom) await this.#hold();
       }
     } catch (error) {
       // Being told to stop surfaces here as the signal's reason; then the stop says what happens.

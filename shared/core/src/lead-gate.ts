@@ -35,11 +35,14 @@ export class LeadGate {
   #span: { readonly from: number; at: number } | undefined;
   #shutAt: number | undefined;
 
-  /** @param seq tokens already stored when this run starts; they count as acknowledged until told otherwise */
+  /**
+   * @param seq tokens already stored when this run starts. How many of them somebody has seen is not known
+   *   yet, so the lead counts as used up until {@link govern} says otherwise.
+   */
   constructor(mode: Lead, seq = 0) {
     this.mode = mode;
     this.#taken = seq;
-    this.#acked = seq;
+    this.#acked = Math.max(0, seq - this.lead);
   }
 
   /** Most tokens that may be ahead of the governing ack right now. */

@@ -178,8 +178,8 @@ describe('strict', () => {
 });
 
 describe('govern', () => {
-  const taken = (count: number, seq = 0): LeadGate => {
-    const gate = new LeadGate('strict', seq);
+  const taken = (count: number): LeadGate => {
+    const gate = new LeadGate('strict');
     for (let i = 0; i < count; i += 1) gate.take(i);
     return gate;
   };
@@ -212,8 +212,22 @@ describe('govern', () => {
     expect(gate).toMatchObject({ open: false, acked: 16 });
   });
 
-  test('starts from what was stored before this run', () => {
-    const gate = taken(16, 500);
+  test('decides how far a run that goes on may go beyond what was stored before it', () => {
+    const gate = new LeadGate('strict', 500);
+    expect(gate).toMatchObject({ open: false, acked: 500 - MIN_LEAD });
+    gate.govern(490, 10);
+    expect(gate).toMatchObject({ open: true, acked: 490 });
+    for (let i = 0; gate.open; i += 1) gate.take(20 + i);
+    gate.govern(500, 50);
+    for (let i = 0; i < 10; i += 1) gate.take(60 + i);
     expect(gate).toMatchObject({ open: false, acked: 500 });
+  });
+
+  test('need not be told of a run that has stored less than the lead, nor of one that nothing governs', () => {
+    const gate = new LeadGate('strict', MIN_LEAD - 1);
+    expect(gate).toMatchObject({ open: true, acked: 0 });
+    const free = new LeadGate('strict', 500);
+    free.govern(Infinity, 10);
+    expect(free.open).toBe(true);
   });
 });
