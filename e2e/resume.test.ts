@@ -50,8 +50,8 @@ const cutViewer = async (transport: TransportKind): Promise<RecordedClient & { p
   return { ...viewer, proxy };
 };
 
-const expectWhole = async (transport: TransportKind): Promise<void> => {
-  const { client, sockets, proxy } = await cutViewer(transport);
+/** One answer, from its prompt to its end, against the log. */
+const expectWhole = async (transport: TransportKind, { client, sockets }: RecordedClient): Promise<void> => {
   const params = { simulated: { tokens: TOKENS } };
   const generation = client.session(transport).prompt({ input: 'go', params });
   await generation.end;
@@ -60,12 +60,26 @@ const expectWhole = async (transport: TransportKind): Promise<void> => {
   expect(generation.position.seq).toBe(TOKENS);
 
   const report = checkTranscript(generation.id, attachmentsOf(sockets, generation.id));
-  expect(report).toMatchObject({ violations: [], holes: 0, overlaps: 0, wireDuplicates: 0 });
+  const { violations, holes, overlaps, wireDuplicates } = report;
+  expect({ transport, violations, holes, overlaps, wireDuplicates }).toEqual({
+    transport,
+    violations: [],
+    holes: 0,
+    overlaps: 0,
+    wireDuplicates: 0,
+  });
   expect(sha256(report.text)).toBe(sha256(text));
-  expect([transport, proxy.accepted >= CUTS]).toEqual([transport, true]);
+};
+
+const expectWholeThroughAllCuts = async (transport: TransportKind): Promise<void> => {
+  const { proxy, ...viewer } = await cutViewer(transport);
+  // One answer is long enough for all cuts, unless the machine is so busy that reconnecting takes its time.
+  do {
+    await expectWhole(transport, viewer);
+  } while (proxy.accepted < CUTS);
 };
 
 test('a viewer cut at 200 random points ends with the stored text, nothing twice, nothing missing', async () => {
   const transports = ['websocket', 'sse', 'poll'] as const;
-  await Promise.all(transports.map((transport) => expectWhole(transport)));
+  await Promise.all(transports.map((transport) => expectWholeThroughAllCuts(transport)));
 }, 90_000);

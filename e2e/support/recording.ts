@@ -33,21 +33,27 @@ export const recordSockets = (
 
 const DATA = 'data: ';
 
-/** The lines of a response as they come, until it ends or breaks. */
-const readLines = async (body: ReadableStream<Uint8Array>, onLine: (line: string) => void): Promise<void> => {
+/**
+ * The same response, whose lines are told as they are read. What breaks before its reader has come to it is lost
+ * to both: a transcript holds what the SDK got, not what the network had.
+ */
+const tellLines = (response: Response, onLine: (line: string) => void): Response => {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return response;
+  const decoder = new TextDecoder();
   let rest = '';
-  try {
-    const decoder = new TextDecoder();
-    for await (const bytes of body) {
-      const text = decoder.decode(bytes, { stream: true });
-      const lines = (rest + text).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) onLine(line);
-    }
-    onLine(rest);
-  } catch {
-    // Cut off, as the SDK will notice too.
-  }
+  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+    const { value, done } = await reader.read();
+    const lines = (rest + decoder.decode(value, { stream: true })).split('\n');
+    rest = done ? '' : (lines.pop() ?? '');
+    for (const line of lines) onLine(line);
+    if (done) controller.close();
+    else controller.enqueue(value);
+  };
+  // Nothing is read ahead.
+  const source = { pull, cancel: (reason: unknown) => reader.cancel(reason) };
+  const body = new ReadableStream(source, { highWaterMark: 0 });
+  return new Response(body, { status: response.status, headers: response.headers });
 };
 
 /** A `fetch` that keeps what connections over HTTP carry, frame by frame as on a WebSocket. */
@@ -73,10 +79,7 @@ export const recordFetch = (sockets: RecordedSocket[]): Fetch => {
     if (typeof init.body === 'string')
       for (const line of init.body.split('\n')) record.sent.push(JSON.parse(line) as ClientFrame);
     const response = await fetch(url, init);
-    if (response.body === null || !response.ok) return response;
-    const [ours, theirs] = response.body.tee();
-    void readLines(ours, (line) => receive(record, line));
-    return new Response(theirs, { status: response.status, headers: response.headers });
+    return response.ok ? tellLines(response, (line) => receive(record, line)) : response;
   };
 };
 

@@ -185,6 +185,46 @@ describe('frames down', () => {
   });
 });
 
+describe('frames that are polled for', () => {
+  const lines = (...frames: readonly ServerFrame[]): Uint8Array =>
+    new TextEncoder().encode(frames.map((frame) => JSON.stringify(frame)).join('\n'));
+  const pong: ServerFrame = { type: 'pong' };
+  /** An answer that breaks off after these bytes. */
+  const broken = (bytes: Uint8Array): Response => {
+    const chunks = [bytes];
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+      const chunk = chunks.shift();
+      if (chunk === undefined) controller.error(new TypeError('terminated'));
+      else controller.enqueue(chunk);
+    };
+    return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }));
+  };
+  const opening = (): Response => Response.json({ type: 'open', connection: 'e.secret' });
+  const polled = (answers: Response[]): Bench => {
+    const bench = new Bench('poll', opening);
+    // The last one is never given.
+    bench.answer = () => answers.shift() ?? new Promise(() => undefined);
+    return bench;
+  };
+
+  test('are asked for again from the first that did not come whole', async () => {
+    const whole = lines(readyFrame(), pong, pong);
+    const bench = polled([broken(whole.slice(0, -3)), Response.json(pong)]);
+    await bench.settle();
+    expect(bench.calls.map(({ path }) => path)).toEqual([
+      '',
+      ...[0, 2, 3].map((after) => `/e.secret/frames?after=${after}`),
+    ]);
+    expect(bench.heard).toEqual([readyFrame(), pong, pong].map((frame) => JSON.stringify(frame)));
+  });
+
+  test('and of which none came whole are a connection lost', async () => {
+    const bench = polled([broken(lines(readyFrame()).slice(0, -1))]);
+    await bench.settle();
+    expect(bench.heard).toEqual(['closed 1006 terminated']);
+  });
+});
+
 describe('an opening that is refused', () => {
   test.each([
     ['by the edge with 401', () => refusal(401, 'unauthorized'), 'closed 4401'],
