@@ -1,4 +1,5 @@
 import type { EdgeReport, WorkerReport } from '@sluice/protocol';
+import type { ReactNode } from 'react';
 import { isLive } from './fleet.ts';
 import { count } from './numbers.ts';
 import type { Source } from './source.ts';
@@ -33,63 +34,54 @@ const Slots = ({ running, slots }: Pick<WorkerReport, 'running' | 'slots'>) => {
   );
 };
 
-export const WorkerTable = ({ sources, now }: Props<WorkerReport>) => (
-  <div className="table-frame" tabIndex={0} role="region" aria-label="Workers">
-    <table>
-      <caption>Workers</caption>
-      <thead>
-        <tr>
-          <th scope="col">Name</th>
-          <th scope="col">Slots</th>
-          <th scope="col">Paused</th>
-          <th scope="col">Parked</th>
-          <th scope="col">Tokens/s</th>
-        </tr>
-      </thead>
-      <tbody>
-        {sources.map((source) => (
-          <tr key={source.report.name}>
-            <Name name={source.report.name} isHere={isLive(source, now)} />
-            <td>
-              <Slots {...source.report} />
-            </td>
-            <td>{count(source.report.paused)}</td>
-            <td>{count(source.report.parked)}</td>
-            <td>{count(source.rate)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  </div>
-);
+type Field<Report extends EdgeReport | WorkerReport> = {
+  readonly name: string;
+  readonly cell: (source: Source<Report>) => ReactNode;
+};
 
-export const EdgeTable = ({ sources, now }: Props<EdgeReport>) => (
-  <div className="table-frame" tabIndex={0} role="region" aria-label="Edges">
-    <table>
-      <caption>Edges</caption>
-      <thead>
-        <tr>
-          <th scope="col">Name</th>
-          <th scope="col">Connections</th>
-          <th scope="col">Viewers</th>
-          <th scope="col">Un-acked</th>
-          <th scope="col">Tokens/s</th>
-        </tr>
-      </thead>
-      <tbody>
-        {sources.map((source) => (
-          <tr key={source.report.name}>
-            <Name name={source.report.name} isHere={isLive(source, now)} />
-            <td>{count(source.report.connections)}</td>
-            <td>{count(source.report.viewers)}</td>
-            <td>{count(source.report.unacked)}</td>
-            <td>{count(source.rate)}</td>
+/** A table of one kind of process, a row for each by name. */
+const processTable =
+  <Report extends EdgeReport | WorkerReport>(title: string, fields: readonly Field<Report>[]) =>
+  ({ sources, now }: Props<Report>) => (
+    <div className="table-frame" tabIndex={0} role="region" aria-label={title}>
+      <table>
+        <caption>{title}</caption>
+        <thead>
+          <tr>
+            {['Name', ...fields.map(({ name }) => name)].map((name) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
           </tr>
-        ))}
-      </tbody>
-    </table>
-  </div>
-);
+        </thead>
+        <tbody>
+          {sources.map((source) => (
+            <tr key={source.report.name}>
+              <Name name={source.report.name} isHere={isLive(source, now)} />
+              {fields.map(({ name, cell }) => (
+                <td key={name}>{cell(source)}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+
+export const WorkerTable = processTable<WorkerReport>('Workers', [
+  { name: 'Slots', cell: ({ report }) => <Slots {...report} /> },
+  { name: 'Paused', cell: ({ report }) => count(report.paused) },
+  { name: 'Parked', cell: ({ report }) => count(report.parked) },
+  { name: 'Tokens/s', cell: ({ rate }) => count(rate) },
+]);
+
+export const EdgeTable = processTable<EdgeReport>('Edges', [
+  { name: 'Connections', cell: ({ report }) => count(report.connections) },
+  { name: 'Viewers', cell: ({ report }) => count(report.viewers) },
+  { name: 'Un-acked', cell: ({ report }) => count(report.unacked) },
+  { name: 'Tokens/s', cell: ({ rate }) => count(rate) },
+]);
 
 type CountsProps = {
   readonly title: string;
