@@ -1,6 +1,6 @@
 import type { History } from './history.ts';
 import { LineChart } from './line-chart.tsx';
-import { count, duration } from './numbers.ts';
+import { COUNTS, DURATIONS } from './unit.ts';
 
 /** The last minutes. */
 export const Charts = ({ history }: { readonly history: History }) => {
@@ -10,7 +10,7 @@ export const Charts = ({ history }: { readonly history: History }) => {
       <LineChart
         title="Tokens per second"
         times={times}
-        format={count}
+        unit={COUNTS}
         series={[
           { name: 'made', hue: 1, values: history.column(({ made }) => made) },
           { name: 'delivered', hue: 2, values: history.column(({ delivered }) => delivered) },
@@ -19,7 +19,7 @@ export const Charts = ({ history }: { readonly history: History }) => {
       <LineChart
         title="Delivery latency"
         times={times}
-        format={duration}
+        unit={DURATIONS}
         series={[
           { name: 'p50', hue: 1, values: history.column(({ delivery }) => delivery.p50) },
           { name: 'p95', hue: 2, values: history.column(({ delivery }) => delivery.p95) },
@@ -29,7 +29,7 @@ export const Charts = ({ history }: { readonly history: History }) => {
       <LineChart
         title="Generations"
         times={times}
-        format={count}
+        unit={COUNTS}
         series={[
           { name: 'running', hue: 1, values: history.column(({ running }) => running) },
           { name: 'paused', hue: 2, values: history.column(({ paused }) => paused) },
@@ -39,7 +39,7 @@ export const Charts = ({ history }: { readonly history: History }) => {
       <LineChart
         title="Time to first token"
         times={times}
-        format={duration}
+        unit={DURATIONS}
         series={[
           { name: 'p50', hue: 1, values: history.column(({ firstToken }) => firstToken.p50) },
           { name: 'p95', hue: 2, values: history.column(({ firstToken }) => firstToken.p95) },
@@ -48,13 +48,13 @@ export const Charts = ({ history }: { readonly history: History }) => {
       <LineChart
         title="Acks outstanding, tokens"
         times={times}
-        format={count}
+        unit={COUNTS}
         series={[{ name: 'un-acked', hue: 1, values: history.column(({ unacked }) => unacked) }]}
       />
       <LineChart
         title="Connections"
         times={times}
-        format={count}
+        unit={COUNTS}
         series={[
           { name: 'connections', hue: 1, values: history.column(({ connections }) => connections) },
           { name: 'sessions', hue: 2, values: history.column(({ sessions }) => sessions) },

@@ -3,6 +3,7 @@ import type { RefObject } from 'react';
 import uPlot from 'uplot';
 import type { Column } from './history.ts';
 import { clockTime } from './numbers.ts';
+import type { Unit } from './unit.ts';
 
 export type Series = {
   readonly name: string;
@@ -16,7 +17,7 @@ type Props = {
   /** seconds since the Unix epoch, one for each value */
   readonly times: readonly number[];
   readonly series: readonly Series[];
-  readonly format: (value: number | null | undefined) => string;
+  readonly unit: Unit;
 };
 
 const HEIGHT_PX = 150;
@@ -36,7 +37,7 @@ const dataOf = ({ times, series }: Pick<Props, 'times' | 'series'>): uPlot.Align
 
 const optionsOf = (
   frame: HTMLElement,
-  { series, format }: Props,
+  { series, unit: { format, steps } }: Props,
   onIndex: (index: number | undefined) => void,
 ): uPlot.Options => {
   const axis = {
@@ -62,7 +63,12 @@ const optionsOf = (
         space: 80,
         values: (_plot, ticks) => ticks.map((tick) => clockTime(tick * 1_000)),
       },
-      { ...axis, size: 58, values: (_plot, ticks) => ticks.map((tick) => format(tick)) },
+      {
+        ...axis,
+        size: 58,
+        ...(steps === undefined ? {} : { incrs: [...steps] }),
+        values: (_plot, ticks) => ticks.map((tick) => format(tick)),
+      },
     ],
     series: [
       {},
@@ -104,7 +110,7 @@ const usePlot = (
 
 /** Figures over time. The legend tells the newest values, or those under the pointer. */
 export const LineChart = (props: Props) => {
-  const { title, series, format } = props;
+  const { title, series, unit } = props;
   const frame = useRef<HTMLDivElement>(null);
   const [index, setIndex] = useState<number>();
   const id = useId();
@@ -117,7 +123,7 @@ export const LineChart = (props: Props) => {
           {series.map(({ name, hue, values }) => (
             <span key={name} data-series={hue}>
               <i aria-hidden="true" />
-              {name} <b>{format(index === undefined ? values.at(-1) : values[index])}</b>
+              {name} <b>{unit.format(index === undefined ? values.at(-1) : values[index])}</b>
             </span>
           ))}
         </p>
