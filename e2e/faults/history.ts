@@ -1,4 +1,11 @@
-import type { EndReason, Position, Receipt, ServerFrame, StoredRecord } from '@sluice/protocol';
+import type {
+  EndReason,
+  GenerationError,
+  Position,
+  Receipt,
+  ServerFrame,
+  StoredRecord,
+} from '@sluice/protocol';
 
 /** One connection of a viewer as its socket carried it, taken below the SDK. */
 export type ViewedConnection = {
@@ -23,6 +30,11 @@ export type StoredFate = {
   readonly text?: string;
   readonly reason?: EndReason;
   readonly receipt?: Receipt;
+  readonly error?: GenerationError;
+  readonly attempt?: number;
+  /** attempts that died with their worker: in a row without progress, and in all */
+  readonly crashes?: number;
+  readonly allCrashes?: number;
 };
 
 /** One generation: what was promised, what is stored, what was seen. All of it is data. */

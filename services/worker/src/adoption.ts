@@ -1,10 +1,10 @@
 import { ANY_QUEUE, endGeneration } from '@sluice/bus';
 import type { Bus, RunningGeneration } from '@sluice/bus';
-import { adopt, claim } from '@sluice/core';
+import { adopt, poisonEnd, spend } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
+import { headOf } from '@sluice/protocol';
 import type { GenerationKey } from '@sluice/protocol';
 import type { Clock, Logger } from '@sluice/runtime';
-import { isPoison, POISONED } from './crash-budget.ts';
 import { persist } from './persistence.ts';
 
 export type AdoptionContext = {
@@ -52,22 +52,33 @@ const takeBack = async (
 ): Promise<StoredGeneration | undefined> => {
   if (isBack(run)) return undefined;
   const stored = await bus.sessions.item(key, key.generation);
-  const next = stored?.item.kind === 'generation' ? adopted(stored.item, dead, run) : undefined;
+  const item = stored?.item.kind === 'generation' ? stored.item : undefined;
+  const next = item && (await adopted(bus, key, item, { worker: dead, attempt: run.attempt }));
   if (stored === undefined || next === undefined) return undefined;
-  if (!isPoison(next))
+  const end = poisonEnd(next);
+  if (end === undefined)
     return (await bus.sessions.updateItem(key, next, stored.rev)) === undefined ? undefined : next;
-  const version = { rev: stored.rev, item: next };
-  if (!(await endGeneration(bus, key, version, { end: POISONED, now: clock.now() }))) return undefined;
-  logger.error('generation_poisoned', { generation: key.generation, crashes: next.crashes });
+  if (!(await endGeneration(bus, key, { rev: stored.rev, item: next }, { end, now: clock.now() })))
+    return undefined;
+  const { crashes, allCrashes } = next;
+  logger.error('generation_poisoned', { generation: key.generation, crashes, allCrashes });
   return { ...next, status: 'done' };
 };
 
-/** The item after its worker's death; a job that the worker had taken and not claimed yet is lost like a claimed one. */
-const adopted = (
+/** The item after its worker's death; undefined when somebody has it by now. */
+const adopted = async (
+  bus: Bus,
+  key: GenerationKey,
   item: StoredGeneration,
-  dead: string,
-  { attempt }: RunningGeneration,
-): StoredGeneration | undefined => {
-  const claimed = item.status === 'queued' && item.attempt === attempt - 1 ? claim(item, dead) : item;
-  return claimed?.worker === dead && claimed.attempt === attempt ? adopt(claimed) : undefined;
+  dead: { readonly worker: string; readonly attempt: number },
+): Promise<StoredGeneration | undefined> => {
+  if (item.status === 'queued') return item.attempt === dead.attempt - 1 ? spend(item) : undefined;
+  if (item.worker !== dead.worker || item.attempt !== dead.attempt) return undefined;
+  return adopt(item, await seqOfLog(bus, key));
+};
+
+/** How far the log has got, in its newest epoch. @throws BusUnavailableError */
+export const seqOfLog = async (bus: Bus, key: GenerationKey): Promise<number> => {
+  const head = await bus.tokens.head(key);
+  return head === undefined ? 0 : headOf(head.record);
 };

@@ -1,10 +1,10 @@
 import { endGeneration, readChain, tokensOf } from '@sluice/bus';
 import type { Bus, Delivery, PromptEntry } from '@sluice/bus';
-import { adopt, claim } from '@sluice/core';
+import { adopt, claim, poisonEnd } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
-import { isPoison, POISONED } from './crash-budget.ts';
+import { seqOfLog } from './adoption.ts';
 
 /** A generation this worker owns, with what its log already says. */
 export type Claimed = {
@@ -17,9 +17,12 @@ export type Claimed = {
   readonly prefix: readonly Token[] | undefined;
 };
 
-/** `gone`: done, cancelled or not wanted any more, so the job is finished. `leave`: somebody else has it. */
+/**
+ * `gone`: done, cancelled or not wanted any more, so the job is finished. `leave`: somebody else has it. `later`: not
+ * here now, so the job goes back.
+ */
 export type ClaimResult =
-  { readonly type: 'claimed'; readonly claimed: Claimed } | { readonly type: 'gone' | 'leave' };
+  { readonly type: 'claimed'; readonly claimed: Claimed } | { readonly type: 'gone' | 'leave' | 'later' };
 
 export type ClaimContext = {
   readonly bus: Bus;
@@ -27,6 +30,8 @@ export type ClaimContext = {
   readonly clock: Clock;
   /** whether this worker runs the generation itself right now */
   readonly isRunning: (key: GenerationKey) => boolean;
+  /** whether this worker may run it beside what it runs now */
+  readonly admits: (item: StoredGeneration) => boolean;
 };
 
 /**
@@ -43,12 +48,13 @@ export const claimJob = async (delivery: Delivery, context: ClaimContext): Promi
     if (stored?.item.kind !== 'generation') return { type: 'gone' };
     const found = await standingOf(stored.item, delivery, context);
     if (!('item' in found)) return found;
-    if (isPoison(found.item)) {
-      const ended = { end: POISONED, now: context.clock.now() };
-      if (await endGeneration(bus, key, { rev: stored.rev, item: stored.item }, ended))
-        return { type: 'gone' };
+    const end = poisonEnd(found.item);
+    if (end !== undefined) {
+      const version = { rev: stored.rev, item: stored.item };
+      if (await endGeneration(bus, key, version, { end, now: context.clock.now() })) return { type: 'gone' };
       continue;
     }
+    if (!context.admits(found.item)) return { type: 'later' };
     const isWritten = found.type === 'ours' || (await bus.sessions.updateItem(key, found.item, stored.rev));
     if (isWritten === undefined) continue;
     const claimed = await readClaimed(bus, key, found.item);
@@ -89,7 +95,7 @@ const adoptable = async (
   if (isRunning(key)) return undefined;
   const live = await bus.workers.list();
   const isHeld = live.some(({ worker }) => worker === item.worker && worker !== self);
-  return isHeld ? undefined : adopt(item);
+  return isHeld ? undefined : adopt(item, await seqOfLog(bus, key));
 };
 
 /**

@@ -1,4 +1,5 @@
 import type { Delivery, RunningGeneration } from '@sluice/bus';
+import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
 import { claimJob, readClaimed } from './claim.ts';
 import type { Claimed } from './claim.ts';
@@ -6,11 +7,15 @@ import { readConversation } from './conversation.ts';
 import { GenerationRun } from './generation-run.ts';
 import type { RunContext, RunOutcome } from './generation-run.ts';
 import { persist } from './persistence.ts';
+import { Quarantine } from './quarantine.ts';
 import type { Slots } from './slots.ts';
 import type { RunLoad } from './worker-stats.ts';
 
 /** A job's redelivery is put off this often while it runs; the ack wait is three times as long. */
 const WORKING_MS = 10_000;
+
+/** A job that cannot run here beside what runs goes to whoever asks after this long, ms. */
+const LATER_MS = 500;
 
 /** Runs whose progress is told; how many there are is told of all. */
 const MAX_PROGRESS = 64;
@@ -36,6 +41,7 @@ export class JobRunner {
   readonly #runs = new Map<string, GenerationRun>();
   /** every job from its delivery on, under the attempt that it asks for, or led to */
   readonly #taken = new Set<Taken>();
+  readonly #quarantine = new Quarantine<Taken>((taken) => this.#runs.get(pathOf(taken))?.progress.stored);
   readonly #unfinished = new Set<Promise<void>>();
 
   constructor(deps: JobRunnerDeps) {
@@ -81,14 +87,16 @@ export class JobRunner {
   async #runJob(delivery: Delivery): Promise<void> {
     const { bus, worker, clock, logger, slots, pulling, onTaken } = this.#deps;
     const isRunning = (key: GenerationKey): boolean => this.#runs.has(pathOf(key));
+    const admits = (item: StoredGeneration): boolean => this.#quarantine.admits(taken, item, clock.now());
     const working = setInterval(() => delivery.working(), WORKING_MS);
     const { org, session, generation, attempt } = delivery.job;
     const taken: Taken = { org, session, generation, attempt };
     this.#taken.add(taken);
     onTaken(taken);
     try {
-      const claim = (): ReturnType<typeof claimJob> => claimJob(delivery, { bus, worker, clock, isRunning });
-      const result = await persist(claim, clock, pulling);
+      const context = { bus, worker, clock, isRunning, admits };
+      const result = await persist(() => claimJob(delivery, context), clock, pulling);
+      if (result.type === 'later') return delivery.nak(LATER_MS);
       if (result.type === 'claimed' && result.claimed.item.attempt !== attempt) {
         taken.attempt = result.claimed.item.attempt;
         onTaken(taken);
@@ -100,6 +108,7 @@ export class JobRunner {
       logger.error('job_failed', { generation: delivery.job.generation, error });
     } finally {
       clearInterval(working);
+      this.#quarantine.leave(taken);
       this.#taken.delete(taken);
       slots.release();
     }

@@ -407,7 +407,9 @@ describe('a worker that dies', () => {
     world.engine.say('g', 'on');
     world.engine.end('g');
     const item = await world.until('g', 'done').finally(() => dead.reject(new Error('it was dead')));
-    expect(item).toMatchObject({ attempt: 2, crashes: 1, text: 'on' });
+    // What nobody had begun killed nobody, as far as one can tell.
+    expect(item).toMatchObject({ attempt: 2, allCrashes: 1, text: 'on' });
+    expect(item).not.toHaveProperty('crashes');
   }, 15_000);
 
   test('for the third time ends the generation with an error', async () => {
@@ -418,6 +420,33 @@ describe('a worker that dies', () => {
     expect(await world.until('g', 'done')).toMatchObject({
       reason: 'error',
       error: { code: 'worker_crashed' },
+    });
+    expect(world.engine.requests).toHaveLength(0);
+  }, 15_000);
+
+  test('for the third time has a generation that got further continued', async () => {
+    await die('dead', 'g');
+    const count = { crashes: 2, crashSeq: 0, allCrashes: 2 };
+    await world.submit('g', {}, { status: 'running', attempt: 1, worker: 'dead', ...count });
+    await world.bus.tokens.append(keyOf('g'), new ChunkWriter(1).draft([...'got on so'], 1).draft);
+    world.forgetJobs();
+    await world.start('alive');
+    world.engine.end('g');
+    expect(await world.until('g', 'done')).toMatchObject({
+      ...{ reason: 'stop', text: 'got on so', attempt: 2 },
+      ...{ crashes: 1, crashSeq: 9, allCrashes: 3 },
+    });
+  }, 15_000);
+
+  test('for the tenth time ends the generation, however far it gets', async () => {
+    await die('dead', 'g');
+    const count = { crashes: 1, crashSeq: 0, allCrashes: 9 };
+    await world.submit('g', {}, { status: 'running', attempt: 1, worker: 'dead', ...count });
+    await world.bus.tokens.append(keyOf('g'), new ChunkWriter(1).draft([...'got on so'], 1).draft);
+    world.forgetJobs();
+    await world.start('alive');
+    expect(await world.until('g', 'done')).toMatchObject({
+      ...{ reason: 'error', error: { code: 'worker_crashed' }, text: 'got on so', allCrashes: 10 },
     });
     expect(world.engine.requests).toHaveLength(0);
   }, 15_000);

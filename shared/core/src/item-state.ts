@@ -1,20 +1,22 @@
 import type { End, GenerationItem, Position } from '@sluice/protocol';
+import { countCrash, countSpent } from './crash-budget.ts';
+import type { CrashCount } from './crash-budget.ts';
 import type { Transcript } from './transcript.ts';
 
 /**
  * The states of a generation's item and the only ways between them:
- * queued -> running (claim) -> done; running -> parked or queued; parked -> queued; any of them -> done.
+ * queued -> running (claim) -> done; running -> parked or queued; parked -> queued; any of them -> done. (`spend`
+ * only moves a queued one on to the next attempt.)
  * Each transition returns the next item to be written by compare-and-set, or undefined where the
  * current state does not allow it: somebody else was faster.
  */
-export type StoredGeneration = Omit<GenerationItem, 'rev'> & {
-  /** the worker that claimed it, while it runs */
-  readonly worker?: string;
-  /** attempts whose worker died; absent: none */
-  readonly crashes?: number;
-  /** since when it is parked, ms since the Unix epoch */
-  readonly parkedAt?: number;
-};
+export type StoredGeneration = Omit<GenerationItem, 'rev'> &
+  CrashCount & {
+    /** the worker that claimed it, while it runs */
+    readonly worker?: string;
+    /** since when it is parked, ms since the Unix epoch */
+    readonly parkedAt?: number;
+  };
 
 /** A worker takes a queued generation. The attempt it writes fences every older one. */
 export const claim = (item: StoredGeneration, worker: string): StoredGeneration | undefined =>
@@ -28,12 +30,19 @@ export const requeue = (item: StoredGeneration): StoredGeneration | undefined =>
   return { ...rest, status: 'queued' };
 };
 
-/** As {@link requeue}, for a run whose worker died: that counts against the generation. */
-export const adopt = (item: StoredGeneration): StoredGeneration | undefined => {
+/**
+ * As {@link requeue}, for a run whose worker died: that counts against the generation.
+ * @param seq how far the log had got by then
+ */
+export const adopt = (item: StoredGeneration, seq: number): StoredGeneration | undefined => {
   if (item.status !== 'running') return undefined;
   const { worker: _worker, ...rest } = item;
-  return { ...rest, status: 'queued', crashes: (item.crashes ?? 0) + 1 };
+  return { ...rest, ...countCrash(item, seq), status: 'queued' };
 };
+
+/** A worker died that had taken the job of a queued generation, before the claim: the job is spent, so is its attempt. */
+export const spend = (item: StoredGeneration): StoredGeneration | undefined =>
+  item.status === 'queued' ? { ...item, ...countSpent(item), attempt: item.attempt + 1 } : undefined;
 
 /**
  * The worker of this attempt stops the engine and frees its slot. The text so far goes into the item:

@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ItemStatus } from '@sluice/protocol';
-import { adopt, claim, finish, park, requeue } from '../src/index.ts';
+import { adopt, claim, finish, park, requeue, spend } from '../src/index.ts';
 import type { StoredGeneration } from '../src/index.ts';
 
-type Transition = 'claim' | 'requeue' | 'adopt' | 'park' | 'park_by_older' | 'park_by_newer' | 'finish';
+type Transition =
+  'claim' | 'requeue' | 'adopt' | 'spend' | 'park' | 'park_by_older' | 'park_by_newer' | 'finish';
 
 const at = { epoch: 1, seq: 7 };
 const NOW = 1_790_000_000_000;
@@ -17,7 +18,9 @@ const apply = (item: StoredGeneration, transition: Transition): StoredGeneration
     case 'requeue':
       return requeue(item);
     case 'adopt':
-      return adopt(item);
+      return adopt(item, at.seq);
+    case 'spend':
+      return spend(item);
     case 'park':
       return park(item, item.attempt, parking);
     case 'park_by_older':
@@ -50,6 +53,7 @@ const TRUTH: Record<ItemStatus, Record<Transition, ItemStatus | undefined>> = {
     claim: 'running',
     requeue: undefined,
     adopt: undefined,
+    spend: 'queued',
     park: undefined,
     park_by_older: undefined,
     park_by_newer: undefined,
@@ -59,6 +63,7 @@ const TRUTH: Record<ItemStatus, Record<Transition, ItemStatus | undefined>> = {
     claim: undefined,
     requeue: 'queued',
     adopt: 'queued',
+    spend: undefined,
     park: 'parked',
     park_by_older: undefined,
     park_by_newer: undefined,
@@ -68,6 +73,7 @@ const TRUTH: Record<ItemStatus, Record<Transition, ItemStatus | undefined>> = {
     claim: undefined,
     requeue: 'queued',
     adopt: undefined,
+    spend: undefined,
     park: undefined,
     park_by_older: undefined,
     park_by_newer: undefined,
@@ -77,6 +83,7 @@ const TRUTH: Record<ItemStatus, Record<Transition, ItemStatus | undefined>> = {
     claim: undefined,
     requeue: undefined,
     adopt: undefined,
+    spend: undefined,
     park: undefined,
     park_by_older: undefined,
     park_by_newer: undefined,
@@ -103,11 +110,16 @@ describe('a transition', () => {
   });
 
   test('that adopts counts a crash, one that hands over does not', () => {
-    const once = adopt(itemIn('running'));
-    expect(once).toMatchObject({ status: 'queued', crashes: 1 });
-    const again = adopt({ ...itemIn('running'), crashes: 2 });
-    expect(again).toMatchObject({ crashes: 3 });
+    const once = adopt(itemIn('running'), 7);
+    expect(once).toMatchObject({ status: 'queued', crashes: 1, crashSeq: 7, allCrashes: 1 });
+    const again = adopt({ ...itemIn('running'), crashes: 2, crashSeq: 7, allCrashes: 5 }, 7);
+    expect(again).toMatchObject({ crashes: 3, crashSeq: 7, allCrashes: 6 });
     expect(requeue({ ...itemIn('running'), crashes: 2 })).toMatchObject({ crashes: 2 });
+  });
+
+  test('that spends an attempt nobody began counts it among all crashes alone', () => {
+    const before = { ...itemIn('queued'), crashes: 2, crashSeq: 7, allCrashes: 4 };
+    expect(spend(before)).toEqual({ ...before, attempt: 1, allCrashes: 5 });
   });
 
   test('says since when it is parked, and forgets it when it goes on or ends', () => {
@@ -149,7 +161,7 @@ describe('a transition', () => {
   });
 });
 
-test('over any path attempts never fall, only a claim raises them by one, identity stays, done is final', () => {
+test('over any path attempts never fall, only a claim or a spent job raises them by one, identity stays, done is final', () => {
   const anyPath = fc.array(fc.constantFrom(...(Object.keys(TRUTH.done) as Transition[])), {
     maxLength: 40,
     size: 'max',
@@ -161,7 +173,8 @@ test('over any path attempts never fall, only a claim raises them by one, identi
         const next = apply(item, transition);
         if (item.status === 'done') expect(next).toBeUndefined();
         if (next === undefined) continue;
-        expect(next.attempt).toBe(item.attempt + (transition === 'claim' ? 1 : 0));
+        const isNext = transition === 'claim' || transition === 'spend';
+        expect(next.attempt).toBe(item.attempt + (isNext ? 1 : 0));
         expect(next.status === 'running').toBe(next.worker !== undefined);
         const { id, user, createdAt, model, input, governor } = itemIn('queued');
         expect(next).toMatchObject({ id, user, createdAt, model, input, governor });

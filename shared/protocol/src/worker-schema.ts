@@ -90,6 +90,8 @@ export const storedGenerationSchema = z.object({
   receipt: endFields.receipt,
   worker: id.optional(),
   crashes: count.optional(),
+  crashSeq: count.optional(),
+  allCrashes: count.optional(),
   parkedAt: count.optional(),
 });
 
