@@ -278,8 +278,15 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
   {
     what: 'runs what kills workers',
     file: 'run.mjs',
-    find: 'if (run.item.crashes >= 3)',
-    put: 'if (run.item.crashes >= 300)',
+    find: 'if (crashes >= 3 ||',
+    put: 'if (crashes >= 300 ||',
+    breaks: ['W40'],
+  },
+  {
+    what: 'counts a crash against what got further',
+    file: 'worker.mjs',
+    find: 'crashes === 0 || seq >= crashSeq + 8',
+    put: 'crashes === 0',
     breaks: ['W40'],
   },
 ];

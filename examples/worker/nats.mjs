@@ -26,6 +26,12 @@ export const read = async (stream, subject) => {
 /** A record by its stream sequence; undefined once it has expired. */
 export const readRecord = async (seq) => (await jsm.direct.getMessage('TOKENS', { seq }))?.json();
 
+/** Tokens of a generation's log by now, in its newest epoch. */
+export const readSeq = async (key) => {
+  const head = await read('TOKENS', `tok.0.${pathOf(key)}`);
+  return head === undefined ? 0 : head.value.base + head.value.tokens.length;
+};
+
 /** The directory entries of live workers (`*`: all). A worker that retired leaves an empty one. */
 export const readWorkers = async (name = '*') => {
   const found = [];

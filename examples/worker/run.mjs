@@ -13,7 +13,7 @@ async function* generate({ params = {} }, stored, signal) {
 }
 
 const CHUNK_TOKENS = 32;
-const CRASHED = { code: 'worker_crashed', message: '3 workers died while they ran this' };
+const CRASHED = { code: 'worker_crashed', message: 'its workers died while they ran this' };
 
 /** Reads the log back along `prev`; undefined: somebody newer writes there, or the prompt is gone (W22). */
 const openRun = async (key, item) => {
@@ -94,7 +94,8 @@ const serveControl = async (run) => {
 
 /** Drives the engine; the end, or undefined when the run stops without one. */
 const speak = async (run) => {
-  if (run.item.crashes >= 3) return { reason: 'error', error: CRASHED }; // W40
+  const { crashes, allCrashes } = run.item;
+  if (crashes >= 3 || allCrashes >= 10) return { reason: 'error', error: CRASHED }; // W40
   const engine = generate(run.body, run.tokens, run.abort.signal);
   try {
     for (await credit(run); run.stop === undefined; await credit(run)) {

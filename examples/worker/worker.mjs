@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { headers } from 'nats';
-import { changeItem, js, nc, openJobs, publishJob, readWorkers } from './nats.mjs';
+import { changeItem, js, nc, openJobs, publishJob, readSeq, readWorkers } from './nats.mjs';
 import { runGeneration, stop } from './run.mjs';
 
 const { MODEL = 'counting' } = process.env;
@@ -31,18 +31,19 @@ const beat = (isExtra) =>
 
 // --- the dead ---
 
-/** A run whose worker died waits for another one, and that counts against it. */
-const adopted = (item) => ({
-  ...item,
-  worker: undefined,
-  status: 'queued',
-  crashes: (item.crashes ?? 0) + 1,
-});
+/** A run whose worker died waits for another one. It counts against it, in a row where it got no further (W40). */
+const adopted = async (key, item) => {
+  const seq = await readSeq(key);
+  const { crashes = 0, crashSeq = 0, allCrashes = crashes } = item;
+  const isFurther = crashes === 0 || seq >= crashSeq + 8;
+  const count = isFurther ? { crashes: 1, crashSeq: seq } : { crashes: crashes + 1 };
+  return { ...item, ...count, allCrashes: allCrashes + 1, worker: undefined, status: 'queued' };
+};
 
 const takeOver = async (dead, { org, session, generation, attempt }) => {
   const key = { org, session, generation };
   const isTheirs = (item) => item.status === 'running' && item.worker === dead && item.attempt === attempt;
-  const item = await changeItem(key, (found) => (isTheirs(found) ? adopted(found) : undefined));
+  const item = await changeItem(key, (found) => (isTheirs(found) ? adopted(key, found) : undefined));
   if (item !== undefined) await publishJob(key, item.model, attempt + 1);
 };
 
@@ -79,7 +80,7 @@ const claim = async (job, isRedelivered) => {
       const isOurs = item.worker === NAME;
       const isHeld = isOurs ? runs.has(item.id) : (await readWorkers(item.worker)).length > 0;
       if (!isRedelivered || isHeld) return undefined; // W6, W9
-      free = adopted(item); // W8
+      free = await adopted(job, item); // W8
     }
     return { ...free, status: 'running', attempt: free.attempt + 1, worker: NAME }; // W4
   });

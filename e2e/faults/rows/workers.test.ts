@@ -107,7 +107,7 @@ playRows('workers fail', [
     id: 'F27',
     title: 'prompts that kill every worker that takes them end as errors after the third, and harm no other',
     target: 'ended <= 3 x 5 s + 5 s, by error; all others complete',
-    options: { workers: 3, load: { ...SHORT, tokens: TOKENS } },
+    options: { workers: 3, load: { sessions: 10, viewers: 1, tokens: TOKENS } },
     play: async (world) => {
       await untilFlowing(world);
       const first = await killEveryRunner(world, 'poison', { ttftMs: 60_000 });

@@ -428,12 +428,12 @@ describe('a worker that dies', () => {
     await die('dead', 'g');
     const count = { crashes: 2, crashSeq: 0, allCrashes: 2 };
     await world.submit('g', {}, { status: 'running', attempt: 1, worker: 'dead', ...count });
-    await world.bus.tokens.append(keyOf('g'), new ChunkWriter(1).draft([...'got on so'], 1).draft);
+    await world.bus.tokens.append(keyOf('g'), new ChunkWriter(1).draft(words(9), 1).draft);
     world.forgetJobs();
     await world.start('alive');
     world.engine.end('g');
     expect(await world.until('g', 'done')).toMatchObject({
-      ...{ reason: 'stop', text: 'got on so', attempt: 2 },
+      ...{ reason: 'stop', text: words(9).join(''), attempt: 2 },
       ...{ crashes: 1, crashSeq: 9, allCrashes: 3 },
     });
   }, 15_000);
@@ -442,11 +442,11 @@ describe('a worker that dies', () => {
     await die('dead', 'g');
     const count = { crashes: 1, crashSeq: 0, allCrashes: 9 };
     await world.submit('g', {}, { status: 'running', attempt: 1, worker: 'dead', ...count });
-    await world.bus.tokens.append(keyOf('g'), new ChunkWriter(1).draft([...'got on so'], 1).draft);
+    await world.bus.tokens.append(keyOf('g'), new ChunkWriter(1).draft(words(9), 1).draft);
     world.forgetJobs();
     await world.start('alive');
     expect(await world.until('g', 'done')).toMatchObject({
-      ...{ reason: 'error', error: { code: 'worker_crashed' }, text: 'got on so', allCrashes: 10 },
+      ...{ reason: 'error', error: { code: 'worker_crashed' }, text: words(9).join(''), allCrashes: 10 },
     });
     expect(world.engine.requests).toHaveLength(0);
   }, 15_000);

@@ -158,9 +158,10 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
       expect(await bus.sessions.updateItem(key, generation(key, 'w1'), rev)).toBe(claimed);
     });
 
-    test('what a client sees of an item is all but its worker, with the rev', async () => {
+    test('what a client sees of an item is all but its workers, living and dead, with the rev', async () => {
       const key = newKey();
-      const rev = await create(bus, key, generation(key, 'w1'));
+      const crashes = { crashes: 2, crashSeq: 7, allCrashes: 3 };
+      const rev = await create(bus, key, { ...generation(key, 'w1'), ...crashes } as ItemBody);
       const stored = await bus.sessions.item(key, key.generation);
       const { worker: _worker, ...visible } = generation(key, 'w1') as { worker?: string };
       expect(stored && toItem(stored)).toEqual({ ...visible, rev });
