@@ -46,6 +46,8 @@ export type Edge = {
   readonly metrics: EdgeMetrics;
   /** false while it drains */
   readonly accepting: boolean;
+  /** Does at once what is due by the clock; it also does so by itself, twice a second. */
+  tick(): void;
   /** Sends clients away over a few seconds, then closes. */
   drain(spreadMs?: number): Promise<void>;
   /** Closes at once: clients see 1012 and reconnect. Idempotent. */
@@ -80,7 +82,11 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   http.server.on('upgrade', (request, socket, head) => sockets.upgrade(request, socket, head));
 
   await Promise.all([fill.open(), models.open(), context.stats.start(clock.now), calls.open()]);
-  const ticking = startTicking([hub, ...transports, context.stats], clock);
+  const tick = (): void => {
+    const now = clock.now();
+    for (const part of [hub, ...transports, context.stats]) part.tick(now);
+  };
+  const ticking = setInterval(tick, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
 
   await http.listen({ port: options.port, host: options.host });
@@ -103,6 +109,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
     get accepting() {
       return !leaving.signal.aborted;
     },
+    tick,
     drain: async (spreadMs = DRAIN_SPREAD_MS) => {
       leaving.abort();
       await Promise.all(transports.map((transport) => transport.drain(spreadMs)));
@@ -114,12 +121,6 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
 
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
-
-const startTicking = (parts: readonly { tick(now: number): void }[], clock: Clock): NodeJS.Timeout =>
-  setInterval(() => {
-    const now = clock.now();
-    for (const part of parts) part.tick(now);
-  }, TICK_MS);
 
 type OwnParts = Pick<EdgeContext, 'hub' | 'crash' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'fullness'>;
 

@@ -9,6 +9,7 @@ import type { TestEdge, World } from './support/world.ts';
 
 const FRAMES = Number(process.env.SLUICE_FUZZ_FRAMES ?? 100_000);
 const BURST = 200;
+const TOKENS_PER_BURST = 10;
 const EXPECTED_ANSWERS = ['bad_frame', 'conflict', 'not_found', 'ok'];
 const seed = Number(process.env.SEED ?? Date.now() % 1e9);
 
@@ -26,8 +27,14 @@ const isOpen = async (client: RawClient): Promise<boolean> =>
     new Promise<boolean>((resolve) => setImmediate(resolve, true)),
   ]);
 
-/** Sends bursts on connection after connection; resolves to how often each answer came. */
-const attack = async (random: SeededRandom): Promise<Record<string, number>> => {
+/**
+ * Sends bursts on connection after connection; resolves to how often each answer came.
+ * @param meanwhile done once in each burst, before it is answered
+ */
+const attack = async (
+  random: SeededRandom,
+  meanwhile: () => Promise<void>,
+): Promise<Record<string, number>> => {
   const tally: Record<string, number> = {};
   for (let sent = 0; sent < FRAMES;) {
     const client = await target.open({ user: 'eve' });
@@ -35,8 +42,11 @@ const attack = async (random: SeededRandom): Promise<Record<string, number>> => 
       for (let i = 0; i < BURST; i += 1, sent += 1) client.send(fuzzFrame(random, `f${sent}`));
       const id = newId();
       client.send({ type: 'ping', id });
-      const answered = client.nextFrame((frame) => frame.type === 'ok' && frame.re === id, 20_000);
-      await Promise.race([answered.catch(() => undefined), client.closed]);
+      const answered = client
+        .nextFrame((frame) => frame.type === 'ok' && frame.re === id, 20_000)
+        .catch(() => undefined);
+      await meanwhile();
+      await Promise.race([answered, client.closed]);
     }
     if (await isOpen(client)) await settled(client);
     countAnswers(client, tally);
@@ -65,20 +75,18 @@ test(`100,000 hostile frames harm neither the edge nor a session beside them (SE
   await askOk(viewer, { type: 'subscribe', session, observe: true });
   const run = await worker.claim(keyOf(session, generation));
 
-  let isOver = false;
   let written = '';
-  const writing = (async () => {
-    for (let i = 0; !isOver; i += 1) {
-      const token = `⟦${session}.${i}⟧ "é\\\n😀`;
+  let tokens = 0;
+  const tally = await attack(new SeededRandom(seed), async () => {
+    for (const until = tokens + TOKENS_PER_BURST; tokens < until; tokens += 1) {
+      const token = `⟦${session}.${tokens}⟧ "é\\\n😀`;
       await run.write(token);
       written += token;
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      // A turn of the event loop, so that hostile frames come between the tokens.
+      await new Promise((resolve) => setImmediate(resolve));
     }
-    await run.end();
-  })();
-  const tally = await attack(new SeededRandom(seed));
-  isOver = true;
-  await writing;
+  });
+  await run.end();
 
   await waitFor(() => viewer.frames('end').length > 0, { what: 'the end', timeoutMs: 10_000 });
   expect(textOf(viewer, generation)).toBe(written);

@@ -125,10 +125,10 @@ describe('a client that does not read', () => {
       for (let i = 0; i < 10; i += 1) noisy.send({ type: 'signal', session: 's1', data });
       await askOk(noisy, { type: 'unsubscribe', session: 'none' });
     }
-    const tick = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 550));
-    await tick();
+    target.edge.tick();
     clock.advance(59_999);
-    await tick();
+    target.edge.tick();
+    await askOk(noisy, { type: 'ping' });
     expect(socket.destroyed).toBe(false);
     clock.advance(1);
     await waitFor(() => socket.destroyed, { what: 'the socket to be cut' });

@@ -115,10 +115,12 @@ test('an edge that falls silent has nobody after 15 s', async () => {
   const ann = await watch(here, 'ann');
   world.bus.presence.publish(SESSION, { type: 'join', edge: 'dead', user: 'zoe', connection: 'c9' });
   await untilViewers(ann, 2);
-  clock.advance(14_000);
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  clock.advance(14_999);
+  here.edge.tick();
+  await settled(ann);
   expect(latest(ann)).toBe(2);
-  clock.advance(1_500);
+  clock.advance(1);
+  here.edge.tick();
   await untilViewers(ann, 1);
 });
 
@@ -129,12 +131,14 @@ test('an edge that lives is not forgotten, however long nothing happens', async 
   for (let i = 0; i < 4; i += 1) {
     const announced = there.recording.operations.filter((name) => name === 'presence.publish').length;
     clock.advance(5_000);
+    for (const { edge } of [here, there]) edge.tick();
     await waitFor(
       () => there.recording.operations.filter((name) => name === 'presence.publish').length > announced,
       { what: 'an announcement' },
     );
   }
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  here.edge.tick();
+  await settled(ann);
   expect(presenceOf(ann).map(({ viewers }) => viewers)).toEqual([2]);
 });
 
@@ -171,9 +175,12 @@ test('in a crowd of more than 50 only the number is told, at most once a second'
   await waitFor(() => (here.recording.written.join().match(/"leave"/g) ?? []).length === 1, {
     what: 'the leave to be known',
   });
-  await new Promise((resolve) => setTimeout(resolve, 600));
+  clock.advance(999);
+  here.edge.tick();
+  await settled(first);
   expect(latest(first)).toBe(70);
-  clock.advance(1_000);
+  clock.advance(1);
+  here.edge.tick();
   await untilViewers(first, 69);
 });
 

@@ -43,6 +43,8 @@ export const closePayload = (code: number, reason = ''): Buffer => {
 /** A WebSocket by hand: writes any bytes, and says how the server closed. */
 export type Wire = {
   readonly socket: Socket;
+  /** of every frame received so far */
+  readonly opcodes: readonly number[];
   /** texts received so far */
   readonly texts: string[];
   write(...frames: Buffer[]): void;
@@ -67,11 +69,12 @@ const parseInto = (received: Buffer, onFrame: (opcode: number, payload: Buffer) 
 /** Upgrades by hand and authenticates; resolves after `ready`. */
 export const openWire = async ({ edge }: TestEdge, token = tokenOf()): Promise<Wire> => {
   const socket = connect(edge.port, '127.0.0.1');
-  const texts: string[] = [];
+  const [opcodes, texts]: [number[], string[]] = [[], []];
   let received: Buffer = Buffer.alloc(0);
   let isUpgraded = false;
   let code: number | undefined;
   const onFrame = (opcode: number, payload: Buffer): void => {
+    opcodes.push(opcode);
     if (opcode === OPCODE.text) texts.push(payload.toString());
     if (opcode !== OPCODE.close) return;
     code = payload.length < 2 ? undefined : payload.readUInt16BE(0);
@@ -94,5 +97,6 @@ export const openWire = async ({ edge }: TestEdge, token = tokenOf()): Promise<W
       `authorization: Bearer ${token}\r\n\r\n`,
   );
   await waitFor(() => texts.length > 0, { what: '`ready` on a raw socket', pollMs: 1 });
-  return { socket, texts, closed, write: (...frames) => void socket.write(Buffer.concat(frames)) };
+  const write: Wire['write'] = (...frames) => void socket.write(Buffer.concat(frames));
+  return { socket, opcodes, texts, closed, write };
 };

@@ -110,9 +110,10 @@ describe('a connection over HTTP', () => {
     const client = await target.openHttp();
     clock.advance(59_000);
     expect(await codeOf(client, { type: 'ping' })).toBe('ok');
-    clock.advance(59_000);
-    await new Promise((resolve) => setTimeout(resolve, 600));
-    clock.advance(1_000);
+    clock.advance(59_999);
+    target.edge.tick();
+    expect((await target.edge.metrics.closes.get()).values).toEqual([]);
+    clock.advance(1);
     expect((await client.closed).code).toBe(4008);
   });
 
@@ -200,10 +201,11 @@ describe('a polled connection', () => {
     await waitFor(() => viewersOf(ann) === 2, { what: 'a second viewer' });
     clock.advance(9_000);
     expect(typesIn(await poll(1))).toEqual(['subscribed']);
-    clock.advance(9_900);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    clock.advance(9_999);
+    target.edge.tick();
+    await settled(ann);
     expect(viewersOf(ann)).toBe(2);
-    clock.advance(100);
+    clock.advance(1);
     await waitFor(() => viewersOf(ann) === 1, { what: 'it to be gone' });
     expect(codeIn(await poll(2))).toBe('not_found');
   });
