@@ -5,6 +5,7 @@ import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { seqOfLog } from './adoption.ts';
+import type { Engine } from './engines/engine.ts';
 
 /** A generation this worker owns, with what its log already says. */
 export type Claimed = {
@@ -116,4 +117,10 @@ export const readClaimed = async (
 const readTokens = async (bus: Bus, key: GenerationKey, head: StoredRecord): Promise<Token[] | undefined> => {
   const chain = await readChain(bus.tokens, key, head.record, 0);
   return chain.complete ? tokensOf(chain) : undefined;
+};
+
+/** Whether this attempt continues the text that is stored, rather than starting a new epoch. */
+export const canGoOn = ({ head, prefix }: Claimed, engine: Pick<Engine, 'canContinue'>): boolean => {
+  if (head === undefined || head.record.end !== undefined) return true;
+  return prefix !== undefined && (prefix.length === 0 || engine.canContinue(prefix));
 };

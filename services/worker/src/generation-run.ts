@@ -1,16 +1,17 @@
 import type { Bus, Subscription } from '@sluice/bus';
-import { ChunkWriter } from '@sluice/core';
+import { ChunkWriter, countCrash, poisonEnd } from '@sluice/core';
 import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
 import type { CancelReply, ChatMessage, End, KillReply, RunProgress, Token } from '@sluice/protocol';
 import type { Clock, Logger } from '@sluice/runtime';
+import { canGoOn } from './claim.ts';
 import type { Claimed } from './claim.ts';
 import { Credit } from './credit.ts';
 import { EngineError } from './engines/engine.ts';
 import type { Engine, EngineRequest } from './engines/engine.ts';
 import type { WorkerMetrics } from './metrics.ts';
 import { persist } from './persistence.ts';
-import type { RunStory } from './run-story.ts';
 import { countPrompt } from './prompt-usage.ts';
+import { RunAccount } from './run-account.ts';
 import type { Settlement } from './settlement.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 import type { WorkerStats } from './worker-stats.ts';
@@ -44,6 +45,8 @@ export type RunContext = {
   readonly logger: Logger;
   readonly metrics: WorkerMetrics;
   readonly stats: WorkerStats;
+  /** The engine did not answer, or stopped in the middle: it may be dead. */
+  readonly onEngineLost: () => void;
   /** Ends this process as a crash would; undefined: whoever orders that is refused. */
   readonly crash: (() => void) | undefined;
 };
@@ -55,16 +58,14 @@ export type RunContext = {
 export class GenerationRun {
   readonly claimed: Claimed;
   readonly #context: RunContext;
-  readonly #messages: readonly ChatMessage[];
+  readonly #request: EngineRequest;
   readonly #writer: ChunkWriter;
   readonly #publisher: TokenPublisher;
   readonly #credit: Credit;
   readonly #abort = new AbortController();
-  readonly #prefix: readonly Token[];
   /** every token of this epoch, stored or about to be */
   readonly #tokens: Token[];
-  readonly #startedAt: number;
-  readonly #story: RunStory;
+  readonly #account: RunAccount;
   #bytes = 0;
   #tokensAfterStop = 0;
   #isPauseShown = false;
@@ -74,17 +75,17 @@ export class GenerationRun {
   constructor(claimed: Claimed, messages: readonly ChatMessage[], context: RunContext) {
     const { head, item, entry, prefix } = claimed;
     this.claimed = claimed;
-    this.#messages = messages;
     this.#context = context;
-    this.#startedAt = context.clock.now();
     const goesOn = canGoOn(claimed, context.engine);
     const epoch = head === undefined ? 0 : head.record.epoch + (goesOn ? 0 : 1);
-    this.#prefix = goesOn ? (prefix ?? []) : [];
-    this.#tokens = [...this.#prefix];
-    for (const token of this.#prefix) this.#bytes += Buffer.byteLength(textOf(token));
+    const kept = goesOn ? (prefix ?? []) : [];
+    const { model, params = {} } = entry.body;
+    this.#request = { generation: claimed.key.generation, model, messages, params, prefix: kept };
+    this.#tokens = [...kept];
+    for (const token of kept) this.#bytes += Buffer.byteLength(textOf(token));
     this.#writer = new ChunkWriter(item.attempt, epoch, head);
-    this.#story = context.stats.story(claimed, this.#writer.head);
-    this.#credit = new Credit(entry.body, epoch, { seq: this.#writer.head, now: this.#startedAt });
+    this.#account = new RunAccount({ ...context, claimed, request: this.#request }, this.#writer.head);
+    this.#credit = new Credit(entry.body, epoch, { seq: this.#writer.head, now: context.clock.now() });
     this.#publisher = new TokenPublisher({
       tokens: context.bus.tokens,
       key: claimed.key,
@@ -114,13 +115,15 @@ export class GenerationRun {
   async run(): Promise<RunOutcome> {
     const control = await this.#serveControl();
     try {
-      return this.#tell(await this.#attempt());
-    } catch (error) {
-      if (error instanceof PublishStoppedError) return this.#tell(await this.#onUnstorable(error));
-      throw error;
+      const outcome = await this.#attempt().catch((error: unknown) => {
+        if (error instanceof PublishStoppedError) return this.#onUnstorable(error);
+        throw error;
+      });
+      this.#account.over(outcome, this.#tokens.length);
+      return outcome;
     } finally {
       control.close();
-      this.#observe();
+      this.#account.close(this.#credit.heldMs);
     }
   }
 
@@ -155,13 +158,19 @@ export class GenerationRun {
       return this.#finish(end);
     }
     await this.#publisher.flush();
-    const model = this.claimed.entry.body.model;
-    const drained = this.#stop?.type === 'drain';
+    return this.#leave();
+  }
+
+  /** Leaves the generation, with all of it stored, to whoever goes on with it. */
+  async #leave(): Promise<RunOutcome> {
     const { settlement } = this.#context;
-    const left = drained
-      ? await settlement.requeue(this.#ending, model)
-      : await settlement.park(this.#ending);
-    return left ? (drained ? 'requeued' : 'parked') : 'lost';
+    const { model } = this.claimed.entry.body;
+    if (this.#stop?.type === 'park') return (await settlement.park(this.#ending)) ? 'parked' : 'lost';
+    const isHandedOver = this.#stop?.type === 'drain';
+    const left = isHandedOver
+      ? settlement.requeue(this.#ending, model)
+      : settlement.recover(this.#ending, model);
+    return (await left) ? 'requeued' : 'lost';
   }
 
   /** Drives the engine until its end or until told to stop; undefined: nothing ended, it goes on later. */
@@ -192,18 +201,11 @@ export class GenerationRun {
   }
 
   #take(token: Token): void {
-    const { clock, metrics } = this.#context;
-    const now = clock.now();
-    if (this.#tokens.length === this.#prefix.length) {
-      metrics.firstToken.observe((now - this.#startedAt) / 1000);
-      this.#story.firstToken(this.#tokens.length + 1);
-    }
-    metrics.tokens.add(1);
-    this.#story.token();
-    if (this.#stop !== undefined) this.#tokensAfterStop += 1;
     this.#tokens.push(token);
     this.#bytes += Buffer.byteLength(textOf(token));
-    this.#credit.take(now);
+    this.#account.token(this.#tokens.length);
+    if (this.#stop !== undefined) this.#tokensAfterStop += 1;
+    this.#credit.take(this.#context.clock.now());
     this.#publisher.push(token);
     if (this.#bytes > MAX_GENERATION_BYTES) this.#halt('too_long');
   }
@@ -212,7 +214,7 @@ export class GenerationRun {
   #showPause(isPaused: boolean): void {
     if (isPaused === this.#isPauseShown) return;
     this.#isPauseShown = isPaused;
-    this.#story.mark(isPaused ? 'paused' : 'running', this.#tokens.length);
+    this.#account.mark(isPaused ? 'paused' : 'running', this.#tokens.length);
     this.#context.bus.tokens.announce(this.claimed.key, isPaused ? 'paused' : 'running');
   }
 
@@ -239,18 +241,17 @@ export class GenerationRun {
     return { reason: type, receipt: { tokensAfterCancel: this.#tokensAfterStop, msToAbort } };
   }
 
-  #endOfFailure(error: unknown): End {
-    const { generation } = this.claimed.key;
-    this.#context.logger.warn('engine_failed', { generation, error });
+  /** @returns undefined when it was the engine that died, so that another one may go on */
+  #endOfFailure(error: unknown): End | undefined {
+    const { key, item } = this.claimed;
+    this.#context.logger.warn('engine_failed', { generation: key.generation, error });
+    if (error instanceof EngineError && error.isLost) {
+      this.#context.onEngineLost();
+      if (poisonEnd(countCrash(item, this.#tokens.length)) === undefined) return undefined;
+    }
     if (error instanceof EngineError)
       return { reason: 'error', error: { code: error.code, message: error.message } };
     return { reason: 'error', error: { code: 'internal', message: 'the engine failed unexpectedly' } };
-  }
-
-  get #request(): EngineRequest {
-    const { entry, key } = this.claimed;
-    const { model, params = {} } = entry.body;
-    return { generation: key.generation, model, messages: this.#messages, params, prefix: this.#prefix };
   }
 
   get #ending() {
@@ -293,41 +294,6 @@ export class GenerationRun {
       this.#abort.signal,
     );
   }
-
-  /** Tells the stats how it went; @returns the outcome */
-  #tell(outcome: RunOutcome): RunOutcome {
-    const { stats, metrics } = this.#context;
-    const tokens = this.#tokens.length;
-    const isStopped = outcome === 'cancelled' || outcome === 'abandoned';
-    const saved = isStopped || outcome === 'parked' ? this.#tokensToCome() : 0;
-    if (outcome === 'stop' || outcome === 'length') stats.lengths.ended(this.claimed.item.model, tokens);
-    if (outcome === 'parked') stats.parked(this.claimed, saved);
-    if (isStopped) metrics.saved.inc(saved);
-    this.#story.over(outcome, tokens, saved);
-    return outcome;
-  }
-
-  /** Tokens it would still have made, as far as anybody can tell. */
-  #tokensToCome(): number {
-    const { engine, stats } = this.#context;
-    const request = this.#request;
-    const known = engine.expectedTokens?.(request);
-    const limit = request.params.max_tokens;
-    const expected = stats.lengths.expected(request.model, {
-      ...(known === undefined ? {} : { engine: known }),
-      ...(limit === undefined ? {} : { limit }),
-    });
-    return Math.max(0, (expected ?? 0) - this.#tokens.length);
-  }
-
-  #observe(): void {
-    const { metrics, clock } = this.#context;
-    const { heldMs } = this.#credit;
-    metrics.paused.inc(heldMs / 1000);
-    const made = this.#tokens.length - this.#prefix.length;
-    const ranMs = clock.now() - this.#startedAt - heldMs;
-    if (made > 1 && ranMs > 0) metrics.timePerToken.observe(ranMs / 1000 / made);
-  }
 }
 
 /** The answer to the order goes out first, ms. */
@@ -336,10 +302,4 @@ const LAST_WORDS_MS = 50;
 const crashSoon = (crash: () => void, clock: Clock): KillReply => {
   clock.setTimeout(crash, LAST_WORDS_MS);
   return { type: 'killing' };
-};
-
-/** Whether this attempt continues the text that is stored, rather than starting a new epoch. */
-const canGoOn = ({ head, prefix }: Claimed, engine: Engine): boolean => {
-  if (head === undefined || head.record.end !== undefined) return true;
-  return prefix !== undefined && (prefix.length === 0 || engine.canContinue(prefix));
 };

@@ -22,6 +22,7 @@ export class Liveness {
   #announcing: NodeJS.Timeout | undefined;
   #beating: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
+  #isOffering = true;
 
   constructor(deps: LivenessDeps) {
     this.#deps = deps;
@@ -48,15 +49,22 @@ export class Liveness {
     }, CHANGE_MS);
   }
 
-  /** No new work is wanted: edges and workers need not know this worker any more. */
-  async retire(): Promise<void> {
+  /** No new work is wanted for now: edges and workers need not know this worker. What runs here is beaten for. */
+  async withdraw(): Promise<void> {
     const { bus, logger, worker } = this.#deps;
-    clearInterval(this.#announcing);
+    this.#isOffering = false;
     await bus.workers.retire(worker).catch((error: unknown) => logger.warn('retire_failed', { error }));
+  }
+
+  /** Work is wanted again. */
+  async offer(): Promise<void> {
+    this.#isOffering = true;
+    await this.#announce();
   }
 
   /** Says last that nothing runs here. */
   close(): void {
+    clearInterval(this.#announcing);
     clearInterval(this.#beating);
     clearTimeout(this.#soon);
     this.#beating = undefined;
@@ -73,6 +81,7 @@ export class Liveness {
 
   async #announce(): Promise<void> {
     const { bus, logger, models, slots, ownQueue } = this.#deps;
+    if (!this.#isOffering) return;
     const entry = { ...this.#life(), models, slots, ownQueue };
     await bus.workers.announce(entry).catch((error: unknown) => logger.warn('announce_failed', { error }));
   }

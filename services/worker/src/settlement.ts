@@ -1,6 +1,6 @@
 import { ANY_QUEUE } from '@sluice/bus';
 import type { Bus, StoredItem } from '@sluice/bus';
-import { finish, park, requeue, transcriptOf } from '@sluice/core';
+import { adopt, finish, park, requeue, transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { End, GenerationKey, Position, Token } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
@@ -13,6 +13,9 @@ export type Ending = {
   readonly at: Position;
   readonly tokens: readonly Token[];
 };
+
+/** The next item, or undefined where the one there is does not allow it. */
+type Change = (item: StoredGeneration) => StoredGeneration | undefined;
 
 /**
  * Writes the outcome of an attempt into the item, through outages, unless a newer attempt owns it.
@@ -41,20 +44,24 @@ export class Settlement {
   }
 
   /** Hands the generation to another worker: its item is queued again and a job asks for it. */
-  async requeue({ key, attempt }: Ending, model: string): Promise<boolean> {
-    const written = await this.#write(key, attempt, requeue);
-    if (!written) return false;
+  requeue(ending: Ending, model: string): Promise<boolean> {
+    return this.#queue(ending, model, requeue);
+  }
+
+  /** As {@link requeue}, for an attempt that its engine died with: that counts against the generation. */
+  recover(ending: Ending, model: string): Promise<boolean> {
+    return this.#queue(ending, model, (item) => adopt(item, ending.at.seq));
+  }
+
+  async #queue({ key, attempt }: Ending, model: string, change: Change): Promise<boolean> {
+    if (!(await this.#write(key, attempt, change))) return false;
     const job = { ...key, model, attempt: attempt + 1 };
     // To whoever is free: what this worker last heard of the others may be out of date, and nobody shall wait for that.
     await persist(() => this.#bus.jobs.publish(job, ANY_QUEUE), this.#clock, this.#signal);
     return true;
   }
 
-  #write(
-    key: GenerationKey,
-    attempt: number,
-    change: (item: StoredGeneration) => StoredGeneration | undefined,
-  ): Promise<boolean> {
+  #write(key: GenerationKey, attempt: number, change: Change): Promise<boolean> {
     const once = async (): Promise<boolean> => {
       for (;;) {
         const stored: StoredItem | undefined = await this.#bus.sessions.item(key, key.generation);

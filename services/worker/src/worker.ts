@@ -2,6 +2,7 @@ import { placedBus, Placement } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { systemClock } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
+import { EngineWatch } from './engine-watch.ts';
 import type { Engine } from './engines/engine.ts';
 import { startJobLoops } from './job-loop.ts';
 import { JobRunner } from './job-runner.ts';
@@ -52,35 +53,34 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const placement = new Placement();
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
   const slots = new Slots(options.slots);
-  const pulling = new AbortController();
-  const giveUp = new AbortController();
+  const [pulling, giveUp] = [new AbortController(), new AbortController()];
   const metrics = createWorkerMetrics({ slots: () => slots.size, running: () => runner.size });
   const settlement = new Settlement(bus, clock, giveUp.signal);
-  const stats = new WorkerStats({
-    ...{ bus, clock, worker: name, slots: slots.size },
-    load: (org) => runner.load(org),
-  });
+  const own = { bus, clock, worker: name, slots: slots.size };
+  const stats = new WorkerStats({ ...own, load: (org) => runner.load(org) });
   const runner: JobRunner = new JobRunner({
     ...{ bus, engine, settlement, clock, logger, metrics, stats, slots, crash, worker: name },
-    pulling: pulling.signal,
-    giveUp: giveUp.signal,
-    ...{ onTaken: (run) => liveness.taken(run), onChange: () => liveness.changed() },
+    ...{ pulling: pulling.signal, giveUp: giveUp.signal },
+    ...{
+      onTaken: (run) => liveness.taken(run),
+      onChange: () => liveness.changed(),
+      onEngineLost: () => watch.lost(),
+    },
   });
-  const liveness = new Liveness({
-    ...{ bus, logger, models, ownQueue, worker: name, slots: slots.size },
-    running: () => runner.running,
-  });
+  const liveness = new Liveness({ ...own, logger, models, ownQueue, running: () => runner.running });
+  const watch = new EngineWatch({ engine, slots, liveness, clock, logger });
   const takeover = new Takeover({ bus, clock, logger, placement, metrics, worker: name });
 
   for (const part of [takeover, liveness, stats]) await part.start();
   const ticking = setInterval(() => {
-    const now = clock.now();
-    runner.tick(now);
-    stats.tick(now);
+    for (const part of [runner, stats]) part.tick(clock.now());
   }, TICK_MS);
-  const owner = ownQueue ? name : undefined;
   const loops = startJobLoops(
-    { bus, models, owner, slots, clock, logger, metrics, run: (job) => runner.run(job) },
+    {
+      ...{ bus, models, slots, clock, logger, metrics },
+      owner: ownQueue ? name : undefined,
+      run: (job) => runner.run(job),
+    },
     pulling.signal,
   );
   logger.info('worker_started', { worker: name, models, slots: slots.size, engine: engine.name });
@@ -88,16 +88,14 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     pulling.abort();
-    takeover.close();
+    for (const part of [takeover, watch]) part.close();
     placement.forget(name);
-    await liveness.retire();
+    await liveness.withdraw();
     await runner.drain();
     await loops.close();
     giveUp.abort();
     clearInterval(ticking);
-    liveness.close();
-    stats.close();
-    metrics.close();
+    for (const part of [liveness, stats, metrics]) part.close();
   };
   return {
     name,

@@ -53,14 +53,26 @@ export type EngineErrorCode =
   /** the answer does not follow the protocol (for example, the stream ended without a finish reason) */
   | 'upstream_protocol';
 
+export type EngineErrorOptions = {
+  readonly status?: number;
+  readonly isLost?: boolean;
+  readonly cause?: unknown;
+};
+
 /** An engine failed. The message is safe to show to users: no credentials, prompts or output in it. */
 export class EngineError extends Error {
   readonly code: EngineErrorCode;
   readonly status: number | undefined;
+  /**
+   * No connection, a broken one, or silence: whatever runs the model may be dead. What it was at can go on where
+   * there is another one, or here once it is back.
+   */
+  readonly isLost: boolean;
 
-  constructor(code: EngineErrorCode, message: string, options: { status?: number; cause?: unknown } = {}) {
+  constructor(code: EngineErrorCode, message: string, options: EngineErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.status = options.status;
+    this.isLost = options.isLost ?? false;
   }
 }

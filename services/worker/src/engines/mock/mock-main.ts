@@ -1,7 +1,7 @@
 /**
  * The mock server as a program: prints one JSON line when it listens, ends on SIGTERM or SIGINT.
- * `--port` (default 0), `--host` (127.0.0.1), `--quirks` (openai), `--tokens-per-second` (40), `--ttft-ms` (250);
- * each also as MOCK_PORT, MOCK_HOST, MOCK_QUIRKS, MOCK_TOKENS_PER_SECOND, MOCK_TTFT_MS.
+ * `--port` (default 0), `--host` (127.0.0.1), `--quirks` (openai), `--tokens` (to the text's own end),
+ * `--tokens-per-second` (40), `--ttft-ms` (250); each also as MOCK_PORT, MOCK_TOKENS_PER_SECOND and so on.
  */
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
@@ -12,13 +12,14 @@ const settingsSchema = z.object({
   port: z.coerce.number().int().min(0).max(65_535).default(0),
   host: z.string().default('127.0.0.1'),
   quirks: z.enum(PROFILES).default('openai'),
+  tokens: z.coerce.number().int().min(0).optional(),
   'tokens-per-second': z.coerce.number().min(0).default(40),
   'ttft-ms': z.coerce.number().min(0).default(250),
 });
 
 const text = { type: 'string' } as const;
 const { values } = parseArgs({
-  options: { port: text, host: text, quirks: text, 'tokens-per-second': text, 'ttft-ms': text },
+  options: Object.fromEntries(Object.keys(settingsSchema.shape).map((name) => [name, text])),
 });
 const fromEnvironment = Object.fromEntries<unknown>(
   Object.keys(settingsSchema.shape)
@@ -31,7 +32,11 @@ const server = await startMockServer({
   port: settings.port,
   host: settings.host,
   quirks: settings.quirks,
-  simulated: { tokensPerSecond: settings['tokens-per-second'], ttftMs: settings['ttft-ms'] },
+  simulated: {
+    tokensPerSecond: settings['tokens-per-second'],
+    ttftMs: settings['ttft-ms'],
+    ...(settings.tokens === undefined ? {} : { tokens: settings.tokens }),
+  },
 });
 console.log(JSON.stringify({ ready: true, url: server.url, port: server.port, quirks: settings.quirks }));
 

@@ -90,7 +90,7 @@ export class UpstreamCall {
     this.#signal.throwIfAborted();
     this.#watchdog = setTimeout(() => {
       const message = `the upstream sent nothing for ${timeoutMs} ms`;
-      this.#controller.abort(new EngineError('upstream_unavailable', message));
+      this.#controller.abort(new EngineError('upstream_unavailable', message, { isLost: true }));
     }, timeoutMs);
     try {
       return await step();

@@ -38,7 +38,7 @@ export const midStreamFailure = (error: unknown): EngineError => {
 export const connectionFailure = (cause: unknown): EngineError => {
   const word = codeWordOf(cause);
   const message = `the connection to the upstream failed${word === undefined ? '' : ` (${word})`}`;
-  return new EngineError('upstream_unavailable', message, { cause });
+  return new EngineError('upstream_unavailable', message, { isLost: true, cause });
 };
 
 export const protocolFailure = (message: string, cause?: unknown): EngineError =>

@@ -113,7 +113,7 @@ export class SimulatedEngine implements Engine {
       throw new EngineError('upstream_rejected', `simulated failure before token ${seq}`);
     if (seq !== settings.crashAtToken || prefix > 0) return;
     if (settings.crash === 'process') this.#exit?.();
-    throw new EngineError('upstream_unavailable', `simulated crash before token ${seq}`);
+    throw new EngineError('upstream_unavailable', `simulated crash before token ${seq}`, { isLost: true });
   }
 }
 
