@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
 import type { Generation } from '@sluice/client';
 import type { StoredGeneration } from '@sluice/core';
+import { textOf } from '@sluice/protocol';
 import { checkTranscript, readyMessage, sha256, spawnNode, waitFor } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
 import { OpenAiEngine, SimulatedEngine, tokensOf } from '@sluice/worker';
@@ -62,7 +63,9 @@ const start = (session = 's'): Generation => viewer.client.session(session).prom
 /** What a model server says that nobody kills. */
 const wholeText = (): string => {
   const model = new SimulatedEngine({ tokens: TOKENS });
-  return tokensOf(model.transcript({ messages: [{ role: 'user', content: 'go' }], params: {} })).join('');
+  return tokensOf(model.transcript({ messages: [{ role: 'user', content: 'go' }], params: {} }))
+    .map(textOf)
+    .join('');
 };
 
 const itemOf = async ({ id }: Generation): Promise<StoredGeneration> => {

@@ -1,8 +1,8 @@
 import { jetstreamManager, jetstream } from '@nats-io/jetstream';
 import { parseRecord } from '@sluice/protocol';
 import type { StoredRecord } from '@sluice/protocol';
-import { waitFor } from '@sluice/testkit';
 import { connect } from 'nats';
+import { Leadership } from './leadership.ts';
 
 const STREAM = 'TOKENS';
 
@@ -31,29 +31,17 @@ export const readStoredLog = async (natsUrl: string): Promise<StoredLog> => {
   }
 };
 
-const LEADER_MS = 20_000;
-
 /** Reads the stream once from each replica, made leader for that: a split brain shows only there. */
 export const readEveryCopy = async (natsUrl: string): Promise<StoredLog[]> => {
-  const nc = await connect({ servers: natsUrl.split(','), timeout: 5_000 });
+  const leadership = await Leadership.open(natsUrl);
   try {
-    const manager = await jetstreamManager(nc, { timeout: 5_000 });
-    const leader = async (): Promise<string | undefined> =>
-      (await manager.streams.info(STREAM)).cluster?.leader;
-    const { cluster } = await manager.streams.info(STREAM);
-    const names = [cluster?.leader ?? '', ...(cluster?.replicas ?? []).map(({ name }) => name)];
     const copies: StoredLog[] = [];
-    for (const name of names) {
-      if ((await leader()) !== name) {
-        const request = JSON.stringify({ placement: { preferred: name } });
-        await nc.request(`$JS.API.STREAM.LEADER.STEPDOWN.${STREAM}`, request, { timeout: 5_000 });
-      }
-      const what = `${name} to lead the stream`;
-      await waitFor(async () => (await leader()) === name, { what, timeoutMs: LEADER_MS, pollMs: 50 });
+    for (const server of await leadership.holders(STREAM)) {
+      await leadership.hand(STREAM, server);
       copies.push(await readStoredLog(natsUrl));
     }
     return copies;
   } finally {
-    await nc.close();
+    await leadership.close();
   }
 };

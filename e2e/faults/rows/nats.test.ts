@@ -2,6 +2,7 @@ import { expect } from '@jest/globals';
 import { openRawClient, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { tokenFor } from '../../support/clients.ts';
+import { Leadership } from '../leadership.ts';
 import type { World } from '../nemesis.ts';
 import type { RunReport } from '../report.ts';
 import { gapsOf, silencesAfter } from '../timings.ts';
@@ -28,6 +29,16 @@ const hang = async ({ storage: { wires } }: World, server: NatsServer, parts: st
   await seconds(20 - ms / 1_000);
   server.resume();
   return Math.round(ms);
+};
+
+/** Has the server that leads the token stream lead all else too. */
+const gatherLeadership = async (natsUrl: string): Promise<void> => {
+  const leadership = await Leadership.open(natsUrl);
+  try {
+    await leadership.gather(TOKENS);
+  } finally {
+    await leadership.close();
+  }
 };
 
 /** A prompt that nobody could store. */
@@ -164,8 +175,10 @@ playRows('NATS fails', [
     id: 'F16',
     title: 'viewers that come while a replica hangs, and when it is behind, are shown all there is',
     target: 'short replays 0, caught up <= 5 s',
-    options: { on: 'R3' },
+    options: { on: 'R3', isWired: true },
     play: async (world) => {
+      const { wires, url } = world.storage;
+      const parts = ['edge 0', 'edge 1', 'worker 0', 'worker 1'];
       const caughtUp: number[] = [];
       const visitEverybody = (): Promise<void[]> =>
         Promise.all(
@@ -181,6 +194,9 @@ playRows('NATS fails', [
       await repeat(3, async () => {
         const leader = await clusterOf(world).streamLeader(TOKENS);
         const follower = world.storage.servers.find((server) => server !== leader) as NatsServer;
+        // A replica and no more: that of a server which leads something, or serves somebody, is F2's and F4's fault.
+        await Promise.all(parts.map((part) => wires.send(part, leader)));
+        await gatherLeadership(url);
         await untilFlowing(world);
         await follower.pause();
         await seconds(1);
