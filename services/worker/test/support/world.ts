@@ -16,6 +16,18 @@ export const keyOf = (generation: string): GenerationKey => ({
   generation: parseGenerationId(generation),
 });
 
+export const words = (count: number, from = 1): string[] =>
+  Array.from({ length: count }, (_, i) => `w${from + i} `);
+
+/** The bus with another way to append. */
+export const withAppend = (
+  bus: Bus,
+  append: (next: Bus['tokens']['append']) => Bus['tokens']['append'],
+): Bus => ({
+  ...bus,
+  tokens: { ...bus.tokens, append: append(bus.tokens.append) },
+});
+
 /** A worker with a scripted engine on a bus in memory, and the rest of the system played by the test. */
 export class World {
   readonly hub: MemoryHub = createMemoryHub();

@@ -1,0 +1,105 @@
+import { describe, expect, test } from '@jest/globals';
+import { MAX_GENERATION_BYTES } from '@sluice/protocol';
+import { waitFor } from '@sluice/testkit';
+import { EngineError } from '../src/engines/engine.ts';
+import { freshScene } from './support/scene.ts';
+import { keyOf } from './support/world.ts';
+
+const scene = freshScene();
+
+describe('a run', () => {
+  test('stores what the engine says and its end, then the item, then acks the job', async () => {
+    await scene.world.start();
+    await scene.world.submit('g');
+    scene.world.engine.say('g', 'Hello', { kind: 'reasoning', text: 'hm' }, ' world');
+    scene.world.engine.end('g', { reason: 'stop', usage: { completion_tokens: 3 } });
+    const item = await scene.world.until('g', 'done');
+    expect(item).toMatchObject({
+      text: 'Hello world',
+      reasoning: 'hm',
+      reason: 'stop',
+      seq: 3,
+      attempt: 1,
+      usage: { completion_tokens: 3 },
+    });
+    expect(await scene.world.head('g')).toMatchObject({ base: 0, end: { reason: 'stop' } });
+    expect([...scene.world.hub.jobs.values()].flat()).toEqual([]);
+  });
+
+  test('counts what the engine had cached of its prompt, where the engine says so', async () => {
+    const worker = await scene.world.start();
+    const usages = [
+      { prompt_tokens: 100, prompt_tokens_details: { cached_tokens: 64 } },
+      { prompt_tokens: 50 },
+      { prompt_tokens: 10, prompt_tokens_details: { cached_tokens: 'all' } },
+      { prompt_tokens: 10, prompt_tokens_details: { cached_tokens: 11 } },
+    ];
+    for (const [at, usage] of usages.entries()) {
+      await scene.world.submit(`g${at}`);
+      scene.world.engine.end(`g${at}`, { reason: 'stop', usage });
+      await scene.world.until(`g${at}`, 'done');
+    }
+    const text = await worker.metrics.registry.metrics();
+    expect(text).toMatch(/sluice_worker_prompt_tokens_total\{[^}]*cache="hit"[^}]*\} 64\n/);
+    expect(text).toMatch(/sluice_worker_prompt_tokens_total\{[^}]*cache="miss"[^}]*\} 36\n/);
+  });
+
+  test('of an engine that fails ends with its error, and keeps the text', async () => {
+    await scene.world.start();
+    await scene.world.submit('g');
+    scene.world.engine.say('g', 'half');
+    scene.world.engine.fail(
+      'g',
+      new EngineError('upstream_overloaded', 'the engine is busy', { status: 429 }),
+    );
+    expect(await scene.world.until('g', 'done')).toMatchObject({
+      text: 'half',
+      reason: 'error',
+      error: { code: 'upstream_overloaded', message: 'the engine is busy' },
+    });
+  });
+
+  test('of an engine that fails in an unexpected way tells nobody the details', async () => {
+    await scene.world.start();
+    await scene.world.submit('g');
+    scene.world.engine.fail('g', new Error('secret: the prompt'));
+    const item = await scene.world.until('g', 'done');
+    expect(item.error?.code).toBe('internal');
+    expect(JSON.stringify(item)).not.toContain('secret');
+  });
+
+  test('ends with reason length when the text exceeds its limit', async () => {
+    await scene.world.start();
+    await scene.world.submit('g', { governor: 'none' });
+    const piece = 'x'.repeat(16_000);
+    for (let bytes = 0; bytes <= MAX_GENERATION_BYTES + 16_000; bytes += 16_000)
+      scene.world.engine.say('g', piece);
+    const item = await scene.world.until('g', 'done');
+    expect(item.reason).toBe('length');
+    expect(item.text?.length).toBeLessThanOrEqual(MAX_GENERATION_BYTES + 16_000);
+    expect(scene.world.engine.aborts).toBe(1);
+  });
+
+  test('builds the conversation from the session, oldest first, finished answers only', async () => {
+    await scene.world.start();
+    await scene.world.submit('one', { input: 'first?' });
+    scene.world.engine.say('one', 'first!');
+    scene.world.engine.end('one');
+    await scene.world.until('one', 'done');
+    await scene.world.bus.sessions.createItem(keyOf('x'), {
+      id: 'note',
+      kind: 'message',
+      user: 'bob',
+      createdAt: 1,
+      text: 'by the way',
+    });
+    await scene.world.submit('two', { input: 'second?' });
+    await waitFor(() => scene.world.engine.requests.length === 2, { what: 'the second run' });
+    expect(scene.world.engine.requests[1]?.messages).toEqual([
+      { role: 'user', content: 'hi' },
+      { role: 'assistant', content: 'first!' },
+      { role: 'user', content: 'by the way' },
+      { role: 'user', content: 'second?' },
+    ]);
+  });
+});

@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals';
+import type { PublishOutcome } from '@sluice/core';
+import type { Clock } from '@sluice/runtime';
+import { waitFor } from '@sluice/testkit';
+import { freshScene } from './support/scene.ts';
+import { withAppend, words, World } from './support/world.ts';
+
+const scene = freshScene();
+
+describe('storage', () => {
+  test('whose answers get lost stores every token once', async () => {
+    let tries = 0;
+    const bus = withAppend(scene.world.bus, (append) => async (key, draft): Promise<PublishOutcome> => {
+      const outcome = await append(key, draft);
+      tries += 1;
+      return tries % 2 === 1 ? { type: 'unknown', detail: 'lost answer' } : outcome;
+    });
+    await scene.world.start('w1', { bus });
+    await scene.world.submit('g', { governor: 'none' });
+    for (const word of words(40)) scene.world.engine.say('g', word);
+    scene.world.engine.end('g');
+    expect((await scene.world.until('g', 'done')).text).toBe(words(40).join(''));
+    const last = scene.world.records('g').at(-1);
+    expect((last?.base ?? 0) + (last?.tokens.length ?? 0)).toBe(40);
+  });
+
+  test('that does not answer for half a minute makes the run go on in another attempt', async () => {
+    let isAway = false;
+    // Its job comes back late: that is not what the run goes on by.
+    scene.world = new World({ ackWaitMs: 60_000 });
+    const bus = withAppend(
+      scene.world.bus,
+      (append) => (key, draft) =>
+        isAway ? Promise.resolve({ type: 'unknown', detail: 'no answer' }) : append(key, draft),
+    );
+    const clock: Clock = {
+      now: () => Date.now() * 50,
+      setTimeout: (fn, ms) => setTimeout(fn, ms / 50),
+      clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+    };
+    const worker = await scene.world.start('w1', { bus, clock });
+    await scene.world.submit('g', { governor: 'none' });
+    scene.world.engine.say('g', 'a');
+    await waitFor(async () => (await scene.world.head('g')) !== undefined, { what: 'the first record' });
+    isAway = true;
+    scene.world.engine.say('g', 'b');
+    await waitFor(() => scene.world.engine.aborts === 1, { what: 'the worker to give up' });
+    isAway = false;
+    await waitFor(() => scene.world.engine.requests.length === 2, { what: 'the next attempt' });
+    scene.world.engine.say('g', 'c');
+    scene.world.engine.end('g');
+    expect(await scene.world.until('g', 'done')).toMatchObject({ text: 'ac', attempt: 2 });
+    expect(worker.running).toBe(0);
+  });
+
+  test('that is full ends the generation with an error and the text that was stored', async () => {
+    let room = 1;
+    const bus = withAppend(scene.world.bus, (append) => (key, draft) => {
+      room -= 1;
+      return room < 0 ? Promise.resolve({ type: 'limit', detail: '10077' }) : append(key, draft);
+    });
+    await scene.world.start('w1', { bus });
+    await scene.world.submit('g');
+    scene.world.engine.say('g', 'kept');
+    await waitFor(async () => (await scene.world.head('g')) !== undefined, { what: 'the first record' });
+    scene.world.engine.say('g', 'refused');
+    expect(await scene.world.until('g', 'done')).toMatchObject({
+      text: 'kept',
+      seq: 1,
+      reason: 'error',
+      error: { code: 'storage_limit' },
+    });
+  });
+});
