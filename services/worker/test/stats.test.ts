@@ -1,31 +1,26 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import { ORG_STATS, parseOrg, parseSessionId, SYSTEM_STATS } from '@sluice/protocol';
 import type { SessionKey, WorkerReport } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
 import { AnswerLength } from '../src/answer-length.ts';
 import { ParkedRuns } from '../src/parked-runs.ts';
-import { keyOf, World } from './support/world.ts';
+import { freshScene } from './support/scene.ts';
+import { keyOf, words } from './support/world.ts';
 
-let world: World;
-beforeEach(() => {
-  world = new World();
-});
-afterEach(() => world.stop());
-
-const words = (count: number): string[] => Array.from({ length: count }, (_, index) => `w${index} `);
+const scene = freshScene();
 
 /** Observes a stats session as an edge does; the reports as they come. */
 const observe = (session: string, org = 'acme'): WorkerReport[] => {
   const key: SessionKey = { org: parseOrg(org), session: parseSessionId(session) };
   const reports: WorkerReport[] = [];
-  void world.bus.tokens.tail(key, {
+  void scene.world.bus.tokens.tail(key, {
     record: () => undefined,
     item: () => undefined,
     presence: (message) => {
       if (message.type === 'signal') reports.push(message.data as WorkerReport);
     },
   });
-  world.bus.stats.ask({ key, isNew: true });
+  scene.world.bus.stats.ask({ key, isNew: true });
   return reports;
 };
 
@@ -43,19 +38,19 @@ const phasesOf = (reports: readonly WorkerReport[], generation: string, attempt 
 };
 
 test('a worker reports what it runs, how it ended, and what the phases were', async () => {
-  await world.start();
+  await scene.world.start();
   const reports = observe(SYSTEM_STATS);
   expect(await until(reports, () => true, 'a first report')).toMatchObject({
     slots: 4,
     running: 0,
     tokens: 0,
   });
-  await world.submit('g');
-  world.engine.say('g', 'a', 'b');
+  await scene.world.submit('g');
+  scene.world.engine.say('g', 'a', 'b');
   const during = await until(reports, ({ progress: [run] }) => run?.stored === 2, 'a run');
   expect(during.running).toBe(1);
   expect(during.progress).toMatchObject([{ generation: 'g', attempt: 1, made: 2, acked: 0, lead: 64 }]);
-  world.engine.end('g');
+  scene.world.engine.end('g');
   const done = await until(reports, ({ ends }) => ends['stop'] === 1, 'its end');
   expect(done).toMatchObject({ tokens: 2, running: 0, saved: { stop: 0, park: 0 } });
   expect(phasesOf(reports, 'g')).toEqual(['claimed', 'first_token', 'ended']);
@@ -63,11 +58,11 @@ test('a worker reports what it runs, how it ended, and what the phases were', as
 });
 
 test('an org’s own report has its figures only, and no word on free slots', async () => {
-  await world.start();
+  await scene.world.start();
   const [own, other] = [observe(ORG_STATS), observe(ORG_STATS, 'globex')];
-  await world.submit('g');
-  world.engine.say('g', 'a');
-  world.engine.end('g');
+  await scene.world.submit('g');
+  scene.world.engine.say('g', 'a');
+  scene.world.engine.end('g');
   const report = await until(own, ({ tokens }) => tokens === 1, 'its token');
   expect(report.slots).toBeUndefined();
   const later = other.length + 1;
@@ -76,12 +71,12 @@ test('an org’s own report has its figures only, and no word on free slots', as
 });
 
 test('a stopped run saves what it would still have made', async () => {
-  await world.start();
+  await scene.world.start();
   const reports = observe(ORG_STATS);
-  await world.submit('g', { params: { max_tokens: 100 } });
-  world.engine.say('g', ...words(10));
-  await waitFor(async () => (await world.head('g'))?.tokens.length === 10, { what: 'ten tokens' });
-  await world.bus.control.cancel(keyOf('g'), 'ann');
+  await scene.world.submit('g', { params: { max_tokens: 100 } });
+  scene.world.engine.say('g', ...words(10));
+  await waitFor(async () => (await scene.world.head('g'))?.tokens.length === 10, { what: 'ten tokens' });
+  await scene.world.bus.control.cancel(keyOf('g'), 'ann');
   expect((await until(reports, ({ ends }) => ends['cancelled'] === 1, 'the stop')).saved).toEqual({
     stop: 90,
     park: 0,
@@ -90,15 +85,15 @@ test('a stopped run saves what it would still have made', async () => {
 });
 
 test('a parked run counts as parked, and as saved, until it runs again', async () => {
-  await world.start();
+  await scene.world.start();
   const reports = observe(ORG_STATS);
-  await world.submit('g', { lead: 'strict', params: { max_tokens: 100 } });
-  world.engine.say('g', ...words(30));
-  await world.until('g', 'parked');
+  await scene.world.submit('g', { lead: 'strict', params: { max_tokens: 100 } });
+  scene.world.engine.say('g', ...words(30));
+  await scene.world.until('g', 'parked');
   const parked = await until(reports, (report) => report.parked === 1, 'the park');
   expect(parked).toMatchObject({ parks: 1, saved: { stop: 0, park: 84 } });
   expect(phasesOf(reports, 'g')).toEqual(['claimed', 'first_token', 'paused', 'parked']);
-  world.bus.workers.beat({ worker: 'elsewhere', running: [{ ...keyOf('g'), attempt: 2 }] });
+  scene.world.bus.workers.beat({ worker: 'elsewhere', running: [{ ...keyOf('g'), attempt: 2 }] });
   const seen = reports.length;
   await waitFor(() => reports.slice(seen).some((report) => report.parked === 0), { what: 'nothing parked' });
   expect(reports.at(-1)).toMatchObject({ parks: 1, saved: { stop: 0, park: 0 } });
