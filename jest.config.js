@@ -16,5 +16,7 @@ export default {
   testMatch: ['<rootDir>/{shared,services,e2e}/**/*.test.ts'],
   modulePathIgnorePatterns: ['/dist/'],
   maxWorkers: 2,
+  // Modules of ESM tests are kept for good: with a gigabyte of them a process takes longer to exit than jest waits.
+  workerIdleMemoryLimit: '512MB',
   testTimeout: 30_000,
 };
