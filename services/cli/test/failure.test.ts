@@ -16,15 +16,14 @@ test('an uncaught error is told without its stack', () => {
   expect(failureIn(lines)).toBe('NATS at nats://x: expected an answer, got a refusal');
 });
 
-test('a message of several lines is told whole', () => {
+test('what keeps a service from starting is told whole', () => {
   const lines = [
-    'ConfigError: invalid configuration, 2 problem(s):',
-    '  SLUICE_A: expected URL, got "x"',
-    '  SLUICE_B: expected text, got nothing',
+    'sluice edge cannot start: invalid configuration, 2 problem(s): SLUICE_A: expected URL, got "x"; SLUICE_B: …',
+    'ConfigErrors have stacks at log level debug',
     '    at loadConfig (file:///repo/config.ts:1:1)',
   ];
   expect(failureIn(lines)).toBe(
-    'invalid configuration, 2 problem(s): SLUICE_A: expected URL, got "x" SLUICE_B: expected text, got nothing',
+    'invalid configuration, 2 problem(s): SLUICE_A: expected URL, got "x"; SLUICE_B: …',
   );
 });
 

@@ -57,6 +57,11 @@ export class StreamMismatchError extends Error {
   readonly code = 'stream_mismatch';
 }
 
+/** The server does not take this user and password, or asks for some where none are set. */
+export class RefusedLoginError extends Error {
+  readonly code = 'refused_login';
+}
+
 /** The server is too old, or runs without JetStream. */
 export class UnsupportedServerError extends Error {
   readonly code = 'unsupported_server';

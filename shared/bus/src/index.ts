@@ -1,4 +1,9 @@
-export { BusUnavailableError, StreamMismatchError, UnsupportedServerError } from './bus.ts';
+export {
+  BusUnavailableError,
+  RefusedLoginError,
+  StreamMismatchError,
+  UnsupportedServerError,
+} from './bus.ts';
 export type { Bus, Link, StreamState } from './bus.ts';
 export type { Control, ControlListener, Presence } from './control.ts';
 export { ANY_QUEUE } from './job-queue.ts';

@@ -8,7 +8,12 @@ import { ChunkWriter } from '@sluice/core';
 import { Queue, freePort, startNatsServer, withTimeout } from '@sluice/testkit';
 import type { NatsServer, NatsServerOptions } from '@sluice/testkit';
 import { connect } from 'nats';
-import { BusUnavailableError, UnsupportedServerError, createNatsBus } from '../src/index.ts';
+import {
+  BusUnavailableError,
+  RefusedLoginError,
+  UnsupportedServerError,
+  createNatsBus,
+} from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
 import type { NatsOptions } from '../src/nats/connection.ts';
 import { newKey } from './world.ts';
@@ -71,9 +76,9 @@ describe('a start is refused', () => {
   test(
     'at once with a wrong password',
     withServer({ config: 'authorization { user: a, password: pw }' }, async ({ url }) => {
-      await expect(withTimeout(open(url, { user: 'a', password: 'no' }), 5_000, 'it')).rejects.toThrow(
-        /authorization/i,
-      );
+      const opening = withTimeout(open(url, { user: 'a', password: 'no' }), 5_000, 'it');
+      await expect(opening).rejects.toThrow(RefusedLoginError);
+      await expect(opening).rejects.toThrow(/authorization/i);
     }),
   );
 

@@ -26,8 +26,8 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
-    const lines = problems.map(({ name, expected, got }) => `  ${name}: expected ${expected}, got ${got}`);
-    super(`invalid configuration, ${problems.length} problem(s):\n${lines.join('\n')}`);
+    const texts = problems.map(({ name, expected, got }) => `${name}: expected ${expected}, got ${got}`);
+    super(`invalid configuration, ${problems.length} problem(s): ${texts.join('; ')}`);
     this.problems = problems;
   }
 }
@@ -141,7 +141,8 @@ export const describeConfig = (schema: ConfigSchema): ConfigRow[] =>
     secret: setting.secret,
   }));
 
-const URL_PASSWORD = /^([a-z][a-z0-9+.-]*:\/\/)[^/@\s]*@/i;
+// `user:password@` may also come without a scheme; an address without either is no secret.
+const URL_PASSWORD = /^(?:([a-z][a-z0-9+.-]*:\/\/)[^/@\s]*|[^/@\s:]+:[^/@\s]*)@/i;
 
 /** `nats://ann:pw@host` -> `nats://[redacted]@host`: the whole user part, since tokens come without a password. */
 const maskUrlPassword = (text: string): string =>

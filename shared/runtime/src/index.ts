@@ -26,3 +26,4 @@ export { count, flag, list, port, setting } from './setting.ts';
 export type { Setting, SettingNotes } from './setting.ts';
 export { onShutdown } from './shutdown.ts';
 export type { Shutdown, ShutdownOptions, ShutdownReason } from './shutdown.ts';
+export { describeStartError, startService } from './start-service.ts';

@@ -4,14 +4,27 @@ import { count, setting } from './setting.ts';
 const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
 
+// The client library passes over a user in the address, and waits for a server with a name that there cannot be.
+const isServer = (text: string): boolean => {
+  const server = text.trim();
+  const url = server.includes('://') ? server : `nats://${server}`;
+  return !server.includes('@') && URL.canParse(url) && new URL(url).hostname !== '';
+};
+
+const natsServers = (): z.ZodString =>
+  z
+    .string()
+    .refine((text) => text.split(',').every(isServer))
+    .meta({ title: 'nats://host:port, several separated by commas' });
+
 /**
  * How every service finds NATS, and how large and lasting the streams are. All services of an
  * installation need the same values: the first one creates the streams, the others check them.
  */
 export const natsSettings = {
-  natsUrl: setting(z.string().min(1).default('nats://127.0.0.1:4222'), {
+  natsUrl: setting(natsServers().default('nats://127.0.0.1:4222'), {
     env: 'SLUICE_NATS_URL',
-    about: 'NATS servers, separated by commas.',
+    about: 'NATS servers, separated by commas; user and password have settings of their own.',
   }),
   natsUser: setting(z.string().min(1).optional(), {
     env: 'SLUICE_NATS_USER',

@@ -1,6 +1,6 @@
 import { connect, errors } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
-import { BusUnavailableError, UnsupportedServerError } from '../bus.ts';
+import { BusUnavailableError, RefusedLoginError, UnsupportedServerError } from '../bus.ts';
 
 export type NatsOptions = {
   /** `nats://host:port`, several separated by commas */
@@ -37,6 +37,7 @@ export const inboxPrefixOf = ({ user }: Pick<NatsOptions, 'user'>): string =>
  * Connects with the settings that survive outages: reconnect for ever (the library's default gives up
  * after 10 tries), and pings every second, so that a server that hangs is noticed in 2-4 s.
  * @throws BusUnavailableError when no server answers within 10 s
+ * @throws RefusedLoginError at once, when a server does not take the login
  * @throws UnsupportedServerError when the server is older than 2.11
  */
 export const connectNats = async (options: NatsOptions): Promise<NatsConnection> => {
@@ -55,7 +56,13 @@ export const connectNats = async (options: NatsOptions): Promise<NatsConnection>
     inboxPrefix: inboxPrefixOf(options),
     ...(user === undefined ? {} : { user, pass: password ?? '' }),
   };
-  const nc = await retryAtStart(() => connect(settings), isRefusedLogin, `NATS at ${url}`);
+  const what = `NATS at ${url}`;
+  const open = (): Promise<NatsConnection> =>
+    connect(settings).catch((cause: Error) => {
+      if (!(cause instanceof errors.AuthorizationError)) throw cause;
+      throw new RefusedLoginError(`${what}: expected it to take the login, got ${cause.message}`, { cause });
+    });
+  const nc = await retryAtStart(open, (error) => error instanceof RefusedLoginError, what);
   try {
     requireVersion(nc);
     return nc;
@@ -82,15 +89,16 @@ export const retryAtStart = async <Result>(
     } catch (cause) {
       if (isFinal(cause)) throw cause;
       if (Date.now() > deadline)
-        throw new BusUnavailableError(`${what}: expected an answer, got ${(cause as Error).message}`, {
-          cause,
-        });
+        throw new BusUnavailableError(
+          `${what}: expected an answer within ${START_TIMEOUT_MS / 1_000} s, got ${(cause as Error).message}`,
+          {
+            cause,
+          },
+        );
       await new Promise((resolve) => setTimeout(resolve, START_RETRY_MS));
     }
   }
 };
-
-const isRefusedLogin = (error: unknown): boolean => error instanceof errors.AuthorizationError;
 
 const requireVersion = (nc: NatsConnection): void => {
   const version = nc.info?.version ?? 'none';

@@ -21,7 +21,7 @@ import { ensureStreams, wantedStreams } from './streams.ts';
  * Connects, creates or checks the streams, and returns the bus.
  * @param onInvalid called with the error for each record, item or control message that cannot be
  *   read, and with what a listener throws
- * @throws BusUnavailableError, StreamMismatchError, UnsupportedServerError
+ * @throws BusUnavailableError, RefusedLoginError, StreamMismatchError, UnsupportedServerError
  */
 export const createNatsBus = async (
   options: NatsOptions,

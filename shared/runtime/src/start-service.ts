@@ -1,0 +1,56 @@
+import { inspect } from 'node:util';
+import { natsSettings } from './nats-settings.ts';
+
+const { natsUrl, natsUser, natsPassword } = natsSettings;
+
+/** What to do, by the code of what went wrong. */
+const ADVICE: Readonly<Record<string, string>> = {
+  unavailable: `see that NATS runs and has its leaders, or set ${natsUrl.env} to where it is`,
+  refused_login: `set ${natsUser.env} and ${natsPassword.env} to a login that it knows`,
+  unsupported_server: `start such a server, or set ${natsUrl.env} to where one is`,
+  EADDRINUSE: 'end what listens there, or set another port',
+  EACCES: 'set a port that this user may open, most often one from 1024 on',
+  EADDRNOTAVAIL: 'set an address of this machine',
+};
+
+/** As Node reports that it cannot listen. */
+type ListenError = Error & { readonly code: string; readonly address: string; readonly port: number };
+
+const isListenError = (error: Error): error is ListenError =>
+  'syscall' in error && error.syscall === 'listen';
+
+const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  if (isListenError(error))
+    return `${error.address}:${error.port}: expected an address that is free to listen on, got ${error.code}`;
+  return error.message === '' ? error.name : error.message;
+};
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : '';
+
+/** One line: what was expected, what came, and what to do where that is known. */
+export const describeStartError = (error: unknown): string => {
+  const text = messageOf(error)
+    .trim()
+    .replaceAll(/\s*\n\s*/g, '; ');
+  const advice = ADVICE[codeOf(error)];
+  return advice === undefined ? text : `${text}; ${advice}`;
+};
+
+/**
+ * Runs the start of a service. What keeps it from starting is one line on stderr and the exit code 1: whoever runs a
+ * service has no use for a stack, which log level `debug` adds.
+ * @param service e.g. `edge`
+ */
+export const startService = async (service: string, start: () => Promise<void>): Promise<void> => {
+  try {
+    await start();
+  } catch (error) {
+    process.stderr.write(`sluice ${service} cannot start: ${describeStartError(error)}\n`);
+    // From the environment: it may be the settings that are refused.
+    if (process.env['SLUICE_LOG_LEVEL'] === 'debug') process.stderr.write(`${inspect(error)}\n`);
+    // What was opened before, a connection to NATS say, would keep the process alive.
+    process.exit(1);
+  }
+};

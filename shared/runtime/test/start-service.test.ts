@@ -1,0 +1,84 @@
+import { describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { ConfigError, describeStartError } from '../src/index.ts';
+
+const SCRIPT = fileURLToPath(new URL('./start-script.ts', import.meta.url));
+
+type End = { readonly code: unknown; readonly stderr: string };
+
+const run = async (mode: string, argument = '', env: Record<string, string> = {}): Promise<End> => {
+  const args = ['--conditions=sluice-source', '--import', 'tsx', SCRIPT, mode, argument];
+  const child = spawn(process.execPath, args, {
+    env: { ...process.env, NODE_OPTIONS: '', ...env },
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString()));
+  const [code] = (await once(child, 'close')) as unknown[];
+  return { code, stderr };
+};
+
+describe('startService', () => {
+  test('a start that fails is one line on stderr and the exit code 1', async () => {
+    const line = 'sluice demo cannot start: expected this,; got that\n';
+    expect(await run('fails')).toEqual({ code: 1, stderr: line });
+  });
+
+  test('log level debug adds the stack', async () => {
+    const { code, stderr } = await run('fails', '', { SLUICE_LOG_LEVEL: 'debug' });
+    expect(code).toBe(1);
+    expect(stderr).toContain('start-script.ts');
+  });
+
+  test('a port in use is named, with what to do', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
+    try {
+      expect(await run('port-in-use', `${port}`)).toEqual({
+        code: 1,
+        stderr:
+          `sluice demo cannot start: 127.0.0.1:${port}: expected an address that is free to listen on, ` +
+          'got EADDRINUSE; end what listens there, or set another port\n',
+      });
+    } finally {
+      taken.close();
+    }
+  });
+});
+
+describe('describeStartError', () => {
+  const coded = (code: string, message: string): Error => Object.assign(new Error(message), { code });
+
+  test('names every setting that is refused', () => {
+    const error = new ConfigError([
+      { name: 'SLUICE_A', expected: 'URL', got: '"x"' },
+      { name: 'SLUICE_B', expected: 'text', got: 'nothing' },
+    ]);
+    expect(describeStartError(error)).toBe(
+      'invalid configuration, 2 problem(s): SLUICE_A: expected URL, got "x"; SLUICE_B: expected text, got nothing',
+    );
+  });
+
+  test.each([
+    ['unavailable', 'SLUICE_NATS_URL'],
+    ['refused_login', 'SLUICE_NATS_USER and SLUICE_NATS_PASSWORD'],
+    ['unsupported_server', 'SLUICE_NATS_URL'],
+  ])('says which setting mends %s', (code, setting) => {
+    const text = describeStartError(coded(code, 'expected this, got that'));
+    expect(text).toMatch(/^expected this, got that; /);
+    expect(text).toContain(setting);
+  });
+
+  test.each([
+    [new TypeError(''), 'TypeError'],
+    ['no error at all', 'no error at all'],
+    [undefined, 'undefined'],
+  ])('has words for %p', (error, text) => {
+    expect(describeStartError(error)).toBe(text);
+  });
+});
