@@ -2,17 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { toItem } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { SluiceError } from '@sluice/protocol';
-import type { GenerationItem, GenerationKey, Item, Position } from '@sluice/protocol';
-import type { Clock, Timer } from '@sluice/runtime';
+import type { GenerationItem, GenerationKey } from '@sluice/protocol';
 import type { Grant } from './auth/grant.ts';
 import type { EdgeContext } from './edge-context.ts';
-import type { Frame } from './frames.ts';
+import { EndWatch, SETTLING_MS } from './end-watch.ts';
 import { takePlace } from './open-connections.ts';
 import { Viewer } from './viewer.ts';
-import type { FrameSink } from './viewer.ts';
-
-/** A worker ends the log first and the item a moment later: how often the item is looked at then, ms. */
-const SETTLING_MS = 50;
 
 /** The generation as it is now. @throws SluiceError not_found; BusUnavailableError */
 export const readGeneration = async (key: GenerationKey, { sessions }: Bus): Promise<GenerationItem> => {
@@ -22,7 +17,7 @@ export const readGeneration = async (key: GenerationKey, { sessions }: Bus): Pro
   return item;
 };
 
-/** So long, ms; a worker may have died between the two. */
+/** A worker may have died between ending the log and the item: how long the item is looked at, ms. */
 const MAX_SETTLING_MS = 2_000;
 
 /**
@@ -43,25 +38,27 @@ export const readSettled = async (
 
 export type WaitOptions = {
   readonly grant: Grant;
-  /** when to stop waiting: the time is up, or the client has gone */
-  readonly until: AbortSignal;
+  /** aborted when the client has gone */
+  readonly gone: AbortSignal;
+  /** longest wait, ms; default as long as it takes */
+  readonly mostMs?: number;
 };
 
 /**
  * Waits until a generation is done, as one of its viewers, so that it runs on while somebody waits.
- * Resolves to its item with the whole text; as it is then when `until` or the edge's end comes first.
+ * Resolves to its item with the whole text; as it is then when the wait or the edge ends first.
  * @throws SluiceError not_found, unavailable, rate_limited; BusUnavailableError
  */
 export const waitForGeneration = async (
   key: GenerationKey,
-  { grant, until }: WaitOptions,
+  { grant, gone, mostMs }: WaitOptions,
   context: EdgeContext,
 ): Promise<GenerationItem> => {
   const { bus, hub, leaving, clock } = context;
   const found = await readGeneration(key, bus);
   if (found.status === 'done') return found;
   const leave = takePlace(context, grant, 'wait');
-  const watch = new EndWatch(AbortSignal.any([until, leaving]), clock);
+  const watch = new EndWatch({ clock, until: [gone, leaving], mostMs });
   const { org, session, generation: only } = key;
   const ref = { user: grant.user, connection: randomUUID() };
   const positions = new Map([[only, { epoch: found.epoch, seq: found.seq }]]);
@@ -79,54 +76,8 @@ export const waitForGeneration = async (
       await watch.news();
     }
   } finally {
+    watch.close();
     feed.detach(viewer);
     leave();
   }
 };
-
-/** A sink that reads along, and tells when it is worth looking at the item again. */
-class EndWatch implements FrameSink {
-  readonly writable = true;
-  onDelta: (position: Position) => void = () => {};
-  readonly #until: AbortSignal;
-  readonly #clock: Clock;
-  #hasEnded = false;
-  #isNews = false;
-  #wake: (() => void) | undefined;
-
-  constructor(until: AbortSignal, clock: Clock) {
-    this.#until = until;
-    this.#clock = clock;
-    until.addEventListener('abort', () => this.#tell(), { once: true });
-  }
-
-  get isOver(): boolean {
-    return this.#until.aborted;
-  }
-
-  send({ content }: Frame): void {
-    // Not at once: the viewer's reader learns only after this call what was sent.
-    if (content.type === 'delta') queueMicrotask(() => this.onDelta(content));
-    if (content.type === 'end') this.#hasEnded = true;
-    if (content.type === 'end' || (content.type === 'item' && isDone(content.item))) this.#tell();
-  }
-
-  /** Resolves when the item may be done, or the time is up. */
-  async news(): Promise<void> {
-    let timer: Timer;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (this.#hasEnded) timer = this.#clock.setTimeout(resolve, SETTLING_MS);
-      if (this.#isNews || this.isOver) resolve();
-    });
-    this.#clock.clearTimeout(timer);
-    this.#isNews = false;
-  }
-
-  #tell(): void {
-    this.#isNews = true;
-    this.#wake?.();
-  }
-}
-
-const isDone = (item: Item): boolean => item.kind === 'generation' && item.status === 'done';

@@ -64,8 +64,8 @@ export const generationRoutes: ApiRoutes = (context) => async (app) => {
   app.get(GENERATION_URL, { schema: getSchema }, async ({ grant, params, query }, reply) => {
     const key = generationKeyOf(grant, params, 'read');
     if (query.wait === undefined) return readSettled(key, context);
-    const until = AbortSignal.any([AbortSignal.timeout(query.wait * 1_000), hangUpOf(reply)]);
-    return waitForGeneration(key, { grant, until }, context);
+    const options = { grant, gone: hangUpOf(reply), mostMs: query.wait * 1_000 };
+    return waitForGeneration(key, options, context);
   });
 
   app.delete(GENERATION_URL, { schema: deleteSchema }, async ({ grant, params }, reply) => {

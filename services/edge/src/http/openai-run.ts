@@ -20,7 +20,7 @@ export const waitForRun = async (
   context: HttpContext,
 ): Promise<GenerationItem | undefined> => {
   const { name, grant } = run;
-  const item = await waitForGeneration(name.key, { grant, until: gone }, context);
+  const item = await waitForGeneration(name.key, { grant, gone }, context);
   if (item.status === 'done') return item;
   await leaveRun(run, context);
   if (gone.aborted) return undefined;

@@ -106,8 +106,8 @@ export const responseRoutes: ApiRoutes = (context) => async (app) => {
   app.post('/v1/responses/:response/cancel', { schema: cancelSchema }, async ({ grant, params }, reply) => {
     const { key, head } = await readResponse(responseKeyOf(grant, params.response, 'read'), context);
     await cancelGeneration(key, grant, context);
-    const until = AbortSignal.any([AbortSignal.timeout(CANCEL_WAIT_MS), hangUpOf(reply)]);
-    return responseOfItem(head, await waitForGeneration(key, { grant, until }, context));
+    const options = { grant, gone: hangUpOf(reply), mostMs: CANCEL_WAIT_MS };
+    return responseOfItem(head, await waitForGeneration(key, options, context));
   });
 };
 

@@ -1,0 +1,78 @@
+import type { Item, Position } from '@sluice/protocol';
+import type { Clock, Timer } from '@sluice/runtime';
+import type { Frame } from './frames.ts';
+import type { FrameSink } from './viewer.ts';
+
+/** A worker ends the log first and the item a moment later: how often the item is looked at then, ms. */
+export const SETTLING_MS = 50;
+
+export type EndWatchOptions = {
+  readonly clock: Clock;
+  /** any of them ends the watch */
+  readonly until: readonly AbortSignal[];
+  /** and so does this time, ms; default as long as it takes */
+  readonly mostMs?: number | undefined;
+};
+
+/**
+ * A sink that reads along, and tells when it is worth looking at the item again. It listens to each signal by itself:
+ * what `AbortSignal.any` makes stays reachable from its sources, and one of them lives as long as the edge.
+ */
+export class EndWatch implements FrameSink {
+  readonly writable = true;
+  onDelta: (position: Position) => void = () => {};
+  readonly #clock: Clock;
+  readonly #until: readonly AbortSignal[];
+  readonly #deadline: Timer;
+  #isTimeUp = false;
+  #hasEnded = false;
+  #isNews = false;
+  #wake: (() => void) | undefined;
+
+  constructor({ clock, until, mostMs }: EndWatchOptions) {
+    this.#clock = clock;
+    this.#until = until;
+    for (const signal of until) signal.addEventListener('abort', this.#tell);
+    if (mostMs !== undefined) this.#deadline = clock.setTimeout(() => this.#onTimeUp(), mostMs);
+  }
+
+  get isOver(): boolean {
+    return this.#isTimeUp || this.#until.some(({ aborted }) => aborted);
+  }
+
+  send({ content }: Frame): void {
+    // Not at once: the viewer's reader learns only after this call what was sent.
+    if (content.type === 'delta') queueMicrotask(() => this.onDelta(content));
+    if (content.type === 'end') this.#hasEnded = true;
+    if (content.type === 'end' || (content.type === 'item' && isDone(content.item))) this.#tell();
+  }
+
+  /** Resolves when the item may be done, or the watch is over. */
+  async news(): Promise<void> {
+    let timer: Timer;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (this.#hasEnded) timer = this.#clock.setTimeout(resolve, SETTLING_MS);
+      if (this.#isNews || this.isOver) resolve();
+    });
+    this.#clock.clearTimeout(timer);
+    this.#isNews = false;
+  }
+
+  close(): void {
+    for (const signal of this.#until) signal.removeEventListener('abort', this.#tell);
+    this.#clock.clearTimeout(this.#deadline);
+  }
+
+  #onTimeUp(): void {
+    this.#isTimeUp = true;
+    this.#tell();
+  }
+
+  readonly #tell = (): void => {
+    this.#isNews = true;
+    this.#wake?.();
+  };
+}
+
+const isDone = (item: Item): boolean => item.kind === 'generation' && item.status === 'done';
