@@ -12,6 +12,7 @@ import { refusalOf } from '../refusal.ts';
 import { Viewer } from '../viewer.ts';
 import type { FrameSink } from '../viewer.ts';
 import type { EventView, Shown } from './event-view.ts';
+import { whenOver } from './response-over.ts';
 import { StallWatch } from './stall-watch.ts';
 
 /** Most that waits in this process for one stream before frames are held back, bytes; plus one frame. */
@@ -81,15 +82,12 @@ export class EventStream implements FrameSink {
     this.#writtenAt = context.clock.now();
     this.#stall = new StallWatch(this.#writtenAt);
     this.closed = new Promise((resolve) => {
-      const onClose = (): void => {
+      whenOver(this.#raw, () => {
         // Nobody is left to be answered otherwise.
         if (!this.#isOver && !this.#isStarted) this.#reply.hijack();
         this.leave();
         resolve(this.#end);
-      };
-      // The client may have hung up while its request was being looked at.
-      if (this.#raw.destroyed) onClose();
-      else this.#raw.once('close', onClose);
+      });
     });
     // The close event follows.
     this.#raw.on('error', (error) => context.logger.debug('socket_error', { connection: this.id, error }));

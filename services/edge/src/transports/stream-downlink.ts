@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { CLOSE_CODES } from '@sluice/protocol';
 import type { Downlink, DownlinkListener } from './downlink.ts';
 import { KEEP_ALIVE_MS, SOCKET_BYTES } from './event-stream.ts';
+import { whenOver } from './response-over.ts';
 import { StallWatch } from './stall-watch.ts';
 
 const KEEP_ALIVE = ': keep-alive\n\n';
@@ -19,7 +20,7 @@ export class StreamDownlink implements Downlink {
     this.#stall = new StallWatch(now);
     this.#writtenAt = now;
     response.on('drain', () => listener.drained());
-    response.on('close', () => listener.gone());
+    whenOver(response, () => listener.gone());
     // The close event follows.
     response.on('error', () => undefined);
   }
