@@ -6,7 +6,7 @@ import { Queue, startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
-import { WORKER_TTL_MS, createNatsBus } from '../src/index.ts';
+import { BusUnavailableError, WORKER_TTL_MS, createNatsBus } from '../src/index.ts';
 import type { Bus, StoredItem } from '../src/index.ts';
 import { readLastMessages, sequenceOf } from '../src/nats/last-messages.ts';
 import {
@@ -41,6 +41,12 @@ afterEach(async () => {
 const draftOf = (text: string, expected = 0) => ({ ...new ChunkWriter(1).draft([text], 1).draft, expected });
 const message = (id: string, text: string) =>
   ({ id, kind: 'message', user: 'u', createdAt: 1, text }) as const;
+/** How many the server has, of everybody. */
+const subscriptions = async (): Promise<number> => {
+  await stranger.flush();
+  const answer = await fetch(`${server.monitorUrl}/subsz`);
+  return ((await answer.json()) as { num_subscriptions: number }).num_subscriptions;
+};
 
 describe('what strangers publish', () => {
   test('a record that cannot be read is reported, and the tail goes on', async () => {
@@ -314,19 +320,14 @@ describe('a listing', () => {
   });
 
   test('leaves no subscription behind', async () => {
-    const count = async (): Promise<number> => {
-      await stranger.flush();
-      const answer = await fetch(`${server.monitorUrl}/subsz`);
-      return ((await answer.json()) as { num_subscriptions: number }).num_subscriptions;
-    };
     const key = newKey();
     await bus.sessions.createItem(key, message('a', ''));
     await bus.sessions.items(key, 0);
     await bus.workers.list();
-    const before = await count();
+    const before = await subscriptions();
     for (let n = 0; n < 50; n += 1) await Promise.all([bus.sessions.items(key, 0), bus.workers.list()]);
     await bus.sessions.items(newKey(), 0);
-    expect(await count()).toBeLessThanOrEqual(before);
+    expect(await subscriptions()).toBeLessThanOrEqual(before);
   });
 });
 
@@ -365,5 +366,27 @@ describe('a live subject', () => {
     ['', undefined],
   ])('%j is read as %j', (subject, parsed) => {
     expect(parseLiveSubject(subject)).toEqual(parsed);
+  });
+});
+
+describe('the relay', () => {
+  test('an answer that NATS does not take is reported, and harms nobody', async () => {
+    const small = await startNatsServer({ config: 'max_payload: 65536' });
+    const edge = await createNatsBus({ url: small.url, name: 'small' }, (error) => invalid.push(error));
+    await edge.relay.serve('e1', () => Promise.resolve('a'.repeat(128 * 1024)));
+    const asking = edge.relay.ask('e1', 'hello', 1_000);
+    await expect(asking).rejects.toThrow(BusUnavailableError);
+    expect((await invalid.next()).message).toMatch(/payload/i);
+    await edge.close();
+    await small.stop();
+  });
+
+  test('a question that NATS does not take fails at once, and leaves no subscription', async () => {
+    await bus.relay.ask('e2', 'nobody there', 1_000);
+    const before = await subscriptions();
+    const asking = bus.relay.ask('e2', 'q'.repeat(2 * 1024 * 1024), 60_000);
+    await expect(asking).rejects.toThrow(BusUnavailableError);
+    await bus.link.fullness();
+    expect(await subscriptions()).toBeLessThanOrEqual(before);
   });
 });

@@ -13,7 +13,7 @@ const MORE = 'Sluice-More';
 
 type RelayOptions = {
   readonly inboxPrefix: string;
-  /** called with what an answer throws */
+  /** called with what an answer throws, or giving it */
   readonly onInvalid: (error: Error) => void;
 };
 
@@ -34,7 +34,10 @@ export const createNatsRelay = (nc: NatsConnection, { inboxPrefix, onInvalid }: 
     let open = true;
     const onMessage = (message: Msg): void => {
       if (!open) return refuse(message);
-      answer(message.string()).then((text) => respond(message, text), onInvalid);
+      // Giving it may fail too: the server may be told to take no messages of this size.
+      answer(message.string())
+        .then((text) => respond(message, text))
+        .catch(onInvalid);
     };
     const subscription = await subscribeNow(nc, relaySubject(edge), onMessage, onInvalid);
     return {
@@ -76,8 +79,12 @@ const ask = (
       resolve(isRefused ? undefined : Buffer.concat(parts).toString());
     };
     const subscription = nc.subscribe(inbox, { callback: onMessage });
-    nc.publish(subject, question, { reply: inbox });
     const timer = setTimeout(() => fail(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+    try {
+      nc.publish(subject, question, { reply: inbox });
+    } catch (error) {
+      fail(error as Error);
+    }
   });
 
 const respond = (message: Msg, text: string): void => {
