@@ -42,6 +42,7 @@ export class Feed {
   /** live items may have been missed, and the session could not be read since */
   #isStale = false;
   #rechecking: Promise<void> | undefined;
+  #isClosed = false;
 
   constructor(key: SessionKey, context: FeedContext) {
     this.key = key;
@@ -156,6 +157,8 @@ export class Feed {
         for (let more = this.#opened !== undefined; more;) {
           const page = await this.#context.bus.sessions.items(this.key, this.#rev);
           for (const item of page.items) this.#onItem(item);
+          // Beyond the last item too, where one could not be read: or the same page would come for ever.
+          this.#rev = Math.max(this.#rev, page.rev);
           ({ more } = page);
         }
       }
@@ -167,6 +170,7 @@ export class Feed {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#tail?.close();
     for (const generation of this.#generations.values()) generation.close();
   }
@@ -181,6 +185,8 @@ export class Feed {
         state: (generation, state) => this.#generations.get(generation)?.onState(state),
         presence: (message) => this.#roster?.onMessage(message),
       });
+      // Its last viewer left, and its time was over, while it was being opened.
+      if (this.#isClosed) this.#tail.close();
       for (let more = true; more;) {
         const page = await bus.sessions.items(this.key, this.#rev);
         for (const { rev, item } of page.items) {

@@ -67,6 +67,29 @@ describe('a message', () => {
     expect((await viewer.nextFrame('item')).item).toMatchObject({ id: 'm1' });
   });
 
+  test('that comes after a page of items that cannot be read is seen all the same', async () => {
+    const away = await world.addEdge();
+    const { recording } = away;
+    const { tail } = recording.bus.tokens;
+    const { items } = recording.bus.sessions;
+    Object.assign(recording.bus.tokens, {
+      tail: (...[key, listener]: Parameters<typeof tail>) =>
+        tail(key, { ...listener, item: () => undefined }),
+    });
+    const viewer = await watch(away, 'bob');
+    await askOk(ann, message('m0'));
+    await askOk(ann, message('m1'));
+    Object.assign(recording.bus.sessions, {
+      items: async (...args: Parameters<typeof items>) => {
+        const page = await items(...args);
+        const [first] = page.items;
+        return first?.item.id === 'm0' ? { items: [], rev: first.rev, more: true } : page;
+      },
+    });
+    recording.reconnect();
+    expect((await viewer.nextFrame('item')).item).toMatchObject({ id: 'm1' });
+  });
+
   test('sent again is stored once', async () => {
     const edges = [ann, await (await world.addEdge()).open()];
     const codes = await Promise.all(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { waitFor } from '@sluice/testkit';
+import { deferred, waitFor } from '@sluice/testkit';
 import { ask, askOk, codeOf, settled, textOf } from '../support/asking.ts';
 import { attachmentScene, endOf, expectTiled, subscribe } from '../support/attachment-scene.ts';
 
@@ -140,4 +140,30 @@ describe('unsubscribing', () => {
     await waitFor(async () => (await sessions()) === 0, { what: 'the feed to be closed' });
     expect([...scene.world.hub.tails.keys()]).toEqual([]);
   });
+});
+
+test('a session whose last viewer leaves while it is being opened is not followed for ever', async () => {
+  const other = await scene.world.addEdge({ clock: scene.clock, lingerMs: 0 });
+  const { tail } = other.recording.bus.tokens;
+  const [asked, answered] = [deferred<void>(), deferred<void>()];
+  Object.assign(other.recording.bus.tokens, {
+    tail: async (...args: Parameters<typeof tail>) => {
+      asked.resolve();
+      await answered.promise;
+      return tail(...args);
+    },
+  });
+  const viewer = await other.open();
+  viewer.send({ id: '1', ...subscribe({ session: 'brief' }) });
+  await asked.promise;
+  viewer.terminate();
+  const sessions = async (): Promise<boolean> => {
+    other.edge.tick();
+    return (await other.edge.metrics.registry.metrics()).includes('sluice_edge_sessions 0\n');
+  };
+  await waitFor(sessions, { what: 'the edge to forget the session' });
+  answered.resolve();
+  await settled(await other.open());
+  const tails = scene.world.hub.tails.get('acme.brief');
+  expect(tails?.size ?? 0).toBe(0);
 });
