@@ -41,7 +41,7 @@ const MAX_INPUT_SHOWN = 4_000;
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
  * Prompt, item and job are written in this order; a crash in between heals when the prompt is repeated.
  * @returns whether this call created it
- * @throws SluiceError conflict, forbidden, unavailable, quota_exceeded; BusUnavailableError
+ * @throws SluiceError conflict, forbidden, too_large, unavailable, quota_exceeded; BusUnavailableError
  */
 export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<boolean> => {
   const { key, user, body, note } = submission;
@@ -50,7 +50,9 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const hash = hashOf({ ...body, note });
   const known = await bus.sessions.prompt(key);
   if (known !== undefined) return repeat(key, known, hash, bus);
-  checkSize(body);
+  checkSize('prompt', body);
+  // Stored in one message with the prompt, of which NATS takes 1 MiB.
+  if (note !== undefined) checkSize('request', note);
   await checkRoom(submission.items, deps);
   const model = await chooseModel(body, deps);
   await submission.checkQuota();
@@ -114,11 +116,12 @@ const textParts = (content: unknown): string =>
         .join('')
     : '';
 
-const checkSize = (body: PromptBody): void => {
+/** A number may be longer once it is encoded again, so what came as a small frame can exceed this by far. */
+export const checkSize = (what: string, body: object): void => {
   const bytes = Buffer.byteLength(JSON.stringify(body));
   const { maxPromptBytes } = DEFAULT_LIMITS;
   if (bytes > maxPromptBytes)
-    throw new SluiceError('too_large', `prompt: expected at most ${maxPromptBytes} bytes, got ${bytes}`);
+    throw new SluiceError('too_large', `${what}: expected at most ${maxPromptBytes} bytes, got ${bytes}`);
 };
 
 /** @throws SluiceError forbidden for the system's own sessions */

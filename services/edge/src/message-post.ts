@@ -1,6 +1,6 @@
-import { DEFAULT_LIMITS, parseItemId, SluiceError } from '@sluice/protocol';
+import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
-import { checkRoom, checkWritable } from './admission.ts';
+import { checkRoom, checkSize, checkWritable } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
 import { canonicalJson } from './canonical-json.ts';
 
@@ -25,7 +25,6 @@ export const postMessage = async (
 ): Promise<void> => {
   checkWritable(key);
   const { bus, clock } = deps;
-  const { maxPromptBytes } = DEFAULT_LIMITS;
   const id = parseItemId(message);
   const body = { id, kind: 'message' as const, user, text, ...(data === undefined ? {} : { data }) };
   const isRepeat = async (): Promise<boolean> => {
@@ -36,10 +35,7 @@ export const postMessage = async (
     throw new SluiceError('conflict', 'this id was used before with another body');
   };
   if (await isRepeat()) return;
-  const bytes = Buffer.byteLength(JSON.stringify(body));
-  // A number may be longer once it is encoded again, so this can exceed the largest frame by far.
-  if (bytes > maxPromptBytes)
-    throw new SluiceError('too_large', `message: expected at most ${maxPromptBytes} bytes, got ${bytes}`);
+  checkSize('message', body);
   await checkRoom(items, deps);
   const rev = await bus.sessions.createItem(key, { ...body, createdAt: clock.now() });
   if (rev === undefined) await isRepeat();

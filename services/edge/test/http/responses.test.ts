@@ -94,6 +94,16 @@ describe('a response', () => {
     expect(errorIn(await get('c'))).toMatchObject(nowhere);
   });
 
+  test('is refused where what it keeps of its request is too large for the store', async () => {
+    // 5 bytes each as they come, 22 as they are stored; none of it is the prompt's.
+    const include = `1e20${',1e20'.repeat(20_000)}`;
+    const answer = await request(scene.target, '/v1/responses', {
+      ...{ method: 'POST', body: `{"input":"hi","include":[${include}]}` },
+    });
+    expect(errorIn(answer)).toMatchObject({ status: 413, code: 'too_large' });
+    expect(scene.world.hub.prompts.size).toBe(0);
+  });
+
   test('has an id as long as those of its session and its generation may be', async () => {
     const [session, generation] = ['s'.repeat(64), 'g'.repeat(64)];
     const headers = { 'x-sluice-session': session, 'x-sluice-generation': generation };
