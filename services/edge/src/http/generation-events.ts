@@ -39,7 +39,7 @@ const parsePlace = (text: string): Place => {
 };
 
 /** One generation as events `delta`, `reset` and `end`, whose ids are positions. */
-export const generationView: EventView = (frame, json) => {
+const generationView: EventView = (frame, json) => {
   switch (frame.type) {
     case 'delta':
       return { text: eventText({ id: `${frame.epoch}-${frame.seq}`, event: 'delta', data: json }) };

@@ -14,11 +14,10 @@ import type { FrameSink } from '../viewer.ts';
 import type { EventView, Shown } from './event-view.ts';
 import { whenOver } from './response-over.ts';
 import { StallWatch } from './stall-watch.ts';
+import { MAX_BUFFERED_BYTES } from './transport.ts';
 
 /** Most that waits in this process for one stream before frames are held back, bytes; plus one frame. */
 export const SOCKET_BYTES = 16 * 1024;
-/** What is not paced by credit, such as signals, has a bound too, bytes. */
-export const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** A silent stream says something this often: proxies cut what looks dead, ms. */
 export const KEEP_ALIVE_MS = 15_000;
 

@@ -6,12 +6,9 @@ import { takePlace } from '../open-connections.ts';
 import { EventStream } from './event-stream.ts';
 import type { StreamEnd } from './event-stream.ts';
 import type { EventView } from './event-view.ts';
+import { AWAY_MS, LAST_CLOSE_TIMEOUT_MS } from './transport.ts';
 import type { Transport } from './transport.ts';
 
-/** Clients of a draining edge that come back too early are told to wait this long, ms. */
-const AWAY_MS = 2_000;
-/** How long a client may take to read a stream's end when the edge closes, ms. */
-const LAST_CLOSE_TIMEOUT_MS = 1_000;
 /** Streams live between this share of their greatest age and all of it, so that they do not end together. */
 const LEAST_AGE = 0.8;
 

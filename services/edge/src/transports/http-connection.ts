@@ -9,7 +9,7 @@ import type { EdgeContext } from '../edge-context.ts';
 import { encodeFrame } from '../frames.ts';
 import type { Frame } from '../frames.ts';
 import type { Downlink, DownlinkListener } from './downlink.ts';
-import { MAX_BUFFERED_BYTES } from './event-stream.ts';
+import { MAX_BUFFERED_BYTES } from './transport.ts';
 
 /** How long the last frames may take to be taken, ms. */
 const CLOSE_TIMEOUT_MS = 5_000;

@@ -8,14 +8,11 @@ import type { Downlink, DownlinkListener } from './downlink.ts';
 import { HttpConnection } from './http-connection.ts';
 import { PollDownlink } from './poll-downlink.ts';
 import { StreamDownlink } from './stream-downlink.ts';
+import { AWAY_MS, LAST_CLOSE_TIMEOUT_MS } from './transport.ts';
 import type { Transport } from './transport.ts';
 
-/** How long the last frames may take when the whole edge closes, ms. */
-const LAST_CLOSE_TIMEOUT_MS = 1_000;
 /** Who reads a stream and sends nothing for so many heartbeats is gone, as who misses two pings. */
 const SILENT_HEARTBEATS = 3;
-/** Clients of a draining edge that come back too early are told to wait this long, ms. */
-const AWAY_MS = 2_000;
 
 type OpenOptions = {
   readonly grant: Grant;

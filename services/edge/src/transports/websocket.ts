@@ -13,16 +13,13 @@ import type { Frame } from '../frames.ts';
 import { SOCKET_DIALECTS } from './socket-dialects.ts';
 import type { SocketDialect, SocketPeer } from './socket-dialects.ts';
 import { StallWatch } from './stall-watch.ts';
+import { LAST_CLOSE_TIMEOUT_MS, MAX_BUFFERED_BYTES } from './transport.ts';
 import type { Transport } from './transport.ts';
 
 /** A socket that holds more than this is not written to until it has drained, bytes. */
 const HIGH_WATER_BYTES = 64 * 1024;
-/** Nor may more than this ever wait for one, bytes: what is not paced by credit has a bound too. */
-const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** How long a client may take to answer a close, ms. */
 const CLOSE_TIMEOUT_MS = 5_000;
-/** The same when the whole edge closes, ms. */
-const LAST_CLOSE_TIMEOUT_MS = 1_000;
 /** What a client may break one message into; the frame limit bounds its size. */
 const MAX_FRAGMENTS = 64;
 

@@ -4,7 +4,7 @@ import { REQUEST_TIMEOUT_MS } from './connection.ts';
 import { unavailable } from './last-message.ts';
 
 /** The server refuses a listing of more subjects than this (413). */
-export const MAX_LISTED_SUBJECTS = 1024;
+const MAX_LISTED_SUBJECTS = 1024;
 
 export type LastMessages = {
   readonly stream: string;
