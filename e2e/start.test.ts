@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
+import { createNatsBus } from '@sluice/bus';
 import { freePort, startNatsServer } from '@sluice/testkit';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
 
@@ -50,6 +51,10 @@ describe.each(['edge', 'worker'] as const)('what keeps the %s from starting is o
         `${begin}127.0.0.1:${port}: expected an address that is free to listen on, got EADDRINUSE; ` +
           'end what listens there, or set another port',
       );
+      // Or edges would go on placing jobs with a worker that could not start.
+      const bus = await createNatsBus({ url: nats.url, name: 'start' });
+      expect(await bus.workers.list()).toEqual([]);
+      await bus.close();
     } finally {
       taken.close();
       await nats.stop();

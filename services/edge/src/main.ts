@@ -12,16 +12,15 @@ import {
 import { checkEdgeConfig, edgeConfigSchema } from './config.ts';
 import { createEdge } from './edge.ts';
 
-await startService('edge', async () => {
+await startService('edge', async (own) => {
   const config = loadConfig(edgeConfigSchema, process.env, { check: checkEdgeConfig });
   const logger = createLogger({ service: 'edge', level: config.logLevel });
   logger.debug('configured', redactConfig(edgeConfigSchema, config));
 
   const name = config.name ?? `e-${randomUUID().slice(0, 8)}`;
-  const bus = await createNatsBus(natsOptionsOf(config, `sluice-edge ${name}`), (error) =>
-    logger.warn('invalid_record', { error }),
-  );
-  const edge = await createEdge({ ...config, name }, { bus, logger });
+  const onInvalid = (error: Error): void => logger.warn('invalid_record', { error });
+  const bus = own(await createNatsBus(natsOptionsOf(config, `sluice-edge ${name}`), onInvalid));
+  const edge = own(await createEdge({ ...config, name }, { bus, logger }));
   const admin = await startAdminServer({
     port: config.adminPort,
     host: config.adminHost,

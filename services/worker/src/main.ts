@@ -14,21 +14,22 @@ import { checkWorkerConfig, engineConfigOf, workerConfigSchema } from './config.
 import { createEngine } from './engines/index.ts';
 import { createWorker } from './worker.ts';
 
-await startService('worker', async () => {
+await startService('worker', async (own) => {
   const config = loadConfig(workerConfigSchema, process.env, { check: checkWorkerConfig });
   const logger = createLogger({ service: 'worker', level: config.logLevel });
   logger.debug('configured', redactConfig(workerConfigSchema, config));
 
   const name = config.name ?? `w-${randomUUID().slice(0, 8)}`;
-  const engine = createEngine(engineConfigOf(config));
+  const engine = own(createEngine(engineConfigOf(config)));
   const models =
     config.model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [config.model];
-  const bus = await createNatsBus(natsOptionsOf(config, `sluice-worker ${name}`), (error) =>
-    logger.warn('invalid_record', { error }),
-  );
+  const onInvalid = (error: Error): void => logger.warn('invalid_record', { error });
+  const bus = own(await createNatsBus(natsOptionsOf(config, `sluice-worker ${name}`), onInvalid));
   const crash = config.demoFaults ? { crash: killThisProcess } : {};
   const { slots, placement } = config;
-  const worker = await createWorker({ name, slots, models, placement }, { bus, engine, logger, ...crash });
+  const worker = own(
+    await createWorker({ name, slots, models, placement }, { bus, engine, logger, ...crash }),
+  );
   const admin = await startAdminServer({
     port: config.adminPort,
     host: config.adminHost,

@@ -38,19 +38,41 @@ export const describeStartError = (error: unknown): string => {
   return advice === undefined ? text : `${text}; ${advice}`;
 };
 
+/** Something that a start opened. */
+type Part = { close(): Promise<void> };
+
+/** Hands a part through, and closes it should the start fail after it. */
+type Own = <Opened extends Part>(part: Opened) => Opened;
+
+/** How long what was opened before may take to close, ms. */
+const CLOSE_TIMEOUT_MS = 5_000;
+
+/** The newest first: others may have heard of this service already, and must not count on it. */
+const closeAll = async (parts: readonly Part[]): Promise<void> => {
+  for (const part of parts.toReversed())
+    await part.close().catch((error: unknown) => {
+      process.stderr.write(`what was opened could not be closed: ${describeStartError(error)}\n`);
+    });
+};
+
 /**
  * Runs the start of a service. What keeps it from starting is one line on stderr and the exit code 1: whoever runs a
  * service has no use for a stack, which log level `debug` adds.
  * @param service e.g. `edge`
  */
-export const startService = async (service: string, start: () => Promise<void>): Promise<void> => {
+export const startService = async (service: string, start: (own: Own) => Promise<void>): Promise<void> => {
+  const parts: Part[] = [];
   try {
-    await start();
+    await start((part) => {
+      parts.push(part);
+      return part;
+    });
   } catch (error) {
+    const late = new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS));
+    await Promise.race([closeAll(parts), late]);
     process.stderr.write(`sluice ${service} cannot start: ${describeStartError(error)}\n`);
     // From the environment: it may be the settings that are refused.
     if (process.env['SLUICE_LOG_LEVEL'] === 'debug') process.stderr.write(`${inspect(error)}\n`);
-    // What was opened before, a connection to NATS say, would keep the process alive.
     process.exit(1);
   }
 };

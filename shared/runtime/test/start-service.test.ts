@@ -8,24 +8,39 @@ import { ConfigError, describeStartError } from '../src/index.ts';
 
 const SCRIPT = fileURLToPath(new URL('./start-script.ts', import.meta.url));
 
-type End = { readonly code: unknown; readonly stderr: string };
+type End = { readonly code: unknown; readonly stdout: string; readonly stderr: string };
 
 const run = async (mode: string, argument = '', env: Record<string, string> = {}): Promise<End> => {
   const args = ['--conditions=sluice-source', '--import', 'tsx', SCRIPT, mode, argument];
   const child = spawn(process.execPath, args, {
     env: { ...process.env, NODE_OPTIONS: '', ...env },
-    stdio: ['ignore', 'inherit', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let stderr = '';
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (bytes: Buffer) => (stdout += bytes.toString()));
   child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString()));
   const [code] = (await once(child, 'close')) as unknown[];
-  return { code, stderr };
+  return { code, stdout, stderr };
 };
 
 describe('startService', () => {
   test('a start that fails is one line on stderr and the exit code 1', async () => {
     const line = 'sluice demo cannot start: expected this,; got that\n';
-    expect(await run('fails')).toEqual({ code: 1, stderr: line });
+    expect(await run('fails')).toMatchObject({ code: 1, stderr: line });
+  });
+
+  test('what was opened before is closed, the newest first', async () => {
+    expect((await run('fails')).stdout).toBe('second closed\nfirst closed\n');
+  });
+
+  test('what cannot be closed hides neither the rest nor the reason', async () => {
+    expect(await run('closes-badly')).toEqual({
+      code: 1,
+      stdout: 'second closed\nfirst closed\n',
+      stderr:
+        'what was opened could not be closed: it is stuck\n' +
+        'sluice demo cannot start: expected this,; got that\n',
+    });
   });
 
   test('log level debug adds the stack', async () => {
@@ -39,7 +54,7 @@ describe('startService', () => {
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as AddressInfo;
     try {
-      expect(await run('port-in-use', `${port}`)).toEqual({
+      expect(await run('port-in-use', `${port}`)).toMatchObject({
         code: 1,
         stderr:
           `sluice demo cannot start: 127.0.0.1:${port}: expected an address that is free to listen on, ` +
