@@ -54,8 +54,7 @@ export class EdgeStats {
 
   #report(org: Org | undefined, runs: readonly RunReport[]): EdgeReport {
     const { edge, figures, hub, users, price, startedAt } = this.#deps;
-    const { delivered, acks, reconnects, errors, delivery } =
-      org === undefined ? figures.total() : figures.of(org);
+    const { delivered, acks, reconnects, errors, delivery } = figures.shown(org);
     return {
       type: 'edge',
       name: edge,

@@ -12,7 +12,7 @@ import type { EdgeConfig } from './config.ts';
 import type { EdgeContext } from './edge-context.ts';
 import { EdgeStats } from './edge-stats.ts';
 import type { FeedContext } from './feed-context.ts';
-import { Figures } from './figures.ts';
+import { createFigures } from './figures.ts';
 import { Flusher } from './flusher.ts';
 import { createHttpServer } from './http-server.ts';
 import { Hub, TICK_MS } from './hub.ts';
@@ -66,7 +66,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const leaving = new AbortController();
   const models = new ModelDirectory(deps.bus.workers, logger);
   const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
-  const shared = { figures: new Figures(), flusher: new Flusher() };
+  const shared = { figures: createFigures(), flusher: new Flusher() };
   const feeds: FeedContext = { ...shared, bus, clock, metrics, logger, edge: options.name };
   const hub = new Hub(feeds, options.lingerMs);
   const fill = new StorageFill(bus.link, logger);

@@ -1,5 +1,4 @@
-import { LatencyCounts } from '@sluice/core';
-import type { Org } from '@sluice/protocol';
+import { ByOrg, LatencyCounts } from '@sluice/core';
 
 /** What an edge did for one org since it started. */
 export class OrgFigures {
@@ -24,28 +23,6 @@ export class OrgFigures {
   }
 }
 
-/** Orgs that come after so many others are counted together, in the whole system's figures only. */
-const MAX_ORGS = 5_000;
+export type Figures = ByOrg<OrgFigures>;
 
-/** The figures of every org, for the stats sessions. Metrics know no orgs: their labels are bounded. */
-export class Figures {
-  readonly #orgs = new Map<Org, OrgFigures>();
-  readonly #others = new OrgFigures();
-
-  /** To be kept by whoever counts often. @param org undefined: nobody has signed in yet */
-  of(org: Org | undefined): OrgFigures {
-    if (org === undefined) return this.#others;
-    const known = this.#orgs.get(org);
-    if (known !== undefined) return known;
-    if (this.#orgs.size >= MAX_ORGS) return this.#others;
-    const figures = new OrgFigures();
-    this.#orgs.set(org, figures);
-    return figures;
-  }
-
-  total(): OrgFigures {
-    const total = new OrgFigures();
-    for (const figures of [this.#others, ...this.#orgs.values()]) total.add(figures);
-    return total;
-  }
-}
+export const createFigures = (): Figures => new ByOrg(() => new OrgFigures());

@@ -1,11 +1,11 @@
 import { StatsPublisher } from '@sluice/bus';
 import type { Bus, Subscription } from '@sluice/bus';
-import { RunLog } from '@sluice/core';
+import { ByOrg, RunLog } from '@sluice/core';
 import type { Org, RunReport, WorkerReport } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { AnswerLength } from './answer-length.ts';
 import type { Claimed } from './claim.ts';
-import { WorkByOrg } from './org-work.ts';
+import { OrgWork } from './org-work.ts';
 import { ParkedRuns } from './parked-runs.ts';
 import { RunStory } from './run-story.ts';
 
@@ -26,7 +26,7 @@ export class WorkerStats {
   readonly lengths = new AnswerLength();
   readonly #deps: WorkerStatsDeps;
   readonly #runs = new RunLog();
-  readonly #work = new WorkByOrg();
+  readonly #work = new ByOrg(() => new OrgWork());
   readonly #parked = new ParkedRuns((org, saved) => (this.#work.of(org).savedByPark += saved));
   readonly #publisher: StatsPublisher;
   readonly #startedAt: number;
@@ -74,7 +74,7 @@ export class WorkerStats {
 
   #report(org: Org | undefined, runs: readonly RunReport[]): WorkerReport {
     const { worker, clock, slots, load } = this.#deps;
-    const work = org === undefined ? this.#work.total() : this.#work.of(org);
+    const work = this.#work.shown(org);
     const { parked, saved } = this.#parked.load(org);
     return {
       type: 'worker',

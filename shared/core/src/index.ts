@@ -1,5 +1,6 @@
 export { AckLedger } from './ack-ledger.ts';
 export type { Governed, LedgerEntry } from './ack-ledger.ts';
+export { ByOrg } from './by-org.ts';
 export { ChunkWriter, isSameRecord } from './chunk-writer.ts';
 export type { Draft } from './chunk-writer.ts';
 export { countCrash, countSpent, hasAdvanced, isSuspect, poisonEnd } from './crash-budget.ts';

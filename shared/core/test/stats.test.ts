@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parseGenerationId, parseOrg, parseSessionId, STATS_BUCKETS_MS } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
 import fc from 'fast-check';
-import { LatencyCounts, markOf, RunLog, StatsLeases } from '../src/index.ts';
+import { ByOrg, LatencyCounts, markOf, RunLog, StatsLeases } from '../src/index.ts';
 
 const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
@@ -33,6 +33,41 @@ describe('latency counts', () => {
     one.addAll(other);
     expect(sumOf(one.counts())).toBe(3);
     expect(one.counts().at(-1)).toBe(1);
+  });
+});
+
+describe('counts by org', () => {
+  class Count {
+    value = 0;
+    add({ value }: Count): void {
+      this.value += value;
+    }
+  }
+  const MANY = 5_000;
+  const orgOf = (index: number) => parseOrg(`o${index}`);
+
+  test('show each org its own, and all of them together', () => {
+    const counts = new ByOrg(() => new Count());
+    counts.of(orgOf(1)).value += 1;
+    counts.of(orgOf(2)).value += 2;
+    counts.of(undefined).value += 4;
+    expect([orgOf(1), orgOf(2), undefined].map((org) => counts.shown(org).value)).toEqual([1, 2, 7]);
+  });
+
+  test('never show an org what others did, also where there are too many to count each', () => {
+    const counts = new ByOrg(() => new Count());
+    for (let index = 0; index < MANY + 2; index += 1) counts.of(orgOf(index)).value += 1;
+    expect(counts.shown(orgOf(MANY - 1)).value).toBe(1);
+    expect(counts.shown(orgOf(MANY)).value).toBe(0);
+    expect(counts.shown(orgOf(MANY + 1)).value).toBe(0);
+    expect(counts.shown(undefined).value).toBe(MANY + 2);
+  });
+
+  test('are made by who counts, not by who looks', () => {
+    const counts = new ByOrg(() => new Count());
+    for (let index = 0; index < MANY; index += 1) counts.shown(orgOf(index));
+    counts.of(orgOf(MANY)).value += 1;
+    expect(counts.shown(orgOf(MANY)).value).toBe(1);
   });
 });
 

@@ -1,0 +1,42 @@
+import type { Org } from '@sluice/protocol';
+
+/** Orgs that come after so many others are counted together, in the whole system's figures only. */
+const MAX_ORGS = 5_000;
+
+/** What is counted, and can be added up. */
+type Sum<Count> = { add(other: Count): void };
+
+/** Something counted for every org, for the stats sessions. Metrics know no orgs: their labels are bounded. */
+export class ByOrg<Count extends Sum<Count>> {
+  readonly #zero: () => Count;
+  readonly #orgs = new Map<Org, Count>();
+  readonly #others: Count;
+
+  /** @param zero makes a count of nothing */
+  constructor(zero: () => Count) {
+    this.#zero = zero;
+    this.#others = zero();
+  }
+
+  /** To count with, and to be kept by whoever counts often. @param org undefined: nobody has signed in yet */
+  of(org: Org | undefined): Count {
+    if (org === undefined) return this.#others;
+    const known = this.#orgs.get(org);
+    if (known !== undefined) return known;
+    if (this.#orgs.size >= MAX_ORGS) return this.#others;
+    const count = this.#zero();
+    this.#orgs.set(org, count);
+    return count;
+  }
+
+  /**
+   * To be shown: one org's own, and nothing where it is counted with others, since theirs are not its business.
+   * @param org undefined: all of them together
+   */
+  shown(org: Org | undefined): Count {
+    if (org !== undefined) return this.#orgs.get(org) ?? this.#zero();
+    const total = this.#zero();
+    for (const count of [this.#others, ...this.#orgs.values()]) total.add(count);
+    return total;
+  }
+}
