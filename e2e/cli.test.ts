@@ -135,6 +135,17 @@ describe('sluice up says in one line why it cannot', () => {
     expect(await stores()).toEqual([]);
   });
 
+  test.each([
+    ['that no folder can be made in', '/proc', '/proc/sluice/data'],
+    ['that is a file', import.meta.filename, import.meta.filename],
+  ])('a --data %s', async (_, where, data) => {
+    const outcome = await cli.run(['up', '--port', '0', '--admin-port', '0', '--data', data]);
+    expect(outcome).toMatchObject({ code: 1, stdout: '' });
+    expect(outcome.stderr).toMatch(
+      new RegExp(`^sluice: --data: expected a folder that can be written to, got ${where}.* \\(.*\\)\\n$`),
+    );
+  });
+
   test('a worker without its upstream', async () => {
     const { code, stderr } = await cli.run([
       ...['up', '--port', '0', '--admin-port', '0', '--nats-port', '0'],

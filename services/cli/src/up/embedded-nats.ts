@@ -1,3 +1,4 @@
+import { makeFolder } from './folder.ts';
 import { natsPart, provisionNats } from './nats-part.ts';
 import type { ClusterNode } from './nats-part.ts';
 import type { Facts, PartOptions } from './part.ts';
@@ -8,7 +9,7 @@ export type EmbeddedNats = {
   readonly nodes: 1 | 3;
   /** of the first server, the next ones follow; 0: any free ones */
   readonly port: number;
-  /** folder of the store; each server of a cluster has one beside it, named by its number */
+  /** folder of the store, made if need be; each server of a cluster has one beside it, named by its number */
   readonly store: string;
 };
 
@@ -36,20 +37,21 @@ export const claimNatsPort = async (wanted: number | undefined, nodes: number): 
 /**
  * Starts the servers, all at once: those of a cluster are ready when they have agreed on a leader.
  * @returns their addresses, separated by commas
- * @throws CliError when one ends before it is ready
+ * @throws CliError when a folder cannot be made, or one ends before it is ready
  */
 export const startNats = async (
   { nodes, port, store }: EmbeddedNats,
   start: (options: PartOptions) => Promise<Facts>,
   tools: Tools,
 ): Promise<string> => {
+  const stores = nodes === 1 ? [store] : Array.from({ length: nodes }, (_, index) => `${store}-${index + 1}`);
+  for (const folder of stores) makeFolder(folder);
   const binary = await provisionNats();
   const ports = portsFrom(port, nodes);
   const routePorts = nodes === 1 ? [] : await freePorts(LOOPBACK, nodes);
-  const started = ports.map((own, index) => {
+  const started = stores.map((folder, index) => {
     const node: ClusterNode | undefined = nodes === 1 ? undefined : { number: index + 1, routePorts };
-    const folder = node === undefined ? store : `${store}-${node.number}`;
-    return start(natsPart({ ...tools, binary, store: folder, port: own, node }));
+    return start(natsPart({ ...tools, binary, store: folder, port: ports[index] ?? 0, node }));
   });
   const facts = await Promise.all(started);
   return facts.map(({ url }) => String(url)).join(',');

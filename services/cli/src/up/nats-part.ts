@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { CliError } from '../cli-error.ts';
 import { ROOT } from '../place.ts';
@@ -8,7 +7,7 @@ import type { PartOptions } from './part.ts';
 type NatsOptions = Pick<PartOptions, 'log' | 'guard'> & {
   /** path of nats-server */
   readonly binary: string;
-  /** folder of JetStream's store, made when it is not there */
+  /** folder of JetStream's store */
   readonly store: string;
   /** client port on loopback; 0: any free one */
   readonly port: number;
@@ -53,7 +52,6 @@ const clusterArguments = ({ number, routePorts }: ClusterNode): readonly string[
 
 /** An embedded nats-server with the configuration that is also meant for production on one machine. */
 export const natsPart = ({ binary, store, port, node, log, guard }: NatsOptions): PartOptions => {
-  mkdirSync(store, { recursive: true });
   let listening: string | undefined;
   return {
     name: node === undefined ? 'nats' : `nats-${node.number}`,

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { CliError } from '../cli-error.ts';
 import { removeDemo, writeDemo } from '../demo-file.ts';
 import { banner } from './banner.ts';
 import { startGuard } from './guard.ts';
@@ -37,22 +36,13 @@ const stopSignal = (log: UpLog): Promise<NodeJS.Signals> =>
       });
   });
 
+/** The embedded servers make the folder themselves. */
 const store = (
   data: string | undefined,
 ): { readonly path: string; readonly temporary: readonly string[] } => {
-  if (data === undefined) {
-    const path = mkdtempSync(join(tmpdir(), 'sluice-up-'));
-    return { path, temporary: [path] };
-  }
-  const path = resolve(data);
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (error) {
-    throw new CliError(
-      `--data: expected a folder that can be written to, got ${path} (${(error as Error).message})`,
-    );
-  }
-  return { path, temporary: [] };
+  if (data !== undefined) return { path: resolve(data), temporary: [] };
+  const path = mkdtempSync(join(tmpdir(), 'sluice-up-'));
+  return { path, temporary: [path] };
 };
 
 const announce = async (system: System, secret: string, { pretty, log }: { pretty: boolean; log: UpLog }) => {

@@ -1,0 +1,21 @@
+import { mkdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { CliError } from '../cli-error.ts';
+
+// Not Node's `recursive`: where a folder is there but none can be made in it, as in /proc, that tries for ever.
+const make = (path: string): void => {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  make(dirname(path));
+  mkdirSync(path);
+};
+
+/** Makes a folder, with those it is in, if it is not there. @throws CliError when it cannot be made */
+export const makeFolder = (path: string): void => {
+  try {
+    make(path);
+  } catch (error) {
+    throw new CliError(
+      `--data: expected a folder that can be written to, got ${path} (${(error as Error).message})`,
+    );
+  }
+};
