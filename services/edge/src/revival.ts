@@ -1,10 +1,7 @@
 import { endGeneration } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { requeue } from '@sluice/core';
+import { ABANDONED_AFTER_MS, requeue } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
-
-/** A generation parked for longer than this is over: whoever reads it next ends it, ms. */
-export const ABANDONED_AFTER_MS = 15 * 60_000;
 
 /**
  * A viewer is back at a parked generation: queues it again, so that a worker continues from the same

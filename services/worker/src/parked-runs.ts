@@ -1,7 +1,6 @@
+import { ABANDONED_AFTER_MS } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
 
-/** A generation parked for longer than this is ended by whoever reads it next, ms. */
-const ABANDONED_AFTER_MS = 15 * 60_000;
 const MAX_PARKED = 10_000;
 
 type Parked = { readonly key: GenerationKey; readonly at: number; readonly saved: number };

@@ -8,7 +8,7 @@ export type { CrashCount } from './crash-budget.ts';
 export { GenerationBuffer } from './generation-buffer.ts';
 export type { Applied, Slice } from './generation-buffer.ts';
 export { fnv1a } from './hash.ts';
-export { adopt, claim, finish, park, requeue, spend } from './item-state.ts';
+export { ABANDONED_AFTER_MS, adopt, claim, finish, park, requeue, spend } from './item-state.ts';
 export type { StoredGeneration } from './item-state.ts';
 export { LatencyCounts } from './latency-counts.ts';
 export { INITIAL_LEAD, LeadGate, MAX_LEAD, MIN_LEAD } from './lead-gate.ts';

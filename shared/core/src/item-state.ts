@@ -18,6 +18,9 @@ export type StoredGeneration = Omit<GenerationItem, 'rev'> &
     readonly parkedAt?: number;
   };
 
+/** A generation parked for longer than this is over: whoever reads it next ends it, ms. */
+export const ABANDONED_AFTER_MS = 15 * 60_000;
+
 /** A worker takes a queued generation. The attempt it writes fences every older one. */
 export const claim = (item: StoredGeneration, worker: string): StoredGeneration | undefined =>
   item.status === 'queued' ? { ...item, status: 'running', attempt: item.attempt + 1, worker } : undefined;
