@@ -47,6 +47,20 @@ browserTest(
 );
 
 browserTest(
+  'a link with a token signs in anew in the tab that it is opened in',
+  async () => {
+    const page = await web().open('ann', 'handed-over');
+    expect(await page.locator('.account-name').first().textContent()).toBe('ann');
+    await page.evaluate((token) => {
+      location.hash = `#token=${token}&session=handed-over`;
+    }, tokenFor('bob'));
+    await page.locator('.account-name', { hasText: 'bob' }).first().waitFor();
+    expect(page.url()).not.toContain('token');
+  },
+  30_000,
+);
+
+browserTest(
   'axe finds no serious violation, in both colours, on desktop and phone',
   async () => {
     const anonymous = await web().newContext();

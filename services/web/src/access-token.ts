@@ -4,12 +4,15 @@ const KEY = 'sluice.token';
 
 /**
  * The credential of this tab. It comes in by the fragment or the form, lives in sessionStorage, and so ends
- * with the tab; it is never in the address bar for longer than this function runs.
+ * with the tab.
  */
+export const keptAccessToken = (): string | undefined => sessionStorage.getItem(KEY) ?? undefined;
+
+/** The token that the address brings, if it does; it is not in the address bar for longer than this function runs. */
 export const takeAccessToken = (): string | undefined => {
   const { token, ...place } = parseFragment(location.hash);
-  if (token === undefined) return sessionStorage.getItem(KEY) ?? undefined;
-  sessionStorage.setItem(KEY, token);
+  if (token === undefined) return undefined;
+  keepAccessToken(token);
   history.replaceState(null, '', `${location.pathname}${location.search}${fragmentOf(place)}`);
   return token;
 };

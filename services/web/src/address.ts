@@ -32,6 +32,19 @@ export const fragmentOf = ({ session, view }: Pick<Address, 'session' | 'view'>)
   return params.length === 0 ? '' : `#${params.join('&')}`;
 };
 
+/**
+ * Back, a link and the address bar: a new fragment is told by one event, the other, or both.
+ * @returns the function that removes the listener
+ */
+export const onAddressChange = (listener: () => void): (() => void) => {
+  addEventListener('popstate', listener);
+  addEventListener('hashchange', listener);
+  return () => {
+    removeEventListener('popstate', listener);
+    removeEventListener('hashchange', listener);
+  };
+};
+
 export const sessionFragment = (session: string): string => fragmentOf({ session, view: 'chat' });
 
 /** What is handed to somebody else: names the session and carries no credential. */

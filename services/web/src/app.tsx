@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
-import { dropAccessToken, keepAccessToken, takeAccessToken } from './access-token.ts';
+import { dropAccessToken, keepAccessToken, keptAccessToken, takeAccessToken } from './access-token.ts';
+import { onAddressChange } from './address.ts';
 import { openConnection } from './link/web-connection.ts';
 import type { WebConnection } from './link/web-connection.ts';
 import { SignIn } from './sign-in.tsx';
@@ -11,16 +12,20 @@ const SIGNED_OUT = 'You have signed out. Reload the page to sign in again.';
 
 /** Signed out, or one connection and what is done over it. */
 export const App = () => {
-  const [token, setToken] = useState(takeAccessToken);
+  const [token, setToken] = useState(() => takeAccessToken() ?? keptAccessToken());
   const [refusal, setRefusal] = useState<string>();
   const [connection, setConnection] = useState<WebConnection>();
 
-  useEffect(() => {
-    // A link with a token that is opened in this very tab changes only the fragment.
-    const look = (): void => setToken(takeAccessToken());
-    addEventListener('hashchange', look);
-    return () => removeEventListener('hashchange', look);
-  }, []);
+  // A link with a token that is opened in this very tab changes only the fragment. This listens before `usePlace`
+  // does, which removes from the address what it does not know.
+  useEffect(
+    () =>
+      onAddressChange(() => {
+        const brought = takeAccessToken();
+        if (brought !== undefined) setToken(brought);
+      }),
+    [],
+  );
 
   const signOut = useCallback((reason?: string) => {
     dropAccessToken();

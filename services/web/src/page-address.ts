@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from 'react';
 import { newId } from '@sluice/client';
-import { fragmentOf, parseFragment } from './address.ts';
+import { fragmentOf, onAddressChange, parseFragment } from './address.ts';
 import type { View } from './address.ts';
 
 /** What the page shows. Without a session in the address it is a new one. */
@@ -16,15 +16,7 @@ const current = (): Place => {
 /** The place the address names, and the function that goes to another one; Back works. */
 export const usePlace = (): readonly [Place, (place: Place) => void] => {
   const [place, setPlace] = useState(current);
-  useEffect(() => {
-    const look = (): void => setPlace(current());
-    addEventListener('popstate', look);
-    addEventListener('hashchange', look);
-    return () => {
-      removeEventListener('popstate', look);
-      removeEventListener('hashchange', look);
-    };
-  }, []);
+  useEffect(() => onAddressChange(() => setPlace(current())), []);
   const go = useCallback((next: Place) => {
     history.pushState(null, '', fragmentOf(next));
     setPlace(next);
