@@ -14,6 +14,7 @@ export type Scope = 'system' | 'org';
 
 const SESSIONS: Readonly<Record<Scope, string>> = { system: SYSTEM_STATS, org: ORG_STATS };
 const TURN_MS = 1_000;
+const FIRST_LOOK_MS = 60;
 
 export type StatsSnapshot = {
   /** why there is nothing to see */
@@ -47,8 +48,9 @@ export class StatsStore {
   readonly #listeners = new Set<() => void>();
   readonly #remove: () => void;
   readonly #timer: ReturnType<typeof setInterval>;
+  /** undefined until the first report */
+  #firstLook: ReturnType<typeof setTimeout> | undefined;
   #refusal: string | undefined;
-  #hasReports = false;
   #moment: Moment | undefined;
   #snapshot: StatsSnapshot;
 
@@ -74,6 +76,7 @@ export class StatsStore {
   close(): void {
     this.#remove();
     clearInterval(this.#timer);
+    clearTimeout(this.#firstLook);
     this.#session.close().catch(() => {
       // Nobody is left to be told.
     });
@@ -83,14 +86,12 @@ export class StatsStore {
     if (!isReport(data)) return;
     this.#fleet.apply(data, performance.now());
     for (const run of data.runs) this.#board.apply(run);
-    const isFirst = !this.#hasReports;
-    this.#hasReports = true;
     // The others' first reports arrive with this one; who has just come need not wait for a whole second.
-    if (isFirst) setTimeout(() => this.#turn(), FIRST_LOOK_MS);
+    this.#firstLook ??= setTimeout(() => this.#turn(), FIRST_LOOK_MS);
   }
 
   #turn(): void {
-    if (!this.#hasReports) return;
+    if (this.#firstLook === undefined) return;
     this.#moment = this.#fleet.turn(performance.now());
     this.#history.add(Date.now(), this.#moment);
     this.#tell();
@@ -114,5 +115,3 @@ export class StatsStore {
     };
   }
 }
-
-const FIRST_LOOK_MS = 60;
