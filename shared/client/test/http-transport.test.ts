@@ -268,3 +268,16 @@ test('closing waits 2 s for an edge that does not answer', async () => {
   expect(bench.heard).toEqual(['closed 1000 bye']);
   expect(bench.clock.pending).toBe(0);
 });
+
+test('the end of the connection is that of a request under way: it is not made again', async () => {
+  const bench = new Bench();
+  await bench.live();
+  let abort: (error: Error) => void = () => undefined;
+  bench.answer = () => new Promise((_, reject) => (abort = reject));
+  await bench.send(PING);
+  await bench.deliver({ type: 'close', code: 1000, reason: 'gone' });
+  abort(new Error('aborted'));
+  await bench.settle();
+  expect(bench.posts).toHaveLength(1);
+  expect(bench.clock.pending).toBe(0);
+});

@@ -99,11 +99,11 @@ export class HttpCalls {
   async #fetch(url: string, options: RequestInit, pauses: readonly number[]): Promise<Response> {
     const { fetch } = this.#options;
     const [pause, ...rest] = pauses;
-    const isLast = pause === undefined || this.#abort.signal.aborted;
     try {
       const response = await fetch(url, options);
-      if (isLast || !BUSY.has(response.status)) return response;
+      if (pause === undefined || !BUSY.has(response.status)) return response;
     } catch (cause) {
+      const isLast = pause === undefined || this.#abort.signal.aborted;
       if (isLast) throw new CallError(ABNORMAL, `no answer: ${(cause as Error).message}`);
     }
     await this.#pause(pause);
@@ -111,13 +111,15 @@ export class HttpCalls {
   }
 
   #pause(ms: number): Promise<void> {
+    const { signal } = this.#abort;
     return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(ms, resolve);
       const stop = (): void => {
         cancel();
+        signal.removeEventListener('abort', stop);
         resolve();
       };
-      this.#abort.signal.addEventListener('abort', stop, { once: true });
+      const cancel = this.#options.clock.after(ms, stop);
+      signal.addEventListener('abort', stop);
     });
   }
 }
