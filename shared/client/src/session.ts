@@ -10,14 +10,14 @@ import type { SessionEvents } from './session-events.ts';
 import type { Track } from './track.ts';
 
 export type PromptOptions = PromptBody & {
-  /** id of the generation, 1-64 of letters, digits, `_`, `-`; default a new UUID. The same id is the same run */
+  /** id of the generation, 1-64 of letters, digits, `_`, `-`; default a random one. The same id is the same run */
   readonly generation?: string;
   /** what an ack means; default the client's, `received` */
   readonly ack?: AckPolicy;
 };
 
 export type MessageOptions = {
-  /** id of the message, default a new UUID; the same id is the same message */
+  /** id of the message, default a random one; the same id is the same message */
   readonly id?: string;
   readonly data?: unknown;
 };

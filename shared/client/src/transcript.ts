@@ -106,7 +106,7 @@ export class Transcript {
    */
   complete(item: GenerationItem): Completion {
     const restarted = item.epoch !== this.#epoch && this.#seq > 0;
-    if (restarted || item.epoch !== this.#epoch) this.restart(item.epoch);
+    if (item.epoch !== this.#epoch) this.restart(item.epoch);
     const remainders = this.#remainders(item);
     const missing = item.seq - this.#seq;
     if (missing < 0 || remainders.length > missing)
