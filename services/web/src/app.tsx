@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useState } from 'react';
+import { CLOSE_CODES } from '@sluice/protocol';
 import { dropAccessToken, keepAccessToken, keptAccessToken, takeAccessToken } from './access-token.ts';
 import { onAddressChange } from './address.ts';
 import { openConnection } from './link/web-connection.ts';
@@ -7,7 +8,6 @@ import { SignIn } from './sign-in.tsx';
 import { fetchToken, tokenUrl } from './token-keeper.ts';
 import { Workspace } from './workspace.tsx';
 
-const CREDENTIAL = 4401;
 const SIGNED_OUT = 'You have signed out. Reload the page to sign in again.';
 
 /** Signed out, or one connection and what is done over it. */
@@ -38,7 +38,8 @@ export const App = () => {
     const opened = openConnection(token);
     setConnection(opened);
     const remove = opened.client.on('status', (status) => {
-      if (status.type === 'closed' && status.code === CREDENTIAL) signOut(refusalWords(status.reason));
+      if (status.type === 'closed' && status.code === CLOSE_CODES.credential)
+        signOut(refusalWords(status.reason));
     });
     // Asked for another one before the first was ever of use: that one is refused.
     const removeWanted = opened.keeper.subscribe(() => {

@@ -1,3 +1,4 @@
+import { isId } from '@sluice/protocol';
 import type { JwtPayload } from 'jsonwebtoken';
 import { CliError } from '../cli-error.ts';
 import { connectTo } from '../edge/target.ts';
@@ -19,7 +20,7 @@ const spanOf = (seconds: number): string => {
 
 const missingClaim = ({ sub, org, exp }: JwtPayload): string | undefined => {
   if (typeof sub !== 'string' || sub === '') return 'sub';
-  if (typeof org !== 'string' || !/^[A-Za-z0-9_-]{1,64}$/.test(org)) return 'org';
+  if (!isId(org)) return 'org';
   return typeof exp === 'number' ? undefined : 'exp';
 };
 

@@ -1,5 +1,6 @@
 import { connect } from '@sluice/client/node';
 import type { Client, Status } from '@sluice/client/node';
+import { CLOSE_CODES } from '@sluice/protocol';
 import { CliError } from '../cli-error.ts';
 import { readDemo } from '../demo-file.ts';
 import { probeUpgrade } from './upgrade-probe.ts';
@@ -44,7 +45,7 @@ export const targetOf = (named: TargetOptions): Target => {
 export const refusal = (url: string, code: number, reason: string): CliError => {
   const said = reason === '' ? `code ${code}` : `code ${code}: ${reason}`;
   const advice =
-    code === 4401
+    code === CLOSE_CODES.credential
       ? '. The token is expired or was signed with another secret: make a new one with `sluice token`'
       : '';
   return new CliError(`${url} refused the connection (${said})${advice}`);

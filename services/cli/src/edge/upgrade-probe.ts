@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { SUBPROTOCOL } from '@sluice/protocol';
 
 /** What one WebSocket upgrade through the public URL came to; `found` goes on after "expected …, ". */
 export type Upgrade = { readonly ok: boolean; readonly found: string };
 
 const TIMEOUT_MS = 5_000;
-const SUBPROTOCOL = 'sluice.v1';
 
 const endpoint = (text: string): URL => {
   const url = new URL(text);

@@ -1,19 +1,16 @@
 import type { Status } from '@sluice/client';
+import { CLOSE_CODES } from '@sluice/protocol';
 import type { CaughtUp } from './catch-up.ts';
 
 /** What a person reads about the connection. */
 export type LinkWords = { readonly tone: 'good' | 'busy' | 'bad'; readonly text: string };
 
-const CREDENTIAL = 4401;
-const FORBIDDEN = 4403;
-const ABUSE = 4429;
-
 const tokens = (count: number): string => `${count.toLocaleString('en')} token${count === 1 ? '' : 's'}`;
 
 const closedText = (code: number, reason: string): string => {
-  if (code === CREDENTIAL) return 'Signed out: the access token was refused';
-  if (code === FORBIDDEN) return 'Disconnected: this token does not allow it';
-  if (code === ABUSE) return 'Disconnected: too many requests';
+  if (code === CLOSE_CODES.credential) return 'Signed out: the access token was refused';
+  if (code === CLOSE_CODES.forbidden) return 'Disconnected: this token does not allow it';
+  if (code === CLOSE_CODES.abuse) return 'Disconnected: too many requests';
   return reason === '' ? `Disconnected (${code})` : `Disconnected: ${reason}`;
 };
 
