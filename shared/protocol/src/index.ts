@@ -1,12 +1,4 @@
-export {
-  ID_PATTERN,
-  InvalidIdError,
-  isId,
-  parseGenerationId,
-  parseItemId,
-  parseOrg,
-  parseSessionId,
-} from './ids.ts';
+export { InvalidIdError, isId, parseGenerationId, parseItemId, parseOrg, parseSessionId } from './ids.ts';
 export type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from './ids.ts';
 export { kindOf, textOf, toolOf } from './tokens.ts';
 export type { MarkedToken, Token, TokenKind, ToolCall, ToolRef } from './tokens.ts';
