@@ -26,7 +26,7 @@ export type EngineWatchDeps = {
  */
 export class EngineWatch {
   readonly #deps: EngineWatchDeps;
-  readonly #closing = new AbortController();
+  #isClosed = false;
   #isLooking = false;
   #wake: () => void = () => undefined;
 
@@ -36,22 +36,21 @@ export class EngineWatch {
 
   /** A run found that the engine does not answer. */
   lost(): void {
-    if (this.#isLooking || this.#closing.signal.aborted) return;
+    if (this.#isLooking || this.#isClosed) return;
     this.#isLooking = true;
     this.#deps.slots.suspend();
     void this.#look();
   }
 
   close(): void {
-    this.#closing.abort();
+    this.#isClosed = true;
     this.#wake();
   }
 
   async #look(): Promise<void> {
     const { slots, liveness, logger } = this.#deps;
-    const { signal } = this.#closing;
     let pauseMs = 0;
-    while (!(await this.#answers()) && !signal.aborted) {
+    while (!(await this.#answers()) && !this.#isClosed) {
       if (pauseMs === 0) {
         logger.warn('engine_away');
         await liveness.withdraw();
@@ -59,7 +58,7 @@ export class EngineWatch {
       pauseMs = Math.min(MAX_PAUSE_MS, Math.max(FIRST_PAUSE_MS, 2 * pauseMs));
       await this.#pause(pauseMs);
     }
-    if (signal.aborted) return;
+    if (this.#isClosed) return;
     this.#isLooking = false;
     slots.resume();
     if (pauseMs === 0) return;
@@ -71,7 +70,7 @@ export class EngineWatch {
   async #answers(): Promise<boolean> {
     const { engine } = this.#deps;
     try {
-      await engine.models(AbortSignal.any([this.#closing.signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]));
+      await engine.models(AbortSignal.timeout(LOOK_TIMEOUT_MS));
       return true;
     } catch (error) {
       return error instanceof EngineError && error.status !== undefined && !isNotNow(error.status);
