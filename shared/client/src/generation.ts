@@ -111,11 +111,16 @@ export class Generation implements AsyncIterable<Delta> {
 
   /**
    * Stops the engine, for everybody; the text so far stays. Resolves when the server took the request, which
-   * is repeated over reconnects until then; the end follows with reason `cancelled`.
+   * is repeated over reconnects until then, or when the generation has ended meanwhile; its reason is `cancelled` if this stopped it.
    * @throws RequestError `forbidden`, `not_found`
    */
   async cancel(): Promise<void> {
-    if (this.#track.end === undefined) await this.#owner.cancel();
+    try {
+      if (!this.#track.end) await this.#owner.cancel();
+    } catch (error) {
+      // The end may come before the answer, and then there is nobody to wait for that.
+      if (!this.#track.end) throw error;
+    }
   }
 
   /** Lets go: iterators return, `end` and `done` reject with DetachedError, nothing stops at the server. */

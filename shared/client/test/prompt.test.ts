@@ -175,6 +175,28 @@ describe('cancel and detach', () => {
     expect(again.all('cancel')).toHaveLength(1);
   });
 
+  test('cancel does not fail when the end came before the answer, and the client was closed', async () => {
+    const { bench, transport } = await attached();
+    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
+    transport.answer('prompt', true);
+    const cancelled = generation.cancel();
+    transport.deliver(delta(0, 1, 'a'), end(1, { reason: 'cancelled' }));
+    await generation.end;
+    await bench.client.close();
+    await cancelled;
+  });
+
+  test('cancel fails when the client is closed before the end', async () => {
+    const { bench, transport } = await attached();
+    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
+    transport.answer('prompt', true);
+    const cancelled = generation.cancel();
+    generation.end.catch(() => undefined);
+    const failed = expect(cancelled).rejects.toThrow('closed');
+    await bench.client.close();
+    await failed;
+  });
+
   test('detach ends the handle quietly while the session goes on', async () => {
     const { bench, transport } = await attached();
     const session = bench.client.session('s');
