@@ -111,7 +111,8 @@ export class Generation implements AsyncIterable<Delta> {
 
   /**
    * Stops the engine, for everybody; the text so far stays. Resolves when the server took the request, which
-   * is repeated over reconnects until then, or when the generation has ended meanwhile; its reason is `cancelled` if this stopped it.
+   * is repeated over reconnects until then, or when the generation has ended meanwhile; the end has reason
+   * `cancelled` if this is what stopped it.
    * @throws RequestError `forbidden`, `not_found`
    */
   async cancel(): Promise<void> {
