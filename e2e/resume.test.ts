@@ -23,7 +23,7 @@ beforeEach(async () => {
   system = await startSystem();
   bus = await system.bus();
   ({ port } = await system.addEdge());
-  await system.addWorker(new SimulatedEngine({ tokensPerSecond: 140, ttftMs: 200, source: 'ngram' }));
+  await system.addWorker(new SimulatedEngine({ tokensPerSecond: 100, ttftMs: 200, source: 'ngram' }));
 });
 afterEach(async () => {
   await Promise.all(viewers.map(({ client }) => client.close()));
@@ -50,8 +50,8 @@ const cutViewer = async (transport: TransportKind): Promise<RecordedClient & { p
   return { ...viewer, proxy };
 };
 
-/** One answer, from its prompt to its end, against the log. */
-const expectWhole = async (transport: TransportKind, { client, sockets }: RecordedClient): Promise<void> => {
+const expectWhole = async (transport: TransportKind): Promise<void> => {
+  const { client, sockets, proxy } = await cutViewer(transport);
   const params = { simulated: { tokens: TOKENS } };
   const generation = client.session(transport).prompt({ input: 'go', params });
   await generation.end;
@@ -69,17 +69,10 @@ const expectWhole = async (transport: TransportKind, { client, sockets }: Record
     wireDuplicates: 0,
   });
   expect(sha256(report.text)).toBe(sha256(text));
-};
-
-const expectWholeThroughAllCuts = async (transport: TransportKind): Promise<void> => {
-  const { proxy, ...viewer } = await cutViewer(transport);
-  // One answer is long enough for all cuts, unless the machine is so busy that reconnecting takes its time.
-  do {
-    await expectWhole(transport, viewer);
-  } while (proxy.accepted < CUTS);
+  expect([transport, proxy.accepted >= CUTS]).toEqual([transport, true]);
 };
 
 test('a viewer cut at 200 random points ends with the stored text, nothing twice, nothing missing', async () => {
   const transports = ['websocket', 'sse', 'poll'] as const;
-  await Promise.all(transports.map((transport) => expectWholeThroughAllCuts(transport)));
+  await Promise.all(transports.map((transport) => expectWhole(transport)));
 }, 90_000);

@@ -3,6 +3,7 @@ import { BusUnavailableError } from '@sluice/bus';
 import { waitFor } from '@sluice/testkit';
 import { askOk, textOf } from '../support/asking.ts';
 import { attachmentScene, endOf, subscribe } from '../support/attachment-scene.ts';
+import type { FakeRun } from '../support/fake-worker.ts';
 import type { TestEdge } from '../support/world.ts';
 
 const scene = attachmentScene();
@@ -30,16 +31,21 @@ describe('a log that cannot be read for a moment', () => {
       { what, timeoutMs: 8_000 },
     );
 
-  test('is read again for a viewer who has nothing yet, though live records go on', async () => {
-    const run = await running('a', 'b');
-    const other = await scene.world.addEdge({ clock: scene.clock });
-    failHeads(other, 2);
+  /** A viewer that comes to an edge whose reads go wrong gets all of a run of `ab`, and what follows. */
+  const expectServed = async (other: TestEdge, run: FakeRun): Promise<void> => {
     const late = await other.open();
     await askOk(late, subscribe());
     await run.write('c');
     await whileTimePasses(() => textOf(late, scene.key.generation) === 'abc', 'the text so far');
     await run.end();
     await endOf(late);
+  };
+
+  test('is read again for a viewer who has nothing yet, though live records go on', async () => {
+    const run = await running('a', 'b');
+    const other = await scene.world.addEdge({ clock: scene.clock });
+    failHeads(other, 2);
+    await expectServed(other, run);
   });
 
   test('is read again when the first read brings neither an answer nor an error', async () => {
@@ -53,12 +59,7 @@ describe('a log that cannot be read for a moment', () => {
         return reads === 1 ? new Promise(() => undefined) : head(...args);
       },
     });
-    const late = await other.open();
-    await askOk(late, subscribe());
-    await run.write('c');
-    await whileTimePasses(() => textOf(late, scene.key.generation) === 'abc', 'the text so far');
-    await run.end();
-    await endOf(late);
+    await expectServed(other, run);
   });
 
   test('is read again for a viewer of the ended whose place is further back', async () => {
