@@ -22,31 +22,46 @@ export const writeTokens = async (
   let unknown = 0;
   for (const [index, token] of tokens.entries()) {
     const { draft } = writer.draft([token], index);
-    let state = publishStarted(performance.now());
-    for (let sequence: number | undefined; sequence === undefined;) {
-      const outcome = await log.append(key, draft);
-      if (outcome.type === 'unknown') unknown += 1;
-      let step = onPublishOutcome(state, outcome, performance.now());
-      if (step.action.type === 'read_head')
-        step = onHeadFinding(step.state, await findHead(log, key, draft), performance.now());
-      state = step.state;
-      if (step.action.type === 'fenced') return { unknown, fenced: true };
-      if (step.action.type === 'retry') await pause(step.action.afterMs);
-      else if (step.action.type === 'advance') sequence = step.action.sequence;
-      else throw new Error(`unexpected ${JSON.stringify(step.action)}`);
-      if (sequence !== undefined) writer.stored(sequence);
-    }
+    const sequence = await writeRecord(log, key, draft, () => (unknown += 1));
+    if (sequence === undefined) return { unknown, fenced: true };
+    writer.stored(sequence);
     onStored(index + 1);
   }
   return { unknown, fenced: false };
 };
 
+/** One record, through whatever election: its sequence, or undefined when it is fenced. */
+export const writeRecord = async (
+  log: TokenLog,
+  key: GenerationKey,
+  draft: Draft,
+  onUnknown: () => void = () => undefined,
+): Promise<number | undefined> => {
+  for (let state = publishStarted(performance.now()); ;) {
+    const outcome = await log.append(key, draft);
+    if (outcome.type === 'unknown') onUnknown();
+    let step = onPublishOutcome(state, outcome, performance.now());
+    if (step.action.type === 'read_head')
+      step = onHeadFinding(step.state, await findHead(log, key, draft), performance.now());
+    state = step.state;
+    if (step.action.type === 'fenced') return undefined;
+    if (step.action.type === 'advance') return step.action.sequence;
+    if (step.action.type !== 'retry') throw new Error(`unexpected ${JSON.stringify(step.action)}`);
+    await pause(step.action.afterMs);
+  }
+};
+
 const findHead = async (log: TokenLog, key: GenerationKey, draft: Draft): Promise<HeadFinding> => {
+  const head = await answered(() => log.head(key));
+  if (head !== undefined && isSameRecord(draft, head)) return { type: 'ours', sequence: head.sequence };
+  return { type: (head?.sequence ?? 0) === draft.expected ? 'previous' : 'newer' };
+};
+
+/** What a read comes to, through whatever election. */
+export const answered = async <Answer>(read: () => Promise<Answer>): Promise<Answer> => {
   for (;;) {
     try {
-      const head = await log.head(key);
-      if (head !== undefined && isSameRecord(draft, head)) return { type: 'ours', sequence: head.sequence };
-      return { type: (head?.sequence ?? 0) === draft.expected ? 'previous' : 'newer' };
+      return await read();
     } catch (error) {
       if (!(error instanceof BusUnavailableError)) throw error;
       await pause(100);

@@ -2,6 +2,7 @@ import type { Msg, NatsConnection, Subscription as NatsSubscription } from 'nats
 import type { Subscription } from '../token-log.ts';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
 import { unavailable } from './last-message.ts';
+import { within } from './within.ts';
 
 export type ConfirmedSubscription = Subscription & {
   /** Closes once everything that is on its way here has arrived. Idempotent. */
@@ -52,17 +53,5 @@ export const guarded =
   };
 
 /** Resolves when the server has everything sent so far; during an outage the library may wait for long. */
-export const flush = async (nc: NatsConnection): Promise<void> => {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer in ${REQUEST_TIMEOUT_MS} ms`)), REQUEST_TIMEOUT_MS);
-  });
-  try {
-    const answered = nc.flush();
-    // The library rejects it on a reconnect, which may come after our own timeout.
-    answered.catch(() => undefined);
-    await Promise.race([answered, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-};
+export const flush = (nc: NatsConnection): Promise<void> =>
+  within(REQUEST_TIMEOUT_MS, nc.flush(), `no answer in ${REQUEST_TIMEOUT_MS} ms`);

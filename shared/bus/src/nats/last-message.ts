@@ -1,5 +1,7 @@
-import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
+import type { JetStreamManager, MsgRequest, StoredMsg } from '@nats-io/jetstream';
+import { errors } from 'nats';
 import { BusUnavailableError } from '../bus.ts';
+import { within } from './within.ts';
 
 /** Wraps whatever the library throws, so that callers know one error for "NATS did not answer". */
 export const unavailable = (what: string, cause: unknown): BusUnavailableError =>
@@ -8,6 +10,37 @@ export const unavailable = (what: string, cause: unknown): BusUnavailableError =
     : new BusUnavailableError(`${what}: expected an answer from NATS, got ${(cause as Error).message}`, {
         cause,
       });
+
+/** With replicas, an answer that has not come after this long is asked for once more, ms. */
+const AGAIN_MS = 500;
+const ASKS = 4;
+
+/**
+ * Only the leader answers a request to it, and around an election nobody feels asked: what was asked then is never
+ * answered. So it is asked again, and the first answer counts, also one to an earlier request that was only slow.
+ */
+const askLeader = (jsm: JetStreamManager, stream: string, query: MsgRequest): Promise<StoredMsg | null> =>
+  new Promise((resolve, reject) => {
+    let asked = 0;
+    let failed = 0;
+    const answered = (message: StoredMsg | null): void => {
+      clearInterval(timer);
+      resolve(message);
+    };
+    const unanswered = (error: Error): void => {
+      failed += 1;
+      if (failed < ASKS && !(error instanceof errors.ClosedConnectionError)) return;
+      clearInterval(timer);
+      reject(error);
+    };
+    const ask = (): void => {
+      asked += 1;
+      if (asked === ASKS) clearInterval(timer);
+      jsm.streams.getMessage(stream, query).then(answered, unanswered);
+    };
+    const timer = setInterval(ask, AGAIN_MS);
+    ask();
+  });
 
 /**
  * The newest message of a subject. With several replicas a direct get may answer from one that lags,
@@ -22,8 +55,8 @@ export const readLast = async (
 ): Promise<StoredMsg | undefined> => {
   try {
     const query = { last_by_subj: subject };
-    const reader = replicas === 1 ? jsm.direct : jsm.streams;
-    return (await reader.getMessage(stream, query)) ?? undefined;
+    const reading = replicas === 1 ? jsm.direct.getMessage(stream, query) : askLeader(jsm, stream, query);
+    return (await reading) ?? undefined;
   } catch (error) {
     throw unavailable(`read of ${stream}`, error);
   }
@@ -54,7 +87,7 @@ export class SequenceReader {
     try {
       if (this.#replicas === 1) return (await this.#jsm.direct.getMessage(stream, query)) ?? undefined;
       const found = await this.#fromReplica(stream, query);
-      return found ?? (await this.#jsm.streams.getMessage(stream, query)) ?? undefined;
+      return found ?? (await askLeader(this.#jsm, stream, query)) ?? undefined;
     } catch (error) {
       throw unavailable(`read of ${stream}`, error);
     }
@@ -63,18 +96,13 @@ export class SequenceReader {
   /** What a replica says within its time; undefined: ask the leader. */
   async #fromReplica(stream: string, query: { readonly seq: number }): Promise<StoredMsg | undefined> {
     if (performance.now() < this.#leaderUntil) return undefined;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('a replica does not answer')), REPLICA_MS);
-    });
     try {
-      return (await Promise.race([this.#jsm.direct.getMessage(stream, query), late])) ?? undefined;
+      const asked = this.#jsm.direct.getMessage(stream, query);
+      return (await within(REPLICA_MS, asked, 'a replica does not answer')) ?? undefined;
     } catch {
       // Why does not matter: the leader knows.
       this.#leaderUntil = performance.now() + DOUBT_MS;
       return undefined;
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

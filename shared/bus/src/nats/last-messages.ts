@@ -2,6 +2,7 @@ import { createInbox } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
 import { unavailable } from './last-message.ts';
+import { NO_RESPONDERS } from './no-responders.ts';
 
 /** The server refuses a listing of more subjects than this (413). */
 const MAX_LISTED_SUBJECTS = 1024;
@@ -116,6 +117,8 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
         left = Number(message.headers?.get('Nats-Num-Pending'));
         messages.push(message);
       } else if (status === 204) finish(false);
+      // Whoever is there when the time is up is asked again.
+      else if (status === NO_RESPONDERS && query.replicas > 1) return;
       else if (status === 404) finish(message.headers?.description.toLowerCase() !== 'no results');
       else fail(new Error(`status ${status} ${message.headers?.description ?? ''}`));
     };

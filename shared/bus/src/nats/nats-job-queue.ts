@@ -6,7 +6,7 @@ import { adoptQueue } from './job-adoption.ts';
 import { JobConsumers } from './job-consumers.ts';
 import { pullOne } from './job-pull.ts';
 import { unavailable } from './last-message.ts';
-import { retryInProcess } from './write.ts';
+import { retryUnstored } from './write.ts';
 
 export const createNatsJobQueue = (
   js: JetStreamClient,
@@ -16,7 +16,7 @@ export const createNatsJobQueue = (
   const consumers = new JobConsumers(js, jsm, ackWaitMs);
   const publish = async (job: Job, queue = ANY_QUEUE): Promise<void> => {
     const subject = jobSubject(job.model, queue);
-    await retryInProcess(() => js.publish(subject, JSON.stringify(job), { msgID: messageId(job, queue) }));
+    await retryUnstored(() => js.publish(subject, JSON.stringify(job), { msgID: messageId(job, queue) }));
   };
   return {
     publish: (job, queue) => orUnavailable('enqueue a job', publish(job, queue)),

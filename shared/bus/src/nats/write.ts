@@ -5,20 +5,24 @@ import { unavailable } from './last-message.ts';
 const WRONG_LAST_SEQUENCE = 10071;
 /** another write of the same subject, or of the same message id, is being replicated right now */
 const IN_PROCESS: ReadonlySet<number> = new Set([10158, 10164]);
-const IN_PROCESS_WAIT_MS = 30;
-const IN_PROCESS_TRIES = 30;
+const AGAIN_MS = 30;
+const TRIES = 30;
 
 const hasCode = (error: unknown, matches: (code: number) => boolean): boolean =>
   error instanceof JetStreamApiError && matches(error.code);
 
-/** Repeats a write while the outcome of another one, which decides on it, is still open. */
-export const retryInProcess = async <Result>(write: () => Promise<Result>): Promise<Result> => {
+/** No leader has been there to take it: one is elected, or its interest has yet to reach this server. */
+const isUnserved = (error: unknown): boolean => (error as Error).name === 'JetStreamNotEnabled';
+
+/** Repeats a write that is not stored yet: the outcome of another one decides on it, or nobody takes writes. */
+export const retryUnstored = async <Result>(write: () => Promise<Result>): Promise<Result> => {
   for (let tries = 1; ; tries += 1) {
     try {
       return await write();
     } catch (error) {
-      if (tries >= IN_PROCESS_TRIES || !hasCode(error, (code) => IN_PROCESS.has(code))) throw error;
-      await new Promise((resolve) => setTimeout(resolve, IN_PROCESS_WAIT_MS));
+      const again = isUnserved(error) || hasCode(error, (code) => IN_PROCESS.has(code));
+      if (tries >= TRIES || !again) throw error;
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
   }
 };
@@ -34,7 +38,7 @@ export const compareAndSet = async (
   rev: number,
 ): Promise<number | undefined> => {
   try {
-    return await retryInProcess(() => bucket.put(key, value, { previousSeq: rev }));
+    return await retryUnstored(() => bucket.put(key, value, { previousSeq: rev }));
   } catch (error) {
     if (hasCode(error, (code) => code === WRONG_LAST_SEQUENCE)) return undefined;
     throw unavailable('write of a session', error);
