@@ -4,12 +4,14 @@ import type { Viewer } from './viewer.ts';
 
 /** What one client watches: at most one viewer in each session. */
 export class Attachments {
-  readonly #context: Pick<EdgeContext, 'hub' | 'figures'>;
+  readonly #context: Pick<EdgeContext, 'hub' | 'figures' | 'limits'>;
   readonly #viewers = new Map<string, Viewer>();
+  /** whose `subscribe` was refused for the moment; as many as may be watched are remembered */
+  readonly #refused = new Set<string>();
   #hasAttached = false;
   #closed = false;
 
-  constructor(context: Pick<EdgeContext, 'hub' | 'figures'>) {
+  constructor(context: Pick<EdgeContext, 'hub' | 'figures' | 'limits'>) {
     this.#context = context;
   }
 
@@ -24,8 +26,28 @@ export class Attachments {
     return this.#viewers.has(session);
   }
 
+  /**
+   * Whether the session is watched, or the client asked for that in vain: it will repeat its `subscribe`, which
+   * says where it is. To begin for it without that would send it again what it has.
+   */
+  isAsked(session: string): boolean {
+    return this.has(session) || this.#refused.has(session);
+  }
+
   of(session: string): Viewer | undefined {
     return this.#viewers.get(session);
+  }
+
+  /** As `attach`, for a client that asks again when this fails. */
+  async subscribe(viewer: Viewer, rev: number): Promise<void> {
+    const { session } = viewer.key;
+    try {
+      await this.attach(viewer, rev);
+      this.#refused.delete(session);
+    } catch (error) {
+      if (this.#refused.size < this.#context.limits.maxSessionsPerConnection) this.#refused.add(session);
+      throw error;
+    }
   }
 
   /**
@@ -61,6 +83,7 @@ export class Attachments {
   }
 
   detach(session: string): void {
+    this.#refused.delete(session);
     const viewer = this.#viewers.get(session);
     if (viewer === undefined) return;
     this.#viewers.delete(session);

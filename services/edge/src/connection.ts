@@ -239,19 +239,20 @@ export class Connection {
   }
 
   async #onSubscribe(frame: SubscribeFrame, grant: Grant): Promise<void> {
-    await this.#attach(openSession(grant, frame.session, 'read'), grant, frame);
+    const key = openSession(grant, frame.session, 'read');
+    await this.#attachments.subscribe(await this.#viewer(key, grant, frame), frame.rev ?? 0);
   }
 
-  async #attach(key: SessionKey, grant: Grant, frame: Partial<SubscribeFrame> = {}): Promise<void> {
+  async #viewer(key: SessionKey, grant: Grant, frame: Partial<SubscribeFrame> = {}): Promise<Viewer> {
     const { limits } = this.#context;
-    const { rev = 0, positions = {}, observe = false, window = limits.defaultWindow } = frame;
+    const { positions = {}, observe = false, window = limits.defaultWindow } = frame;
     const named = Object.entries(positions);
     if (named.length > limits.maxItemsPerSession)
       throw new SluiceError('too_large', `\`positions\`: expected at most ${limits.maxItemsPerSession}`);
     if (!this.#attachments.has(key.session) && this.#attachments.size >= limits.maxSessionsPerConnection)
       throw new SluiceError('quota_exceeded', `expected at most ${limits.maxSessionsPerConnection} sessions`);
     await this.#room();
-    const viewer = new Viewer({
+    return new Viewer({
       key,
       ref: { user: grant.user, connection: this.id },
       sink: this.#socket,
@@ -259,12 +260,12 @@ export class Connection {
       observe,
       positions: new Map(named),
     });
-    await this.#attachments.attach(viewer, rev);
   }
 
   async #onPrompt(frame: PromptFrame, grant: Grant): Promise<Partial<OkFrame>> {
     const session = openSession(grant, frame.session, 'prompt');
-    if (!this.#attachments.has(frame.session) && allows(grant, 'read')) await this.#attach(session, grant);
+    if (!this.#attachments.isAsked(frame.session) && allows(grant, 'read'))
+      await this.#attachments.attach(await this.#viewer(session, grant), 0);
     const key = { ...session, generation: parseGenerationId(frame.generation) };
     const { type: _type, id: _id, session: _session, generation, ...body } = frame;
     const prompt = { key, grant, body, items: () => this.#items(key) };

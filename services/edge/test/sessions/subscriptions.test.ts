@@ -72,6 +72,20 @@ describe('subscribed', () => {
     expect(await codeOf(scene.author, subscribe())).toBe('ok');
     expect(scene.author.frames('subscribed')).toMatchObject([{ viewers: 1 }]);
   });
+
+  test('is not begun by the prompt behind a refused one: that would send again what the client has', async () => {
+    await running('a', 'b');
+    const back = await scene.target.open();
+    scene.target.recording.isDown = true;
+    expect(await codeOf(back, subscribe(at(0, 1)))).toBe('unavailable');
+    scene.target.recording.isDown = false;
+    const prompt = { type: 'prompt', session: 's1', generation: scene.key.generation, input: 'hello' };
+    expect(await ask(back, prompt)).toMatchObject({ created: false });
+    expect(back.frames('subscribed')).toEqual([]);
+    await askOk(back, subscribe(at(0, 1)));
+    await untilText(back, 'b');
+    expect(back.frames('delta')).toMatchObject([{ seq: 2 }]);
+  });
 });
 
 describe('subscribing again', () => {
