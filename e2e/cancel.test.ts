@@ -7,6 +7,7 @@ import { waitFor } from '@sluice/testkit';
 import { OpenAiEngine, startMockServer } from '@sluice/worker';
 import type { MockServer } from '@sluice/worker';
 import { keyOf, recordedClient, storedText } from './support/clients.ts';
+import { measured } from './support/measured.ts';
 import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';
 
@@ -50,8 +51,11 @@ const itemOf = async (session: string, id: string): Promise<GenerationItem> => {
 const nth = (values: readonly number[], share: number): number =>
   values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1] ?? Number.NaN;
 
-/** Starts a generation, cancels it after a few tokens; ms until the engine's server saw its socket close. */
-const cancelOne = async (): Promise<number> => {
+/** ms until the engine's server saw its socket close, and as the worker says in the receipt */
+type Cancelled = { readonly ms: number; readonly msToAbort: number };
+
+/** Starts a generation, cancels it after a few tokens. */
+const cancelOne = async (): Promise<Cancelled> => {
   const session = client.session(`s-${randomUUID()}`);
   const prompt = randomUUID();
   const generation = session.prompt(prompt);
@@ -67,19 +71,25 @@ const cancelOne = async (): Promise<number> => {
   expect(item).toMatchObject({ status: 'done', reason: 'cancelled', text, receipt: end.receipt });
   expect(item.seq).toBeGreaterThanOrEqual(3);
   expect(item.receipt?.tokensAfterCancel).toBeLessThanOrEqual(2);
-  expect(item.receipt?.msToAbort).toBeLessThan(100);
-  return closedAt - cancelledAt;
+  return { ms: closedAt - cancelledAt, msToAbort: item.receipt?.msToAbort ?? Number.NaN };
 };
 
 test('a cancel aborts the engine within 50 ms for 99 of 100, and keeps the partial text', async () => {
   // The first ones compile the code they run.
   for (let i = 0; i < 10; i += 1) await cancelOne();
-  const times: number[] = [];
-  while (times.length < CANCELS) {
-    times.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => cancelOne()))));
-  }
-  expect(nth(times, 0.99)).toBeLessThanOrEqual(50);
-}, 60_000);
+  const cancelMany = async () => {
+    const cancels: Cancelled[] = [];
+    while (cancels.length < CANCELS)
+      cancels.push(...(await Promise.all(Array.from({ length: AT_ONCE }, () => cancelOne()))));
+    const p99 = nth(
+      cancels.map(({ ms }) => ms),
+      0.99,
+    );
+    return { p99, longestAbort: Math.max(...cancels.map(({ msToAbort }) => msToAbort)) };
+  };
+  const found = await measured(cancelMany, ({ p99, longestAbort }) => p99 <= 50 && longestAbort < 100);
+  expect(found).toMatchObject({ isGood: true });
+}, 120_000);
 
 test('a cancel before the run starts means it never runs', async () => {
   const key = keyOf('early', randomUUID());

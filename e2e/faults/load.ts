@@ -85,6 +85,7 @@ export class Load {
   }
 
   async close(): Promise<void> {
+    this.#isStopping = true;
     await Promise.all(this.rooms.flatMap(({ members }) => members.map(({ client }) => client.close())));
   }
 

@@ -3,7 +3,7 @@ import { placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
-import { killThisProcess, systemClock } from '@sluice/runtime';
+import { killThisProcess, persist, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './admission.ts';
 import { createKeySource } from './auth/keys.ts';
@@ -81,7 +81,10 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const http = await createHttpServer({ ...context, streams, httpConnections, calls }, options);
   http.server.on('upgrade', (request, socket, head) => sockets.upgrade(request, socket, head));
 
-  await Promise.all([fill.open(), models.open(), context.stats.start(clock.now), calls.open()]);
+  // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
+  const opened = (open: () => Promise<void>): Promise<void> => persist(open, clock, leaving.signal);
+  const ownParts = [opened(() => context.stats.start(clock.now)), opened(() => calls.open())];
+  await Promise.all([fill.open(), models.open(), ...ownParts]);
   const tick = (): void => {
     const now = clock.now();
     for (const part of [hub, ...transports, context.stats]) part.tick(now);

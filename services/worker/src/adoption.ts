@@ -4,8 +4,8 @@ import { adopt, poisonEnd, spend } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
 import type { GenerationKey } from '@sluice/protocol';
+import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
-import { persist } from './persistence.ts';
 
 export type AdoptionContext = {
   readonly bus: Bus;

@@ -1,12 +1,12 @@
 import type { Delivery, RunningGeneration } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
+import { persist } from '@sluice/runtime';
 import { claimJob, readClaimed } from './claim.ts';
 import type { Claimed } from './claim.ts';
 import { readConversation } from './conversation.ts';
 import { GenerationRun } from './generation-run.ts';
 import type { RunContext, RunOutcome } from './generation-run.ts';
-import { persist } from './persistence.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Slots } from './slots.ts';
 import type { RunLoad } from './worker-stats.ts';

@@ -3,8 +3,8 @@ import type { Bus, StoredItem } from '@sluice/bus';
 import { adopt, finish, park, requeue, transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { End, GenerationKey, Position, Token } from '@sluice/protocol';
+import { persist } from '@sluice/runtime';
 import type { Clock } from '@sluice/runtime';
-import { persist } from './persistence.ts';
 
 /** What an attempt leaves behind: the text so far and where it stands in the log. */
 export type Ending = {

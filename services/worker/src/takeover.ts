@@ -1,9 +1,9 @@
 import type { Bus, Placement, RunningGeneration, Subscription, WorkerBeat } from '@sluice/bus';
 import { fnv1a } from '@sluice/core';
+import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import { adoptRun } from './adoption.ts';
 import type { WorkerMetrics } from './metrics.ts';
-import { persist } from './persistence.ts';
 
 /**
  * Beats of one's own without one of a peer after which the peer counts as dead. Beats are counted, not
@@ -56,7 +56,8 @@ export class Takeover {
   async start(): Promise<void> {
     const { bus, clock, worker, placement } = this.#deps;
     const { signal } = this.#closing;
-    this.#subscription = await bus.workers.onBeat((beat) => this.#onBeat(beat));
+    const follow = () => bus.workers.onBeat((beat) => this.#onBeat(beat));
+    this.#subscription = await persist(follow, clock, signal);
     const workers = await persist(() => bus.workers.list(), clock, signal);
     placement.learn(workers);
     for (const { worker: peer, running } of workers) {

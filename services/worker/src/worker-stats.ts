@@ -40,10 +40,10 @@ export class WorkerStats {
     this.#publisher = new StatsPublisher({ bus: deps.bus, name: deps.worker, runs: this.#runs, report });
   }
 
-  /** @throws BusUnavailableError */
+  /** @throws BusUnavailableError, and may be called again then */
   async start(): Promise<void> {
     const { bus, clock } = this.#deps;
-    this.#beats = await bus.workers.onBeat(({ running }) => this.#parked.running(running));
+    this.#beats ??= await bus.workers.onBeat(({ running }) => this.#parked.running(running));
     await this.#publisher.start(clock.now);
   }
 

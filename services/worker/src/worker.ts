@@ -1,6 +1,6 @@
 import { placedBus, Placement } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { systemClock } from '@sluice/runtime';
+import { persist, systemClock } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import { EngineWatch } from './engine-watch.ts';
 import type { Engine } from './engines/engine.ts';
@@ -71,7 +71,8 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const watch = new EngineWatch({ engine, slots, liveness, clock, logger });
   const takeover = new Takeover({ bus, clock, logger, placement, metrics, worker: name });
 
-  for (const part of [takeover, liveness, stats]) await part.start();
+  // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
+  for (const part of [takeover, liveness, stats]) await persist(() => part.start(), clock, pulling.signal);
   const ticking = setInterval(() => {
     for (const part of [runner, stats]) part.tick(clock.now());
   }, TICK_MS);

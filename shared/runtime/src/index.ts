@@ -21,6 +21,7 @@ export type {
   Tally,
 } from './metrics.ts';
 export { natsOptionsOf, natsSettings } from './nats-settings.ts';
+export { persist } from './persist.ts';
 export { placementSetting } from './placement-setting.ts';
 export { count, flag, list, port, setting } from './setting.ts';
 export type { Setting, SettingNotes } from './setting.ts';

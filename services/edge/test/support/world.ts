@@ -68,6 +68,8 @@ export type EdgeSetup = Partial<EdgeOptions> & {
   readonly clock?: Clock;
   /** fill of the streams that the edge is told, 0..1 */
   readonly fullness?: number;
+  /** gets its bus before it starts */
+  readonly prepare?: (recording: RecordingBus) => void;
 };
 
 /** Edges and workers that see each other over one in-memory bus. */
@@ -91,9 +93,10 @@ export const createWorld = (): World => {
   return {
     hub,
     bus,
-    addEdge: async ({ clock = systemClock, fullness = 0, crash, ...options } = {}) => {
+    addEdge: async ({ clock = systemClock, fullness = 0, crash, prepare, ...options } = {}) => {
       const recording = recordingBus(createMemoryBus(hub));
       recording.fullness = fullness;
+      prepare?.(recording);
       const logs: string[] = [];
       const logger = createLogger({
         service: 'edge',

@@ -48,11 +48,8 @@ const openBus = async (
   const js = jetstream(nc, { timeout: REQUEST_TIMEOUT_MS });
   const kvm = new Kvm(js);
   const open = (bucket: string) => kvm.open(bucket, { allow_direct: true });
-  const [sessions, prompts, workers] = await Promise.all([
-    open(BUCKETS.sessions),
-    open(BUCKETS.prompts),
-    open(BUCKETS.workers),
-  ]);
+  const openAll = () => Promise.all([open(BUCKETS.sessions), open(BUCKETS.prompts), open(BUCKETS.workers)]);
+  const [sessions, prompts, workers] = await retryAtStart(openAll, isFinal, 'JetStream');
   const tokens = createNatsTokenLog(nc, jsm, { connection, replicas, partitions, inboxPrefix, onInvalid });
   const streams = wantedStreams(options).map(({ name }) => name);
   let closing: Promise<void> | undefined;
