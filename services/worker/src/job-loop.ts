@@ -2,6 +2,7 @@ import { ANY_QUEUE } from '@sluice/bus';
 import type { Bus, Delivery } from '@sluice/bus';
 import type { Clock, Logger } from '@sluice/runtime';
 import type { WorkerMetrics } from './metrics.ts';
+import { pullUntil } from './pull-loop.ts';
 import type { Slots } from './slots.ts';
 
 /**
@@ -9,7 +10,6 @@ import type { Slots } from './slots.ts';
  * a worker dead: the pull of one that hangs must not take the very job that is to replace it.
  */
 const PULL_MS = 1_500;
-const FAILURE_PAUSE_MS = 500;
 
 export type JobLoopOptions = {
   readonly bus: Bus;
@@ -47,20 +47,29 @@ export const startJobLoops = (options: JobLoopOptions, leaving: AbortSignal): Jo
 };
 
 /**
- * Pulls one job at a time while there are free slots. Other loops share the slots, so a job may arrive
- * after another took the last one: it goes back at once for another worker.
+ * Pulls only while there are free slots. Other queues share the slots, so a job may arrive after another took the last
+ * one: it goes back at once for another worker.
  */
 const pullShared = (model: string, options: JobLoopOptions, signal: AbortSignal): Promise<void> => {
   const { bus, slots, metrics, run } = options;
-  const next = async (): Promise<void> => {
+  let waiting = 0;
+  const pullOne = async (): Promise<Delivery | undefined> => {
     await slots.available(signal);
-    const delivery = await bus.jobs.pull(model, PULL_MS, signal);
-    if (delivery === undefined) return;
-    if (signal.aborted || !slots.tryTake()) return delivery.nak();
-    metrics.jobs.inc({ queue: 'any' });
-    void run(delivery);
+    return bus.jobs.pull(model, PULL_MS, signal);
   };
-  return repeat(next, options, signal);
+  const pull = async (): Promise<boolean> => {
+    waiting += 1;
+    const delivery = await pullOne().finally(() => (waiting -= 1));
+    if (delivery === undefined) return false;
+    if (signal.aborted || !slots.tryTake()) delivery.nak();
+    else {
+      metrics.jobs.inc({ queue: 'any' });
+      void run(delivery);
+    }
+    return true;
+  };
+  // The pull that has just brought a job is about to wait again.
+  return pullUntil({ ...options, pull, hasRoom: () => slots.free > waiting + 1 }, signal);
 };
 
 /**
@@ -73,34 +82,19 @@ const pullOwn = (
   signal: AbortSignal,
 ): Promise<void> => {
   const { bus, slots, metrics, run, leaving } = options;
-  const next = async (): Promise<void> => {
+  const pull = async (): Promise<boolean> => {
     const delivery = await bus.jobs.pullOwn(owner, PULL_MS, signal);
-    if (delivery === undefined) return;
+    if (delivery === undefined) return false;
     if (!leaving.aborted && slots.tryTake()) {
       metrics.jobs.inc({ queue: 'own' });
       void run(delivery);
-      return;
+      return true;
     }
     // In this order: a job must never be in no queue.
     await bus.jobs.publish(delivery.job, ANY_QUEUE);
     await delivery.ack();
     metrics.passedOn.inc();
+    return true;
   };
-  return repeat(next, options, signal);
-};
-
-const repeat = async (
-  next: () => Promise<void>,
-  { clock, logger }: JobLoopOptions,
-  signal: AbortSignal,
-): Promise<void> => {
-  while (!signal.aborted) {
-    try {
-      await next();
-    } catch (error) {
-      if (signal.aborted) return;
-      logger.warn('job_pull_failed', { error });
-      await new Promise<void>((resolve) => clock.setTimeout(resolve, FAILURE_PAUSE_MS));
-    }
-  }
+  return pullUntil({ ...options, pull, hasRoom: () => true }, signal);
 };

@@ -13,9 +13,14 @@ export class Slots {
     return this.#taken;
   }
 
+  /** How many may be taken now. */
+  get free(): number {
+    return this.#isSuspended ? 0 : this.size - this.#taken;
+  }
+
   /** Takes a slot if one is free. Whoever takes one calls {@link release} once. */
   tryTake(): boolean {
-    if (!this.#isFree) return false;
+    if (this.free <= 0) return false;
     this.#taken += 1;
     return true;
   }
@@ -37,16 +42,17 @@ export class Slots {
 
   /** Resolves when a slot is free or `signal` aborts; somebody else may still be faster to take it. */
   async available(signal: AbortSignal): Promise<void> {
-    while (!this.#isFree && !signal.aborted) {
-      await new Promise<void>((wake) => {
+    while (this.free <= 0 && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        // Left on the signal, each wait of a busy worker would stay there for good.
+        const wake = (): void => {
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
         this.#waiting.push(wake);
-        signal.addEventListener('abort', () => wake(), { once: true });
+        signal.addEventListener('abort', wake, { once: true });
       });
     }
-  }
-
-  get #isFree(): boolean {
-    return !this.#isSuspended && this.#taken < this.size;
   }
 
   #wake(): void {

@@ -31,6 +31,8 @@ export type LiveWindow = Window & {
   readonly firstLatency: Received['firstLatency'];
   readonly workerUsPerToken: number;
   readonly natsUsPerToken: number;
+  /** from the first prompt until every generation had begun for its viewer, ms */
+  readonly begunMs: number;
 };
 
 export type Measured<Kind extends Window> = {
@@ -77,8 +79,10 @@ export class SessionSides {
     const { system, size } = this.#bench;
     await this.#viewers.call('begin', null);
     const body = bodyOf((TOKENS_PER_SECOND * MAX_GENERATION_MS) / 1000);
+    const promptedAt = performance.now();
     await this.#viewers.call('prompt', { count: size.sessions, overMs: PROMPTING_MS, body });
     await this.#viewers.call('started', size.sessions);
+    const begunMs = performance.now() - promptedAt;
     await pause(SETTLE_MS);
     const lateDone = this.#startLate();
     const pids = [this.#edge.pid, system.workerPid, system.natsPid];
@@ -88,7 +92,10 @@ export class SessionSides {
     await this.#viewers.call('ended', size.sessions);
     const [edge = 0, worker = 0, nats = 0] = usPerToken;
     return {
-      window: { received, usPerToken: edge, workerUsPerToken: worker, natsUsPerToken: nats, firstLatency },
+      window: {
+        ...{ received, usPerToken: edge, workerUsPerToken: worker, natsUsPerToken: nats },
+        ...{ firstLatency, begunMs },
+      },
       verifications: [await this.#viewers.call('verify', null), await this.#late.call('verify', null)],
     };
   }

@@ -80,6 +80,7 @@ const costRow = ({ sessions: count }: BenchSize, repetitions: readonly Repetitio
       relayUsPerToken: medianOf(relayUs),
       workerUsPerToken: medianOf(repetitions.map(({ live }) => live.workerUsPerToken)),
       natsUsPerToken: medianOf(repetitions.map(({ live }) => live.natsUsPerToken)),
+      begunMs: medianOf(repetitions.map(({ live }) => live.begunMs)),
       tokensPerFrame,
     },
   };
