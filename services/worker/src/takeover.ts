@@ -12,10 +12,13 @@ import type { WorkerMetrics } from './metrics.ts';
 const SILENT_BEATS = 3;
 /** After this many any worker takes over; before, only the one whose turn it is. */
 const ANYBODY_BEATS = 4;
+/** Beats that a peer is given on top when NATS was away: it was for the peer too, and one try to find it again takes 2 s. */
+const RETURN_BEATS = 2;
 /** So often a worker looks who lives, and for jobs placed with one that does not: more than it takes to die. */
 const SWEEP_BEATS = 5;
 
 type Peer = {
+  /** beats of one's own since its last one; below 0 while it may still be looking for NATS */
   missed: number;
   running: readonly RunningGeneration[];
   /** beats of one's own since it was first heard of; those of the directory were there before */
@@ -42,7 +45,7 @@ export class Takeover {
   readonly #deps: TakeoverDeps;
   readonly #peers = new Map<string, Peer>();
   readonly #closing = new AbortController();
-  #subscription: Subscription | undefined;
+  #subscriptions: Subscription[] = [];
   #beats = 0;
 
   constructor(deps: TakeoverDeps) {
@@ -57,7 +60,8 @@ export class Takeover {
     const { bus, clock, worker, placement } = this.#deps;
     const { signal } = this.#closing;
     const follow = () => bus.workers.onBeat((beat) => this.#onBeat(beat));
-    this.#subscription = await persist(follow, clock, signal);
+    this.#subscriptions.push(await persist(follow, clock, signal));
+    this.#subscriptions.push(bus.link.onReconnect(() => this.#onReconnect()));
     const workers = await persist(() => bus.workers.list(), clock, signal);
     placement.learn(workers);
     for (const { worker: peer, running } of workers) {
@@ -70,7 +74,11 @@ export class Takeover {
 
   close(): void {
     this.#closing.abort();
-    this.#subscription?.close();
+    for (const subscription of this.#subscriptions) subscription.close();
+  }
+
+  #onReconnect(): void {
+    for (const peer of this.#peers.values()) peer.missed = -RETURN_BEATS;
   }
 
   #onBeat({ worker, running, isExtra = false }: WorkerBeat): void {

@@ -16,11 +16,18 @@ const DEAD = ['d1', 'd2', 'd3', 'd4', 'd5', 'd6'].find((name) => fnv1a(name) % 2
 let world: World;
 let metrics: WorkerMetrics;
 let takeover: Takeover;
+/** NATS was away and is back. */
+let reconnected: () => void;
 beforeEach(async () => {
   world = new World();
+  const onReconnect = (listener: () => void) => {
+    reconnected = listener;
+    return { close: () => undefined };
+  };
+  const bus = { ...world.bus, link: { ...world.bus.link, onReconnect } };
   metrics = createWorkerMetrics({ slots: () => 1, running: () => 0 });
   takeover = new Takeover({
-    ...{ bus: world.bus, clock: systemClock, logger: silentLogger, metrics },
+    ...{ bus, clock: systemClock, logger: silentLogger, metrics },
     ...{ placement: new Placement(), worker: SELF },
   });
   await takeover.start();
@@ -48,6 +55,17 @@ test('of two workers that both saw another die one acts, and it is not this one'
   // The other one does not do it.
   second(NEWCOMER);
   expect(await world.until('g', 'queued')).toMatchObject({ attempt: 1, crashes: 1 });
+});
+
+test('a peer that takes longer than this one to find NATS again is not declared dead', async () => {
+  beat(DEAD, 'g');
+  for (let beats = 0; beats < 2; beats += 1) second();
+  reconnected();
+  for (let beats = 0; beats < 4; beats += 1) second();
+  expect(await world.item('g')).toMatchObject({ status: 'running', worker: DEAD });
+  second();
+  second();
+  expect(await world.until('g', 'queued')).toMatchObject({ crashes: 1 });
 });
 
 test('a worker that came after the death is not waited for: it knows of it too late', async () => {

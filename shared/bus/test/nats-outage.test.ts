@@ -126,6 +126,25 @@ describe('while the server is down', () => {
     expect(await bus.tokens.head(key)).toBeUndefined();
   });
 
+  test('a beat is not told, and never arrives later: late ones would count for time that has passed', async () => {
+    const heard: string[] = [];
+    const beats = await bus.workers.onBeat(({ worker }) => void heard.push(worker));
+    await server.kill('SIGKILL');
+    await untilConnected(false);
+    for (let n = 0; n < 5; n += 1) bus.workers.beat({ worker: 'late', running: [] });
+    await server.restart();
+    await untilConnected(true);
+    await waitFor(
+      () => {
+        bus.workers.beat({ worker: 'now', running: [] });
+        return heard.includes('now');
+      },
+      { what: 'a beat to arrive' },
+    );
+    expect(heard).not.toContain('late');
+    beats.close();
+  });
+
   test('appends that were in flight resolve as soon as the link is lost', async () => {
     await server.pause();
     const paused = Array.from({ length: 50 }, () => bus.tokens.append(newKey(), draft()));

@@ -8,6 +8,7 @@ import { BUCKETS } from '../subjects.ts';
 import { flush } from './confirmed-subscription.ts';
 import { REQUEST_TIMEOUT_MS, connectNats, inboxPrefixOf, retryAtStart } from './connection.ts';
 import type { NatsOptions } from './connection.ts';
+import { leaveCutOff } from './cut-off.ts';
 import { createNatsLink, watchConnection } from './link.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './nats-job-queue.ts';
@@ -51,11 +52,14 @@ const openBus = async (
   const openAll = () => Promise.all([open(BUCKETS.sessions), open(BUCKETS.prompts), open(BUCKETS.workers)]);
   const [sessions, prompts, workers] = await retryAtStart(openAll, isFinal, 'JetStream');
   const tokens = createNatsTokenLog(nc, jsm, { connection, replicas, partitions, inboxPrefix, onInvalid });
+  // One server alone is cut off from nobody.
+  const watch = replicas === 1 ? undefined : leaveCutOff(nc, jsm, connection);
   const streams = wantedStreams(options).map(({ name }) => name);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     // What was sent last, a job handed back say, shall still arrive; without a server it cannot.
     if (connection.connected) await flush(nc).catch(() => undefined);
+    watch?.close();
     tokens.close();
     await nc.close();
   };
