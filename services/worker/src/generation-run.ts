@@ -13,6 +13,7 @@ import type { WorkerMetrics } from './metrics.ts';
 import { countPrompt } from './prompt-usage.ts';
 import { RunAccount } from './run-account.ts';
 import type { Settlement } from './settlement.ts';
+import type { Reach } from './reach.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 import type { WorkerStats } from './worker-stats.ts';
 
@@ -45,6 +46,7 @@ export type RunContext = {
   readonly logger: Logger;
   readonly metrics: WorkerMetrics;
   readonly stats: WorkerStats;
+  readonly reach: Reach;
   /** The engine did not answer, or stopped in the middle: it may be dead. */
   readonly onEngineLost: () => void;
   /** Ends this process as a crash would; undefined: whoever orders that is refused. */
@@ -133,6 +135,8 @@ export class GenerationRun {
   }
 
   tick(now: number): void {
+    const reachableMs = this.#context.reach.lastedFor(now);
+    if (reachableMs === 0) return;
     this.#credit.tick(now);
     this.#showPause(this.#credit.heldFor(now) >= PAUSE_SHOWN_MS);
     const aloneMs = this.#credit.aloneFor(now);
@@ -140,7 +144,7 @@ export class GenerationRun {
     const isLeft = this.claimed.entry.body.onAbandon === 'cancel' && aloneMs > 0;
     if (isLeft && aloneMs >= ABANDON_AFTER_MS) this.#halt('abandoned');
     // Nobody can ack what is not stored: while storage is away, it is not the viewers who hold the run.
-    const heldMs = Math.min(this.#credit.heldFor(now), this.#publisher.settledFor(now));
+    const heldMs = Math.min(this.#credit.heldFor(now), this.#publisher.settledFor(now), reachableMs);
     if (isLeft || heldMs < PARK_AFTER_MS) return;
     if (heldMs >= PARK_RESTARTING_AFTER_MS || this.#context.engine.canContinue(this.#tokens))
       this.#halt('park');

@@ -9,6 +9,7 @@ import { JobRunner } from './job-runner.ts';
 import { Liveness } from './liveness.ts';
 import { createWorkerMetrics } from './metrics.ts';
 import type { WorkerMetrics } from './metrics.ts';
+import { Reach } from './reach.ts';
 import { Settlement } from './settlement.ts';
 import { Slots } from './slots.ts';
 import { Takeover } from './takeover.ts';
@@ -42,6 +43,8 @@ export type Worker = {
   readonly metrics: WorkerMetrics;
   /** generations that run now */
   readonly running: number;
+  /** Does at once what is due by the clock; it also does so by itself, a few times a second. */
+  tick(): void;
   /** Stops pulling, hands what runs to other workers, and resolves when all of it is written. */
   close(): Promise<void>;
 };
@@ -58,8 +61,9 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const settlement = new Settlement(bus, clock, giveUp.signal);
   const own = { bus, clock, worker: name, slots: slots.size };
   const stats = new WorkerStats({ ...own, load: (org) => runner.load(org) });
+  const reach = new Reach(bus.link, clock);
   const runner: JobRunner = new JobRunner({
-    ...{ bus, engine, settlement, clock, logger, metrics, stats, slots, crash, worker: name },
+    ...{ bus, engine, settlement, clock, logger, metrics, stats, reach, slots, crash, worker: name },
     ...{ pulling: pulling.signal, giveUp: giveUp.signal },
     ...{
       onTaken: (run) => liveness.taken(run),
@@ -73,9 +77,10 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   for (const part of [takeover, liveness, stats]) await persist(() => part.start(), clock, pulling.signal);
-  const ticking = setInterval(() => {
+  const tick = (): void => {
     for (const part of [runner, stats]) part.tick(clock.now());
-  }, TICK_MS);
+  };
+  const ticking = setInterval(tick, TICK_MS);
   const loops = startJobLoops(
     {
       ...{ bus, models, slots, clock, logger, metrics },
@@ -96,7 +101,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     await loops.close();
     giveUp.abort();
     clearInterval(ticking);
-    for (const part of [liveness, stats, metrics]) part.close();
+    for (const part of [liveness, stats, reach, metrics]) part.close();
   };
   return {
     name,
@@ -104,6 +109,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     get running() {
       return runner.size;
     },
+    tick,
     close: () => (closing ??= close()),
   };
 };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { systemClock } from '@sluice/runtime';
 import { waitFor } from '@sluice/testkit';
 import { freshScene } from './support/scene.ts';
 import { withAppend, words } from './support/world.ts';
@@ -43,6 +44,39 @@ describe('flow control', () => {
     scene.world.engine.end('g');
     expect(await scene.world.until('g', 'done')).toMatchObject({ attempt: 1, seq: 20 });
   }, 15_000);
+
+  test('does not park while NATS is away, nor before edges have found it again: nobody could ack', async () => {
+    let skew = 0;
+    let isConnected = true;
+    const reconnects: (() => void)[] = [];
+    const link = {
+      ...scene.world.bus.link,
+      get connected() {
+        return isConnected;
+      },
+      onReconnect: (listener: () => void) => {
+        reconnects.push(listener);
+        return { close: () => undefined };
+      },
+    };
+    const clock = { ...systemClock, now: () => systemClock.now() + skew };
+    const worker = await scene.world.start('w1', { bus: { ...scene.world.bus, link }, clock });
+    await scene.world.submit('g', { lead: 'strict' });
+    scene.world.engine.say('g', ...words(20));
+    await waitFor(() => scene.world.engine.taken === 16, { what: 'the hold' });
+    isConnected = false;
+    const stays = async (ms: number): Promise<void> => {
+      skew += ms;
+      worker.tick();
+      expect(await scene.world.item('g')).toMatchObject({ status: 'running' });
+    };
+    await stays(60_000);
+    isConnected = true;
+    for (const reconnected of reconnects) reconnected();
+    await stays(4_000);
+    skew += 2_000;
+    expect(await scene.world.until('g', 'parked')).toMatchObject({ seq: 16, attempt: 1 });
+  });
 
   test('holds on without parking where the engine could not continue', async () => {
     scene.world.engine.continues = false;

@@ -89,6 +89,19 @@ describe('a nats-server killed and restarted during appends', () => {
     expect(await records.next()).toMatchObject({ tokens: ['after'] });
   });
 
+  test('leaves the directory: who was announced is still known, and may announce itself', async () => {
+    const info = { worker: 'w', models: ['m'], slots: 1, ownQueue: true, running: [] };
+    await bus.workers.announce(info);
+    await server.kill('SIGKILL');
+    await server.restart();
+    await untilConnected(true);
+    const known = await waitFor(() => bus.workers.list(), { what: 'the directory' });
+    expect(known).toMatchObject([info]);
+    await bus.workers.announce({ ...info, slots: 2 });
+    expect(await bus.workers.list()).toMatchObject([{ worker: 'w', slots: 2 }]);
+    expect((await bus.link.streams()).map(({ name }) => name)).toContain('KV_WORKERS');
+  });
+
   test('keeps what a pull waits for', async () => {
     await bus.jobs.pull('outage', 50, new AbortController().signal);
     const pulling = bus.jobs.pull('outage', 20_000, new AbortController().signal);

@@ -58,7 +58,8 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     ...tokens,
     { ...bucket(BUCKETS.sessions, sessionsMs, maxBytes.sessions ?? 1024 * MIB), republish: itemRepublish },
     bucket(BUCKETS.prompts, sessionsMs, maxBytes.prompts ?? 512 * MIB),
-    { ...bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB), storage: StorageType.Memory },
+    // On disk as all else: a server that starts again would not know a stream in memory any more.
+    bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
     {
       ...base,
       name: STREAMS.jobs,

@@ -1,0 +1,29 @@
+import type { Link, Subscription } from '@sluice/bus';
+import type { Clock } from '@sluice/runtime';
+
+/** What edges are given to find NATS again after this worker has: one try of theirs takes 2 s. */
+const RETURN_MS = 3_000;
+
+/**
+ * Whether viewers can be heard at all: their acks come over NATS. While it is away, and until edges have found it
+ * again, a silence says nothing about them.
+ */
+export class Reach {
+  readonly #link: Pick<Link, 'connected' | 'onReconnect'>;
+  readonly #subscription: Subscription;
+  #since = -Infinity;
+
+  constructor(link: Pick<Link, 'connected' | 'onReconnect'>, clock: Clock) {
+    this.#link = link;
+    this.#subscription = link.onReconnect(() => (this.#since = clock.now() + RETURN_MS));
+  }
+
+  /** For how long a silence has been the viewers' own, ms; 0 while it is not. */
+  lastedFor(now: number): number {
+    return this.#link.connected ? Math.max(0, now - this.#since) : 0;
+  }
+
+  close(): void {
+    this.#subscription.close();
+  }
+}
