@@ -1,3 +1,4 @@
+import { BusUnavailableError } from '@sluice/bus';
 import type { GenerationVersion } from '@sluice/bus';
 import { Reader } from '@sluice/core';
 import type { GenerationBuffer, StoredGeneration } from '@sluice/core';
@@ -63,7 +64,10 @@ export class GenerationFeed implements Flushable {
         changed: () => context.flusher.schedule(this),
         failed: (error) => {
           metrics.tailChecks.inc({ found: 'failure' });
-          logger.warn('generation_read_failed', { generation: key.generation, error });
+          const fields = { generation: key.generation, error };
+          // That storage is away is told by others; a line for each generation and try would be a flood.
+          if (error instanceof BusUnavailableError) logger.debug('generation_unavailable', fields);
+          else logger.warn('generation_read_failed', fields);
         },
       },
     });
