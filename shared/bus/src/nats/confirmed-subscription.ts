@@ -53,5 +53,5 @@ export const guarded =
   };
 
 /** Resolves when the server has everything sent so far; during an outage the library may wait for long. */
-export const flush = (nc: NatsConnection): Promise<void> =>
+export const flush = async (nc: NatsConnection): Promise<void> =>
   within(REQUEST_TIMEOUT_MS, nc.flush(), `no answer in ${REQUEST_TIMEOUT_MS} ms`);
