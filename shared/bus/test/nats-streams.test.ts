@@ -106,9 +106,9 @@ describe('the streams', () => {
     expect(config.republish).toBeUndefined();
   });
 
-  test('WORKERS forgets after 10 s, and lives in memory', async () => {
+  test('WORKERS forgets after 10 s, and outlives its server', async () => {
     expect(await configOf('KV_WORKERS')).toMatchObject({
-      storage: 'memory',
+      storage: 'file',
       max_age: 10 * SECOND_NS,
       max_msgs_per_subject: 1,
       allow_direct: true,
