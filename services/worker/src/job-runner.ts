@@ -86,7 +86,8 @@ export class JobRunner {
 
   async #runJob(delivery: Delivery): Promise<void> {
     const { bus, worker, clock, logger, slots, pulling, onTaken } = this.#deps;
-    const isRunning = (key: GenerationKey): boolean => this.#runs.has(pathOf(key));
+    const isRunning = (key: GenerationKey): boolean =>
+      this.#runs.has(pathOf(key)) || this.#isTakenBefore(taken, key);
     const admits = (item: StoredGeneration): boolean => this.#quarantine.admits(taken, item, clock.now());
     const working = setInterval(() => delivery.working(), WORKING_MS);
     const { org, session, generation, attempt } = delivery.job;
@@ -112,6 +113,15 @@ export class JobRunner {
       this.#taken.delete(taken);
       slots.release();
     }
+  }
+
+  /** A repeat of a job, delivered while the first is being claimed: it must not find that one's claim an orphan. */
+  #isTakenBefore(taken: Taken, key: GenerationKey): boolean {
+    for (const each of this.#taken) {
+      if (each === taken) return false;
+      if (pathOf(each) === pathOf(key)) return true;
+    }
+    return false;
   }
 
   async #runClaimed(claimed: Claimed): Promise<RunOutcome> {

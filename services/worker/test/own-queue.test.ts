@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { claim } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
-import { waitFor } from '@sluice/testkit';
+import { deferred, waitFor } from '@sluice/testkit';
 import { freshScene } from './support/scene.ts';
 import { ScriptedEngine } from './support/scripted-engine.ts';
 import { keyOf } from './support/world.ts';
@@ -54,6 +54,42 @@ test('a job placed with a worker that nobody knows any more is found', async () 
   await scene.world.start('w1');
   await scene.world.submit('late', {}, { queue: 'long-gone' });
   expect(await scene.world.until('late', 'running')).toMatchObject({ worker: 'w1' });
+});
+
+test('a repeat of a job that comes while the first one is being claimed takes nothing over', async () => {
+  const { bus } = scene.world;
+  const claimed = deferred<void>();
+  let reads = 0;
+  const slow = {
+    ...bus,
+    sessions: {
+      ...bus.sessions,
+      item: (...args: Parameters<typeof bus.sessions.item>) => {
+        reads += 1;
+        return bus.sessions.item(...args);
+      },
+    },
+    tokens: {
+      ...bus.tokens,
+      head: async (...args: Parameters<typeof bus.tokens.head>) => {
+        await claimed.promise;
+        return bus.tokens.head(...args);
+      },
+    },
+  };
+  await scene.world.start('w1', { bus: slow });
+  await scene.world.submit('g');
+  await scene.world.until('g', 'running');
+  const before = reads;
+  await bus.jobs.publish({ ...keyOf('g'), model: 'm', attempt: 1, isOrphan: true }, 'w1');
+  await waitFor(() => reads > before, { what: 'the repeat to be looked at' });
+  // Whatever the repeat does before it has to wait as well.
+  await new Promise((resolve) => setImmediate(resolve));
+  claimed.resolve();
+  scene.world.engine.end('g');
+  const done = await scene.world.until('g', 'done');
+  expect(done).toMatchObject({ attempt: 1 });
+  expect(done).not.toHaveProperty('crashes');
 });
 
 test('a run whose worker died with nobody there is adopted from its own queue', async () => {
