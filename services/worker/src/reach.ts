@@ -1,12 +1,12 @@
 import type { Link, Subscription } from '@sluice/bus';
 import type { Clock } from '@sluice/runtime';
 
-/** What edges are given to find NATS again after this worker has: one try of theirs takes 2 s. */
+/** What others are given to find NATS again after this worker has: one try of theirs takes 2 s. */
 const RETURN_MS = 3_000;
 
 /**
- * Whether viewers can be heard at all: their acks come over NATS. While it is away, and until edges have found it
- * again, a silence says nothing about them.
+ * Whether others can be heard at all: the acks of viewers and the beats of workers come over NATS. While it is away,
+ * and until others have found it again, a silence says nothing about them.
  */
 export class Reach {
   readonly #link: Pick<Link, 'connected' | 'onReconnect'>;
@@ -18,7 +18,7 @@ export class Reach {
     this.#subscription = link.onReconnect(() => (this.#since = clock.now() + RETURN_MS));
   }
 
-  /** For how long a silence has been the viewers' own, ms; 0 while it is not. */
+  /** For how long a silence has been the others' own, ms; 0 while it is not. */
   lastedFor(now: number): number {
     return this.#link.connected ? Math.max(0, now - this.#since) : 0;
   }

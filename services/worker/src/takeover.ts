@@ -4,6 +4,7 @@ import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import { adoptRun } from './adoption.ts';
 import type { WorkerMetrics } from './metrics.ts';
+import type { Reach } from './reach.ts';
 
 /**
  * Beats of one's own without one of a peer after which the peer counts as dead. Beats are counted, not
@@ -12,13 +13,11 @@ import type { WorkerMetrics } from './metrics.ts';
 const SILENT_BEATS = 3;
 /** After this many any worker takes over; before, only the one whose turn it is. */
 const ANYBODY_BEATS = 4;
-/** Beats that a peer is given on top when NATS was away: it was for the peer too, and one try to find it again takes 2 s. */
-const RETURN_BEATS = 2;
 /** So often a worker looks who lives, and for jobs placed with one that does not: more than it takes to die. */
 const SWEEP_BEATS = 5;
 
 type Peer = {
-  /** beats of one's own since its last one; below 0 while it may still be looking for NATS */
+  /** beats of one's own since its last one, of those that could be heard */
   missed: number;
   running: readonly RunningGeneration[];
   /** beats of one's own since it was first heard of; those of the directory were there before */
@@ -31,6 +30,7 @@ export type TakeoverDeps = {
   readonly logger: Logger;
   /** this worker's name */
   readonly worker: string;
+  readonly reach: Pick<Reach, 'lastedFor'>;
   /** told who lives, and at once who does not */
   readonly placement: Placement;
   readonly metrics: Pick<WorkerMetrics, 'takenOver' | 'adopted'>;
@@ -45,7 +45,7 @@ export class Takeover {
   readonly #deps: TakeoverDeps;
   readonly #peers = new Map<string, Peer>();
   readonly #closing = new AbortController();
-  #subscriptions: Subscription[] = [];
+  #subscription: Subscription | undefined;
   #beats = 0;
 
   constructor(deps: TakeoverDeps) {
@@ -60,8 +60,7 @@ export class Takeover {
     const { bus, clock, worker, placement } = this.#deps;
     const { signal } = this.#closing;
     const follow = () => bus.workers.onBeat((beat) => this.#onBeat(beat));
-    this.#subscriptions.push(await persist(follow, clock, signal));
-    this.#subscriptions.push(bus.link.onReconnect(() => this.#onReconnect()));
+    this.#subscription = await persist(follow, clock, signal);
     const workers = await persist(() => bus.workers.list(), clock, signal);
     placement.learn(workers);
     for (const { worker: peer, running } of workers) {
@@ -74,11 +73,7 @@ export class Takeover {
 
   close(): void {
     this.#closing.abort();
-    for (const subscription of this.#subscriptions) subscription.close();
-  }
-
-  #onReconnect(): void {
-    for (const peer of this.#peers.values()) peer.missed = -RETURN_BEATS;
+    this.#subscription?.close();
   }
 
   #onBeat({ worker, running, isExtra = false }: WorkerBeat): void {
@@ -96,8 +91,10 @@ export class Takeover {
   }
 
   #onOwnBeat(): void {
+    const { reach, clock } = this.#deps;
+    const canHear = reach.lastedFor(clock.now()) > 0;
     for (const [name, peer] of this.#peers) {
-      peer.missed += 1;
+      peer.missed = canHear ? peer.missed + 1 : 0;
       const isDue = peer.missed === SILENT_BEATS ? this.#isOurTurn(name) : peer.missed === ANYBODY_BEATS;
       if (isDue) void this.#takeOver(name, peer);
       if (peer.missed >= ANYBODY_BEATS) this.#peers.delete(name);

@@ -73,7 +73,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   });
   const liveness = new Liveness({ ...own, logger, models, ownQueue, running: () => runner.running });
   const watch = new EngineWatch({ engine, slots, liveness, clock, logger });
-  const takeover = new Takeover({ bus, clock, logger, placement, metrics, worker: name });
+  const takeover = new Takeover({ bus, clock, logger, placement, metrics, reach, worker: name });
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   for (const part of [takeover, liveness, stats]) await persist(() => part.start(), clock, pulling.signal);
