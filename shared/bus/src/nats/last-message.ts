@@ -11,9 +11,10 @@ export const unavailable = (what: string, cause: unknown): BusUnavailableError =
         cause,
       });
 
-/** With replicas, an answer that has not come after this long is asked for once more, ms. */
-const AGAIN_MS = 500;
-const ASKS = 4;
+/** With replicas, an answer that has not come after this long is asked for again, ms: another one may give it. */
+export const AGAIN_MS = 500;
+/** How often in all. */
+export const ASKS = 4;
 
 /**
  * Only the leader answers a request to it, and around an election nobody feels asked: what was asked then is never

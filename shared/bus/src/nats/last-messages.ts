@@ -1,7 +1,7 @@
 import { createInbox } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
-import { unavailable } from './last-message.ts';
+import { AGAIN_MS, ASKS, unavailable } from './last-message.ts';
 import { NO_RESPONDERS } from './no-responders.ts';
 
 /** The server refuses a listing of more subjects than this (413). */
@@ -24,9 +24,6 @@ export type LastMessages = {
 type Batch = { readonly messages: readonly Msg[]; readonly left: number; readonly cut: boolean };
 
 const MAX_CUTS = 20;
-/** With replicas an answer that has not begun after this long is asked for again: another one may give it, ms. */
-const FIRST_ANSWER_MS = 500;
-const TRIES = 4;
 
 /**
  * Newest messages of many subjects, in stream order, with one request. The library's own call leaves
@@ -77,11 +74,11 @@ class NoAnswerError extends Error {}
 
 /** Asks until somebody answers: a replica that hangs is asked as often as any other. */
 const tryBatch = async (nc: NatsConnection, inboxPrefix: string, query: LastMessages): Promise<Batch> => {
-  for (let tries = query.replicas === 1 ? TRIES : 1; ; tries += 1) {
+  for (let tries = query.replicas === 1 ? ASKS : 1; ; tries += 1) {
     try {
       return await readBatch(nc, inboxPrefix, query);
     } catch (error) {
-      if (tries >= TRIES || !(error instanceof NoAnswerError)) throw error;
+      if (tries >= ASKS || !(error instanceof NoAnswerError)) throw error;
     }
   }
 };
@@ -105,7 +102,7 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
       close();
       reject(error);
     };
-    let timer = failAfter(query.replicas === 1 ? REQUEST_TIMEOUT_MS : FIRST_ANSWER_MS);
+    let timer = failAfter(query.replicas === 1 ? REQUEST_TIMEOUT_MS : AGAIN_MS);
     const onMessage = (error: Error | null | undefined, message: Msg): void => {
       if (error) return fail(error);
       const status = message.headers?.code ?? 0;

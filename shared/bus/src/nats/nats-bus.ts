@@ -16,6 +16,7 @@ import { createNatsRelay } from './nats-relay.ts';
 import { createNatsSessionStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './nats-token-log.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
+import { isUnserved } from './no-responders.ts';
 import { ensureStreams, wantedStreams } from './streams.ts';
 
 /**
@@ -94,8 +95,7 @@ const openStreams = (nc: NatsConnection, options: NatsOptions): Promise<JetStrea
 
 /** During an election nobody answers either; the greeting, or an answer for the account, tells apart. */
 const isSwitchedOff = (nc: NatsConnection, error: Error): boolean =>
-  error.name === 'JetStreamNotEnabled' &&
-  (nc.info?.jetstream !== true || error.cause instanceof JetStreamApiError);
+  isUnserved(error) && (nc.info?.jetstream !== true || error.cause instanceof JetStreamApiError);
 
 const isFinal = (error: unknown): boolean =>
   error instanceof UnsupportedServerError || error instanceof StreamMismatchError;

@@ -1,6 +1,7 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import { unavailable } from './last-message.ts';
+import { isUnserved } from './no-responders.ts';
 
 const WRONG_LAST_SEQUENCE = 10071;
 /** another write of the same subject, or of the same message id, is being replicated right now */
@@ -11,16 +12,14 @@ const TRIES = 30;
 const hasCode = (error: unknown, matches: (code: number) => boolean): boolean =>
   error instanceof JetStreamApiError && matches(error.code);
 
-/** No leader has been there to take it: one is elected, or its interest has yet to reach this server. */
-const isUnserved = (error: unknown): boolean => (error as Error).name === 'JetStreamNotEnabled';
-
 /** Repeats a write that is not stored yet: the outcome of another one decides on it, or nobody takes writes. */
 export const retryUnstored = async <Result>(write: () => Promise<Result>): Promise<Result> => {
   for (let tries = 1; ; tries += 1) {
     try {
       return await write();
     } catch (error) {
-      const again = isUnserved(error) || hasCode(error, (code) => IN_PROCESS.has(code));
+      // Unserved: a leader is being elected, or its interest has yet to reach this server.
+      const again = isUnserved(error as Error) || hasCode(error, (code) => IN_PROCESS.has(code));
       if (tries >= TRIES || !again) throw error;
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
