@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { kindOf, textOf, toolOf } from '@sluice/protocol';
 import type { Token } from '@sluice/protocol';
+import { waitFor } from '@sluice/testkit';
 import fc from 'fast-check';
 import type {
   Engine,
@@ -227,9 +228,5 @@ const drained = async (run: EngineRun, pending: ReturnType<EngineRun['next']> | 
   if (pending !== undefined) return drained(run, undefined);
 };
 
-const expectSoon = async (value: () => number, expected: number): Promise<void> => {
-  const deadline = performance.now() + 5_000;
-  while (value() !== expected && performance.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 2));
-  expect(value()).toBe(expected);
-};
+const expectSoon = (value: () => number, expected: number): Promise<boolean> =>
+  waitFor(() => value() === expected, { what: `${expected} of them`, pollMs: 2 });
