@@ -43,7 +43,7 @@ const { workerConfigSchema } = await load<{ workerConfigSchema: ConfigSchema }>(
   'services/worker/src/config.ts',
 );
 const { createEdgeMetrics } = await load<{ createEdgeMetrics: CreateMetrics }>(
-  'services/edge/src/metrics.ts',
+  'services/edge/src/tally/metrics.ts',
 );
 const { createWorkerMetrics } = await load<{ createWorkerMetrics: CreateMetrics }>(
   'services/worker/src/metrics.ts',

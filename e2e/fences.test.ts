@@ -57,7 +57,7 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['shared/runtime/src', '@nats-io/jetstream'],
   ['services/edge/src', 'nats'],
   ['services/edge/src/transports', '@nats-io/jetstream'],
-  ['services/edge/src/metrics.ts', 'nats'],
+  ['services/edge/src/tally/metrics.ts', 'nats'],
   ['services/worker/src', '@nats-io/jetstream'],
   ['services/loadgen/src', 'nats'],
   ['services/cli/src', '@nats-io/transport-node'],
@@ -91,7 +91,7 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['shared/core/test', '@sluice/protocol/src/ids.ts'],
   ['shared/core/test', '../../bus/src/index.ts'],
   ['e2e', '@sluice/edge/src/feed.ts'],
-  ['e2e', '../services/edge/src/feed.ts'],
+  ['e2e', '../services/edge/src/feeds/feed.ts'],
 ];
 
 const allowed: ReadonlyArray<readonly [string, string]> = [
@@ -118,7 +118,7 @@ const allowed: ReadonlyArray<readonly [string, string]> = [
   ['services/edge/src', '@sluice/bus'],
   ['services/edge/src', '@sluice/runtime'],
   ['services/edge/src/transports', 'ws'],
-  ['services/edge/src/metrics.ts', 'prom-client'],
+  ['services/edge/src/tally/metrics.ts', 'prom-client'],
   ['services/worker/src/metrics.ts', 'prom-client'],
   ['services/loadgen/src', 'ws'],
   ['services/loadgen/src', '@sluice/testkit'],

@@ -5,7 +5,7 @@ import { describeIssue } from '@sluice/protocol/schema';
 import type { z } from 'zod';
 import { describeRoutes, documentRoutes } from './http/api-documents.ts';
 import type { HttpContext } from './http/api-routes.ts';
-import { httpApi } from './http/http-api.ts';
+import { httpApi } from './http-api.ts';
 import { errorBody } from './http/http-error.ts';
 import { createRefuser } from './http/refuser.ts';
 import { requestIdOf } from './http/request-id.ts';

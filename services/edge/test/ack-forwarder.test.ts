@@ -3,7 +3,7 @@ import { createMemoryBus, createMemoryHub } from '@sluice/bus';
 import type { Subscription } from '@sluice/bus';
 import type { ControlAck } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
-import { AckForwarder } from '../src/ack-forwarder.ts';
+import { AckForwarder } from '../src/feeds/ack-forwarder.ts';
 import { keyOf } from './support/asking.ts';
 
 const key = keyOf('s1', 'g1');

@@ -1,8 +1,8 @@
 import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
 import { ManualClock } from '@sluice/testkit';
-import { EndWatch } from '../src/end-watch.ts';
-import { encodeFrame } from '../src/frames.ts';
+import { EndWatch } from '../src/transports/end-watch.ts';
+import { encodeFrame } from '../src/feeds/frames.ts';
 
 const start = (mostMs?: number) => {
   const clock = new ManualClock();

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { parseOrg, parseSessionId } from '@sluice/protocol';
 import type { PresenceMessage } from '@sluice/protocol';
-import { PresenceRoster } from '../src/presence-roster.ts';
+import { PresenceRoster } from '../src/feeds/presence-roster.ts';
 
 const KEY = { org: parseOrg('acme'), session: parseSessionId('s1') };
 

@@ -5,9 +5,9 @@ import { parseGenerationId } from '@sluice/protocol';
 import type { GenerationKey, SessionKey } from '@sluice/protocol';
 import { openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
-import { cancelGeneration } from '../cancellation.ts';
-import type { EdgeContext } from '../edge-context.ts';
-import { submitPrompt } from '../prompt-submission.ts';
+import { cancelGeneration } from '../requests/cancellation.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
+import { submitPrompt } from '../requests/prompt-submission.ts';
 
 /** A generation as a chat of the AI SDK sees it: the answer that a message of it shows. */
 export type Answer = { readonly key: GenerationKey; readonly messageId: string };

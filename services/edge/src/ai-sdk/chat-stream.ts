@@ -1,12 +1,12 @@
 import type { UiChunk } from '@sluice/core';
 import type { ServerFrame } from '@sluice/protocol';
-import { Attachments } from '../attachments.ts';
-import type { ConnectionSocket } from '../connection.ts';
-import type { EdgeContext } from '../edge-context.ts';
-import { encodeText } from '../frames.ts';
-import type { Frame } from '../frames.ts';
-import { Viewer } from '../viewer.ts';
-import type { FrameSink } from '../viewer.ts';
+import { Attachments } from '../connections/attachments.ts';
+import type { ConnectionSocket } from '../connections/connection.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
+import { encodeText } from '../feeds/frames.ts';
+import type { Frame } from '../feeds/frames.ts';
+import { Viewer } from '../feeds/viewer.ts';
+import type { FrameSink } from '../feeds/viewer.ts';
 import { AnswerChunks } from './answer-chunks.ts';
 import type { Answer } from './answer.ts';
 

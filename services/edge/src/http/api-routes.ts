@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync, FastifyTypeProvider, RawServerDefault } from 'fastify';
 import type { z } from 'zod';
-import type { EdgeContext } from '../edge-context.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
 import type { ConnectionCalls } from '../transports/connection-calls.ts';
 import type { EventStreams } from '../transports/event-streams.ts';
 import type { HttpConnections } from '../transports/http-connections.ts';

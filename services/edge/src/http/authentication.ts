@@ -3,7 +3,7 @@ import type { onRequestAsyncHookHandler } from 'fastify';
 import { bearerOf, cookieTokenOf } from '../auth/bearer.ts';
 import type { Grant } from '../auth/grant.ts';
 import { CredentialError } from '../auth/verifier.ts';
-import type { EdgeContext } from '../edge-context.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,6 +1,6 @@
 import { isRetryable, SluiceError } from '@sluice/protocol';
 import type { ErrorCode } from '@sluice/protocol';
-import { toSluiceError } from '../refusal.ts';
+import { toSluiceError } from '../connections/refusal.ts';
 
 /** The body of every answer that is an error, but for the compatible endpoints, which have their own. */
 export type ErrorBody = {

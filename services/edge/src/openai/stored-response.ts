@@ -1,8 +1,8 @@
 import { SluiceError } from '@sluice/protocol';
 import type { ChatMessage, GenerationItem, GenerationKey, PromptBody } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
-import type { EdgeContext } from '../edge-context.ts';
-import { readSettled } from '../generation-wait.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
+import { readSettled } from '../transports/generation-wait.ts';
 import { callOf } from './chat-completion.ts';
 import { responseIdOf, responseKeyOf } from './response-id.ts';
 import { statusOfEnd } from './response-object.ts';

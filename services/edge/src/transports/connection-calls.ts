@@ -1,6 +1,6 @@
 import type { Relay, Subscription } from '@sluice/bus';
 import type { Caller } from '../auth/grant.ts';
-import type { EdgeContext } from '../edge-context.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
 import { edgeOf } from './connection-id.ts';
 import type { HttpConnections } from './http-connections.ts';
 import { PollDownlink } from './poll-downlink.ts';

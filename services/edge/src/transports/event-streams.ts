@@ -1,8 +1,8 @@
 import { SluiceError } from '@sluice/protocol';
 import type { FastifyReply } from 'fastify';
 import type { Grant } from '../auth/grant.ts';
-import type { EdgeContext } from '../edge-context.ts';
-import { takePlace } from '../open-connections.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
+import { takePlace } from '../connections/open-connections.ts';
 import { EventStream } from './event-stream.ts';
 import type { StreamEnd } from './event-stream.ts';
 import type { EventView } from './event-view.ts';

@@ -3,11 +3,11 @@ import { CLOSE_CODES } from '@sluice/protocol';
 import type { CloseCode } from '@sluice/protocol';
 import { isSameUser } from '../auth/grant.ts';
 import type { Caller, Grant } from '../auth/grant.ts';
-import { Connection } from '../connection.ts';
-import type { ConnectionSocket } from '../connection.ts';
-import type { EdgeContext } from '../edge-context.ts';
-import { encodeFrame } from '../frames.ts';
-import type { Frame } from '../frames.ts';
+import { Connection } from '../connections/connection.ts';
+import type { ConnectionSocket } from '../connections/connection.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
+import { encodeFrame } from '../feeds/frames.ts';
+import type { Frame } from '../feeds/frames.ts';
 import type { Downlink, DownlinkListener } from './downlink.ts';
 import { MAX_BUFFERED_BYTES } from './transport.ts';
 

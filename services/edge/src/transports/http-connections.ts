@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { SluiceError } from '@sluice/protocol';
 import type { Caller, Grant } from '../auth/grant.ts';
-import type { EdgeContext } from '../edge-context.ts';
-import { encodeFrame } from '../frames.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
+import { encodeFrame } from '../feeds/frames.ts';
 import { newConnectionId } from './connection-id.ts';
 import type { Downlink, DownlinkListener } from './downlink.ts';
 import { HttpConnection } from './http-connection.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { GenerationItem, ItemStatus, ServerFrame } from '@sluice/protocol';
-import { MAX_CURSOR_CHARS, StreamCursor } from '../../src/http/stream-cursor.ts';
+import { MAX_CURSOR_CHARS, StreamCursor } from '../../src/api/stream-cursor.ts';
 
 const place = { session: 's', generation: 'g' } as const;
 const item = (rev: number, status: ItemStatus): GenerationItem => ({

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect, test } from '@jest/globals';
 import { openEventStream } from '@sluice/testkit';
 import type { FastifyReply } from 'fastify';
-import type { EdgeContext } from '../../src/edge-context.ts';
+import type { EdgeContext } from '../../src/connections/edge-context.ts';
 import { EventStream } from '../../src/transports/event-stream.ts';
 import type { EventView } from '../../src/transports/event-view.ts';
 

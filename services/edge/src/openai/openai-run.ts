@@ -1,10 +1,10 @@
 import { SluiceError } from '@sluice/protocol';
 import type { GenerationItem } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
-import { cancelGeneration } from '../cancellation.ts';
-import { waitForGeneration } from '../generation-wait.ts';
-import type { RunName } from '../openai/run-name.ts';
-import type { HttpContext } from './api-routes.ts';
+import { cancelGeneration } from '../requests/cancellation.ts';
+import { waitForGeneration } from '../transports/generation-wait.ts';
+import type { RunName } from './run-name.ts';
+import type { HttpContext } from '../http/api-routes.ts';
 
 /** A generation that a request started, or found. */
 export type OpenAiRun = { readonly name: RunName; readonly grant: Grant };

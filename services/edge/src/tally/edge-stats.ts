@@ -3,8 +3,8 @@ import type { Bus } from '@sluice/bus';
 import { markOf, RunLog } from '@sluice/core';
 import type { EdgeReport, GenerationKey, Org, RunReport } from '@sluice/protocol';
 import type { Figures } from './figures.ts';
-import type { Hub } from './hub.ts';
-import type { UserLimits } from './user-limits.ts';
+import type { Hub } from '../feeds/hub.ts';
+import type { UserLimits } from '../connections/user-limits.ts';
 
 export type EdgeStatsDeps = {
   readonly bus: Bus;

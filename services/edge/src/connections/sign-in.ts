@@ -1,8 +1,8 @@
 import { CLOSE_CODES, EXPIRING_NOTICE_MS, SluiceError } from '@sluice/protocol';
 import type { CloseCode } from '@sluice/protocol';
-import { isSameUser } from './auth/grant.ts';
-import type { Grant } from './auth/grant.ts';
-import { CredentialError } from './auth/verifier.ts';
+import { isSameUser } from '../auth/grant.ts';
+import type { Grant } from '../auth/grant.ts';
+import { CredentialError } from '../auth/verifier.ts';
 import type { EdgeContext } from './edge-context.ts';
 
 /** The connection that is signed in to. */

@@ -4,8 +4,8 @@ import type { StoredGeneration } from '@sluice/core';
 import { SluiceError } from '@sluice/protocol';
 import type { End, GenerationKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
-import type { Grant } from './auth/grant.ts';
-import { allows } from './auth/grant.ts';
+import type { Grant } from '../auth/grant.ts';
+import { allows } from '../auth/grant.ts';
 
 /** A claimed run listens for control a moment after its claim; asking again finds it, ms. */
 const RETRY_MS = 50;

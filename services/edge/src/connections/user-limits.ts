@@ -1,7 +1,7 @@
 import { SluiceError } from '@sluice/protocol';
 import type { Org } from '@sluice/protocol';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import type { Grant } from './auth/grant.ts';
+import type { Grant } from '../auth/grant.ts';
 
 export type UserLimitOptions = {
   readonly maxConnectionsPerUser: number;

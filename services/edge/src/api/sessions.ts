@@ -2,8 +2,8 @@ import { MAX_PAGE_ITEMS, toItem } from '@sluice/bus';
 import { idSchema, itemSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { openSession } from '../auth/grant.ts';
-import { json, refusals } from './answers.ts';
-import type { ApiRoutes } from './api-routes.ts';
+import { json, refusals } from '../http/answers.ts';
+import type { ApiRoutes } from '../http/api-routes.ts';
 
 const pageSchema = z
   .looseObject({

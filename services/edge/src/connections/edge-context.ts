@@ -1,9 +1,9 @@
 import type { Limits } from '@sluice/protocol';
-import type { AdmissionDeps } from './admission.ts';
-import type { Verifier } from './auth/verifier.ts';
-import type { EdgeStats } from './edge-stats.ts';
-import type { FeedContext } from './feed-context.ts';
-import type { Hub } from './hub.ts';
+import type { AdmissionDeps } from '../requests/admission.ts';
+import type { Verifier } from '../auth/verifier.ts';
+import type { EdgeStats } from '../tally/edge-stats.ts';
+import type { FeedContext } from '../feeds/feed-context.ts';
+import type { Hub } from '../feeds/hub.ts';
 import type { OpenConnections } from './open-connections.ts';
 import type { UserLimits } from './user-limits.ts';
 

@@ -3,11 +3,11 @@ import { toItem } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { SluiceError } from '@sluice/protocol';
 import type { GenerationItem, GenerationKey } from '@sluice/protocol';
-import type { Grant } from './auth/grant.ts';
-import type { EdgeContext } from './edge-context.ts';
+import type { Grant } from '../auth/grant.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
 import { EndWatch, SETTLING_MS } from './end-watch.ts';
-import { takePlace } from './open-connections.ts';
-import { Viewer } from './viewer.ts';
+import { takePlace } from '../connections/open-connections.ts';
+import { Viewer } from '../feeds/viewer.ts';
 
 /** The generation as it is now. @throws SluiceError not_found; BusUnavailableError */
 export const readGeneration = async (key: GenerationKey, { sessions }: Bus): Promise<GenerationItem> => {

@@ -4,12 +4,12 @@ import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
-import { refusalOf } from '../refusal.ts';
+import { refusalOf } from '../connections/refusal.ts';
 import { eventText } from '../transports/event-view.ts';
 import type { EventView } from '../transports/event-view.ts';
-import { events, refusals } from './answers.ts';
-import type { ApiRoutes, HttpContext } from './api-routes.ts';
-import { goawayText, lastEventHeaders as headers, retryOpening } from './event-source.ts';
+import { events, refusals } from '../http/answers.ts';
+import type { ApiRoutes, HttpContext } from '../http/api-routes.ts';
+import { goawayText, lastEventHeaders as headers, retryOpening } from '../http/event-source.ts';
 import { MAX_CURSOR_CHARS, StreamCursor } from './stream-cursor.ts';
 
 const after = z.string().optional().describe('As `Last-Event-ID`, which counts if both are there.');

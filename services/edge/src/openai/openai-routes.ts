@@ -1,8 +1,8 @@
-import { isWorthRetrying, openAiError, shouldRetry } from '../openai/openai-error.ts';
-import type { ApiRoutes } from './api-routes.ts';
+import { isWorthRetrying, openAiError, shouldRetry } from './openai-error.ts';
+import type { ApiRoutes } from '../http/api-routes.ts';
 import { chatCompletionRoutes } from './chat-completions.ts';
-import { createRefuser } from './refuser.ts';
-import type { Wording } from './refuser.ts';
+import { createRefuser } from '../http/refuser.ts';
+import type { Wording } from '../http/refuser.ts';
 import { responseRoutes } from './responses.ts';
 
 const wording: Wording = (refusal) => ({

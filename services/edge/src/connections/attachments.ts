@@ -1,6 +1,6 @@
 import type { Position } from '@sluice/protocol';
 import type { EdgeContext } from './edge-context.ts';
-import type { Viewer } from './viewer.ts';
+import type { Viewer } from '../feeds/viewer.ts';
 
 /** What one client watches: at most one viewer in each session. */
 export class Attachments {

@@ -1,7 +1,7 @@
 import { SluiceError } from '@sluice/protocol';
-import type { Grant } from './auth/grant.ts';
+import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from './edge-context.ts';
-import type { EdgeMetrics } from './metrics.ts';
+import type { EdgeMetrics } from '../tally/metrics.ts';
 
 /** What carries a connection; a label of the metric, so the set is fixed. */
 export type TransportName = 'websocket' | 'sse' | 'poll' | 'wait';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { json, refusals } from './answers.ts';
-import type { ApiRoutes } from './api-routes.ts';
+import { json, refusals } from '../http/answers.ts';
+import type { ApiRoutes } from '../http/api-routes.ts';
 
 const modelSchema = z.looseObject({
   id: z.string(),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { json } from './answers.ts';
+import { json } from '../http/answers.ts';
 
 const errorSchema = z
   .object({

@@ -15,22 +15,22 @@ import type {
   SubscribeFrame,
 } from '@sluice/protocol';
 import { parseClientFrame } from '@sluice/protocol/schema';
-import { countItems } from './admission.ts';
+import { countItems } from '../requests/admission.ts';
 import { Attachments } from './attachments.ts';
-import { allows, openSession } from './auth/grant.ts';
-import type { Grant } from './auth/grant.ts';
-import { cancelGeneration } from './cancellation.ts';
+import { allows, openSession } from '../auth/grant.ts';
+import type { Grant } from '../auth/grant.ts';
+import { cancelGeneration } from '../requests/cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
-import { injectFault } from './faults.ts';
+import { injectFault } from '../requests/faults.ts';
 import { FrameBudget } from './frame-budget.ts';
 import { FrameQueue } from './frame-queue.ts';
-import { encodeFrame } from './frames.ts';
-import { postMessage } from './message-post.ts';
-import { submitPrompt } from './prompt-submission.ts';
+import { encodeFrame } from '../feeds/frames.ts';
+import { postMessage } from '../requests/message-post.ts';
+import { submitPrompt } from '../requests/prompt-submission.ts';
 import { refusalOf } from './refusal.ts';
 import { SignIn } from './sign-in.ts';
-import { Viewer } from './viewer.ts';
-import type { FrameSink } from './viewer.ts';
+import { Viewer } from '../feeds/viewer.ts';
+import type { FrameSink } from '../feeds/viewer.ts';
 
 /** What a connection needs of its socket besides sending frames. */
 export type ConnectionSocket = FrameSink & { close(code: CloseCode, reason: string): void };

@@ -1,7 +1,7 @@
 import type { Item, Position } from '@sluice/protocol';
 import type { Clock, Timer } from '@sluice/runtime';
-import type { Frame } from './frames.ts';
-import type { FrameSink } from './viewer.ts';
+import type { Frame } from '../feeds/frames.ts';
+import type { FrameSink } from '../feeds/viewer.ts';
 
 /** A worker ends the log first and the item a moment later: how often the item is looked at then, ms. */
 export const SETTLING_MS = 50;

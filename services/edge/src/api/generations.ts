@@ -3,13 +3,13 @@ import type { PromptBody } from '@sluice/protocol';
 import { generationItemSchema, promptBodySchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { allows } from '../auth/grant.ts';
-import { cancelGeneration } from '../cancellation.ts';
-import { readGeneration, readSettled, waitForGeneration } from '../generation-wait.ts';
-import { submitPrompt } from '../prompt-submission.ts';
-import { json, nothing, refusals } from './answers.ts';
-import type { ApiRoutes } from './api-routes.ts';
+import { cancelGeneration } from '../requests/cancellation.ts';
+import { readGeneration, readSettled, waitForGeneration } from '../transports/generation-wait.ts';
+import { submitPrompt } from '../requests/prompt-submission.ts';
+import { json, nothing, refusals } from '../http/answers.ts';
+import type { ApiRoutes } from '../http/api-routes.ts';
 import { GENERATION_URL, generationKeyOf, generationParams as params } from './generation-path.ts';
-import { hangUpOf } from './hang-up.ts';
+import { hangUpOf } from '../http/hang-up.ts';
 
 /** Longest wait for a generation's end, seconds. */
 const MAX_WAIT_S = 60;

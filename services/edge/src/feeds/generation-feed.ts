@@ -5,7 +5,7 @@ import type { GenerationBuffer, StoredGeneration } from '@sluice/core';
 import type { End, GenerationKey, GenerationState, Position, TokenRecord } from '@sluice/protocol';
 import { AckForwarder } from './ack-forwarder.ts';
 import type { FeedContext } from './feed-context.ts';
-import type { OrgFigures } from './figures.ts';
+import type { OrgFigures } from '../tally/figures.ts';
 import type { Flushable } from './flusher.ts';
 import { deltaPrefix, encodeDelta, encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';

@@ -1,8 +1,8 @@
 import { SUBPROTOCOL } from '@sluice/protocol';
-import { ChatConnection } from '../ai-sdk/chat-connection.ts';
-import type { ChatSocket } from '../ai-sdk/chat-stream.ts';
-import { Connection } from '../connection.ts';
-import type { EdgeContext } from '../edge-context.ts';
+import { ChatConnection } from './ai-sdk/chat-connection.ts';
+import type { ChatSocket } from './ai-sdk/chat-stream.ts';
+import { Connection } from './connections/connection.ts';
+import type { EdgeContext } from './connections/edge-context.ts';
 
 /** The edge's side of one socket, whatever is spoken on it. */
 export type SocketPeer = Pick<

@@ -6,9 +6,9 @@ import { z } from 'zod';
 import type { Caller, Grant } from '../auth/grant.ts';
 import type { CallAnswer } from '../transports/connection-calls.ts';
 import { EVENT_STREAM_HEADERS } from '../transports/event-stream.ts';
-import { events, frames, FRAMES_TYPE, json, nothing, refusals } from './answers.ts';
-import type { ApiRoutes } from './api-routes.ts';
-import { hangUpOf } from './hang-up.ts';
+import { events, frames, FRAMES_TYPE, json, nothing, refusals } from '../http/answers.ts';
+import type { ApiRoutes } from '../http/api-routes.ts';
+import { hangUpOf } from '../http/hang-up.ts';
 
 /** How long a poll waits for a frame, ms: below what proxies wait for an answer. */
 const POLL_WAIT_MS = 25_000;

@@ -1,8 +1,8 @@
 import type { Bus } from '@sluice/bus';
 import type { Clock, Logger } from '@sluice/runtime';
-import type { Figures } from './figures.ts';
+import type { Figures } from '../tally/figures.ts';
 import type { Flusher } from './flusher.ts';
-import type { EdgeMetrics } from './metrics.ts';
+import type { EdgeMetrics } from '../tally/metrics.ts';
 
 /** What every feed of an edge shares. */
 export type FeedContext = {

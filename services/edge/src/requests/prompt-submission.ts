@@ -1,7 +1,7 @@
 import type { GenerationKey, OnAbandon, PromptBody } from '@sluice/protocol';
 import { admit, countItems } from './admission.ts';
-import type { Grant } from './auth/grant.ts';
-import type { EdgeContext } from './edge-context.ts';
+import type { Grant } from '../auth/grant.ts';
+import type { EdgeContext } from '../connections/edge-context.ts';
 
 export type PromptSubmission = {
   readonly key: GenerationKey;

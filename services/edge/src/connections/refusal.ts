@@ -1,8 +1,8 @@
 import { BusUnavailableError } from '@sluice/bus';
 import { isRetryable, SluiceError } from '@sluice/protocol';
 import type { ErrorFrame } from '@sluice/protocol';
-import { KeysUnavailableError } from './auth/keys.ts';
-import { CredentialError } from './auth/verifier.ts';
+import { KeysUnavailableError } from '../auth/keys.ts';
+import { CredentialError } from '../auth/verifier.ts';
 
 /** What a frame says of itself that its refusal repeats. */
 type Subject = { readonly id?: string; readonly session?: string; readonly generation?: string };

@@ -1,12 +1,12 @@
 import { SluiceError } from '@sluice/protocol';
 import type { Position } from '@sluice/protocol';
 import { z } from 'zod';
-import { readGeneration } from '../generation-wait.ts';
+import { readGeneration } from '../transports/generation-wait.ts';
 import { eventText } from '../transports/event-view.ts';
 import type { EventView } from '../transports/event-view.ts';
-import { events, nothing, refusals } from './answers.ts';
-import type { ApiRoutes } from './api-routes.ts';
-import { goawayText, lastEventHeaders as headers, retryOpening } from './event-source.ts';
+import { events, nothing, refusals } from '../http/answers.ts';
+import type { ApiRoutes } from '../http/api-routes.ts';
+import { goawayText, lastEventHeaders as headers, retryOpening } from '../http/event-source.ts';
 import { GENERATION_URL, generationKeyOf, generationParams as params } from './generation-path.ts';
 
 const schema = {
