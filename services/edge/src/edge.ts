@@ -21,6 +21,7 @@ import type { EdgeMetrics } from './tally/metrics.ts';
 import { ModelDirectory } from './requests/model-directory.ts';
 import { OpenConnections } from './connections/open-connections.ts';
 import { StorageFill } from './requests/storage-fill.ts';
+import { SOCKET_DIALECTS } from './socket-dialects.ts';
 import { ConnectionCalls } from './transports/connection-calls.ts';
 import { EventStreams } from './transports/event-streams.ts';
 import { HttpConnections } from './transports/http-connections.ts';
@@ -72,7 +73,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const fill = new StorageFill(bus.link, logger);
   const own = { hub, crash, models, leaving: leaving.signal, fullness: () => fill.fullness };
   const context = contextOf(options, feeds, own);
-  const sockets = new WebSocketTransport(context, options);
+  const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
   const streams = new EventStreams(context, options);
   const httpConnections = new HttpConnections(context);
   const calls = new ConnectionCalls(context, httpConnections);

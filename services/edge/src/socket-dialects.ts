@@ -1,24 +1,9 @@
 import { SUBPROTOCOL } from '@sluice/protocol';
 import { ChatConnection } from './ai-sdk/chat-connection.ts';
-import type { ChatSocket } from './ai-sdk/chat-stream.ts';
 import { Connection } from './connections/connection.ts';
-import type { EdgeContext } from './connections/edge-context.ts';
+import type { SocketDialect } from './transports/socket-dialect.ts';
 
-/** The edge's side of one socket, whatever is spoken on it. */
-export type SocketPeer = Pick<
-  Connection,
-  'id' | 'authenticate' | 'onText' | 'onBinary' | 'onDrain' | 'onClose' | 'close' | 'tick' | 'goaway'
->;
-
-/** One protocol that is spoken on WebSockets. */
-export type SocketDialect = {
-  readonly path: string;
-  readonly subprotocol: string;
-  /** Whether a client may offer no subprotocol at all. One that offers any must be given one of its own. */
-  readonly isOptional: boolean;
-  readonly open: (id: string, socket: ChatSocket, context: EdgeContext) => SocketPeer;
-};
-
+/** What an edge speaks on WebSockets, by path. */
 export const SOCKET_DIALECTS: readonly SocketDialect[] = [
   {
     path: '/v1/ws',

@@ -5,6 +5,7 @@ import { bearerOf } from '../auth/bearer.ts';
 import { openSession, reaches } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
+import type { ChatSocket } from '../connections/client-socket.ts';
 import { FrameBudget } from '../connections/frame-budget.ts';
 import { FrameQueue } from '../connections/frame-queue.ts';
 import { encodeText } from '../feeds/frames.ts';
@@ -16,7 +17,6 @@ import { parseChatFrame } from './chat-frames.ts';
 import type { AskFrame, ChatFrame } from './chat-frames.ts';
 import { uiRequestOf } from './chat-request.ts';
 import { ChatStream } from './chat-stream.ts';
-import type { ChatSocket } from './chat-stream.ts';
 
 /**
  * One client's side of the AI SDK's WebSocket chat protocol: any number of requests, each answered by a

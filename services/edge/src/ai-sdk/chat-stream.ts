@@ -1,7 +1,7 @@
 import type { UiChunk } from '@sluice/core';
 import type { ServerFrame } from '@sluice/protocol';
 import { Attachments } from '../connections/attachments.ts';
-import type { ConnectionSocket } from '../connections/connection.ts';
+import type { ChatSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { encodeText } from '../feeds/frames.ts';
 import type { Frame } from '../feeds/frames.ts';
@@ -9,9 +9,6 @@ import { Viewer } from '../feeds/viewer.ts';
 import type { FrameSink } from '../feeds/viewer.ts';
 import { AnswerChunks } from './answer-chunks.ts';
 import type { Answer } from './answer.ts';
-
-/** A socket that tells when a frame has left this process. */
-export type ChatSocket = ConnectionSocket & { write(frame: Frame, onFlushed: () => void): void };
 
 export type ChatStreamOptions = {
   readonly requestId: string;

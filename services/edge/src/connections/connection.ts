@@ -30,10 +30,7 @@ import { submitPrompt } from '../requests/prompt-submission.ts';
 import { refusalOf } from './refusal.ts';
 import { SignIn } from './sign-in.ts';
 import { Viewer } from '../feeds/viewer.ts';
-import type { FrameSink } from '../feeds/viewer.ts';
-
-/** What a connection needs of its socket besides sending frames. */
-export type ConnectionSocket = FrameSink & { close(code: CloseCode, reason: string): void };
+import type { ConnectionSocket } from './client-socket.ts';
 
 const UNKNOWN_TYPES_PER_MINUTE = 3;
 

@@ -1,7 +1,7 @@
 import { SluiceError } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
-import type { EdgeContext } from './edge-context.ts';
 import type { EdgeMetrics } from '../tally/metrics.ts';
+import type { UserLimits } from './user-limits.ts';
 
 /** What carries a connection; a label of the metric, so the set is fixed. */
 export type TransportName = 'websocket' | 'sse' | 'poll' | 'wait';
@@ -36,13 +36,15 @@ export class OpenConnections {
   }
 }
 
+export type Places = { readonly connections: OpenConnections; readonly users: UserLimits };
+
 /**
  * Counts a connection of a user in, on the edge and with the user's own.
  * @returns what counts it out again; idempotent
  * @throws SluiceError unavailable, rate_limited
  */
 export const takePlace = (
-  { connections, users }: EdgeContext,
+  { connections, users }: Places,
   grant: Grant,
   transport: TransportName,
 ): (() => void) => {

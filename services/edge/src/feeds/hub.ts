@@ -1,12 +1,10 @@
 import { RESERVED_PREFIX } from '@sluice/protocol';
 import type { Org, SessionKey } from '@sluice/protocol';
+import type { WatchLoad } from '../tally/edge-stats.ts';
 import type { FeedContext } from './feed-context.ts';
 import { Feed } from './feed.ts';
 
 export const TICK_MS = 500;
-
-/** `unacked`: tokens sent to viewers that owe an ack for them. */
-export type SessionLoad = { readonly sessions: number; readonly viewers: number; readonly unacked: number };
 
 /** The sessions that are watched on this edge: session -> feed. Feeds linger after their last viewer. */
 export class Hub {
@@ -30,7 +28,7 @@ export class Hub {
   }
 
   /** What people watch here; the system's own sessions are left out. @param org undefined: of all orgs */
-  load(org?: Org): SessionLoad {
+  load(org?: Org): WatchLoad {
     let [sessions, viewers, unacked] = [0, 0, 0];
     for (const feed of this.#feeds.values()) {
       if ((org !== undefined && feed.key.org !== org) || feed.key.session.startsWith(RESERVED_PREFIX))

@@ -1,7 +1,8 @@
 import type { GenerationKey, OnAbandon, PromptBody } from '@sluice/protocol';
-import { admit, countItems } from './admission.ts';
 import type { Grant } from '../auth/grant.ts';
-import type { EdgeContext } from '../connections/edge-context.ts';
+import type { EdgeMetrics } from '../tally/metrics.ts';
+import { admit, countItems } from './admission.ts';
+import type { AdmissionDeps } from './admission.ts';
 
 export type PromptSubmission = {
   readonly key: GenerationKey;
@@ -15,6 +16,13 @@ export type PromptSubmission = {
   readonly items?: () => Promise<number>;
 };
 
+export type SubmissionDeps = {
+  readonly admission: AdmissionDeps;
+  /** @throws SluiceError rate_limited */
+  readonly users: { takePrompt(grant: Grant): Promise<void> };
+  readonly metrics: Pick<EdgeMetrics, 'prompts'>;
+};
+
 /**
  * Starts a generation for the bearer of a grant, or finds it, whatever transport the prompt came by.
  * @returns whether this call created it
@@ -22,7 +30,7 @@ export type PromptSubmission = {
  */
 export const submitPrompt = async (
   { grant, items, ...prompt }: PromptSubmission,
-  { admission, users, metrics }: EdgeContext,
+  { admission, users, metrics }: SubmissionDeps,
 ): Promise<boolean> => {
   const submission = {
     ...prompt,

@@ -3,16 +3,18 @@ import type { Bus } from '@sluice/bus';
 import { markOf, RunLog } from '@sluice/core';
 import type { EdgeReport, GenerationKey, Org, RunReport } from '@sluice/protocol';
 import type { Figures } from './figures.ts';
-import type { Hub } from '../feeds/hub.ts';
-import type { UserLimits } from '../connections/user-limits.ts';
+
+/** What is watched; `unacked`: tokens sent to viewers that owe an ack for them. */
+export type WatchLoad = { readonly sessions: number; readonly viewers: number; readonly unacked: number };
 
 export type EdgeStatsDeps = {
   readonly bus: Bus;
   /** the edge's name */
   readonly edge: string;
   readonly figures: Figures;
-  readonly hub: Hub;
-  readonly users: UserLimits;
+  readonly hub: { load(org?: Org): WatchLoad };
+  /** connections of signed-in users */
+  readonly users: { connections(org?: Org): number };
   /** of 1,000,000 output tokens; undefined: nobody said */
   readonly price: number | undefined;
   readonly startedAt: number;

@@ -4,7 +4,7 @@ import type { CloseCode } from '@sluice/protocol';
 import { isSameUser } from '../auth/grant.ts';
 import type { Caller, Grant } from '../auth/grant.ts';
 import { Connection } from '../connections/connection.ts';
-import type { ConnectionSocket } from '../connections/connection.ts';
+import type { ConnectionSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { encodeFrame } from '../feeds/frames.ts';
 import type { Frame } from '../feeds/frames.ts';

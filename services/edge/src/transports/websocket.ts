@@ -7,11 +7,10 @@ import type { CloseCode } from '@sluice/protocol';
 import { WebSocketServer } from 'ws';
 import type { RawData, WebSocket } from 'ws';
 import { bearerOf } from '../auth/bearer.ts';
-import type { ChatSocket } from '../ai-sdk/chat-stream.ts';
+import type { ChatSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import type { Frame } from '../feeds/frames.ts';
-import { SOCKET_DIALECTS } from '../socket-dialects.ts';
-import type { SocketDialect, SocketPeer } from '../socket-dialects.ts';
+import type { SocketDialect, SocketPeer } from './socket-dialect.ts';
 import { StallWatch } from './stall-watch.ts';
 import { LAST_CLOSE_TIMEOUT_MS, MAX_BUFFERED_BYTES } from './transport.ts';
 import type { Transport } from './transport.ts';
@@ -26,6 +25,8 @@ const MAX_FRAGMENTS = 64;
 export type WebSocketOptions = {
   /** exact origins that browsers may connect from; empty: any */
   readonly allowedOrigins: readonly string[];
+  /** what is spoken, one path each */
+  readonly dialects: readonly SocketDialect[];
 };
 
 /** The WebSocket door of an edge: upgrades requests, carries frames, keeps time. */
@@ -49,13 +50,13 @@ export class WebSocketTransport implements Transport {
       maxFragments: MAX_FRAGMENTS,
       // Spread, because @types/ws does not know this option yet.
       ...{ closeTimeout: CLOSE_TIMEOUT_MS },
-      handleProtocols: (_offered, { url }) => dialectAt(url)?.subprotocol ?? false,
+      handleProtocols: (_offered, { url }) => this.#dialectAt(url)?.subprotocol ?? false,
     });
   }
 
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const dialect = dialectAt(request.url);
-    if (dialect === undefined) return refuseUpgrade(socket, NOWHERE);
+    const dialect = this.#dialectAt(request.url);
+    if (dialect === undefined) return refuseUpgrade(socket, nowhere(this.#options.dialects));
     const refusal = this.#refusal(request, dialect);
     if (refusal !== undefined) return refuseUpgrade(socket, refusal);
     this.#server.handleUpgrade(request, socket, head, (ws) => {
@@ -93,6 +94,10 @@ export class WebSocketTransport implements Transport {
     this.#accepting = false;
     this.#server.close();
     await Promise.all([...this.#sockets].map((socket) => socket.shutdown(LAST_CLOSE_TIMEOUT_MS)));
+  }
+
+  #dialectAt(url: string | undefined): SocketDialect | undefined {
+    return this.#options.dialects.find(({ path }) => path === url?.split('?')[0]);
   }
 
   #refusal({ headers }: IncomingMessage, dialect: SocketDialect): Refusal | undefined {
@@ -216,13 +221,10 @@ class OpenSocket implements ChatSocket {
 
 type Refusal = { readonly status: string; readonly reason: string; readonly retryAfterS?: number };
 
-const NOWHERE: Refusal = {
+const nowhere = (dialects: readonly SocketDialect[]): Refusal => ({
   status: '404 Not Found',
-  reason: `WebSockets are at ${SOCKET_DIALECTS.map(({ path }) => path).join(' and ')}`,
-};
-
-const dialectAt = (url: string | undefined): SocketDialect | undefined =>
-  SOCKET_DIALECTS.find(({ path }) => path === url?.split('?')[0]);
+  reason: `WebSockets are at ${dialects.map(({ path }) => path).join(' and ')}`,
+});
 
 /** Answers an upgrade request with an HTTP error. */
 const refuseUpgrade = (socket: Duplex, { status, reason, retryAfterS }: Refusal): void => {
