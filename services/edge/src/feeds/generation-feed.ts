@@ -93,16 +93,21 @@ export class GenerationFeed implements Flushable {
   }
 
   onRecord(record: TokenRecord): void {
-    const { clock, metrics } = this.#context;
+    const { clock, metrics, flusher } = this.#context;
     const before = this.#tail.buffer.head;
-    if (this.#tail.onRecord(record, clock.now())) metrics.healed.add(1);
+    const outcome = this.#tail.onRecord(record, clock.now());
+    if (outcome === 'hole') metrics.healed.add(1);
+    if (outcome !== 'applied') return;
     const news = this.#tail.buffer.head - before;
     if (news > 0) metrics.tokensIn.add(news);
+    flusher.schedule(this);
   }
 
   onItem(state: GenerationVersion): void {
     const before = this.item;
-    this.#tail.onItem(state, this.#context.clock.now());
+    const { clock, flusher } = this.#context;
+    if (!this.#tail.onItem(state, clock.now())) return;
+    flusher.schedule(this);
     const shown = stateShown(before, this.item);
     if (shown !== undefined) this.onState(shown);
   }

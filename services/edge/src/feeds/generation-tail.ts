@@ -8,11 +8,17 @@ import { bufferOf, bufferOfItem, endOf } from './generation-log.ts';
 export type TailOwner = {
   /** seq of the oldest position that is needed in this epoch; Infinity: none is */
   oldestNeeded(epoch: number, head: number): number;
-  /** The buffer, the item or the end changed. */
+  /** A read of the log or of the item brought something new. */
   changed(): void;
   /** A read failed; the next tail check tries again. */
   failed(error: unknown): void;
 };
+
+/**
+ * What became of a live record: `applied` to the buffer; it left a `hole`, which is being filled from the log;
+ * `kept` until the log has been read.
+ */
+export type RecordOutcome = 'applied' | 'hole' | 'kept';
 
 /** A silent open generation is looked at after this long, then less and less often, ms. */
 const FIRST_CHECK_MS = 1_500;
@@ -100,26 +106,23 @@ export class GenerationTail {
     return item.status === 'done' && whole ? endOf(item) : undefined;
   }
 
-  /** @returns whether the record left a hole, which is being filled now */
-  onRecord(record: TokenRecord, now: number): boolean {
+  onRecord(record: TokenRecord, now: number): RecordOutcome {
     this.#active(now);
     this.#latest = record;
-    if (!this.#loaded) return false;
-    if (this.#buffer.apply(record) === 'hole') {
-      this.load();
-      return true;
-    }
-    this.#owner.changed();
-    return false;
+    if (!this.#loaded) return 'kept';
+    if (this.#buffer.apply(record) !== 'hole') return 'applied';
+    this.load();
+    return 'hole';
   }
 
-  onItem(state: GenerationVersion, now: number): void {
-    if (state.rev <= this.#state.rev) return;
+  /** @returns false when this version, or a newer one, was known */
+  onItem(state: GenerationVersion, now: number): boolean {
+    if (state.rev <= this.#state.rev) return false;
     this.#active(now);
     this.#state = lean(state);
     // A generation can end without an end in its log: cancelled before it ran, or storage full.
     if (this.item.status === 'done' && this.#loaded && this.end === undefined) this.load();
-    this.#owner.changed();
+    return true;
   }
 
   /** Looks at head and item if they have been silent for long, or could not be read: live messages can get lost. */
@@ -228,8 +231,8 @@ export class GenerationTail {
   async #refreshItem(): Promise<void> {
     try {
       const stored: StoredItem | undefined = await this.#bus.sessions.item(this.#key, this.#key.generation);
-      if (stored?.item.kind === 'generation')
-        this.onItem({ rev: stored.rev, item: stored.item }, this.#activeAt);
+      if (stored?.item.kind !== 'generation') return;
+      if (this.onItem({ rev: stored.rev, item: stored.item }, this.#activeAt)) this.#owner.changed();
     } catch (error) {
       this.#owner.failed(error);
     }
