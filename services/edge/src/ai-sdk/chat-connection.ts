@@ -5,7 +5,7 @@ import { bearerOf } from '../auth/bearer.ts';
 import { openSession, reaches } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
-import type { ChatSocket } from '../connections/client-socket.ts';
+import type { ClientSocket } from '../connections/client-socket.ts';
 import { FrameBudget } from '../connections/frame-budget.ts';
 import { FrameQueue } from '../connections/frame-queue.ts';
 import { encodeText } from '../feeds/frames.ts';
@@ -27,7 +27,7 @@ export class ChatConnection {
   /** When the socket was accepted, ms. */
   readonly openedAt: number;
   readonly #context: EdgeContext;
-  readonly #socket: ChatSocket;
+  readonly #socket: ClientSocket;
   readonly #signIn: SignIn;
   readonly #budget: FrameBudget;
   readonly #queue = new FrameQueue();
@@ -36,7 +36,7 @@ export class ChatConnection {
   #token: string | undefined;
   #isClosed = false;
 
-  constructor(id: string, socket: ChatSocket, context: EdgeContext) {
+  constructor(id: string, socket: ClientSocket, context: EdgeContext) {
     this.id = id;
     this.#socket = socket;
     this.#context = context;

@@ -1,7 +1,6 @@
 import type { UiChunk } from '@sluice/core';
-import type { ServerFrame } from '@sluice/protocol';
 import { Attachments } from '../connections/attachments.ts';
-import type { ChatSocket } from '../connections/client-socket.ts';
+import type { ClientSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { encodeText } from '../feeds/frames.ts';
 import type { Frame } from '../feeds/frames.ts';
@@ -16,7 +15,7 @@ export type ChatStreamOptions = {
   readonly user: string;
   /** the stream's own: two of one connection are two viewers */
   readonly connection: string;
-  readonly socket: ChatSocket;
+  readonly socket: ClientSocket;
   /** nothing follows */
   readonly onEnd: () => void;
 };
@@ -42,6 +41,7 @@ export class ChatStream implements FrameSink {
     this.#chunks = new AnswerChunks(answer);
     this.#viewer = new Viewer({
       ...{ key: { org, session }, ref: { user, connection }, sink: this, only },
+      ackedBy: 'sink',
       ...{ window: context.limits.defaultWindow, observe: false, positions: new Map() },
     });
   }
@@ -60,13 +60,11 @@ export class ChatStream implements FrameSink {
     if (!this.#isOver) this.#begin();
   }
 
-  send({ content }: Frame): void {
+  send({ content }: Frame, onTaken?: () => void): void {
     if (this.#isOver) return;
     const told = this.#chunks.of(content);
-    const onFlushed = (): void => this.#onProcessed(content);
-    // Not at once: the viewer's reader learns only after this call what was sent.
-    if (told === undefined || told.chunks.length === 0) queueMicrotask(onFlushed);
-    else this.#tell(told.chunks, onFlushed);
+    if (told === undefined || told.chunks.length === 0) onTaken?.();
+    else this.#tell(told.chunks, onTaken);
     if (told?.isLast !== true) return;
     this.#reply({ type: 'end' });
     this.leave();
@@ -91,21 +89,17 @@ export class ChatStream implements FrameSink {
     this.#tell(this.#chunks.start());
   }
 
-  #tell(chunks: readonly UiChunk[], onFlushed?: () => void): void {
+  #tell(chunks: readonly UiChunk[], onTaken?: () => void): void {
     this.#begin();
     chunks.forEach((chunk, at) => {
       const sequence = this.#sequence++;
-      this.#reply({ type: 'chunk', sequence, chunk }, at === chunks.length - 1 ? onFlushed : undefined);
+      this.#reply({ type: 'chunk', sequence, chunk }, at === chunks.length - 1 ? onTaken : undefined);
     });
   }
 
-  #reply(reply: Unaddressed, onFlushed: () => void = () => {}): void {
+  #reply(reply: Unaddressed, onTaken?: () => void): void {
     const { socket, requestId } = this.#options;
-    socket.write(encodeText(JSON.stringify({ ...reply, requestId })), onFlushed);
-  }
-
-  #onProcessed(frame: ServerFrame): void {
-    if (frame.type === 'delta') this.#attachments.ack(frame.session, frame.generation, frame);
+    socket.send(encodeText(JSON.stringify({ ...reply, requestId })), onTaken);
   }
 }
 

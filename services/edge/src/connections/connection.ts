@@ -30,7 +30,7 @@ import { submitPrompt } from '../requests/prompt-submission.ts';
 import { refusalOf } from './refusal.ts';
 import { SignIn } from './sign-in.ts';
 import { Viewer } from '../feeds/viewer.ts';
-import type { ConnectionSocket } from './client-socket.ts';
+import type { ClientSocket } from './client-socket.ts';
 
 const UNKNOWN_TYPES_PER_MINUTE = 3;
 
@@ -41,7 +41,7 @@ const UNKNOWN_TYPES_PER_MINUTE = 3;
 export class Connection {
   readonly id: string;
   readonly #context: EdgeContext;
-  readonly #socket: ConnectionSocket;
+  readonly #socket: ClientSocket;
   readonly #openedAt: number;
   readonly #attachments: Attachments;
   readonly #signIn: SignIn;
@@ -52,7 +52,7 @@ export class Connection {
   #unknownTypes: number[] = [];
   #closed = false;
 
-  constructor(id: string, socket: ConnectionSocket, context: EdgeContext) {
+  constructor(id: string, socket: ClientSocket, context: EdgeContext) {
     this.id = id;
     this.#socket = socket;
     this.#context = context;

@@ -21,6 +21,8 @@ type Attachment = {
   readonly reader: Reader;
   /** the buffer its position was found to fit; another one must be looked at again */
   fits: GenerationBuffer | undefined;
+  /** its reader is being moved: a sink that acks at once asks for no second move */
+  isMoving: boolean;
 };
 
 /** The last frame made: viewers at the same position get the same buffer. */
@@ -125,7 +127,7 @@ export class GenerationFeed implements Flushable {
     const { loaded, exact } = this.#tail;
     const source = !loaded ? 'log' : exact ? 'buffer' : 'item';
     if (position !== undefined) this.#context.metrics.resumes.inc({ source });
-    this.#attachments.set(viewer, { viewer, reader, fits: undefined });
+    this.#attachments.set(viewer, { viewer, reader, fits: undefined, isMoving: false });
     if (!viewer.observe) this.#revive();
     if (!loaded) this.#tail.load();
     this.#context.flusher.schedule(this);
@@ -147,14 +149,14 @@ export class GenerationFeed implements Flushable {
     this.#figures.acks += 1;
     this.#record(viewer, attachment.reader);
     if (!viewer.observe) this.#revive();
-    this.#step(attachment);
+    this.#move(attachment);
     this.#context.flusher.schedule(this.#forwarding);
   }
 
   /** The viewer's socket has room again. */
   resume(viewer: Viewer): void {
     const attachment = this.#attachments.get(viewer);
-    if (attachment !== undefined) this.#step(attachment);
+    if (attachment !== undefined) this.#move(attachment);
   }
 
   /** Called about once a second: looks at a silent log, repeats acks. */
@@ -172,7 +174,7 @@ export class GenerationFeed implements Flushable {
   flush(): void {
     const { metrics, clock } = this.#context;
     const before = this.#encoded;
-    for (const attachment of this.#attachments.values()) this.#step(attachment);
+    for (const attachment of this.#attachments.values()) this.#move(attachment);
     if (this.#encoded !== before) {
       const ms = Math.max(0, clock.now() - this.#tail.buffer.at);
       metrics.delivery.observe(ms / 1000);
@@ -197,9 +199,18 @@ export class GenerationFeed implements Flushable {
   }
 
   /** Moves one reader as far as credit and socket allow. */
+  #move(attachment: Attachment): void {
+    if (attachment.isMoving || !attachment.viewer.ready || !this.#tail.loaded) return;
+    attachment.isMoving = true;
+    try {
+      this.#step(attachment);
+    } finally {
+      attachment.isMoving = false;
+    }
+  }
+
   #step(attachment: Attachment): void {
     const { viewer, reader } = attachment;
-    if (!viewer.ready || !this.#tail.loaded) return;
     const { epoch, base, head } = this.#tail.buffer;
     const log = { epoch, base, head, end: this.#tail.end };
     if (attachment.fits !== this.#tail.buffer) this.#fit(attachment);
@@ -231,12 +242,13 @@ export class GenerationFeed implements Flushable {
 
   #sendDelta(viewer: Viewer, reader: Reader): void {
     const from = reader.sent;
-    const { seq, frame } = this.#frameFrom(from);
-    viewer.sink.send(frame);
+    const { epoch, seq, frame } = this.#frameFrom(from);
     reader.advance(seq);
     this.#context.metrics.frames.add(1);
     this.#context.metrics.tokensOut.add(seq - from);
     this.#figures.delivered += seq - from;
+    if (viewer.ackedBy === 'client') viewer.sink.send(frame);
+    else viewer.sink.send(frame, () => this.ack(viewer, { epoch, seq }));
   }
 
   #frameFrom(from: number): Encoded {
@@ -255,16 +267,16 @@ export class GenerationFeed implements Flushable {
     const { session, generation } = this.key;
     const { epoch } = this.#tail.buffer;
     const reason = this.#tail.exact ? 'the text was started again' : 'the position has expired';
-    viewer.sink.send(encodeFrame({ type: 'reset', session, generation, epoch, reason }));
     reader.restart(epoch);
     this.#record(viewer, reader);
+    viewer.sink.send(encodeFrame({ type: 'reset', session, generation, epoch, reason }));
   }
 
   #sendEnd(viewer: Viewer, reader: Reader, end: End): void {
     const { session, generation } = this.key;
     const { epoch, sent: seq } = reader;
-    viewer.sink.send(encodeFrame({ type: 'end', session, generation, epoch, seq, ...end }));
     reader.finish();
+    viewer.sink.send(encodeFrame({ type: 'end', session, generation, epoch, seq, ...end }));
   }
 
   /** Its next token is older than what is held here: load it, or say that it is gone. */

@@ -4,16 +4,23 @@ import type { Frame } from './frames.ts';
 
 /** Where a viewer's frames go: a WebSocket or another transport. */
 export type FrameSink = {
-  /** Hands a frame to the socket; ignored once the connection is closed. */
-  send(frame: Frame): void;
+  /**
+   * Hands a frame to the socket; ignored once the connection is closed. A sink that acks for its viewer calls
+   * `onTaken` once: when the frame has left this process, or at once where nothing of it is shown.
+   */
+  send(frame: Frame, onTaken?: () => void): void;
   /** false while the socket holds more than it should: try again when it has drained */
   readonly writable: boolean;
 };
+
+export type AckedBy = 'client' | 'sink';
 
 export type ViewerOptions = {
   readonly key: SessionKey;
   readonly ref: ViewerRef;
   readonly sink: FrameSink;
+  /** whose word it is that a delta frame was processed; default the client's, by `ack` frames */
+  readonly ackedBy?: AckedBy;
   /** watch this generation alone, done or not; default all of the session, with its items */
   readonly only?: GenerationId | undefined;
   /** most un-acked delta frames in flight, per generation */
@@ -32,6 +39,7 @@ export class Viewer {
   readonly key: SessionKey;
   readonly ref: ViewerRef;
   readonly sink: FrameSink;
+  readonly ackedBy: AckedBy;
   readonly only: GenerationId | undefined;
   readonly window: number;
   readonly observe: boolean;
@@ -43,6 +51,7 @@ export class Viewer {
     this.key = options.key;
     this.ref = options.ref;
     this.sink = options.sink;
+    this.ackedBy = options.ackedBy ?? 'client';
     this.only = options.only;
     this.window = options.observe ? Infinity : options.window;
     this.observe = options.observe;

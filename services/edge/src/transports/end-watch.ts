@@ -1,4 +1,4 @@
-import type { Item, Position } from '@sluice/protocol';
+import type { Item } from '@sluice/protocol';
 import type { Clock, Timer } from '@sluice/runtime';
 import type { Frame } from '../feeds/frames.ts';
 import type { FrameSink } from '../feeds/viewer.ts';
@@ -20,7 +20,6 @@ export type EndWatchOptions = {
  */
 export class EndWatch implements FrameSink {
   readonly writable = true;
-  onDelta: (position: Position) => void = () => {};
   readonly #clock: Clock;
   readonly #until: readonly AbortSignal[];
   readonly #deadline: Timer;
@@ -40,9 +39,8 @@ export class EndWatch implements FrameSink {
     return this.#isTimeUp || this.#until.some(({ aborted }) => aborted);
   }
 
-  send({ content }: Frame): void {
-    // Not at once: the viewer's reader learns only after this call what was sent.
-    if (content.type === 'delta') queueMicrotask(() => this.onDelta(content));
+  send({ content }: Frame, onTaken?: () => void): void {
+    onTaken?.();
     if (content.type === 'end') this.#hasEnded = true;
     if (content.type === 'end' || (content.type === 'item' && isDone(content.item))) this.#tell();
   }

@@ -103,6 +103,7 @@ export class EventStream implements FrameSink {
       key: { org, session },
       ref: { user: this.#options.grant.user, connection: this.id },
       sink: this,
+      ackedBy: 'sink',
       only,
       window: this.#context.limits.defaultWindow,
       observe: false,
@@ -130,14 +131,11 @@ export class EventStream implements FrameSink {
     return this.#raw.writableLength <= SOCKET_BYTES;
   }
 
-  send(frame: Frame): void {
+  send(frame: Frame, onTaken?: () => void): void {
     if (this.#isOver) return;
-    const { content } = frame;
     const shown = this.#show(frame);
-    const processed = (): void => this.#onProcessed(content);
-    // Not at once: the viewer's reader learns only after this call what was sent.
-    if (shown === undefined || shown.text === '') queueMicrotask(processed);
-    else this.#write(shown.text, processed);
+    if (shown === undefined || shown.text === '') onTaken?.();
+    else this.#write(shown.text, onTaken);
     if (shown?.last === true) this.#finish('finished');
   }
 
@@ -237,11 +235,6 @@ export class EventStream implements FrameSink {
     this.#raw.write(text, (error) => {
       if (error === undefined || error === null) onFlushed?.();
     });
-  }
-
-  /** A frame has left this process, or was not for this client: as good as an ack. */
-  #onProcessed(content: ServerFrame): void {
-    if (content.type === 'delta') this.#attachments.ack(content.session, content.generation, content);
   }
 
   #onDrain(): void {

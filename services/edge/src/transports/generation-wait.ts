@@ -63,11 +63,10 @@ export const waitForGeneration = async (
   const ref = { user: grant.user, connection: randomUUID() };
   const positions = new Map([[only, { epoch: found.epoch, seq: found.seq }]]);
   const viewer = new Viewer({
-    ...{ key: { org, session }, ref, sink: watch, only, positions },
+    ...{ key: { org, session }, ref, sink: watch, ackedBy: 'sink', only, positions },
     ...{ window: context.limits.defaultWindow, observe: false },
   });
   const feed = hub.feed(viewer.key);
-  watch.onDelta = (position) => feed.ack(viewer, only, position);
   try {
     await feed.attach(viewer, 0);
     for (;;) {

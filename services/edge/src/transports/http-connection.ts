@@ -4,7 +4,7 @@ import type { CloseCode } from '@sluice/protocol';
 import { isSameUser } from '../auth/grant.ts';
 import type { Caller, Grant } from '../auth/grant.ts';
 import { Connection } from '../connections/connection.ts';
-import type { ConnectionSocket } from '../connections/client-socket.ts';
+import type { ClientSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { encodeFrame } from '../feeds/frames.ts';
 import type { Frame } from '../feeds/frames.ts';
@@ -28,7 +28,7 @@ type HttpConnectionOptions = {
  * One client's connection over HTTP: what a WebSocket is to its {@link Connection}. Frames go down by a
  * downlink and come up in requests.
  */
-export class HttpConnection implements ConnectionSocket {
+export class HttpConnection implements ClientSocket {
   readonly down: Downlink;
   readonly #context: EdgeContext;
   readonly #grant: Grant;

@@ -1,5 +1,5 @@
 import type { CloseCode } from '@sluice/protocol';
-import type { ChatSocket } from '../connections/client-socket.ts';
+import type { ClientSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 
 /** The edge's side of one socket, whatever is spoken on it. */
@@ -28,5 +28,5 @@ export type SocketDialect = {
   readonly subprotocol: string;
   /** Whether a client may offer no subprotocol at all. One that offers any must be given one of its own. */
   readonly isOptional: boolean;
-  readonly open: (id: string, socket: ChatSocket, context: EdgeContext) => SocketPeer;
+  readonly open: (id: string, socket: ClientSocket, context: EdgeContext) => SocketPeer;
 };

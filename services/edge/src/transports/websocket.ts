@@ -7,7 +7,7 @@ import type { CloseCode } from '@sluice/protocol';
 import { WebSocketServer } from 'ws';
 import type { RawData, WebSocket } from 'ws';
 import { bearerOf } from '../auth/bearer.ts';
-import type { ChatSocket } from '../connections/client-socket.ts';
+import type { ClientSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import type { Frame } from '../feeds/frames.ts';
 import type { SocketDialect, SocketPeer } from './socket-dialect.ts';
@@ -119,7 +119,7 @@ export class WebSocketTransport implements Transport {
 type Speaking = { readonly dialect: SocketDialect; readonly context: EdgeContext };
 
 /** One accepted WebSocket and its peer. Frames are written to the socket as they were encoded. */
-class OpenSocket implements ChatSocket {
+class OpenSocket implements ClientSocket {
   readonly peer: SocketPeer;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
@@ -151,15 +151,10 @@ class OpenSocket implements ChatSocket {
     return this.#socket.writableLength <= HIGH_WATER_BYTES;
   }
 
-  send({ bytes }: Frame): void {
-    if (this.#takes()) this.#socket.write(bytes);
-  }
-
-  write({ bytes }: Frame, onFlushed: () => void): void {
+  send({ bytes }: Frame, onTaken?: () => void): void {
     if (!this.#takes()) return;
-    this.#socket.write(bytes, (error) => {
-      if (error === undefined || error === null) onFlushed();
-    });
+    if (onTaken === undefined) this.#socket.write(bytes);
+    else this.#socket.write(bytes, (error) => (error === undefined || error === null) && onTaken());
   }
 
   close(code: CloseCode, reason: string): void {
