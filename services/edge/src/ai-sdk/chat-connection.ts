@@ -1,16 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { CLOSE_CODES, SluiceError } from '@sluice/protocol';
-import type { CloseCode } from '@sluice/protocol';
 import { bearerOf } from '../auth/bearer.ts';
 import { openSession, reaches } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
-import type { EdgeContext } from '../connections/edge-context.ts';
-import type { ClientSocket } from '../connections/client-socket.ts';
-import { FrameBudget } from '../connections/frame-budget.ts';
-import { FrameQueue } from '../connections/frame-queue.ts';
 import { encodeText } from '../feeds/frames.ts';
-import { toSluiceError } from '../connections/refusal.ts';
-import { SignIn } from '../connections/sign-in.ts';
+import { Peer } from '../connections/peer.ts';
 import { askForAnswer, findAnswer } from './answer.ts';
 import type { Answer } from './answer.ts';
 import { parseChatFrame } from './chat-frames.ts';
@@ -22,49 +16,16 @@ import { ChatStream } from './chat-stream.ts';
  * One client's side of the AI SDK's WebSocket chat protocol: any number of requests, each answered by a
  * stream of chunks. An `abort`, like a socket that is gone, only stops watching.
  */
-export class ChatConnection {
-  readonly id: string;
-  /** When the socket was accepted, ms. */
-  readonly openedAt: number;
-  readonly #context: EdgeContext;
-  readonly #socket: ClientSocket;
-  readonly #signIn: SignIn;
-  readonly #budget: FrameBudget;
-  readonly #queue = new FrameQueue();
+export class ChatConnection extends Peer<ChatFrame> {
   readonly #streams = new Map<string, ChatStream>();
   /** the newest token that was looked at: each request repeats its own */
   #token: string | undefined;
-  #isClosed = false;
 
-  constructor(id: string, socket: ClientSocket, context: EdgeContext) {
-    this.id = id;
-    this.#socket = socket;
-    this.#context = context;
-    this.openedAt = context.clock.now();
-    this.#signIn = new SignIn(this, context);
-    this.#budget = new FrameBudget(context.limits.maxFramesPerSecond, this.openedAt);
-  }
-
-  /** A credential that came with the upgrade. */
   authenticate(token: string): void {
-    this.#queue.add(0, async () => {
-      await this.#grantOf(token);
-    });
+    const signIn = async (): Promise<void> => void (await this.#grantOf(token));
+    this.enqueue(0, signIn, (error) => this.signIn.refuse(error));
   }
 
-  onText(text: string): void {
-    if (this.#isClosed) return;
-    const budget = this.#budget.take(this.#context.clock.now());
-    if (budget === 'abuse') return this.close(CLOSE_CODES.abuse, 'too many frames');
-    const parsed = parseChatFrame(text);
-    if (parsed.type === 'bad') return this.#onBadFrame(parsed);
-    const { frame } = parsed;
-    const tooMany = new SluiceError('rate_limited', 'too many frames');
-    if (budget === 'limited') this.#refuse(frame.requestId, tooMany);
-    else if (!this.#queue.add(text.length, () => this.#handle(frame))) this.#refuse(frame.requestId, tooMany);
-  }
-
-  /** A frame that no frame can be: binary. */
   onBinary(): void {
     this.close(CLOSE_CODES.badFrames, 'expected text frames');
   }
@@ -73,81 +34,75 @@ export class ChatConnection {
     for (const stream of this.#streams.values()) stream.resume();
   }
 
-  /** The socket is gone, or goes. Idempotent. */
-  onClose(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#signIn.leave();
-    for (const stream of this.#streams.values()) stream.leave();
-    this.#streams.clear();
-  }
-
-  /** Ends the connection for a reason of ours. Idempotent: the first reason counts. */
-  close(code: CloseCode, reason: string): void {
-    if (this.#isClosed) return;
-    this.#context.metrics.closes.inc({ code: String(code) });
-    this.#socket.close(code, reason);
-    this.onClose();
-  }
-
-  tick(now: number): void {
-    if (!this.#isClosed) this.#signIn.tick(now);
-  }
-
   /** The protocol has no word for it: a client's next request brings its token along. */
   onExpiring(): void {}
 
   /** Nor for this: the close code says it. */
   goaway(): void {}
 
-  /** In order, one at a time: an abort must not overtake what it aborts. */
-  async #handle(frame: ChatFrame): Promise<void> {
-    if (this.#isClosed) return;
-    if (frame.type === 'abort') return this.#end(frame.requestId);
-    try {
+  protected parse(text: string): ChatFrame | undefined {
+    const parsed = parseChatFrame(text);
+    if (parsed.type === 'frame') return parsed.frame;
+    const { requestId, message } = parsed;
+    if (requestId === undefined) this.close(CLOSE_CODES.badFrames, 'a frame that is none of the protocol');
+    else this.#refuse(requestId, new SluiceError('bad_frame', message));
+    return undefined;
+  }
+
+  protected handle(frame: ChatFrame, size: number): void {
+    const work = async (): Promise<void> => {
+      if (frame.type === 'abort') return this.#end(frame.requestId);
       const grant = await this.#grantOf(bearerOf(frame.headers['authorization']));
       if (grant !== undefined) await this.#serve(frame, grant);
-    } catch (error) {
-      this.#refuse(frame.requestId, error);
-    }
+    };
+    this.enqueue(size, work, (error) => this.refuse(frame, error));
+  }
+
+  protected refuse({ requestId }: ChatFrame, error: unknown): void {
+    this.#refuse(requestId, error);
+  }
+
+  protected leave(): void {
+    for (const stream of this.#streams.values()) stream.leave();
+    this.#streams.clear();
   }
 
   /** @returns undefined: the connection is closed. @throws SluiceError unauthorized, forbidden */
   async #grantOf(token: string | undefined): Promise<Grant | undefined> {
-    const { grant } = this.#signIn;
+    const { grant } = this.signIn;
     if (grant !== undefined && (token === undefined || token === this.#token)) return grant;
     if (token === undefined)
       throw new SluiceError('unauthorized', 'expected `headers.authorization`, or a token with the upgrade');
     try {
       const signedIn = await (grant === undefined
-        ? this.#signIn.enter(token)
-        : this.#signIn.renew(token, grant));
+        ? this.signIn.enter(token)
+        : this.signIn.renew(token, grant));
       this.#token = token;
       if (signedIn !== undefined) this.#dropUncovered(signedIn);
       return signedIn;
     } catch (error) {
       if (grant !== undefined) throw error;
-      this.#signIn.refuse(error);
+      this.signIn.refuse(error);
       return undefined;
     }
   }
 
   async #serve(frame: AskFrame, grant: Grant): Promise<void> {
-    const { maxSessionsPerConnection: most } = this.#context.limits;
+    const { maxSessionsPerConnection: most } = this.context.limits;
     const { requestId } = frame;
     if (this.#streams.has(requestId))
       throw new SluiceError('bad_frame', '`requestId`: expected a new one for each request');
     if (this.#streams.size >= most)
       throw new SluiceError('quota_exceeded', `expected at most ${most} answers at a time`);
     const answer = await this.#answerTo(frame, grant);
-    if (this.#isClosed) return;
+    if (this.isClosed) return;
     if (answer === undefined) return this.#say({ type: 'no-active', requestId });
     const stream = new ChatStream(
       {
-        ...{ requestId, answer, user: grant.user, connection: randomUUID(), socket: this.#socket },
+        ...{ requestId, answer, user: grant.user, connection: randomUUID(), socket: this.socket },
         onEnd: () => this.#streams.delete(requestId),
       },
-      this.#context,
+      this.context,
     );
     this.#streams.set(requestId, stream);
     try {
@@ -161,9 +116,9 @@ export class ChatConnection {
   async #answerTo(frame: AskFrame, grant: Grant): Promise<Answer | undefined> {
     const { id: chat, requestId } = frame;
     if (frame.type === 'resume')
-      return findAnswer(openSession(grant, chat, 'read'), frame.body.message, this.#context.bus);
+      return findAnswer(openSession(grant, chat, 'read'), frame.body.message, this.context.bus);
     const request = uiRequestOf({ chat: frame, options: frame.body, request: requestId });
-    return askForAnswer({ grant, chat, request }, this.#context);
+    return askForAnswer({ grant, chat, request }, this.context);
   }
 
   /** Chats that a newer grant does not reach are left (R6). */
@@ -180,23 +135,15 @@ export class ChatConnection {
     this.#streams.delete(requestId);
   }
 
-  #onBadFrame({ requestId, message }: { readonly requestId: string | undefined; message: string }): void {
-    if (requestId !== undefined) this.#refuse(requestId, new SluiceError('bad_frame', message));
-    else this.close(CLOSE_CODES.badFrames, 'a frame that is none of the protocol');
-  }
-
   #refuse(requestId: string, error: unknown): void {
-    if (this.#isClosed) return;
-    const { metrics, figures, logger } = this.#context;
-    const { code, message } = toSluiceError(error);
-    if (code === 'internal') logger.error('frame_failed', { connection: this.id, type: 'chat', error });
-    metrics.errors.inc({ code });
-    figures.of(this.#signIn.grant?.org).error(code);
+    if (this.isClosed) return;
+    const { code, message } = this.explain(error, 'chat');
+    this.countError(code);
     this.#say({ type: 'error', requestId, errorText: message });
   }
 
   #say(reply: Refusal): void {
-    if (!this.#isClosed) this.#socket.send(encodeText(JSON.stringify(reply)));
+    if (!this.isClosed) this.socket.send(encodeText(JSON.stringify(reply)));
   }
 }
 

@@ -4,7 +4,6 @@ import type {
   AuthFrame,
   CancelFrame,
   ClientFrame,
-  CloseCode,
   ErrorFrame,
   MessageFrame,
   OkFrame,
@@ -22,13 +21,11 @@ import type { Grant } from '../auth/grant.ts';
 import { cancelGeneration } from '../requests/cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
 import { injectFault } from '../requests/faults.ts';
-import { FrameBudget } from './frame-budget.ts';
-import { FrameQueue } from './frame-queue.ts';
 import { encodeFrame } from '../feeds/frames.ts';
 import { postMessage } from '../requests/message-post.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
+import { Peer } from './peer.ts';
 import { refusalOf } from './refusal.ts';
-import { SignIn } from './sign-in.ts';
 import { Viewer } from '../feeds/viewer.ts';
 import type { ClientSocket } from './client-socket.ts';
 
@@ -38,132 +35,77 @@ const UNKNOWN_TYPES_PER_MINUTE = 3;
  * One client's side of the protocol, whatever carries it: gets texts, answers with frames. Frames that
  * need NATS are handled one after the other, acks and pings at once.
  */
-export class Connection {
-  readonly id: string;
-  readonly #context: EdgeContext;
-  readonly #socket: ClientSocket;
-  readonly #openedAt: number;
+export class Connection extends Peer<ClientFrame> {
   readonly #attachments: Attachments;
-  readonly #signIn: SignIn;
-  readonly #budget: FrameBudget;
-  readonly #queue = new FrameQueue();
   /** continues what waits for room in the socket */
   #onRoom: (() => void) | undefined;
   #unknownTypes: number[] = [];
-  #closed = false;
 
   constructor(id: string, socket: ClientSocket, context: EdgeContext) {
-    this.id = id;
-    this.#socket = socket;
-    this.#context = context;
+    super(id, socket, context);
     this.#attachments = new Attachments(context);
-    this.#openedAt = context.clock.now();
-    this.#signIn = new SignIn(this, context);
-    this.#budget = new FrameBudget(context.limits.maxFramesPerSecond, this.#openedAt);
   }
 
-  get grant(): Grant | undefined {
-    return this.#signIn.grant;
-  }
-  /** When the socket was accepted, ms. */
-  get openedAt(): number {
-    return this.#openedAt;
-  }
-
-  /** A credential that came with the upgrade: answered by `ready`, or closed with 4401. */
+  /** Answered by `ready`, or closed with 4401. */
   authenticate(token: string): void {
-    this.#enqueue({ type: 'auth', token }, 0);
+    this.#inTurn({ type: 'auth', token }, 0);
   }
 
   /** A credential that was verified already: answered by `ready`, or closed with 1013. */
   admit(grant: Grant): void {
-    if (this.#signIn.admit(grant)) this.#welcome(grant);
+    if (this.signIn.admit(grant)) this.#welcome(grant);
   }
 
-  onText(text: string): void {
-    if (this.#closed) return;
-    const budget = this.#budget.take(this.#context.clock.now());
-    if (budget === 'abuse') return this.close(CLOSE_CODES.abuse, 'too many frames');
-    const result = parseClientFrame(text);
-    if (result.type === 'bad') return this.#onBadFrame(result);
-    const { frame } = result;
-    if (budget === 'limited') {
-      const retryAfterMs = this.#budget.waitMs;
-      return this.#refuse(frame, new SluiceError('rate_limited', 'too many frames', { retryAfterMs }));
-    }
-    this.#dispatch(frame, text.length);
-  }
-
-  /** A frame that no frame can be: binary. */
   onBinary(): void {
     this.#onBadFrame({ id: undefined, knownType: false, message: 'expected a text frame, got a binary one' });
   }
 
-  /** The socket has room again. */
   onDrain(): void {
     this.#continue();
     this.#attachments.resume();
-  }
-
-  /** The socket is gone, or goes: nothing more is said on it. Idempotent. */
-  onClose(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#continue();
-    this.#signIn.leave();
-    this.#attachments.close();
-  }
-
-  /** Ends the connection for a reason of ours. Idempotent: the first reason counts. */
-  close(code: CloseCode, reason: string): void {
-    if (this.#closed) return;
-    this.#context.metrics.closes.inc({ code: String(code) });
-    this.#socket.close(code, reason);
-    this.onClose();
-  }
-
-  /** Called about once a second. */
-  tick(now: number): void {
-    if (!this.#closed) this.#signIn.tick(now);
   }
 
   onExpiring(expiresAt: number): void {
     this.#send({ type: 'expiring', expiresAt });
   }
 
-  /** Tells the client that the edge goes away; the socket is closed by whoever called. */
   goaway(reconnectMs: number): void {
     this.#send({ type: 'goaway', reconnectMs });
   }
 
-  #dispatch(frame: ClientFrame, size: number): void {
+  protected parse(text: string): ClientFrame | undefined {
+    const result = parseClientFrame(text);
+    if (result.type === 'frame') return result.frame;
+    this.#onBadFrame(result);
+    return undefined;
+  }
+
+  protected handle(frame: ClientFrame, size: number): void {
     const isUrgent = frame.type === 'ping' || frame.type === 'ack';
-    if (this.grant === undefined || !isUrgent) return this.#enqueue(frame, size);
+    if (this.grant === undefined || !isUrgent) return this.#inTurn(frame, size);
     try {
       this.#handleAtOnce(frame);
       this.#ok(frame.id);
     } catch (error) {
-      this.#refuse(frame, error);
+      this.refuse(frame, error);
     }
   }
 
-  /** In order, one at a time: a cancel must not overtake its prompt, nor anything its `auth`. */
-  #enqueue(frame: ClientFrame, size: number): void {
-    const work = async (): Promise<void> => {
-      if (this.#closed) return;
-      try {
-        if (frame.type === 'auth') return await this.#onAuth(frame);
-        if (this.grant === undefined) throw new SluiceError('unauthorized', 'expected `auth` first');
-        this.#ok(frame.id, await this.#handle(frame, this.grant));
-      } catch (error) {
-        this.#refuse(frame, error);
-      }
-    };
-    if (!this.#queue.add(size, work))
-      this.#refuse(frame, new SluiceError('rate_limited', 'too many frames wait for an answer'));
+  protected leave(): void {
+    this.#continue();
+    this.#attachments.close();
   }
 
-  async #handle(frame: ClientFrame, grant: Grant): Promise<Partial<OkFrame> | undefined> {
+  #inTurn(frame: ClientFrame, size: number): void {
+    const work = async (): Promise<void> => {
+      if (frame.type === 'auth') return this.#onAuth(frame);
+      if (this.grant === undefined) throw new SluiceError('unauthorized', 'expected `auth` first');
+      this.#ok(frame.id, await this.#answer(frame, this.grant));
+    };
+    this.enqueue(size, work, (error) => this.refuse(frame, error));
+  }
+
+  async #answer(frame: ClientFrame, grant: Grant): Promise<Partial<OkFrame> | undefined> {
     switch (frame.type) {
       case 'subscribe':
         await this.#onSubscribe(frame, grant);
@@ -193,14 +135,14 @@ export class Connection {
 
   #handleAtOnce(frame: PingFrame | AckFrame): void {
     if (frame.type === 'ping') return this.#send({ type: 'pong' });
-    this.#context.metrics.acks.add(1);
+    this.context.metrics.acks.add(1);
     if (!this.#attachments.ack(frame.session, frame.generation, frame)) throw notSubscribed();
   }
 
   async #onAuth({ token, id }: AuthFrame): Promise<void> {
     const old = this.grant;
     if (old === undefined) return this.#onFirstAuth(token, id);
-    const grant = await this.#signIn.renew(token, old);
+    const grant = await this.signIn.renew(token, old);
     if (grant === undefined) return;
     this.#ok(id);
     this.#dropUncovered(grant);
@@ -208,18 +150,18 @@ export class Connection {
 
   async #onFirstAuth(token: string, id: string | undefined): Promise<void> {
     try {
-      const grant = await this.#signIn.enter(token);
+      const grant = await this.signIn.enter(token);
       if (grant === undefined) return;
       this.#welcome(grant);
       this.#ok(id);
     } catch (error) {
-      if (id !== undefined) this.#refuse({ type: 'auth', token: '', id }, error);
-      this.#signIn.refuse(error);
+      if (id !== undefined) this.refuse({ type: 'auth', token: '', id }, error);
+      this.signIn.refuse(error);
     }
   }
 
   #welcome({ user, org, expiresAt }: Grant): void {
-    const { limits, heartbeatMs } = this.#context;
+    const { limits, heartbeatMs } = this.context;
     this.#send({ type: 'ready', connection: this.id, user, org, expiresAt, heartbeatMs, limits });
   }
 
@@ -230,7 +172,7 @@ export class Connection {
         openSession(grant, session, 'read');
       } catch (error) {
         this.#attachments.detach(session);
-        this.#refuse({ type: 'unsubscribe', session }, error);
+        this.refuse({ type: 'unsubscribe', session }, error);
       }
     }
   }
@@ -241,7 +183,7 @@ export class Connection {
   }
 
   async #viewer(key: SessionKey, grant: Grant, frame: Partial<SubscribeFrame> = {}): Promise<Viewer> {
-    const { limits } = this.#context;
+    const { limits } = this.context;
     const { positions = {}, observe = false, window = limits.defaultWindow } = frame;
     const named = Object.entries(positions);
     if (named.length > limits.maxItemsPerSession)
@@ -252,7 +194,7 @@ export class Connection {
     return new Viewer({
       key,
       ref: { user: grant.user, connection: this.id },
-      sink: this.#socket,
+      sink: this.socket,
       window,
       observe,
       positions: new Map(named),
@@ -266,41 +208,41 @@ export class Connection {
     const key = { ...session, generation: parseGenerationId(frame.generation) };
     const { type: _type, id: _id, session: _session, generation, ...body } = frame;
     const prompt = { key, grant, body, items: () => this.#items(key) };
-    return { generation, created: await submitPrompt(prompt, this.#context) };
+    return { generation, created: await submitPrompt(prompt, this.context) };
   }
 
   /** How many items a session has: its feed knows, if this connection watches it. */
   #items(key: SessionKey): Promise<number> {
-    const feed = this.#attachments.has(key.session) ? this.#context.hub.known(key) : undefined;
-    return feed === undefined ? countItems(key, this.#context.admission) : Promise.resolve(feed.items);
+    const feed = this.#attachments.has(key.session) ? this.context.hub.known(key) : undefined;
+    return feed === undefined ? countItems(key, this.context.admission) : Promise.resolve(feed.items);
   }
 
   async #onCancel(frame: CancelFrame, grant: Grant): Promise<void> {
     const session = openSession(grant, frame.session);
     const generation = parseGenerationId(frame.generation);
-    await cancelGeneration({ ...session, generation }, grant, this.#context);
+    await cancelGeneration({ ...session, generation }, grant, this.context);
   }
 
   async #onMessage(frame: MessageFrame, grant: Grant): Promise<void> {
     const key = openSession(grant, frame.session, 'prompt');
-    const { admission } = this.#context;
+    const { admission } = this.context;
     await postMessage(key, { ...frame, user: grant.user, items: () => this.#items(key) }, admission);
   }
 
   async #onSignal({ session, data }: SignalSendFrame): Promise<void> {
     const viewer = this.#attachments.of(session);
     if (viewer === undefined) throw notSubscribed();
-    const { maxSignalBytes } = this.#context.limits;
+    const { maxSignalBytes } = this.context.limits;
     if (Buffer.byteLength(JSON.stringify(data ?? null)) > maxSignalBytes)
       throw new SluiceError('too_large', `\`data\`: expected at most ${maxSignalBytes} bytes`);
     if (session.startsWith(RESERVED_PREFIX))
-      return injectFault(viewer.key, viewer.ref.user, data, this.#context);
-    this.#context.hub.known(viewer.key)?.signal(viewer, data);
+      return injectFault(viewer.key, viewer.ref.user, data, this.context);
+    this.context.hub.known(viewer.key)?.signal(viewer, data);
   }
 
   /** Resolves once the socket takes frames again: a client that does not read gets no more answers made. */
   async #room(): Promise<void> {
-    while (!this.#closed && !this.#socket.writable)
+    while (!this.isClosed && !this.socket.writable)
       await new Promise<void>((resolve) => (this.#onRoom = resolve));
   }
 
@@ -313,23 +255,18 @@ export class Connection {
     const re = bad.id === undefined ? {} : { re: bad.id };
     this.#sendError({ type: 'error', ...re, code: 'bad_frame', message: bad.message, retryable: false });
     if (bad.knownType) return;
-    const now = this.#context.clock.now();
+    const now = this.context.clock.now();
     this.#unknownTypes = [...this.#unknownTypes.filter((at) => now - at < 60_000), now];
     if (this.#unknownTypes.length >= UNKNOWN_TYPES_PER_MINUTE)
       this.close(CLOSE_CODES.badFrames, 'three frames that are none of the protocol');
   }
 
-  #refuse(frame: ClientFrame, error: unknown): void {
-    if (this.#closed) return;
-    const refusal = refusalOf(frame, error);
-    if (refusal.code === 'internal')
-      this.#context.logger.error('frame_failed', { connection: this.id, type: frame.type, error });
-    this.#sendError(refusal);
+  protected refuse(frame: ClientFrame, error: unknown): void {
+    if (!this.isClosed) this.#sendError(refusalOf(frame, this.explain(error, frame.type)));
   }
 
   #sendError(frame: ErrorFrame): void {
-    this.#context.metrics.errors.inc({ code: frame.code });
-    this.#context.figures.of(this.grant?.org).error(frame.code);
+    this.countError(frame.code);
     this.#send(frame);
   }
 
@@ -338,7 +275,7 @@ export class Connection {
   }
 
   #send(frame: Parameters<typeof encodeFrame>[0]): void {
-    if (!this.#closed) this.#socket.send(encodeFrame(frame));
+    if (!this.isClosed) this.socket.send(encodeFrame(frame));
   }
 }
 

@@ -10,7 +10,8 @@ import { bearerOf } from '../auth/bearer.ts';
 import type { ClientSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import type { Frame } from '../feeds/frames.ts';
-import type { SocketDialect, SocketPeer } from './socket-dialect.ts';
+import type { Peer } from '../connections/peer.ts';
+import type { SocketDialect } from './socket-dialect.ts';
 import { StallWatch } from './stall-watch.ts';
 import { LAST_CLOSE_TIMEOUT_MS, MAX_BUFFERED_BYTES } from './transport.ts';
 import type { Transport } from './transport.ts';
@@ -120,7 +121,7 @@ type Speaking = { readonly dialect: SocketDialect; readonly context: EdgeContext
 
 /** One accepted WebSocket and its peer. Frames are written to the socket as they were encoded. */
 class OpenSocket implements ClientSocket {
-  readonly peer: SocketPeer;
+  readonly peer: Peer<unknown>;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
   readonly #context: EdgeContext;

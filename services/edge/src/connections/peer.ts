@@ -1,0 +1,125 @@
+import { CLOSE_CODES, SluiceError } from '@sluice/protocol';
+import type { CloseCode } from '@sluice/protocol';
+import type { Grant } from '../auth/grant.ts';
+import type { ClientSocket } from './client-socket.ts';
+import type { EdgeContext } from './edge-context.ts';
+import { FrameBudget } from './frame-budget.ts';
+import { FrameQueue } from './frame-queue.ts';
+import { toSluiceError } from './refusal.ts';
+import { SignIn } from './sign-in.ts';
+import type { SignInOwner } from './sign-in.ts';
+
+/**
+ * The edge's side of one client, whatever protocol it speaks and whatever carries it: what the client may
+ * send, who it is, and how it ends. A protocol says what its frames are and what they do.
+ */
+export abstract class Peer<Frame> implements SignInOwner {
+  readonly id: string;
+  /** When the socket was accepted, ms. */
+  readonly openedAt: number;
+  protected readonly context: EdgeContext;
+  protected readonly socket: ClientSocket;
+  protected readonly signIn: SignIn;
+  readonly #budget: FrameBudget;
+  readonly #queue = new FrameQueue();
+  #isClosed = false;
+
+  constructor(id: string, socket: ClientSocket, context: EdgeContext) {
+    this.id = id;
+    this.socket = socket;
+    this.context = context;
+    this.openedAt = context.clock.now();
+    this.signIn = new SignIn(this, context);
+    this.#budget = new FrameBudget(context.limits.maxFramesPerSecond, this.openedAt);
+  }
+
+  get grant(): Grant | undefined {
+    return this.signIn.grant;
+  }
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** A credential that came with the upgrade. */
+  abstract authenticate(token: string): void;
+  /** A frame that no frame can be: binary. */
+  abstract onBinary(): void;
+  /** The socket has room again. */
+  abstract onDrain(): void;
+  /** Tells the client that its credential expires soon. */
+  abstract onExpiring(expiresAt: number): void;
+  /** Tells the client that the edge goes away; the socket is closed by whoever called. */
+  abstract goaway(reconnectMs: number): void;
+
+  /** @returns the frame of a text; undefined when it is none, and the client was told so */
+  protected abstract parse(text: string): Frame | undefined;
+  /** Does what a frame asks for, now or in its turn. @param size characters of its text */
+  protected abstract handle(frame: Frame, size: number): void;
+  /** Tells the client why a frame was refused. */
+  protected abstract refuse(frame: Frame, error: unknown): void;
+  /** Leaves whatever the client watches. Called once. */
+  protected abstract leave(): void;
+
+  onText(text: string): void {
+    if (this.#isClosed) return;
+    const budget = this.#budget.take(this.context.clock.now());
+    if (budget === 'abuse') return this.close(CLOSE_CODES.abuse, 'too many frames');
+    const frame = this.parse(text);
+    if (frame === undefined) return;
+    if (budget === 'ok') return this.handle(frame, text.length);
+    const retryAfterMs = this.#budget.waitMs;
+    this.refuse(frame, new SluiceError('rate_limited', 'too many frames', { retryAfterMs }));
+  }
+
+  /** The socket is gone, or goes: nothing more is said on it. Idempotent. */
+  onClose(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.signIn.leave();
+    this.leave();
+  }
+
+  /** Ends the connection for a reason of ours. Idempotent: the first reason counts. */
+  close(code: CloseCode, reason: string): void {
+    if (this.#isClosed) return;
+    this.context.metrics.closes.inc({ code: String(code) });
+    this.socket.close(code, reason);
+    this.onClose();
+  }
+
+  /** Called about twice a second. */
+  tick(now: number): void {
+    if (!this.#isClosed) this.signIn.tick(now);
+  }
+
+  /**
+   * In order, one at a time: a cancel must not overtake its prompt, nor anything its credential.
+   * @param size characters that wait until then
+   */
+  protected enqueue(size: number, work: () => Promise<void>, onError: (error: unknown) => void): void {
+    const inTurn = async (): Promise<void> => {
+      if (this.#isClosed) return;
+      try {
+        await work();
+      } catch (error) {
+        onError(error);
+      }
+    };
+    if (!this.#queue.add(size, inTurn))
+      onError(new SluiceError('rate_limited', 'too many frames wait for an answer'));
+  }
+
+  /** What an error means to the client; logged if it is ours. @param type of the frame it came by */
+  protected explain(error: unknown, type: string): SluiceError {
+    const told = toSluiceError(error);
+    if (told.code === 'internal')
+      this.context.logger.error('frame_failed', { connection: this.id, type, error });
+    return told;
+  }
+
+  /** Counts an error that the client is told. */
+  protected countError(code: SluiceError['code']): void {
+    this.context.metrics.errors.inc({ code });
+    this.context.figures.of(this.grant?.org).error(code);
+  }
+}
