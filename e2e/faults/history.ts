@@ -7,6 +7,13 @@ import type {
   StoredRecord,
 } from '@sluice/protocol';
 
+/** The stored texts by epoch, token by token, and where the log ends. */
+export type StoredText = {
+  readonly epochs: ReadonlyMap<number, readonly string[]>;
+  readonly epoch: number;
+  readonly end: { readonly reason: string; readonly seq: number } | undefined;
+};
+
 /** One connection of a viewer as its socket carried it, taken below the SDK. */
 export type ViewedConnection = {
   readonly received: readonly { readonly frame: ServerFrame; readonly at: number }[];

@@ -20,7 +20,7 @@ import {
   withoutTailCheck,
 } from './mutants.ts';
 import { judge } from './oracle.ts';
-import type { FindingKind } from './oracle.ts';
+import type { FindingKind } from './finding.ts';
 import { Scene, socketUrl } from './scene.ts';
 import type { Wrap } from './scene.ts';
 

@@ -3,7 +3,7 @@ import type { ServerFrame, StoredRecord, TokenRecord } from '@sluice/protocol';
 import { markedToken } from './history.ts';
 import type { History, ViewedConnection } from './history.ts';
 import { explain, judge } from './oracle.ts';
-import type { FindingKind } from './oracle.ts';
+import type { FindingKind } from './finding.ts';
 
 /** Hand-made histories of six tokens in two chunks, each bad in one way. */
 const KEY = { org: 'acme', session: 's', generation: 'g' };

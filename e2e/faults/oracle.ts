@@ -1,42 +1,8 @@
 import { textOf } from '@sluice/protocol';
+import type { Finding, FindingKind, Report } from './finding.ts';
 import { markedToken, marksOf, watermarkOf } from './history.ts';
-import type { History } from './history.ts';
+import type { History, StoredText } from './history.ts';
 import { judgeViewer } from './viewer-judge.ts';
-
-/**
- * What can be wrong with a history.
- * `lost`: promised and not stored; `phantom`: seen and not stored; `duplicate`: stored or shown twice;
- * `reordered`: an order the log does not have, or an older attempt after a newer one; `foreign`: another
- * generation's bytes; `truncated`: no whole text with one end; `hole`: tokens skipped on a wire;
- * `wire_duplicate`: tokens sent again to a connection; `ends`: not exactly one end, or another one than
- * stored; `overrun`: more tokens made than anybody asked for.
- */
-export const FINDING_KINDS = [
-  'lost',
-  'duplicate',
-  'phantom',
-  'reordered',
-  'foreign',
-  'truncated',
-  'hole',
-  'wire_duplicate',
-  'ends',
-  'overrun',
-] as const;
-export type FindingKind = (typeof FINDING_KINDS)[number];
-
-export type Finding = {
-  readonly kind: FindingKind;
-  /** `log`, `item`, or a viewer's name */
-  readonly where: string;
-  /** of the record in the log, or of the frame among all that the viewer received */
-  readonly index: number;
-  /** tokens concerned */
-  readonly tokens: number;
-  readonly detail: string;
-};
-
-export type Report = (finding: Finding) => void;
 
 export type Verdict = {
   /** tokens that are stored, and that viewers were shown */
@@ -44,13 +10,6 @@ export type Verdict = {
   readonly delivered: number;
   readonly wireDuplicates: number;
   readonly findings: readonly Finding[];
-};
-
-/** The stored texts by epoch, token by token, and where the log ends. */
-export type StoredText = {
-  readonly epochs: ReadonlyMap<number, readonly string[]>;
-  readonly epoch: number;
-  readonly end: { readonly reason: string; readonly seq: number } | undefined;
 };
 
 /** Judges one generation. Pure: the same history has the same verdict. */

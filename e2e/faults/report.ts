@@ -1,6 +1,6 @@
 import type { History } from './history.ts';
 import { explain, judge } from './oracle.ts';
-import type { Finding, FindingKind } from './oracle.ts';
+import type { Finding, FindingKind } from './finding.ts';
 import type { Happened } from './nemesis.ts';
 import { endDelaysOf, handoversOf } from './timings.ts';
 

@@ -1,7 +1,7 @@
 import type { DeltaFrame, EndFrame, Item, Position, ServerFrame } from '@sluice/protocol';
 import { marksOf, watermarkOf } from './history.ts';
-import type { History, ViewerTranscript } from './history.ts';
-import type { FindingKind, Report, StoredText } from './oracle.ts';
+import type { FindingKind, Report } from './finding.ts';
+import type { History, StoredText, ViewerTranscript } from './history.ts';
 
 /** Follows one viewer over all its connections: rules R1-R3 and invariants I1-I4, I6. */
 class ViewerJudge {

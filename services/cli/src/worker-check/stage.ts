@@ -4,7 +4,7 @@ import type { StoredGeneration } from '@sluice/core';
 import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
 import type { PromptBody, PromptParams } from '@sluice/protocol';
 import type { BeatRecord } from './beat-record.ts';
-import { NotChecked } from './clause.ts';
+import { NotChecked } from './clause-failure.ts';
 import { StagedGeneration } from './staged-generation.ts';
 
 /** What is checked, and what the check may use for it. */

@@ -1,4 +1,4 @@
-import { ClauseFailure, NotChecked } from './clause.ts';
+import { ClauseFailure, NotChecked } from './clause-failure.ts';
 import type { Clause } from './clause.ts';
 import { Stage } from './stage.ts';
 import type { Target } from './stage.ts';

@@ -1,7 +1,7 @@
 import { MAX_LEAD, MIN_LEAD } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { CancelReply } from '@sluice/protocol';
-import { ClauseFailure, demand } from '../clause.ts';
+import { ClauseFailure, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import type { Stage } from '../stage.ts';
 import type { StagedGeneration } from '../staged-generation.ts';

@@ -1,5 +1,5 @@
 import type { WorkerInfo } from '@sluice/bus';
-import { demand, NotChecked } from '../clause.ts';
+import { demand, NotChecked } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import { firstBreak } from '../record-rules.ts';
 import type { Stage } from '../stage.ts';

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { TokenLog } from '@sluice/bus';
 import { ChunkWriter } from '@sluice/core';
 import type { TokenRecord } from '@sluice/protocol';
-import { ClauseFailure, demand } from '../clause.ts';
+import { ClauseFailure, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import { firstBreak } from '../record-rules.ts';
 import type { Stage } from '../stage.ts';

@@ -1,6 +1,6 @@
 import { MAX_LEAD, MIN_LEAD, requeue, transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
-import { ClauseFailure, NotChecked, demand } from '../clause.ts';
+import { ClauseFailure, NotChecked, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import { chunksOf, firstBreak } from '../record-rules.ts';
 import type { Stage } from '../stage.ts';

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { StoredGeneration } from '@sluice/core';
-import { ClauseFailure, NotChecked, demand } from '../clause.ts';
+import { ClauseFailure, NotChecked, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import type { Stage, Target } from '../stage.ts';
 import type { ItemVersion, StagedGeneration } from '../staged-generation.ts';

@@ -1,6 +1,6 @@
 import { WORKER_TTL_MS } from '@sluice/bus';
 import type { WorkerInfo } from '@sluice/bus';
-import { demand } from '../clause.ts';
+import { demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import type { Stage } from '../stage.ts';
 

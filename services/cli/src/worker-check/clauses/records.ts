@@ -3,7 +3,7 @@ import { transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
 import type { TokenRecord } from '@sluice/protocol';
-import { ClauseFailure, NotChecked, demand } from '../clause.ts';
+import { ClauseFailure, NotChecked, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import { chunksOf, firstBreak, flawOf } from '../record-rules.ts';
 import type { Stage } from '../stage.ts';
