@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 
 /**
- * Proves that .oxlintrc.json refuses what it is meant to refuse: every case below becomes a file in a
- * temporary copy of our folder layout, one run of oxlint judges them all.
+ * Proves that .oxlintrc.json and import-fences.mjs refuse what they are meant to refuse: every case below becomes
+ * a file in a temporary copy of our folder layout, one run of oxlint judges them all.
  */
 const repository = join(import.meta.dirname, '..');
 
@@ -92,6 +92,20 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['shared/core/test', '../../bus/src/index.ts'],
   ['e2e', '@sluice/edge/src/feed.ts'],
   ['e2e', '../services/edge/src/feeds/feed.ts'],
+
+  // rooms of the edge: no arrow points up, none goes to a room beside, none to what composes them
+  ['services/edge/src/feeds', '../connections/connection.ts'],
+  ['services/edge/src/feeds', '../requests/admission.ts'],
+  ['services/edge/src/requests', '../connections/edge-context.ts'],
+  ['services/edge/src/requests', '../feeds/hub.ts'],
+  ['services/edge/src/connections', '../transports/websocket.ts'],
+  ['services/edge/src/transports', '../ai-sdk/chat-connection.ts'],
+  ['services/edge/src/transports', '../socket-dialects.ts'],
+  ['services/edge/src/http', '../api/generations.ts'],
+  ['services/edge/src/openai', '../api/generations.ts'],
+  ['services/edge/src/tally', '../feeds/hub.ts'],
+  ['services/edge/src/auth', '../tally/metrics.ts'],
+  ['services/edge/src/basement', '../auth/grant.ts'],
 ];
 
 const allowed: ReadonlyArray<readonly [string, string]> = [
@@ -118,6 +132,10 @@ const allowed: ReadonlyArray<readonly [string, string]> = [
   ['services/edge/src', '@sluice/bus'],
   ['services/edge/src', '@sluice/runtime'],
   ['services/edge/src/transports', 'ws'],
+  ['services/edge/src/transports', '../connections/peer.ts'],
+  ['services/edge/src/api', '../http/answers.ts'],
+  ['services/edge/src/feeds', './viewer.ts'],
+  ['services/edge/src', './transports/websocket.ts'],
   ['services/edge/src/tally/metrics.ts', 'prom-client'],
   ['services/worker/src/metrics.ts', 'prom-client'],
   ['services/loadgen/src', 'ws'],
@@ -148,6 +166,11 @@ const refusedText: ReadonlyArray<readonly [string, string, string]> = [
     "import { b } from './ring-b.ts';\nexport const a = () => b;",
   ],
   [
+    'import(no-cycle)',
+    'shared/bus/src/type-ring.ts',
+    "import type { B } from './type-ring-b.ts';\nexport type A = B | 1;",
+  ],
+  [
     'eslint(no-empty)',
     'services/edge/src/silent.ts',
     'export const f = (g: () => void) => { try { g(); } catch {} };',
@@ -168,6 +191,7 @@ const refusedText: ReadonlyArray<readonly [string, string, string]> = [
 
 const supporting = {
   'shared/bus/src/leaf.ts': 'export const leaf = 1;',
+  'shared/bus/src/type-ring-b.ts': "import type { A } from './type-ring.ts';\nexport type B = A[];",
   'shared/bus/src/ring-b.ts': "import { a } from './ring.ts';\nexport const b = () => a;",
 };
 
@@ -206,7 +230,8 @@ async function lint(folder: string, files: ReadonlyArray<readonly [string, strin
     await mkdir(join(folder, dirname(path)), { recursive: true });
     await writeFile(join(folder, path), text);
   }
-  await copyFile(join(repository, '.oxlintrc.json'), join(folder, '.oxlintrc.json'));
+  for (const name of ['.oxlintrc.json', 'import-fences.mjs'])
+    await copyFile(join(repository, name), join(folder, name));
   const oxlint = join(repository, 'node_modules/oxlint/bin/oxlint');
   const output = await new Promise<string>((resolve, reject) => {
     const options = { cwd: folder, maxBuffer: 1 << 26 };
@@ -219,7 +244,8 @@ async function lint(folder: string, files: ReadonlyArray<readonly [string, strin
     number_of_files: number;
     diagnostics: ReadonlyArray<{ code: string; filename: string }>;
   };
-  expect(report.number_of_files).toBe(files.length);
+  // and the fences themselves
+  expect(report.number_of_files).toBe(files.length + 1);
   const found = new Map<string, string[]>();
   for (const { code, filename } of report.diagnostics) {
     found.set(filename, [...(found.get(filename) ?? []), code]);
@@ -232,7 +258,7 @@ describe('an import across a fence is refused', () => {
     '$place must not import $module',
     ({ place, module, index }) => {
       const [path] = fileOf([place, module], index);
-      expect(bad.get(path)).toContain('eslint(no-restricted-imports)');
+      expect(bad.get(path)).toContain('fences(one-way)');
     },
   );
 });
@@ -262,4 +288,19 @@ test('every package of the repository has a fence case', async () => {
   );
   const uncovered = listed.flat().filter((name) => !forbidden.some(([place]) => place.startsWith(name)));
   expect(uncovered).toEqual([]);
+});
+
+test('no folder holds more than 21 source files', async () => {
+  const counts = new Map<string, number>();
+  for (const top of ['shared', 'services']) {
+    for (const name of await readdir(join(repository, top))) {
+      const source = join(repository, top, name, 'src');
+      for (const entry of await readdir(source, { recursive: true, withFileTypes: true })) {
+        const folder = relative(repository, entry.parentPath);
+        if (/\.tsx?$/.test(entry.name)) counts.set(folder, (counts.get(folder) ?? 0) + 1);
+      }
+    }
+  }
+  expect(counts.size).toBeGreaterThan(20);
+  expect([...counts].filter(([, files]) => files > 21)).toEqual([]);
 });
