@@ -1,11 +1,15 @@
 import type { Position } from '@sluice/protocol';
 import type { EdgeContext } from './edge-context.ts';
+import type { Feed } from '../feeds/feed.ts';
 import type { Viewer } from '../feeds/viewer.ts';
+
+/** A viewer, and the feed that serves it. */
+type Attached = { readonly viewer: Viewer; readonly feed: Feed };
 
 /** What one client watches: at most one viewer in each session. */
 export class Attachments {
   readonly #context: Pick<EdgeContext, 'hub' | 'figures' | 'limits'>;
-  readonly #viewers = new Map<string, Viewer>();
+  readonly #attached = new Map<string, Attached>();
   /** whose `subscribe` was refused for the moment; as many as may be watched are remembered */
   readonly #refused = new Set<string>();
   #hasAttached = false;
@@ -16,14 +20,14 @@ export class Attachments {
   }
 
   get size(): number {
-    return this.#viewers.size;
+    return this.#attached.size;
   }
   get sessions(): readonly string[] {
-    return [...this.#viewers.keys()];
+    return [...this.#attached.keys()];
   }
 
   has(session: string): boolean {
-    return this.#viewers.has(session);
+    return this.#attached.has(session);
   }
 
   /**
@@ -34,8 +38,8 @@ export class Attachments {
     return this.has(session) || this.#refused.has(session);
   }
 
-  of(session: string): Viewer | undefined {
-    return this.#viewers.get(session);
+  of(session: string): Attached | undefined {
+    return this.#attached.get(session);
   }
 
   /** As `attach`, for a client that asks again when this fails. */
@@ -55,39 +59,39 @@ export class Attachments {
    * other positions. @throws BusUnavailableError, and the session is not watched any more
    */
   async attach(viewer: Viewer, rev: number): Promise<void> {
-    const { hub } = this.#context;
     const { session } = viewer.key;
     this.#countReturn(viewer, rev);
-    const replaced = this.#viewers.get(session);
-    this.#viewers.set(session, viewer);
+    const feed = this.#context.hub.feed(viewer.key);
+    const replaced = this.#attached.get(session)?.viewer;
+    this.#attached.set(session, { viewer, feed });
     try {
-      await hub.feed(viewer.key).attach(viewer, rev, replaced);
+      await feed.attach(viewer, rev, replaced);
     } catch (error) {
-      this.#viewers.delete(session);
+      this.#attached.delete(session);
       throw error;
     }
-    if (this.#closed) hub.known(viewer.key)?.detach(viewer);
+    if (this.#closed) feed.detach(viewer);
   }
 
   /** @returns false when the session is not watched */
-  ack(session: string, generation: string, position: Position): boolean {
-    const viewer = this.#viewers.get(session);
-    if (viewer === undefined) return false;
-    this.#context.hub.known(viewer.key)?.ack(viewer, generation, position);
+  onAck(session: string, generation: string, position: Position): boolean {
+    const attached = this.#attached.get(session);
+    if (attached === undefined) return false;
+    attached.feed.onAck(attached.viewer, generation, position);
     return true;
   }
 
   /** The client's socket has room again. */
   resume(): void {
-    for (const viewer of this.#viewers.values()) this.#context.hub.known(viewer.key)?.resume(viewer);
+    for (const { feed, viewer } of this.#attached.values()) feed.resume(viewer);
   }
 
   detach(session: string): void {
     this.#refused.delete(session);
-    const viewer = this.#viewers.get(session);
-    if (viewer === undefined) return;
-    this.#viewers.delete(session);
-    this.#context.hub.known(viewer.key)?.detach(viewer);
+    const attached = this.#attached.get(session);
+    if (attached === undefined) return;
+    this.#attached.delete(session);
+    attached.feed.detach(attached.viewer);
   }
 
   /** Leaves everything, also what is still being attached. Idempotent. */

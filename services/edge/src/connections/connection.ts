@@ -136,7 +136,7 @@ export class Connection extends Peer<ClientFrame> {
   #handleAtOnce(frame: PingFrame | AckFrame): void {
     if (frame.type === 'ping') return this.#send({ type: 'pong' });
     this.context.metrics.acks.add(1);
-    if (!this.#attachments.ack(frame.session, frame.generation, frame)) throw notSubscribed();
+    if (!this.#attachments.onAck(frame.session, frame.generation, frame)) throw notSubscribed();
   }
 
   async #onAuth({ token, id }: AuthFrame): Promise<void> {
@@ -213,7 +213,7 @@ export class Connection extends Peer<ClientFrame> {
 
   /** How many items a session has: its feed knows, if this connection watches it. */
   #items(key: SessionKey): Promise<number> {
-    const feed = this.#attachments.has(key.session) ? this.context.hub.known(key) : undefined;
+    const feed = this.#attachments.of(key.session)?.feed;
     return feed === undefined ? countItems(key, this.context.admission) : Promise.resolve(feed.items);
   }
 
@@ -230,14 +230,14 @@ export class Connection extends Peer<ClientFrame> {
   }
 
   async #onSignal({ session, data }: SignalSendFrame): Promise<void> {
-    const viewer = this.#attachments.of(session);
-    if (viewer === undefined) throw notSubscribed();
+    const attached = this.#attachments.of(session);
+    if (attached === undefined) throw notSubscribed();
     const { maxSignalBytes } = this.context.limits;
     if (Buffer.byteLength(JSON.stringify(data ?? null)) > maxSignalBytes)
       throw new SluiceError('too_large', `\`data\`: expected at most ${maxSignalBytes} bytes`);
     if (session.startsWith(RESERVED_PREFIX))
-      return injectFault(viewer.key, viewer.ref.user, data, this.context);
-    this.context.hub.known(viewer.key)?.signal(viewer, data);
+      return injectFault(attached.viewer.key, attached.viewer.ref.user, data, this.context);
+    attached.feed.signal(attached.viewer, data);
   }
 
   /** Resolves once the socket takes frames again: a client that does not read gets no more answers made. */

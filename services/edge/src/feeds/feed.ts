@@ -112,8 +112,8 @@ export class Feed {
     return true;
   }
 
-  ack(viewer: Viewer, generation: string, position: Position): void {
-    this.#generations.get(generation)?.ack(viewer, position);
+  onAck(viewer: Viewer, generation: string, position: Position): void {
+    this.#generations.get(generation)?.onAck(viewer, position);
   }
 
   /** The viewer's socket has room again. */

@@ -16,7 +16,8 @@ import type { Viewer } from './viewer.ts';
 /** A run that has said nothing for this long may be held, ms. */
 const SILENT_MS = 1_000;
 
-type Attachment = {
+/** A viewer and where it stands. */
+type Follower = {
   readonly viewer: Viewer;
   readonly reader: Reader;
   /** the buffer its position was found to fit; another one must be looked at again */
@@ -46,7 +47,7 @@ export class GenerationFeed implements Flushable {
   readonly #tail: GenerationTail;
   readonly #acks: AckForwarder;
   readonly #prefix: string;
-  readonly #attachments = new Map<Viewer, Attachment>();
+  readonly #followers = new Map<Viewer, Follower>();
   #encoded: Encoded | undefined;
   /** the parked state that a viewer has ended already */
   #revivedRev = 0;
@@ -84,13 +85,13 @@ export class GenerationFeed implements Flushable {
   /** Tokens sent to viewers here that owe an ack for them. */
   get unacked(): number {
     let unacked = 0;
-    for (const { reader } of this.#attachments.values()) unacked += reader.sent - reader.acked;
+    for (const { reader } of this.#followers.values()) unacked += reader.sent - reader.acked;
     return unacked;
   }
   /** Whether it is over for every viewer here, so that it can be dropped and read again if need be. */
   get isFinished(): boolean {
     if (this.item.status !== 'done') return false;
-    for (const { reader } of this.#attachments.values()) if (!reader.ended) return false;
+    for (const { reader } of this.#followers.values()) if (!reader.ended) return false;
     return true;
   }
 
@@ -118,7 +119,7 @@ export class GenerationFeed implements Flushable {
   onState(state: GenerationState): void {
     const { session, generation } = this.key;
     const frame = encodeFrame({ type: 'state', session, generation, state });
-    for (const { viewer } of this.#attachments.values()) if (viewer.ready) viewer.sink.send(frame);
+    for (const { viewer } of this.#followers.values()) if (viewer.ready) viewer.sink.send(frame);
   }
 
   /** Serves a viewer from a position, or from the start; again from another one if it is attached. */
@@ -127,36 +128,36 @@ export class GenerationFeed implements Flushable {
     const { loaded, exact } = this.#tail;
     const source = !loaded ? 'log' : exact ? 'buffer' : 'item';
     if (position !== undefined) this.#context.metrics.resumes.inc({ source });
-    this.#attachments.set(viewer, { viewer, reader, fits: undefined, isMoving: false });
+    this.#followers.set(viewer, { viewer, reader, fits: undefined, isMoving: false });
     if (!viewer.observe) this.#revive();
     if (!loaded) this.#tail.load();
     this.#context.flusher.schedule(this);
   }
 
   isAttached(viewer: Viewer): boolean {
-    return this.#attachments.has(viewer);
+    return this.#followers.has(viewer);
   }
 
   detach(viewer: Viewer): void {
-    if (!this.#attachments.delete(viewer)) return;
+    if (!this.#followers.delete(viewer)) return;
     this.#acks.delete(viewer.ref.connection);
     this.#context.flusher.schedule(this);
   }
 
-  ack(viewer: Viewer, position: Position): void {
-    const attachment = this.#attachments.get(viewer);
-    if (attachment === undefined || !attachment.reader.ack(position)) return;
+  onAck(viewer: Viewer, position: Position): void {
+    const follower = this.#followers.get(viewer);
+    if (follower === undefined || !follower.reader.ack(position)) return;
     this.#figures.acks += 1;
-    this.#record(viewer, attachment.reader);
+    this.#record(viewer, follower.reader);
     if (!viewer.observe) this.#revive();
-    this.#move(attachment);
+    this.#move(follower);
     this.#context.flusher.schedule(this.#forwarding);
   }
 
   /** The viewer's socket has room again. */
   resume(viewer: Viewer): void {
-    const attachment = this.#attachments.get(viewer);
-    if (attachment !== undefined) this.#move(attachment);
+    const follower = this.#followers.get(viewer);
+    if (follower !== undefined) this.#move(follower);
   }
 
   /** Called about once a second: looks at a silent log, repeats acks. */
@@ -174,7 +175,7 @@ export class GenerationFeed implements Flushable {
   flush(): void {
     const { metrics, clock } = this.#context;
     const before = this.#encoded;
-    for (const attachment of this.#attachments.values()) this.#move(attachment);
+    for (const follower of this.#followers.values()) this.#move(follower);
     if (this.#encoded !== before) {
       const ms = Math.max(0, clock.now() - this.#tail.buffer.at);
       metrics.delivery.observe(ms / 1000);
@@ -199,26 +200,26 @@ export class GenerationFeed implements Flushable {
   }
 
   /** Moves one reader as far as credit and socket allow. */
-  #move(attachment: Attachment): void {
-    if (attachment.isMoving || !attachment.viewer.ready || !this.#tail.loaded) return;
-    attachment.isMoving = true;
+  #move(follower: Follower): void {
+    if (follower.isMoving || !follower.viewer.ready || !this.#tail.loaded) return;
+    follower.isMoving = true;
     try {
-      this.#step(attachment);
+      this.#step(follower);
     } finally {
-      attachment.isMoving = false;
+      follower.isMoving = false;
     }
   }
 
-  #step(attachment: Attachment): void {
-    const { viewer, reader } = attachment;
+  #step(follower: Follower): void {
+    const { viewer, reader } = follower;
     const { epoch, base, head } = this.#tail.buffer;
     const log = { epoch, base, head, end: this.#tail.end };
-    if (attachment.fits !== this.#tail.buffer) this.#fit(attachment);
+    if (follower.fits !== this.#tail.buffer) this.#fit(follower);
     for (;;) {
       const step = reader.next(log);
       if (step === 'idle') return;
       if (step === 'blocked' || !viewer.sink.writable) return this.#context.metrics.blocked.add(1);
-      if (step === 'behind') return this.#onBehind(attachment);
+      if (step === 'behind') return this.#onBehind(follower);
       if (step === 'delta') this.#sendDelta(viewer, reader);
       else if (step === 'reset') this.#sendReset(viewer, reader);
       else this.#sendEnd(viewer, reader, log.end as End);
@@ -229,10 +230,10 @@ export class GenerationFeed implements Flushable {
    * Looks once whether a reader's position means anything in this buffer: in one made of an item's text
    * only its two ends do.
    */
-  #fit(attachment: Attachment): void {
-    const { viewer, reader, fits } = attachment;
+  #fit(follower: Follower): void {
+    const { viewer, reader, fits } = follower;
     const { buffer, exact } = this.#tail;
-    attachment.fits = buffer;
+    follower.fits = buffer;
     if (!exact && reader.sent > 0 && reader.sent < buffer.head) this.#sendReset(viewer, reader);
     // A position is the client's word: it counts as an ack only once it is known to lie in the log.
     const isInLog = reader.sent === 0 || (reader.epoch === buffer.epoch && reader.sent <= buffer.head);
@@ -248,7 +249,7 @@ export class GenerationFeed implements Flushable {
     this.#context.metrics.tokensOut.add(seq - from);
     this.#figures.delivered += seq - from;
     if (viewer.ackedBy === 'client') viewer.sink.send(frame);
-    else viewer.sink.send(frame, () => this.ack(viewer, { epoch, seq }));
+    else viewer.sink.send(frame, () => this.onAck(viewer, { epoch, seq }));
   }
 
   #frameFrom(from: number): Encoded {
@@ -280,7 +281,7 @@ export class GenerationFeed implements Flushable {
   }
 
   /** Its next token is older than what is held here: load it, or say that it is gone. */
-  #onBehind({ viewer, reader }: Attachment): void {
+  #onBehind({ viewer, reader }: Follower): void {
     if (!this.#tail.hasExpired(reader.sent)) return this.#tail.load();
     const { session, generation } = this.key;
     const message = 'the tokens after this position have expired';
@@ -310,7 +311,7 @@ export class GenerationFeed implements Flushable {
 
   #oldestNeeded(epoch: number, head: number): number {
     let oldest = Infinity;
-    for (const { reader } of this.#attachments.values()) {
+    for (const { reader } of this.#followers.values()) {
       const holds = reader.sent === 0 || (reader.epoch === epoch && reader.sent <= head);
       oldest = Math.min(oldest, holds ? reader.sent : 0);
     }

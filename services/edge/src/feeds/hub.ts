@@ -48,11 +48,6 @@ export class Hub {
     return feed;
   }
 
-  /** The feed of a session that is watched here already. */
-  known(key: SessionKey): Feed | undefined {
-    return this.#feeds.get(`${key.org}.${key.session}`);
-  }
-
   tick(now: number): void {
     for (const [path, feed] of this.#feeds) {
       feed.tick(now);
