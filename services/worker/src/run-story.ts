@@ -1,12 +1,12 @@
 import { markOf } from '@sluice/core';
-import type { RunLog } from '@sluice/core';
+import type { RecentRuns } from '@sluice/core';
 import type { RunPhase, RunReport } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import type { OrgWork } from './org-work.ts';
 
 export type RunStoryDeps = {
   readonly run: Omit<RunReport, 'marks'>;
-  readonly runs: RunLog;
+  readonly runs: RecentRuns;
   readonly work: OrgWork;
   readonly clock: Clock;
 };

@@ -1,6 +1,6 @@
 import { StatsPublisher } from '@sluice/bus';
 import type { Bus, Subscription } from '@sluice/bus';
-import { ByOrg, RunLog } from '@sluice/core';
+import { CountsByOrg, RecentRuns } from '@sluice/core';
 import type { Org, RunReport, WorkerReport } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { AnswerLength } from './answer-length.ts';
@@ -25,8 +25,8 @@ export type WorkerStatsDeps = {
 export class WorkerStats {
   readonly lengths = new AnswerLength();
   readonly #deps: WorkerStatsDeps;
-  readonly #runs = new RunLog();
-  readonly #work = new ByOrg(() => new OrgWork());
+  readonly #runs = new RecentRuns();
+  readonly #work = new CountsByOrg(() => new OrgWork());
   readonly #parked = new ParkedRuns((org, saved) => (this.#work.of(org).savedByPark += saved));
   readonly #publisher: StatsPublisher;
   readonly #startedAt: number;

@@ -1,5 +1,5 @@
 import { StatsLeases } from '@sluice/core';
-import type { RunLog } from '@sluice/core';
+import type { RecentRuns } from '@sluice/core';
 import { STATS_INTERVAL_MS, SYSTEM_STATS } from '@sluice/protocol';
 import type { Org, RunReport, SessionKey, StatsReport } from '@sluice/protocol';
 import type { Bus } from './bus.ts';
@@ -9,7 +9,7 @@ export type StatsSource = {
   readonly bus: Bus;
   /** the edge's or worker's name */
   readonly name: string;
-  readonly runs: RunLog;
+  readonly runs: RecentRuns;
   /** The figures of one org, or of all; `runs` are what changed. */
   readonly report: (org: Org | undefined, runs: readonly RunReport[]) => StatsReport;
 };

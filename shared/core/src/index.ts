@@ -1,8 +1,8 @@
 export { AckLedger } from './ack-ledger.ts';
 export type { LedgerEntry } from './ack-ledger.ts';
-export { ByOrg } from './by-org.ts';
 export { ChunkWriter, isSameRecord } from './chunk-writer.ts';
 export type { Draft } from './chunk-writer.ts';
+export { CountsByOrg, LatencyCounts } from './counts.ts';
 export { countCrash, countSpent, hasAdvanced, isSuspect, poisonEnd } from './crash-budget.ts';
 export type { CrashCount } from './crash-budget.ts';
 export { GenerationBuffer } from './generation-buffer.ts';
@@ -10,7 +10,6 @@ export type { Slice } from './generation-buffer.ts';
 export { fnv1a } from './hash.ts';
 export { ABANDONED_AFTER_MS, adopt, claim, finish, park, requeue, spend } from './item-state.ts';
 export type { StoredGeneration } from './item-state.ts';
-export { LatencyCounts } from './latency-counts.ts';
 export { INITIAL_LEAD, LeadGate, MAX_LEAD, MIN_LEAD } from './lead-gate.ts';
 export { placeSession } from './placement.ts';
 export type { Seat } from './placement.ts';
@@ -18,9 +17,9 @@ export { onHeadFinding, onPublishOutcome, PUBLISH_RETRY_MS, publishStarted } fro
 export type { HeadFinding, PublishAction, PublishOutcome, PublishState } from './publish-outcome.ts';
 export { Reader } from './reader.ts';
 export type { LogBounds } from './reader.ts';
+export { markOf, RecentRuns } from './recent-runs.ts';
 export { ChunkWalk } from './replay.ts';
 export type { Walk } from './replay.ts';
-export { markOf, RunLog } from './run-log.ts';
 export { StatsLeases } from './stats-leases.ts';
 export { TranscriptWriter, transcriptOf } from './transcript.ts';
 export type { Transcript } from './transcript.ts';

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parseGenerationId, parseOrg, parseSessionId, STATS_BUCKETS_MS } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
 import fc from 'fast-check';
-import { ByOrg, LatencyCounts, markOf, RunLog, StatsLeases } from '../src/index.ts';
+import { CountsByOrg, LatencyCounts, markOf, RecentRuns, StatsLeases } from '../src/index.ts';
 
 const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
@@ -47,7 +47,7 @@ describe('counts by org', () => {
   const orgOf = (index: number) => parseOrg(`o${index}`);
 
   test('show each org its own, and all of them together', () => {
-    const counts = new ByOrg(() => new Count());
+    const counts = new CountsByOrg(() => new Count());
     counts.of(orgOf(1)).value += 1;
     counts.of(orgOf(2)).value += 2;
     counts.of(undefined).value += 4;
@@ -55,7 +55,7 @@ describe('counts by org', () => {
   });
 
   test('never show an org what others did, also where there are too many to count each', () => {
-    const counts = new ByOrg(() => new Count());
+    const counts = new CountsByOrg(() => new Count());
     for (let index = 0; index < MANY + 2; index += 1) counts.of(orgOf(index)).value += 1;
     expect(counts.shown(orgOf(MANY - 1)).value).toBe(1);
     expect(counts.shown(orgOf(MANY)).value).toBe(0);
@@ -64,7 +64,7 @@ describe('counts by org', () => {
   });
 
   test('are made by who counts, not by who looks', () => {
-    const counts = new ByOrg(() => new Count());
+    const counts = new CountsByOrg(() => new Count());
     for (let index = 0; index < MANY; index += 1) counts.shown(orgOf(index));
     counts.of(orgOf(MANY)).value += 1;
     expect(counts.shown(orgOf(MANY)).value).toBe(1);
@@ -80,30 +80,30 @@ const runOf = (org: string, generation: string, attempt = 1) => ({
   ...{ generation: parseGenerationId(generation), attempt, createdAt: 1, model: 'm', by: 'w' },
 });
 
-describe('the run log', () => {
-  test('tells what changed since, of one org or all', () => {
-    const log = new RunLog();
-    log.begin(runOf('a', 'g1'), markOf('claimed', 1, 0));
-    log.begin(runOf('b', 'g2'), markOf('claimed', 2, 0));
-    const { version } = log;
-    log.mark(runOf('a', 'g1'), markOf('ended', 3, 9), { reason: 'stop' });
-    expect(log.since(version)).toMatchObject([
+describe('recent runs', () => {
+  test('tell what changed since, of one org or all', () => {
+    const recent = new RecentRuns();
+    recent.begin(runOf('a', 'g1'), markOf('claimed', 1, 0));
+    recent.begin(runOf('b', 'g2'), markOf('claimed', 2, 0));
+    const { version } = recent;
+    recent.mark(runOf('a', 'g1'), markOf('ended', 3, 9), { reason: 'stop' });
+    expect(recent.since(version)).toMatchObject([
       { generation: 'g1', reason: 'stop', marks: [{ phase: 'claimed' }, { phase: 'ended', seq: 9 }] },
     ]);
-    expect(log.since(0)).toHaveLength(2);
-    expect(log.since(0, parseOrg('b'))).toMatchObject([{ generation: 'g2' }]);
-    expect(log.since(log.version)).toEqual([]);
+    expect(recent.since(0)).toHaveLength(2);
+    expect(recent.since(0, parseOrg('b'))).toMatchObject([{ generation: 'g2' }]);
+    expect(recent.since(recent.version)).toEqual([]);
   });
 
-  test('is bounded in runs and in marks, and keeps the first and the newest', () => {
-    const log = new RunLog();
+  test('are bounded in number and in marks, and keep the first and the newest', () => {
+    const recent = new RecentRuns();
     for (let index = 0; index < 1_000; index += 1)
-      log.begin(runOf('a', `g${index}`), markOf('claimed', index, 0));
+      recent.begin(runOf('a', `g${index}`), markOf('claimed', index, 0));
     for (let index = 0; index < 1_000; index += 1)
-      log.mark(runOf('a', 'g999'), markOf('paused', index, index));
-    log.mark(runOf('a', 'g0'), markOf('ended', 1, 1));
-    expect(log.since(0)).toHaveLength(64);
-    const marks = log.since(0).at(-1)?.marks ?? [];
+      recent.mark(runOf('a', 'g999'), markOf('paused', index, index));
+    recent.mark(runOf('a', 'g0'), markOf('ended', 1, 1));
+    expect(recent.since(0)).toHaveLength(64);
+    const marks = recent.since(0).at(-1)?.marks ?? [];
     expect(marks.length).toBeLessThanOrEqual(32);
     expect(marks[0]).toMatchObject({ phase: 'claimed' });
     expect(marks.at(-1)).toMatchObject({ at: 999 });

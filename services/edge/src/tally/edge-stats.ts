@@ -1,6 +1,6 @@
 import { StatsPublisher } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { markOf, RunLog } from '@sluice/core';
+import { markOf, RecentRuns } from '@sluice/core';
 import type { EdgeReport, GenerationKey, Org, RunReport } from '@sluice/protocol';
 import type { Figures } from './figures.ts';
 
@@ -23,7 +23,7 @@ export type EdgeStatsDeps = {
 /** What this edge reports into the stats sessions. */
 export class EdgeStats {
   readonly #deps: EdgeStatsDeps;
-  readonly #runs = new RunLog();
+  readonly #runs = new RecentRuns();
   readonly #publisher: StatsPublisher;
   #now: number;
 

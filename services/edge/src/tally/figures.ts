@@ -1,4 +1,4 @@
-import { ByOrg, LatencyCounts } from '@sluice/core';
+import { CountsByOrg, LatencyCounts } from '@sluice/core';
 
 /** What an edge did for one org since it started. */
 export class OrgFigures {
@@ -23,6 +23,6 @@ export class OrgFigures {
   }
 }
 
-export type Figures = ByOrg<OrgFigures>;
+export type Figures = CountsByOrg<OrgFigures>;
 
-export const createFigures = (): Figures => new ByOrg(() => new OrgFigures());
+export const createFigures = (): Figures => new CountsByOrg(() => new OrgFigures());

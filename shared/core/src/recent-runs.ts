@@ -8,7 +8,7 @@ const MAX_MARKS = 32;
 type Entry = { report: RunReport; version: number };
 
 /** What happened lately to the runs of one process, for whoever watches. Bounded; knows ids and numbers only. */
-export class RunLog {
+export class RecentRuns {
   readonly #entries = new Map<string, Entry>();
   #version = 0;
 
