@@ -4,17 +4,38 @@ import type { Org } from '@sluice/protocol';
 /** Orgs that come after so many others are counted together, in the whole system's figures only. */
 const MAX_ORGS = 5_000;
 
+/** Counts of what comes in kinds, such as errors by code. */
+export class CountsByName extends Map<string, number> {
+  add(name: string, amount = 1): void {
+    this.set(name, (this.get(name) ?? 0) + amount);
+  }
+
+  addAll(others: CountsByName): void {
+    for (const [name, count] of others) this.add(name, count);
+  }
+}
+
 /** Latencies as counts by bucket: adding costs one search, and counts of many sources add up. */
 export class LatencyCounts {
+  /** upper bounds of the buckets; one more bucket counts the rest */
+  readonly boundsMs = STATS_BUCKETS_MS;
   readonly #counts: number[] = Array.from({ length: STATS_BUCKETS_MS.length + 1 }, () => 0);
+  #sumMs = 0;
+
+  /** Of all latencies together. */
+  get sumMs(): number {
+    return this.#sumMs;
+  }
 
   /** @param ms below 0 counts as 0: clocks differ */
   add(ms: number): void {
     this.#counts[bucketOf(ms)]! += 1;
+    this.#sumMs += Math.max(0, ms);
   }
 
   addAll(others: LatencyCounts): void {
     others.#counts.forEach((count, bucket) => (this.#counts[bucket]! += count));
+    this.#sumMs += others.#sumMs;
   }
 
   /** By bucket, as a report has them. */
@@ -38,7 +59,7 @@ const bucketOf = (ms: number): number => {
 /** What is counted, and can be added up. */
 type Sum<Count> = { add(other: Count): void };
 
-/** Something counted for every org, for the stats sessions. Metrics know no orgs: their labels are bounded. */
+/** Something counted for every org. Metrics show the total only: their labels are bounded. */
 export class CountsByOrg<Count extends Sum<Count>> {
   readonly #zero: () => Count;
   readonly #orgs = new Map<Org, Count>();
@@ -61,14 +82,18 @@ export class CountsByOrg<Count extends Sum<Count>> {
     return count;
   }
 
+  /** All orgs together. */
+  get total(): Count {
+    const total = this.#zero();
+    for (const count of [this.#others, ...this.#orgs.values()]) total.add(count);
+    return total;
+  }
+
   /**
    * To be shown: one org's own, and nothing where it is counted with others, since theirs are not its business.
    * @param org undefined: all of them together
    */
   shown(org: Org | undefined): Count {
-    if (org !== undefined) return this.#orgs.get(org) ?? this.#zero();
-    const total = this.#zero();
-    for (const count of [this.#others, ...this.#orgs.values()]) total.add(count);
-    return total;
+    return org === undefined ? this.total : (this.#orgs.get(org) ?? this.#zero());
   }
 }

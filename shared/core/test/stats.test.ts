@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parseGenerationId, parseOrg, parseSessionId, STATS_BUCKETS_MS } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
 import fc from 'fast-check';
-import { CountsByOrg, LatencyCounts, markOf, RecentRuns, StatsLeases } from '../src/index.ts';
+import { CountsByName, CountsByOrg, LatencyCounts, markOf, RecentRuns, StatsLeases } from '../src/index.ts';
 
 const sumOf = (counts: readonly number[]): number => counts.reduce((sum, count) => sum + count, 0);
 
@@ -17,6 +17,7 @@ describe('latency counts', () => {
           const found = counts.counts();
           expect(found).toHaveLength(STATS_BUCKETS_MS.length + 1);
           expect(sumOf(found)).toBe(latencies.length);
+          expect(counts.sumMs).toBe(sumOf(latencies.map((ms) => Math.max(0, ms))));
           STATS_BUCKETS_MS.forEach((bound, bucket) => {
             expect(sumOf(found.slice(0, bucket + 1))).toBe(latencies.filter((ms) => ms <= bound).length);
           });
@@ -33,7 +34,17 @@ describe('latency counts', () => {
     one.addAll(other);
     expect(sumOf(one.counts())).toBe(3);
     expect(one.counts().at(-1)).toBe(1);
+    expect(one.sumMs).toBe(1e9 + 6);
   });
+});
+
+test('counts by name of two sources add up', () => {
+  const [one, other] = [new CountsByName(), new CountsByName()];
+  one.add('a');
+  other.add('a', 2);
+  other.add('b');
+  one.addAll(other);
+  expect(Object.fromEntries(one)).toEqual({ a: 3, b: 1 });
 });
 
 describe('counts by org', () => {
