@@ -12,11 +12,13 @@ export { createMetrics, LATENCY_BUCKETS_SECONDS } from './metrics.ts';
 export type {
   Counter,
   Gauge,
-  GaugeOptions,
   Histogram,
   HistogramOptions,
+  Latencies,
   MetricOptions,
   Metrics,
+  Reading,
+  ReadOptions,
   Registry,
   Tally,
 } from './metrics.ts';

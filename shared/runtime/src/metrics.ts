@@ -10,26 +10,39 @@ export type MetricOptions<Label extends string> = {
   readonly labels?: readonly Label[];
 };
 
-export type GaugeOptions<Label extends string> = MetricOptions<Label> & {
-  /** Called at each scrape: for a figure that is cheaper to read than to follow. */
-  readonly read?: () => number;
+/**
+ * A number, or one for each value of the label. A metric of several labels has their values, in the order of the
+ * labels and with a space between them, in place of one.
+ */
+export type Reading = number | ReadonlyMap<string, number>;
+
+/** Latencies that somebody counts by bucket; one more than there are bounds. */
+export type Latencies = {
+  readonly boundsMs: readonly number[];
+  readonly sumMs: number;
+  counts(): readonly number[];
+};
+
+export type ReadOptions<Label extends string> = MetricOptions<Label> & {
+  /** Called at each scrape, so that whoever counts does not know who looks. */
+  readonly read?: () => Reading;
 };
 
 /** A counter for the hot path: adding is one addition; the registry reads it at each scrape. */
 export type Tally = { add(amount: number): void; readonly value: number };
 
 export type HistogramOptions<Label extends string> = MetricOptions<Label> & {
-  /** upper bounds, rising; default {@link LATENCY_BUCKETS_SECONDS} */
-  readonly buckets?: readonly number[];
+  /** Called at each scrape, and once before for the bounds. */
+  readonly read?: () => Latencies;
 };
 
 /** The only door to prom-client. Each method throws TypeError on a name or label that breaks the conventions. */
 export interface Metrics {
   readonly registry: Registry;
-  counter<Label extends string = never>(options: MetricOptions<Label>): Counter<Label>;
+  counter<Label extends string = never>(options: ReadOptions<Label>): Counter<Label>;
   /** For what happens per token or frame, where a counter's own bookkeeping would show. */
   tally(options: MetricOptions<never>): Tally;
-  gauge<Label extends string = never>(options: GaugeOptions<Label>): Gauge<Label>;
+  gauge<Label extends string = never>(options: ReadOptions<Label>): Gauge<Label>;
   histogram<Label extends string = never>(options: HistogramOptions<Label>): Histogram<Label>;
   /** Stops the event-loop monitor and empties the registry. */
   close(): void;
@@ -76,6 +89,34 @@ const checkLabels = (name: string, labels: readonly string[]): void => {
   }
 };
 
+/** What a reading means to prom-client. */
+const seriesOf = <Label extends string>(
+  labels: readonly Label[],
+  reading: Reading,
+): ReadonlyArray<readonly [Partial<Record<Label, string>>, number]> => {
+  if (typeof reading === 'number') return [[{}, reading]];
+  return [...reading].map(([name, value]) => {
+    const values = name.split(' ');
+    const labelled: Partial<Record<Label, string>> = {};
+    labels.forEach((label, index) => (labelled[label] = values[index] ?? ''));
+    return [labelled, value];
+  });
+};
+
+/** Shows what others counted; prom-client's own histogram can only observe. */
+class LatencyHistogram extends Histogram {
+  /** where prom-client keeps its one series */
+  declare hashMap: Record<'', object>;
+
+  show(latencies: Latencies): void {
+    const { boundsMs, sumMs } = latencies;
+    const counts = latencies.counts();
+    const bucketValues = Object.fromEntries(boundsMs.map((ms, bucket) => [ms / 1000, counts[bucket] ?? 0]));
+    const count = counts.reduce((sum, each) => sum + each, 0);
+    this.hashMap = { '': { labels: {}, bucketValues, sum: sumMs / 1000, count } };
+  }
+}
+
 /**
  * A registry with the process's own figures (`process_*`, `nodejs_*`) and the event loop's delay.
  *
@@ -96,7 +137,17 @@ export const createMetrics = ({ service }: { readonly service: string }): Metric
   };
   const metrics: Omit<Metrics, 'close'> = {
     registry,
-    counter: (options) => new Counter(common('counter', options)),
+    counter: (options) => {
+      const { read, labels = [] } = options;
+      if (read === undefined) return new Counter(common('counter', options));
+      return new Counter({
+        ...common('counter', options),
+        collect() {
+          this.reset();
+          for (const [labelled, value] of seriesOf(labels, read())) this.inc(labelled, value);
+        },
+      });
+    },
     tally: (options) => {
       const tally = { value: 0, add: (amount: number) => void (tally.value += amount) };
       new Counter({
@@ -109,17 +160,26 @@ export const createMetrics = ({ service }: { readonly service: string }): Metric
       return tally;
     },
     gauge: (options) => {
-      const { read } = options;
+      const { read, labels = [] } = options;
       if (read === undefined) return new Gauge(common('gauge', options));
       return new Gauge({
         ...common('gauge', options),
         collect() {
-          this.set(read());
+          for (const [labelled, value] of seriesOf(labels, read())) this.set(labelled, value);
         },
       });
     },
-    histogram: ({ buckets = LATENCY_BUCKETS_SECONDS, ...options }) =>
-      new Histogram({ ...common('histogram', options), buckets: [...buckets] }),
+    histogram: (options) => {
+      const { read } = options;
+      if (read === undefined)
+        return new Histogram({ ...common('histogram', options), buckets: [...LATENCY_BUCKETS_SECONDS] });
+      const histogram: LatencyHistogram = new LatencyHistogram({
+        ...common('histogram', options),
+        buckets: read().boundsMs.map((ms) => ms / 1000),
+        collect: () => histogram.show(read()),
+      });
+      return histogram;
+    },
   };
   const eventLoop = observeEventLoop(metrics, service);
   const close = (): void => {

@@ -9,15 +9,43 @@ beforeEach(() => {
 afterEach(() => metrics.close());
 
 describe('createMetrics', () => {
-  test('exposes what was counted', async () => {
-    const frames = metrics.counter({ name: 'sluice_edge_frames_total', help: 'Frames.', labels: ['type'] });
-    frames.inc({ type: 'delta' }, 3);
-    metrics.gauge({ name: 'sluice_edge_viewers', help: 'Viewers.', read: () => 7 });
-    metrics.histogram({ name: 'sluice_edge_attach_seconds', help: 'Attach.' }).observe(0.002);
+  test('reads at each scrape what was counted until then', async () => {
+    let frames = 2;
+    metrics.counter({ name: 'sluice_edge_frames_total', help: 'Frames.', read: () => frames });
+    metrics.gauge({ name: 'sluice_edge_viewers', help: 'Viewers.', read: () => frames + 5 });
+    expect(await metrics.registry.metrics()).toContain('sluice_edge_frames_total 2');
+    frames = 3;
     const text = await metrics.registry.metrics();
-    expect(text).toContain('sluice_edge_frames_total{type="delta"} 3');
-    expect(text).toContain('sluice_edge_viewers 7');
-    expect(text).toContain('sluice_edge_attach_seconds_bucket{le="0.0025"} 1');
+    expect(text).toContain('sluice_edge_frames_total 3');
+    expect(text).toContain('sluice_edge_viewers 8');
+  });
+
+  test('shows a series for each name that was counted, also where it has several labels', async () => {
+    const [errors, requests] = [new Map([['bad_frame', 3]]), new Map([['GET /v1/models 200', 4]])];
+    const labels = ['method', 'route', 'status'] as const;
+    metrics.counter({ name: 'sluice_edge_errors_total', help: 'E.', labels: ['code'], read: () => errors });
+    metrics.counter({ name: 'sluice_edge_requests_total', help: 'R.', labels, read: () => requests });
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('sluice_edge_errors_total{code="bad_frame"} 3');
+    expect(text).toContain('sluice_edge_requests_total{method="GET",route="/v1/models",status="200"} 4');
+  });
+
+  test('shows latencies in seconds, as a histogram has them', async () => {
+    const latencies = { boundsMs: [1, 250], sumMs: 9_300, counts: () => [2, 3, 1] };
+    metrics.histogram({ name: 'sluice_edge_attach_seconds', help: 'Attach.', read: () => latencies });
+    const shown = [
+      'sluice_edge_attach_seconds_bucket{le="0.001"} 2',
+      'sluice_edge_attach_seconds_bucket{le="0.25"} 5',
+      'sluice_edge_attach_seconds_bucket{le="+Inf"} 6',
+      'sluice_edge_attach_seconds_sum 9.3',
+      'sluice_edge_attach_seconds_count 6',
+    ].join('\n');
+    for (let scrapes = 0; scrapes < 2; scrapes += 1)
+      expect(await metrics.registry.metrics()).toContain(shown);
+    const json = await metrics.registry.getMetricsAsJSON();
+    expect(json.find(({ name }) => name === 'sluice_edge_attach_seconds')).toMatchObject({
+      type: 'histogram',
+    });
   });
 
   test('exposes the process and the event loop', async () => {
