@@ -4,20 +4,19 @@ import type { Bus } from '@sluice/bus';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
 import { killThisProcess, persist, systemClock } from '@sluice/runtime';
-import type { Clock, Logger, natsSettings } from '@sluice/runtime';
+import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
 import { createVerifier } from './auth/verifier.ts';
 import type { EdgeConfig } from './config.ts';
 import type { EdgeContext } from './connections/edge-context.ts';
 import { EdgeStats } from './tally/edge-stats.ts';
+import { EdgeTally } from './tally/edge-tally.ts';
 import type { FeedContext } from './feeds/feed-context.ts';
-import { createFigures } from './tally/figures.ts';
 import { Flusher } from './feeds/flusher.ts';
 import { createHttpServer } from './http-server.ts';
 import { Hub, TICK_MS } from './feeds/hub.ts';
 import { createEdgeMetrics } from './tally/metrics.ts';
-import type { EdgeMetrics } from './tally/metrics.ts';
 import { ModelDirectory } from './requests/model-directory.ts';
 import { OpenConnections } from './connections/open-connections.ts';
 import { StorageFill } from './requests/storage-fill.ts';
@@ -44,7 +43,9 @@ export type Edge = {
   /** `http://host:port` of the public port */
   readonly url: string;
   readonly port: number;
-  readonly metrics: EdgeMetrics;
+  readonly metrics: Pick<Metrics, 'registry'>;
+  /** what it counted since it started */
+  readonly tally: EdgeTally;
   /** false while it drains */
   readonly accepting: boolean;
   /** Does at once what is due by the clock; it also does so by itself, twice a second. */
@@ -63,12 +64,13 @@ export type EdgeOptions = Omit<
 /** Builds an edge on a bus and listens. The caller owns the bus and closes it afterwards. */
 export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<Edge> => {
   const { logger, clock = systemClock, crash = killThisProcess } = deps;
-  const metrics = createEdgeMetrics({ sessions: () => hub.sessions, viewers: () => hub.viewers });
+  const tally = new EdgeTally();
+  const metrics = createEdgeMetrics(tally, { sessions: () => hub.sessions, viewers: () => hub.viewers });
   const leaving = new AbortController();
   const models = new ModelDirectory(deps.bus.workers, logger);
   const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
-  const shared = { figures: createFigures(), flusher: new Flusher() };
-  const feeds: FeedContext = { ...shared, bus, clock, metrics, logger, edge: options.name };
+  const flusher = new Flusher();
+  const feeds: FeedContext = { bus, clock, flusher, tally, logger, edge: options.name };
   const hub = new Hub(feeds, options.lingerMs);
   const fill = new StorageFill(bus.link, logger);
   const own = { hub, crash, models, leaving: leaving.signal, fullness: () => fill.fullness };
@@ -110,6 +112,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
     url: urlOf(options.host, port),
     port,
     metrics,
+    tally,
     get accepting() {
       return !leaving.signal.aborted;
     },
@@ -133,7 +136,7 @@ const contextOf = (
   feeds: FeedContext,
   { hub, crash, leaving, models, fullness }: OwnParts,
 ): EdgeContext => {
-  const { bus, clock, metrics } = feeds;
+  const { bus, clock, tally, edge } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
   const limits: Limits = {
     ...DEFAULT_LIMITS,
@@ -143,15 +146,14 @@ const contextOf = (
   };
   const keys = createKeySource(options);
   const users = new UserLimits(options);
-  const { figures, edge } = feeds;
   const price = options.tokenPrice;
-  const stats = new EdgeStats({ bus, edge, figures, hub, users, price, startedAt: clock.now() });
+  const stats = new EdgeStats({ bus, edge, tally, hub, users, price, startedAt: clock.now() });
   return {
     ...feeds,
     hub,
     leaving,
     limits,
-    connections: new OpenConnections(options.maxConnections, metrics.connections),
+    connections: new OpenConnections(options.maxConnections, tally.connections),
     verify: createVerifier({
       keys,
       issuer: options.jwtIssuer,

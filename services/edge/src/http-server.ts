@@ -75,7 +75,7 @@ export const createHttpServer = async (
     });
   });
   app.addHook('onResponse', async ({ method, routeOptions }, { statusCode }) => {
-    context.metrics.requests.inc({ method, route: routeOptions.url ?? 'none', status: String(statusCode) });
+    context.tally.requests.add(`${method} ${routeOptions.url ?? 'none'} ${statusCode}`);
   });
   const refuse = createRefuser(context, (refusal) => ({ body: errorBody(refusal) }));
   app.setErrorHandler(refuse);

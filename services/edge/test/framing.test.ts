@@ -185,7 +185,7 @@ describe('what is odd but allowed', () => {
   test('a connection that is cut in the middle of a frame leaves nothing behind', async () => {
     wire.write(frameBytes('x', { length: 100 }));
     wire.socket.resetAndDestroy();
-    await waitFor(async () => (await target.edge.metrics.connections.get()).values[0]?.value === 1, {
+    await waitFor(() => target.edge.tally.connections.get('websocket') === 1, {
       what: 'only the bystander to be left',
     });
   });

@@ -70,7 +70,7 @@ describe('a heartbeat', () => {
       target.edge.tick();
       clock.advance(HEARTBEAT_MS);
     }
-    await waitFor(async () => (await target.edge.metrics.connections.get()).values[0]?.value === 0, {
+    await waitFor(() => target.edge.tally.connections.get('websocket') === 0, {
       what: 'the connection to be gone',
     });
   });

@@ -83,6 +83,7 @@ export type EdgeReport = Report & {
   readonly unacked: number;
   /** tokens sent, once per viewer */
   readonly delivered: number;
+  /** those that moved a viewer's position */
   readonly acks: number;
   /** connections that began with a position: their clients came back */
   readonly reconnects: number;

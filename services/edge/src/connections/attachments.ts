@@ -8,14 +8,14 @@ type Attached = { readonly viewer: Viewer; readonly feed: Feed };
 
 /** What one client watches: at most one viewer in each session. */
 export class Attachments {
-  readonly #context: Pick<EdgeContext, 'hub' | 'figures' | 'limits'>;
+  readonly #context: Pick<EdgeContext, 'hub' | 'tally' | 'limits'>;
   readonly #attached = new Map<string, Attached>();
   /** whose `subscribe` was refused for the moment; as many as may be watched are remembered */
   readonly #refused = new Set<string>();
   #hasAttached = false;
   #closed = false;
 
-  constructor(context: Pick<EdgeContext, 'hub' | 'figures' | 'limits'>) {
+  constructor(context: Pick<EdgeContext, 'hub' | 'tally' | 'limits'>) {
     this.#context = context;
   }
 
@@ -104,7 +104,7 @@ export class Attachments {
   #countReturn({ key, positions }: Viewer, rev: number): void {
     // A position of nothing is that of a generation which is to be made yet.
     const hasPosition = rev > 0 || [...positions.values()].some(({ seq }) => seq > 0);
-    if (!this.#hasAttached && hasPosition) this.#context.figures.of(key.org).reconnects += 1;
+    if (!this.#hasAttached && hasPosition) this.#context.tally.orgs.of(key.org).reconnects += 1;
     this.#hasAttached = true;
   }
 }

@@ -135,7 +135,6 @@ export class Connection extends Peer<ClientFrame> {
 
   #handleAtOnce(frame: PingFrame | AckFrame): void {
     if (frame.type === 'ping') return this.#send({ type: 'pong' });
-    this.context.metrics.acks.add(1);
     if (!this.#attachments.onAck(frame.session, frame.generation, frame)) throw notSubscribed();
   }
 

@@ -1,6 +1,6 @@
 import { SluiceError } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
-import type { EdgeMetrics } from '../tally/metrics.ts';
+import type { EdgeTally } from '../tally/edge-tally.ts';
 import type { UserLimits } from './user-limits.ts';
 
 /** What carries a connection; a label of the metric, so the set is fixed. */
@@ -9,12 +9,12 @@ export type TransportName = 'websocket' | 'sse' | 'poll' | 'wait';
 /** Everything that is open on an edge and costs it a place, whatever carries it. */
 export class OpenConnections {
   readonly #max: number;
-  readonly #gauge: EdgeMetrics['connections'];
+  readonly #byTransport: EdgeTally['connections'];
   #open = 0;
 
-  constructor(max: number, gauge: EdgeMetrics['connections']) {
+  constructor(max: number, byTransport: EdgeTally['connections']) {
     this.#max = max;
-    this.#gauge = gauge;
+    this.#byTransport = byTransport;
   }
 
   get isFull(): boolean {
@@ -25,13 +25,13 @@ export class OpenConnections {
   enter(transport: TransportName): () => void {
     if (this.isFull) throw new SluiceError('unavailable', 'no more connections', { retryAfterMs: 2_000 });
     this.#open += 1;
-    this.#gauge.inc({ transport });
+    this.#byTransport.add(transport);
     let isIn = true;
     return () => {
       if (!isIn) return;
       isIn = false;
       this.#open -= 1;
-      this.#gauge.dec({ transport });
+      this.#byTransport.add(transport, -1);
     };
   }
 }

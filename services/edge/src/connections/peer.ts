@@ -82,7 +82,7 @@ export abstract class Peer<Frame> implements SignInOwner {
   /** Ends the connection for a reason of ours. Idempotent: the first reason counts. */
   close(code: CloseCode, reason: string): void {
     if (this.#isClosed) return;
-    this.context.metrics.closes.inc({ code: String(code) });
+    this.context.tally.closes.add(String(code));
     this.socket.close(code, reason);
     this.onClose();
   }
@@ -119,7 +119,6 @@ export abstract class Peer<Frame> implements SignInOwner {
 
   /** Counts an error that the client is told. */
   protected countError(code: SluiceError['code']): void {
-    this.context.metrics.errors.inc({ code });
-    this.context.figures.of(this.grant?.org).error(code);
+    this.context.tally.orgs.of(this.grant?.org).errors.add(code);
   }
 }

@@ -5,7 +5,7 @@ import type { GenerationBuffer, StoredGeneration } from '@sluice/core';
 import type { End, GenerationKey, GenerationState, Position, TokenRecord } from '@sluice/protocol';
 import { AckForwarder } from './ack-forwarder.ts';
 import type { FeedContext } from './feed-context.ts';
-import type { OrgFigures } from '../tally/figures.ts';
+import type { OrgTally } from '../tally/edge-tally.ts';
 import type { Flushable } from './flusher.ts';
 import { deltaPrefix, encodeDelta, encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
@@ -43,7 +43,7 @@ type Encoded = {
 export class GenerationFeed implements Flushable {
   readonly key: GenerationKey;
   readonly #context: FeedContext;
-  readonly #figures: OrgFigures;
+  readonly #orgTally: OrgTally;
   readonly #tail: GenerationTail;
   readonly #acks: AckForwarder;
   readonly #prefix: string;
@@ -53,10 +53,10 @@ export class GenerationFeed implements Flushable {
   #revivedRev = 0;
 
   constructor(key: GenerationKey, state: GenerationVersion, context: FeedContext) {
-    const { bus, edge, clock, metrics, logger } = context;
+    const { bus, edge, clock, tally, logger } = context;
     this.key = key;
     this.#context = context;
-    this.#figures = context.figures.of(key.org);
+    this.#orgTally = tally.orgs.of(key.org);
     this.#prefix = deltaPrefix(key);
     this.#acks = new AckForwarder(key, state.item.governor, { control: bus.control, edge });
     this.#tail = new GenerationTail(key, state, {
@@ -66,7 +66,7 @@ export class GenerationFeed implements Flushable {
         oldestNeeded: (epoch, head) => this.#oldestNeeded(epoch, head),
         changed: () => context.flusher.schedule(this),
         failed: (error) => {
-          metrics.tailChecks.inc({ found: 'failure' });
+          tally.tailChecks.add('failure');
           const fields = { generation: key.generation, error };
           // That storage is away is told by others; a line for each generation and try would be a flood.
           if (error instanceof BusUnavailableError) logger.debug('generation_unavailable', fields);
@@ -96,13 +96,13 @@ export class GenerationFeed implements Flushable {
   }
 
   onRecord(record: TokenRecord): void {
-    const { clock, metrics, flusher } = this.#context;
+    const { clock, tally, flusher } = this.#context;
     const before = this.#tail.buffer.head;
     const outcome = this.#tail.onRecord(record, clock.now());
-    if (outcome === 'hole') metrics.healed.add(1);
+    if (outcome === 'hole') tally.healed += 1;
     if (outcome !== 'applied') return;
     const news = this.#tail.buffer.head - before;
-    if (news > 0) metrics.tokensIn.add(news);
+    if (news > 0) tally.tokensIn += news;
     flusher.schedule(this);
   }
 
@@ -127,7 +127,7 @@ export class GenerationFeed implements Flushable {
     const reader = new Reader(viewer.window, position);
     const { loaded, exact } = this.#tail;
     const source = !loaded ? 'log' : exact ? 'buffer' : 'item';
-    if (position !== undefined) this.#context.metrics.resumes.inc({ source });
+    if (position !== undefined) this.#context.tally.resumes.add(source);
     this.#followers.set(viewer, { viewer, reader, fits: undefined, isMoving: false });
     if (!viewer.observe) this.#revive();
     if (!loaded) this.#tail.load();
@@ -147,7 +147,7 @@ export class GenerationFeed implements Flushable {
   onAck(viewer: Viewer, position: Position): void {
     const follower = this.#followers.get(viewer);
     if (follower === undefined || !follower.reader.ack(position)) return;
-    this.#figures.acks += 1;
+    this.#orgTally.acks += 1;
     this.#record(viewer, follower.reader);
     if (!viewer.observe) this.#revive();
     this.#move(follower);
@@ -162,7 +162,7 @@ export class GenerationFeed implements Flushable {
 
   /** Called about once a second: looks at a silent log, repeats acks. */
   tick(now: number): void {
-    if (this.#tail.check(now)) this.#context.metrics.tailChecks.inc({ found: 'silence' });
+    if (this.#tail.check(now)) this.#context.tally.tailChecks.add('silence');
     if (this.#acks.hasKeptUp(this.item.epoch, this.item.seq)) this.#revive();
     this.#forward();
   }
@@ -173,14 +173,10 @@ export class GenerationFeed implements Flushable {
   }
 
   flush(): void {
-    const { metrics, clock } = this.#context;
     const before = this.#encoded;
     for (const follower of this.#followers.values()) this.#move(follower);
-    if (this.#encoded !== before) {
-      const ms = Math.max(0, clock.now() - this.#tail.buffer.at);
-      metrics.delivery.observe(ms / 1000);
-      this.#figures.delivery.add(ms);
-    }
+    if (this.#encoded !== before)
+      this.#orgTally.delivery.add(this.#context.clock.now() - this.#tail.buffer.at);
     this.#forward();
   }
 
@@ -192,11 +188,11 @@ export class GenerationFeed implements Flushable {
   readonly #forwarding: Flushable = { flush: () => this.#forward() };
 
   #forward(): void {
-    const { metrics, clock } = this.#context;
+    const { tally, clock } = this.#context;
     if (this.item.status === 'done') return;
     const now = clock.now();
     const isSilent = now - this.activeAt >= SILENT_MS;
-    if (this.#acks.forward(this.#tail.buffer, now, isSilent)) metrics.governed.add(1);
+    if (this.#acks.forward(this.#tail.buffer, now, isSilent)) tally.controlAcks += 1;
   }
 
   /** Moves one reader as far as credit and socket allow. */
@@ -218,7 +214,10 @@ export class GenerationFeed implements Flushable {
     for (;;) {
       const step = reader.next(log);
       if (step === 'idle') return;
-      if (step === 'blocked' || !viewer.sink.writable) return this.#context.metrics.blocked.add(1);
+      if (step === 'blocked' || !viewer.sink.writable) {
+        this.#context.tally.blocked += 1;
+        return;
+      }
       if (step === 'behind') return this.#onBehind(follower);
       if (step === 'delta') this.#sendDelta(viewer, reader);
       else if (step === 'reset') this.#sendReset(viewer, reader);
@@ -238,16 +237,15 @@ export class GenerationFeed implements Flushable {
     // A position is the client's word: it counts as an ack only once it is known to lie in the log.
     const isInLog = reader.sent === 0 || (reader.epoch === buffer.epoch && reader.sent <= buffer.head);
     if (isInLog) this.#record(viewer, reader);
-    if (fits === undefined) this.#context.metrics.replayed.add(Math.max(0, buffer.head - reader.sent));
+    if (fits === undefined) this.#context.tally.replayed += Math.max(0, buffer.head - reader.sent);
   }
 
   #sendDelta(viewer: Viewer, reader: Reader): void {
     const from = reader.sent;
     const { epoch, seq, frame } = this.#frameFrom(from);
     reader.advance(seq);
-    this.#context.metrics.frames.add(1);
-    this.#context.metrics.tokensOut.add(seq - from);
-    this.#figures.delivered += seq - from;
+    this.#context.tally.frames += 1;
+    this.#orgTally.delivered += seq - from;
     if (viewer.ackedBy === 'client') viewer.sink.send(frame);
     else viewer.sink.send(frame, () => this.onAck(viewer, { epoch, seq }));
   }

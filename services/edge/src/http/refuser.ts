@@ -12,15 +12,14 @@ export type Wording = (refusal: SluiceError) => {
 
 /** Answers requests that failed, whatever the reason, and keeps count of them. */
 export const createRefuser =
-  ({ logger, metrics, figures }: HttpContext, wording: Wording) =>
+  ({ logger, tally }: HttpContext, wording: Wording) =>
   (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const { status, headers, refusal } = toHttpError(error);
     const { id, method, routeOptions } = request;
     if (refusal.code === 'internal')
       logger.error('request_failed', { request: id, method, route: routeOptions.url, error });
-    metrics.errors.inc({ code: refusal.code });
     // Refused before its token was looked at, it has no grant, whatever the type says.
-    figures.of((request.grant as Grant | undefined)?.org).error(refusal.code);
+    tally.orgs.of((request.grant as Grant | undefined)?.org).errors.add(refusal.code);
     const { body, headers: more = {} } = wording(refusal);
     return reply
       .code(status)

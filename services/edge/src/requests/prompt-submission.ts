@@ -1,6 +1,6 @@
 import type { GenerationKey, OnAbandon, PromptBody } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
-import type { EdgeMetrics } from '../tally/metrics.ts';
+import type { EdgeTally } from '../tally/edge-tally.ts';
 import { admit, countItems } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
 
@@ -20,7 +20,7 @@ export type SubmissionDeps = {
   readonly admission: AdmissionDeps;
   /** @throws SluiceError rate_limited */
   readonly users: { takePrompt(grant: Grant): Promise<void> };
-  readonly metrics: Pick<EdgeMetrics, 'prompts'>;
+  readonly tally: Pick<EdgeTally, 'prompts'>;
 };
 
 /**
@@ -30,7 +30,7 @@ export type SubmissionDeps = {
  */
 export const submitPrompt = async (
   { grant, items, ...prompt }: PromptSubmission,
-  { admission, users, metrics }: SubmissionDeps,
+  { admission, users, tally }: SubmissionDeps,
 ): Promise<boolean> => {
   const submission = {
     ...prompt,
@@ -39,6 +39,6 @@ export const submitPrompt = async (
     checkQuota: () => users.takePrompt(grant),
   };
   const created = await admit(submission, admission);
-  metrics.prompts.inc({ created: String(created) });
+  tally.prompts.add(String(created));
   return created;
 };

@@ -2,7 +2,7 @@ import { StatsPublisher } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { markOf, RecentRuns } from '@sluice/core';
 import type { EdgeReport, GenerationKey, Org, RunReport } from '@sluice/protocol';
-import type { Figures } from './figures.ts';
+import type { EdgeTally } from './edge-tally.ts';
 
 /** What is watched; `unacked`: tokens sent to viewers that owe an ack for them. */
 export type WatchLoad = { readonly sessions: number; readonly viewers: number; readonly unacked: number };
@@ -11,7 +11,7 @@ export type EdgeStatsDeps = {
   readonly bus: Bus;
   /** the edge's name */
   readonly edge: string;
-  readonly figures: Figures;
+  readonly tally: EdgeTally;
   readonly hub: { load(org?: Org): WatchLoad };
   /** connections of signed-in users */
   readonly users: { connections(org?: Org): number };
@@ -55,8 +55,8 @@ export class EdgeStats {
   }
 
   #report(org: Org | undefined, runs: readonly RunReport[]): EdgeReport {
-    const { edge, figures, hub, users, price, startedAt } = this.#deps;
-    const { delivered, acks, reconnects, errors, delivery } = figures.shown(org);
+    const { edge, tally, hub, users, price, startedAt } = this.#deps;
+    const { delivered, acks, reconnects, errors, delivery } = tally.orgs.shown(org);
     return {
       type: 'edge',
       name: edge,

@@ -203,7 +203,7 @@ export class EventStream implements FrameSink {
 
   #endBy(code: CloseCode): void {
     if (this.#isOver) return;
-    this.#context.metrics.closes.inc({ code: String(code) });
+    this.#context.tally.closes.add(String(code));
     this.#finish('ended');
   }
 

@@ -144,7 +144,8 @@ describe('unsubscribing', () => {
   test('lets the feed go once its linger is over', async () => {
     await askOk(scene.author, subscribe());
     const sessions = async (): Promise<number | undefined> =>
-      (await scene.target.edge.metrics.sessions.get()).values[0]?.value;
+      (await scene.target.edge.metrics.registry.getSingleMetric('sluice_edge_sessions')?.get())?.values[0]
+        ?.value;
     expect(await sessions()).toBe(1);
     await askOk(scene.author, { type: 'unsubscribe', session: 's1' });
     scene.clock.advance(29_999);

@@ -5,6 +5,7 @@ import { expect, test } from '@jest/globals';
 import { openEventStream } from '@sluice/testkit';
 import type { FastifyReply } from 'fastify';
 import type { EdgeContext } from '../../src/connections/edge-context.ts';
+import { EdgeTally } from '../../src/tally/edge-tally.ts';
 import { EventStream } from '../../src/transports/event-stream.ts';
 import type { EventView } from '../../src/transports/event-view.ts';
 
@@ -17,7 +18,7 @@ test('a view that fails ends its own stream, and whoever sent the frame does not
   const context = {
     clock: { now: () => 0 },
     logger: { error: (event: string) => void events.push(event), debug: () => undefined },
-    metrics: { closes: { inc: () => undefined } },
+    tally: new EdgeTally(),
   } as unknown as EdgeContext;
   const server = createServer((_request, raw: ServerResponse) => {
     const reply = { raw, hijack: () => undefined, getHeaders: () => ({}) } as unknown as FastifyReply;
