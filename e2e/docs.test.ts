@@ -37,14 +37,17 @@ type ServiceMetrics = {
   };
   close(): void;
 };
-type CreateMetrics = (load: Readonly<Record<string, () => number>>) => ServiceMetrics;
+type CreateMetrics = (tally: object, load: Readonly<Record<string, () => number>>) => ServiceMetrics;
+type Tally = new () => object;
 
 const { workerConfigSchema } = await load<{ workerConfigSchema: ConfigSchema }>(
   'services/worker/src/config.ts',
 );
+const { EdgeTally } = await load<{ EdgeTally: Tally }>('services/edge/src/tally/edge-tally.ts');
 const { createEdgeMetrics } = await load<{ createEdgeMetrics: CreateMetrics }>(
   'services/edge/src/tally/metrics.ts',
 );
+const { WorkerTally } = await load<{ WorkerTally: Tally }>('services/worker/src/worker-tally.ts');
 const { createWorkerMetrics } = await load<{ createWorkerMetrics: CreateMetrics }>(
   'services/worker/src/metrics.ts',
 );
@@ -98,15 +101,10 @@ const allSettings = (): string => {
   ]);
 };
 
-const metricsTable = async (createMetrics: CreateMetrics): Promise<string> => {
+const metricsTable = async (createMetrics: CreateMetrics, tally: object): Promise<string> => {
   const zero = (): number => 0;
-  const metrics = createMetrics({
-    connections: zero,
-    sessions: zero,
-    viewers: zero,
-    slots: zero,
-    running: zero,
-  });
+  const load = { sessions: zero, viewers: zero, slots: zero, running: zero };
+  const metrics = createMetrics(tally, load);
   try {
     const all = await metrics.registry.getMetricsAsJSON();
     const ours = all.filter(({ name }) => !/^(process|nodejs)_/.test(name));
@@ -126,8 +124,8 @@ const GENERATED: ReadonlyArray<readonly [Page, string, () => string | Promise<st
   ['README.md', 'settings', allSettings],
   ['docs/OPERATIONS.md', 'edge settings', () => configTable(edgeConfigSchema)],
   ['docs/OPERATIONS.md', 'worker settings', () => configTable(workerConfigSchema)],
-  ['docs/OPERATIONS.md', 'edge metrics', () => metricsTable(createEdgeMetrics)],
-  ['docs/OPERATIONS.md', 'worker metrics', () => metricsTable(createWorkerMetrics)],
+  ['docs/OPERATIONS.md', 'edge metrics', () => metricsTable(createEdgeMetrics, new EdgeTally())],
+  ['docs/OPERATIONS.md', 'worker metrics', () => metricsTable(createWorkerMetrics, new WorkerTally())],
 ];
 
 const HOW_TO_UPDATE = 'write it anew with: UPDATE_DOCS=1 make test ONLY=e2e/docs';

@@ -26,7 +26,7 @@ afterEach(async () => {
   await system.close();
 });
 
-const taken = (of: Worker): number => of.metrics.tokens.value;
+const taken = (of: Worker): number => of.tally.orgs.total.tokens;
 
 const openOver = (transport: TransportKind): Promise<RawClient> =>
   transport === 'websocket'

@@ -23,7 +23,7 @@ beforeEach(async () => {
 });
 afterEach(() => system.close());
 
-const tokensMade = (): number => worker.metrics.tokens.value;
+const tokensMade = (): number => worker.tally.orgs.total.tokens;
 
 test('100 abandoned generations cost their lead at most, free their slots, and complete on return', async () => {
   const url = `ws://127.0.0.1:${edge.port}/v1/ws`;

@@ -169,10 +169,10 @@ const neverAcking = async (edge: Wrap): Promise<readonly History[]> => {
   const isParked = (): boolean =>
     last.frames('state').some((frame) => frame.type === 'state' && frame.state === 'parked');
   const what = 'the worker to park, or to run away';
-  await waitFor(() => isParked() || worker.metrics.tokens.value > 40, { what, timeoutMs: 15_000 });
+  await waitFor(() => isParked() || worker.tally.orgs.total.tokens > 40, { what, timeoutMs: 15_000 });
   const [history] = stage.histories();
   if (history === undefined) throw new Error('expected a history');
-  const made = worker.metrics.tokens.value;
+  const made = worker.tally.orgs.total.tokens;
   // Nothing is promised to somebody who left: the credit is all that is judged.
   return [{ ...history, accepted: false, log: [], acked: [], credit: { made, acked: 0, lead: 17 } }];
 };

@@ -4,18 +4,17 @@ import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
 import type { CancelReply, ChatMessage, End, KillReply, RunProgress, Token } from '@sluice/protocol';
 import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
+import { AttemptAccount } from './attempt-account.ts';
 import { canGoOn } from './claim.ts';
 import type { Claimed } from './claim.ts';
 import { Credit } from './credit.ts';
 import { EngineError } from './engines/engine.ts';
 import type { Engine, EngineRequest } from './engines/engine.ts';
-import type { WorkerMetrics } from './metrics.ts';
-import { countPrompt } from './prompt-usage.ts';
-import { RunAccount } from './run-account.ts';
 import type { Settlement } from './settlement.ts';
 import type { Reach } from './reach.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 import type { WorkerStats } from './worker-stats.ts';
+import type { WorkerTally } from './worker-tally.ts';
 
 /** Held for this long without an ack: the engine is stopped and the slot freed, ms. */
 export const PARK_AFTER_MS = 2_000;
@@ -44,7 +43,7 @@ export type RunContext = {
   readonly settlement: Settlement;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly metrics: WorkerMetrics;
+  readonly tally: WorkerTally;
   readonly stats: WorkerStats;
   readonly reach: Reach;
   /** The engine did not answer, or stopped in the middle: it may be dead. */
@@ -67,7 +66,7 @@ export class GenerationRun {
   readonly #abort = new AbortController();
   /** every token of this epoch, stored or about to be */
   readonly #tokens: Token[];
-  readonly #account: RunAccount;
+  readonly #account: AttemptAccount;
   #bytes = 0;
   #tokensAfterStop = 0;
   #isPauseShown = false;
@@ -86,14 +85,14 @@ export class GenerationRun {
     this.#tokens = [...kept];
     for (const token of kept) this.#bytes += Buffer.byteLength(textOf(token));
     this.#writer = new ChunkWriter(item.attempt, epoch, head);
-    this.#account = new RunAccount({ ...context, claimed, request: this.#request }, this.#writer.head);
+    this.#account = new AttemptAccount({ ...context, claimed, request: this.#request }, this.#writer.head);
     this.#credit = new Credit(entry.body, epoch, { seq: this.#writer.head, now: context.clock.now() });
     this.#publisher = new TokenPublisher({
       tokens: context.bus.tokens,
       key: claimed.key,
       writer: this.#writer,
       clock: context.clock,
-      onStored: () => context.metrics.records.add(1),
+      onStored: () => (context.tally.records += 1),
       onStopped: (error) => {
         this.#storageError = error;
         this.#halt('unstorable');
@@ -190,7 +189,7 @@ export class GenerationRun {
         }
         const next = await run.next();
         if (next.done === true) {
-          countPrompt(next.value.usage, this.#context.metrics.promptTokens);
+          this.#account.usage(next.value.usage);
           return { ...next.value };
         }
         this.#take(next.value);
@@ -236,12 +235,12 @@ export class GenerationRun {
   }
 
   #endOfStop({ type, at }: Stop): End | undefined {
-    const { clock, metrics } = this.#context;
+    const { clock, tally } = this.#context;
     if (type === 'unstorable') throw this.#storageError as PublishStoppedError;
     if (type === 'too_long') return { reason: 'length' };
     if (type !== 'cancelled' && type !== 'abandoned') return undefined;
     const msToAbort = clock.now() - at;
-    metrics.abort.observe(msToAbort / 1000);
+    tally.abort.add(msToAbort);
     return { reason: type, receipt: { tokensAfterCancel: this.#tokensAfterStop, msToAbort } };
   }
 
@@ -270,10 +269,10 @@ export class GenerationRun {
 
   /** Storage refuses: the item alone can still say how it ended. Otherwise the log is not ours to touch. */
   async #onUnstorable({ reason, message }: PublishStoppedError): Promise<RunOutcome> {
-    const { metrics, logger, settlement } = this.#context;
+    const { tally, logger, settlement } = this.#context;
     logger.warn('run_unstorable', { generation: this.claimed.key.generation, reason, message });
     if (reason === 'behind') return 'behind';
-    if (reason === 'fenced') metrics.fenced.inc();
+    if (reason === 'fenced') tally.fenced += 1;
     // Storage was away for long. The engine has been let go; what is stored goes on once storage is back.
     if (reason === 'given_up')
       return (await settlement.requeue(this.#ending, this.claimed.entry.body.model)) ? 'requeued' : 'lost';

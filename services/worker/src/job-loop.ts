@@ -1,9 +1,9 @@
 import { ANY_QUEUE } from '@sluice/bus';
 import type { Bus, Delivery } from '@sluice/bus';
 import type { Clock, Logger } from '@sluice/runtime';
-import type { WorkerMetrics } from './metrics.ts';
 import { pullUntil } from './pull-loop.ts';
 import type { Slots } from './slots.ts';
+import type { WorkerTally } from './worker-tally.ts';
 
 /**
  * A pull is renewed after this long; a waiting job is delivered at once. Shorter than it takes to declare
@@ -19,7 +19,7 @@ export type JobLoopOptions = {
   readonly slots: Slots;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly metrics: WorkerMetrics;
+  readonly tally: Pick<WorkerTally, 'jobs' | 'passedOn'>;
   /** Runs one job to its end and releases the slot that was taken for it. Must not reject. */
   readonly run: (delivery: Delivery) => Promise<void>;
 };
@@ -51,7 +51,7 @@ export const startJobLoops = (options: JobLoopOptions, leaving: AbortSignal): Jo
  * one: it goes back at once for another worker.
  */
 const pullShared = (model: string, options: JobLoopOptions, signal: AbortSignal): Promise<void> => {
-  const { bus, slots, metrics, run } = options;
+  const { bus, slots, tally, run } = options;
   let waiting = 0;
   const pullOne = async (): Promise<Delivery | undefined> => {
     await slots.available(signal);
@@ -63,7 +63,7 @@ const pullShared = (model: string, options: JobLoopOptions, signal: AbortSignal)
     if (delivery === undefined) return false;
     if (signal.aborted || !slots.tryTake()) delivery.nak();
     else {
-      metrics.jobs.inc({ queue: 'any' });
+      tally.jobs.add('any');
       void run(delivery);
     }
     return true;
@@ -81,19 +81,19 @@ const pullOwn = (
   options: JobLoopOptions & { readonly leaving: AbortSignal },
   signal: AbortSignal,
 ): Promise<void> => {
-  const { bus, slots, metrics, run, leaving } = options;
+  const { bus, slots, tally, run, leaving } = options;
   const pull = async (): Promise<boolean> => {
     const delivery = await bus.jobs.pullOwn(owner, PULL_MS, signal);
     if (delivery === undefined) return false;
     if (!leaving.aborted && slots.tryTake()) {
-      metrics.jobs.inc({ queue: 'own' });
+      tally.jobs.add('own');
       void run(delivery);
       return true;
     }
     // In this order: a job must never be in no queue.
     await bus.jobs.publish(delivery.job, ANY_QUEUE);
     await delivery.ack();
-    metrics.passedOn.inc();
+    tally.passedOn += 1;
     return true;
   };
   return pullUntil({ ...options, pull, hasRoom: () => true }, signal);

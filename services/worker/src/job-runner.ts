@@ -125,9 +125,8 @@ export class JobRunner {
   }
 
   async #runClaimed(claimed: Claimed): Promise<RunOutcome> {
-    const { bus, clock, metrics, giveUp } = this.#deps;
+    const { bus, clock, giveUp } = this.#deps;
     const messages = await persist(() => readConversation(bus, claimed), clock, giveUp);
-    metrics.queueWait.observe(Math.max(0, clock.now() - claimed.entry.createdAt) / 1000);
     const outcome = await this.#runOnce(new GenerationRun(claimed, messages, this.#deps));
     if (outcome !== 'behind') return outcome;
     const again = await persist(() => readClaimed(bus, claimed.key, claimed.item), clock, giveUp);
@@ -135,14 +134,12 @@ export class JobRunner {
   }
 
   async #runOnce(run: GenerationRun): Promise<RunOutcome> {
-    const { metrics, onChange } = this.#deps;
+    const { onChange } = this.#deps;
     const path = pathOf(run.claimed.key);
     this.#runs.set(path, run);
     onChange();
     try {
-      const outcome = await run.run();
-      metrics.ends.inc({ reason: outcome });
-      return outcome;
+      return await run.run();
     } finally {
       this.#runs.delete(path);
       onChange();

@@ -3,8 +3,8 @@ import { fnv1a } from '@sluice/core';
 import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import { adoptRun } from './adoption.ts';
-import type { WorkerMetrics } from './metrics.ts';
 import type { Reach } from './reach.ts';
+import type { WorkerTally } from './worker-tally.ts';
 
 /**
  * Beats of one's own without one of a peer after which the peer counts as dead. Beats are counted, not
@@ -33,7 +33,7 @@ export type TakeoverDeps = {
   readonly reach: Pick<Reach, 'lastedFor'>;
   /** told who lives, and at once who does not */
   readonly placement: Placement;
-  readonly metrics: Pick<WorkerMetrics, 'takenOver' | 'adopted'>;
+  readonly tally: Pick<WorkerTally, 'takenOver' | 'adopted'>;
 };
 
 /**
@@ -117,7 +117,7 @@ export class Takeover {
   }
 
   async #takeOver(name: string, { missed, running }: Peer): Promise<void> {
-    const { bus, logger, metrics, placement } = this.#deps;
+    const { bus, logger, tally, placement } = this.#deps;
     placement.forget(name);
     // So that edges place nothing there any more. One that was only slow announces itself again.
     bus.workers.retire(name).catch((error: unknown) => logger.warn('retire_failed', { error }));
@@ -126,7 +126,7 @@ export class Takeover {
       const isBack = (run: RunningGeneration): boolean => this.#isBack(name, run);
       const context = { ...this.#deps, isBack, signal: this.#closing.signal };
       const adopted = await Promise.all(running.map((run) => adoptRun(name, run, context)));
-      metrics.takenOver.inc(adopted.filter((isOurs) => isOurs).length);
+      tally.takenOver += adopted.filter((isOurs) => isOurs).length;
     }
     // What arrives there later, or is left behind here, is found by a sweep.
     if (missed === SILENT_BEATS) await this.#adoptQueue(name);
@@ -146,11 +146,11 @@ export class Takeover {
   }
 
   async #adoptQueue(owner: string): Promise<void> {
-    const { bus, logger, metrics } = this.#deps;
+    const { bus, logger, tally } = this.#deps;
     try {
       const jobs = await bus.jobs.adopt(owner);
       if (jobs === 0) return;
-      metrics.adopted.inc(jobs);
+      tally.adopted += jobs;
       logger.info('queue_adopted', { peer: owner, jobs });
     } catch (error) {
       logger.warn('adoption_failed', { peer: owner, error });

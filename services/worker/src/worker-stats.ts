@@ -1,22 +1,33 @@
 import { StatsPublisher } from '@sluice/bus';
 import type { Bus, Subscription } from '@sluice/bus';
-import { CountsByOrg, RecentRuns } from '@sluice/core';
-import type { Org, RunReport, WorkerReport } from '@sluice/protocol';
+import { markOf, RecentRuns } from '@sluice/core';
+import type { Org, RunPhase, RunReport, WorkerReport } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { AnswerLength } from './answer-length.ts';
 import type { Claimed } from './claim.ts';
-import { OrgWork } from './org-work.ts';
 import { ParkedRuns } from './parked-runs.ts';
-import { RunStory } from './run-story.ts';
+import type { WorkerTally } from './worker-tally.ts';
 
 /** What runs now. */
 export type RunLoad = Pick<WorkerReport, 'running' | 'paused' | 'progress'>;
+
+/** Which attempt something is said of. */
+export type AttemptName = Omit<RunReport, 'marks'>;
+
+/** Outcomes of an attempt after which the generation goes on; after any other it has ended. */
+const GOES_ON: ReadonlyMap<string, RunPhase> = new Map([
+  ['parked', 'parked'],
+  ['requeued', 'requeued'],
+  ['lost', 'lost'],
+  ['behind', 'requeued'],
+]);
 
 export type WorkerStatsDeps = {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly worker: string;
   readonly slots: number;
+  readonly tally: WorkerTally;
   /** @param org undefined: of all orgs */
   readonly load: (org?: Org) => RunLoad;
 };
@@ -26,14 +37,14 @@ export class WorkerStats {
   readonly lengths = new AnswerLength();
   readonly #deps: WorkerStatsDeps;
   readonly #runs = new RecentRuns();
-  readonly #work = new CountsByOrg(() => new OrgWork());
-  readonly #parked = new ParkedRuns((org, saved) => (this.#work.of(org).savedByPark += saved));
+  readonly #parked: ParkedRuns;
   readonly #publisher: StatsPublisher;
   readonly #startedAt: number;
   #beats: Subscription | undefined;
 
   constructor(deps: WorkerStatsDeps) {
     this.#deps = deps;
+    this.#parked = new ParkedRuns((org, saved) => (deps.tally.orgs.of(org).savedByPark += saved));
     this.#startedAt = deps.clock.now();
     const report = (org: Org | undefined, runs: readonly RunReport[]): WorkerReport =>
       this.#report(org, runs);
@@ -48,18 +59,27 @@ export class WorkerStats {
   }
 
   /** An attempt begins. @param seq tokens that were stored before */
-  story({ key, item, entry }: Claimed, seq: number): RunStory {
+  begin({ key, item, entry }: Claimed, seq: number): AttemptName {
     const { worker: by, clock } = this.#deps;
-    this.#parked.running([key]);
     const { org, session, generation } = key;
     const { attempt, model } = item;
-    const run = { org, session, generation, attempt, createdAt: entry.createdAt, model, by };
-    return new RunStory({ run, runs: this.#runs, work: this.#work.of(org), clock }, seq);
+    const name = { org, session, generation, attempt, createdAt: entry.createdAt, model, by };
+    this.#parked.running([key]);
+    this.#runs.begin(name, markOf('claimed', clock.now(), seq));
+    return name;
   }
 
-  /** An attempt ended by parking. @param saved tokens it would still have made */
-  parked({ key }: Claimed, saved: number): void {
-    this.#parked.add(key, saved, this.#deps.clock.now());
+  mark(attempt: AttemptName, phase: RunPhase, seq: number): void {
+    this.#runs.mark(attempt, markOf(phase, this.#deps.clock.now(), seq));
+  }
+
+  /** @param saved tokens it would still have made, where a stop or a park kept it from that */
+  over(attempt: AttemptName, outcome: string, { seq, saved }: { seq: number; saved: number }): void {
+    const now = this.#deps.clock.now();
+    const phase = GOES_ON.get(outcome) ?? 'ended';
+    const ending = { ...(phase === 'ended' ? { reason: outcome } : {}), ...(saved > 0 ? { saved } : {}) };
+    this.#runs.mark(attempt, markOf(phase, now, seq), ending);
+    if (phase === 'parked') this.#parked.add(attempt, saved, now);
   }
 
   tick(now: number): void {
@@ -73,8 +93,8 @@ export class WorkerStats {
   }
 
   #report(org: Org | undefined, runs: readonly RunReport[]): WorkerReport {
-    const { worker, clock, slots, load } = this.#deps;
-    const work = this.#work.shown(org);
+    const { worker, clock, slots, tally, load } = this.#deps;
+    const { tokens, outcomes, savedByStop, savedByPark, promptToToken } = tally.orgs.shown(org);
     const { parked, saved } = this.#parked.load(org);
     return {
       type: 'worker',
@@ -85,11 +105,11 @@ export class WorkerStats {
       ...(org === undefined ? { slots } : {}),
       ...load(org),
       parked,
-      tokens: work.tokens,
-      parks: work.parks,
-      ends: Object.fromEntries(work.ends),
-      saved: { stop: work.savedByStop, park: work.savedByPark + saved },
-      firstToken: work.firstToken.counts(),
+      tokens,
+      parks: outcomes.get('parked') ?? 0,
+      ends: Object.fromEntries([...outcomes].filter(([outcome]) => !GOES_ON.has(outcome))),
+      saved: { stop: savedByStop, park: savedByPark + saved },
+      firstToken: promptToToken.counts(),
     };
   }
 }

@@ -1,19 +1,19 @@
 import { placedBus, Placement } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { persist, systemClock } from '@sluice/runtime';
-import type { Clock, Logger } from '@sluice/runtime';
+import type { Clock, Logger, Metrics } from '@sluice/runtime';
 import { EngineWatch } from './engine-watch.ts';
 import type { Engine } from './engines/engine.ts';
 import { startJobLoops } from './job-loop.ts';
 import { JobRunner } from './job-runner.ts';
 import { Liveness } from './liveness.ts';
 import { createWorkerMetrics } from './metrics.ts';
-import type { WorkerMetrics } from './metrics.ts';
 import { Reach } from './reach.ts';
 import { Settlement } from './settlement.ts';
 import { Slots } from './slots.ts';
 import { Takeover } from './takeover.ts';
 import { WorkerStats } from './worker-stats.ts';
+import { WorkerTally } from './worker-tally.ts';
 
 /** How often holds and silent edges are looked at, ms. */
 const TICK_MS = 100;
@@ -40,7 +40,9 @@ export type WorkerDeps = {
 
 export type Worker = {
   readonly name: string;
-  readonly metrics: WorkerMetrics;
+  readonly metrics: Pick<Metrics, 'registry'>;
+  /** what it counted since it started */
+  readonly tally: WorkerTally;
   /** generations that run now */
   readonly running: number;
   /** Does at once what is due by the clock; it also does so by itself, a few times a second. */
@@ -57,13 +59,14 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
   const slots = new Slots(options.slots);
   const [pulling, giveUp] = [new AbortController(), new AbortController()];
-  const metrics = createWorkerMetrics({ slots: () => slots.size, running: () => runner.size });
+  const tally = new WorkerTally();
+  const metrics = createWorkerMetrics(tally, { slots: () => slots.size, running: () => runner.size });
   const settlement = new Settlement(bus, clock, giveUp.signal);
   const own = { bus, clock, worker: name, slots: slots.size };
-  const stats = new WorkerStats({ ...own, load: (org) => runner.load(org) });
+  const stats = new WorkerStats({ ...own, tally, load: (org) => runner.load(org) });
   const reach = new Reach(bus.link, clock);
   const runner: JobRunner = new JobRunner({
-    ...{ bus, engine, settlement, clock, logger, metrics, stats, reach, slots, crash, worker: name },
+    ...{ bus, engine, settlement, clock, logger, tally, stats, reach, slots, crash, worker: name },
     ...{ pulling: pulling.signal, giveUp: giveUp.signal },
     ...{
       onTaken: (run) => liveness.taken(run),
@@ -73,7 +76,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   });
   const liveness = new Liveness({ ...own, logger, models, ownQueue, running: () => runner.running });
   const watch = new EngineWatch({ engine, slots, liveness, clock, logger });
-  const takeover = new Takeover({ bus, clock, logger, placement, metrics, reach, worker: name });
+  const takeover = new Takeover({ bus, clock, logger, placement, tally, reach, worker: name });
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   for (const part of [takeover, liveness, stats]) await persist(() => part.start(), clock, pulling.signal);
@@ -83,7 +86,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const ticking = setInterval(tick, TICK_MS);
   const loops = startJobLoops(
     {
-      ...{ bus, models, slots, clock, logger, metrics },
+      ...{ bus, models, slots, clock, logger, tally },
       owner: ownQueue ? name : undefined,
       run: (job) => runner.run(job),
     },
@@ -106,6 +109,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   return {
     name,
     metrics,
+    tally,
     get running() {
       return runner.size;
     },

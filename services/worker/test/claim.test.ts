@@ -98,6 +98,6 @@ describe('a generation with a log', () => {
     await waitFor(() => worker.running === 0, { what: 'the fenced run to stop' });
     expect(scene.world.engine.aborts).toBe(1);
     expect(await scene.world.item('g')).toMatchObject({ status: 'running', attempt: 1 });
-    expect((await worker.metrics.fenced.get()).values[0]?.value).toBe(1);
+    expect(worker.tally.fenced).toBe(1);
   });
 });

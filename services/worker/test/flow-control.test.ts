@@ -80,12 +80,10 @@ describe('flow control', () => {
 
   test('holds on without parking where the engine could not continue', async () => {
     scene.world.engine.continues = false;
-    const worker = await scene.world.start();
+    await scene.world.start();
     await scene.world.submit('g', { lead: 'strict' });
     scene.world.engine.say('g', ...words(20));
-    await waitFor(() => worker.metrics.running !== undefined && scene.world.engine.taken === 16, {
-      what: 'the hold',
-    });
+    await waitFor(() => scene.world.engine.taken === 16, { what: 'the hold' });
     scene.world.ack('g', 16);
     scene.world.engine.end('g');
     expect(await scene.world.until('g', 'done')).toMatchObject({ seq: 20, attempt: 1 });

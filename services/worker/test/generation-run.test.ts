@@ -39,9 +39,7 @@ describe('a run', () => {
       scene.world.engine.end(`g${at}`, { reason: 'stop', usage });
       await scene.world.until(`g${at}`, 'done');
     }
-    const text = await worker.metrics.registry.metrics();
-    expect(text).toMatch(/sluice_worker_prompt_tokens_total\{[^}]*cache="hit"[^}]*\} 64\n/);
-    expect(text).toMatch(/sluice_worker_prompt_tokens_total\{[^}]*cache="miss"[^}]*\} 36\n/);
+    expect(Object.fromEntries(worker.tally.promptTokens)).toEqual({ hit: 64, miss: 36 });
   });
 
   test('of an engine that fails ends with its error, and keeps the text', async () => {

@@ -71,7 +71,7 @@ test('an org’s own report has its figures only, and no word on free slots', as
 });
 
 test('a stopped run saves what it would still have made', async () => {
-  await scene.world.start();
+  const worker = await scene.world.start();
   const reports = observe(ORG_STATS);
   await scene.world.submit('g', { params: { max_tokens: 100 } });
   scene.world.engine.say('g', ...words(10));
@@ -82,16 +82,21 @@ test('a stopped run saves what it would still have made', async () => {
     park: 0,
   });
   expect(reports.flatMap(({ runs }) => runs).at(-1)).toMatchObject({ reason: 'cancelled', saved: 90 });
+  const text = await worker.metrics.registry.metrics();
+  expect(text).toContain('sluice_worker_saved_tokens_total 90\n');
+  expect(text).toContain('sluice_worker_ends_total{reason="cancelled"} 1\n');
+  expect(text).toContain('sluice_worker_tokens_total 10\n');
 });
 
 test('a parked run counts as parked, and as saved, until it runs again', async () => {
-  await scene.world.start();
+  const worker = await scene.world.start();
   const reports = observe(ORG_STATS);
   await scene.world.submit('g', { lead: 'strict', params: { max_tokens: 100 } });
   scene.world.engine.say('g', ...words(30));
   await scene.world.until('g', 'parked');
   const parked = await until(reports, (report) => report.parked === 1, 'the park');
-  expect(parked).toMatchObject({ parks: 1, saved: { stop: 0, park: 84 } });
+  expect(parked).toMatchObject({ parks: 1, ends: {}, saved: { stop: 0, park: 84 } });
+  expect(await worker.metrics.registry.metrics()).toContain('sluice_worker_ends_total{reason="parked"} 1\n');
   expect(phasesOf(reports, 'g')).toEqual(['claimed', 'first_token', 'paused', 'parked']);
   scene.world.bus.workers.beat({ worker: 'elsewhere', running: [{ ...keyOf('g'), attempt: 2 }] });
   const seen = reports.length;

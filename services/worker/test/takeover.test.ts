@@ -3,9 +3,8 @@ import { Placement } from '@sluice/bus';
 import { fnv1a } from '@sluice/core';
 import { silentLogger, systemClock } from '@sluice/runtime';
 import { waitFor } from '@sluice/testkit';
-import { createWorkerMetrics } from '../src/metrics.ts';
-import type { WorkerMetrics } from '../src/metrics.ts';
 import { Takeover } from '../src/takeover.ts';
+import { WorkerTally } from '../src/worker-tally.ts';
 import { World, keyOf } from './support/world.ts';
 
 const SELF = 'a';
@@ -14,15 +13,15 @@ const NEWCOMER = 'z';
 const DEAD = ['d1', 'd2', 'd3', 'd4', 'd5', 'd6'].find((name) => fnv1a(name) % 2 === 1) as string;
 
 let world: World;
-let metrics: WorkerMetrics;
+let tally: WorkerTally;
 let takeover: Takeover;
 let canHear: boolean;
 beforeEach(async () => {
   world = new World();
   canHear = true;
-  metrics = createWorkerMetrics({ slots: () => 1, running: () => 0 });
+  tally = new WorkerTally();
   takeover = new Takeover({
-    ...{ bus: world.bus, clock: systemClock, logger: silentLogger, metrics },
+    ...{ bus: world.bus, clock: systemClock, logger: silentLogger, tally },
     ...{ placement: new Placement(), worker: SELF },
     reach: { lastedFor: () => (canHear ? Infinity : 0) },
   });
@@ -31,7 +30,6 @@ beforeEach(async () => {
 });
 afterEach(() => {
   takeover.close();
-  metrics.close();
 });
 
 const beat = (worker: string, ...running: string[]): void =>
@@ -39,8 +37,6 @@ const beat = (worker: string, ...running: string[]): void =>
 
 /** Lets a second pass for everybody who lives. */
 const second = (...living: string[]): void => [...living, SELF].forEach((worker) => beat(worker));
-
-const takenOver = async (): Promise<number> => (await metrics.takenOver.get()).values[0]?.value ?? 0;
 
 test('of two workers that both saw another die one acts, and it is not this one', async () => {
   beat(NEWCOMER);
@@ -68,6 +64,6 @@ test('a peer that takes longer than this one to find NATS again is not declared 
 test('a worker that came after the death is not waited for: it knows of it too late', async () => {
   beat(DEAD, 'g');
   for (let beats = 0; beats < 3; beats += 1) second(NEWCOMER);
-  await waitFor(async () => (await takenOver()) === 1, { what: 'this worker to take over' });
+  await waitFor(() => tally.takenOver === 1, { what: 'this worker to take over' });
   expect(await world.item('g')).toMatchObject({ status: 'queued', attempt: 1, crashes: 1 });
 });

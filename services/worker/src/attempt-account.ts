@@ -1,0 +1,101 @@
+import type { RunPhase, Usage } from '@sluice/protocol';
+import type { Clock } from '@sluice/runtime';
+import type { Claimed } from './claim.ts';
+import type { Engine, EngineRequest } from './engines/engine.ts';
+import type { AttemptName, WorkerStats } from './worker-stats.ts';
+import type { OrgTally, WorkerTally } from './worker-tally.ts';
+
+export type AttemptAccountDeps = {
+  readonly claimed: Claimed;
+  readonly request: EngineRequest;
+  readonly engine: Pick<Engine, 'expectedTokens'>;
+  readonly tally: WorkerTally;
+  readonly stats: WorkerStats;
+  readonly clock: Clock;
+};
+
+/** One attempt: what it adds to its worker's tally, and what the dashboard is told of it. */
+export class AttemptAccount {
+  readonly #deps: AttemptAccountDeps;
+  readonly #orgTally: OrgTally;
+  readonly #attempt: AttemptName;
+  readonly #startedAt: number;
+  #made = 0;
+
+  /** @param seq tokens that were stored before */
+  constructor(deps: AttemptAccountDeps, seq: number) {
+    const { claimed, tally, stats, clock } = deps;
+    this.#deps = deps;
+    this.#startedAt = clock.now();
+    this.#orgTally = tally.orgs.of(claimed.key.org);
+    this.#attempt = stats.begin(claimed, seq);
+    tally.queueWait.add(this.#startedAt - claimed.entry.createdAt);
+  }
+
+  /** One more token was taken from the engine. @param seq its number */
+  token(seq: number): void {
+    if (this.#made === 0) this.#onFirstToken(seq);
+    this.#made += 1;
+    this.#orgTally.tokens += 1;
+  }
+
+  mark(phase: RunPhase, seq: number): void {
+    this.#deps.stats.mark(this.#attempt, phase, seq);
+  }
+
+  /** Counts what the engine had in its KV cache of the prompt, and what not; nothing where it does not say. */
+  usage(usage: Usage | undefined): void {
+    const total = usage?.prompt_tokens;
+    const cached = cachedOf(usage);
+    if (total === undefined || cached === undefined || !(cached >= 0 && cached <= total)) return;
+    const { promptTokens } = this.#deps.tally;
+    promptTokens.add('hit', cached);
+    promptTokens.add('miss', total - cached);
+  }
+
+  /** How it went. @param seq tokens of the text by now */
+  over(outcome: string, seq: number): void {
+    const { claimed, stats } = this.#deps;
+    const isStopped = outcome === 'cancelled' || outcome === 'abandoned';
+    const saved = isStopped || outcome === 'parked' ? this.#tokensToCome(seq) : 0;
+    if (outcome === 'stop' || outcome === 'length') stats.lengths.ended(claimed.item.model, seq);
+    this.#orgTally.outcomes.add(outcome);
+    if (isStopped) this.#orgTally.savedByStop += saved;
+    stats.over(this.#attempt, outcome, { seq, saved });
+  }
+
+  /** However it went. @param heldMs how long nobody wanted more */
+  close(heldMs: number): void {
+    const { tally, clock } = this.#deps;
+    tally.heldMs += heldMs;
+    const ranMs = clock.now() - this.#startedAt - heldMs;
+    if (this.#made > 1 && ranMs > 0) tally.timePerToken.add(ranMs / this.#made);
+  }
+
+  #onFirstToken(seq: number): void {
+    const { claimed, tally, clock } = this.#deps;
+    const now = clock.now();
+    tally.claimToToken.add(now - this.#startedAt);
+    // A later attempt goes on with an answer whose first token was seen long ago.
+    if (claimed.item.attempt === 1) this.#orgTally.promptToToken.add(now - claimed.entry.createdAt);
+    this.mark('first_token', seq);
+  }
+
+  /** Tokens it would still have made, as far as anybody can tell. */
+  #tokensToCome(seq: number): number {
+    const { engine, stats, request } = this.#deps;
+    const known = engine.expectedTokens?.(request);
+    const limit = request.params.max_tokens;
+    const expected = stats.lengths.expected(request.model, {
+      ...(known === undefined ? {} : { engine: known }),
+      ...(limit === undefined ? {} : { limit }),
+    });
+    return Math.max(0, (expected ?? 0) - seq);
+  }
+}
+
+const cachedOf = (usage: Usage | undefined): number | undefined => {
+  const details = usage?.['prompt_tokens_details'];
+  if (typeof details !== 'object' || details === null || !('cached_tokens' in details)) return undefined;
+  return typeof details.cached_tokens === 'number' ? details.cached_tokens : undefined;
+};
