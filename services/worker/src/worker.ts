@@ -55,11 +55,10 @@ export type Worker = {
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
   const { name, models, placement: ownQueue = true } = options;
   const { engine, logger, clock = systemClock, crash } = deps;
-  const placement = new Placement();
+  const [placement, tally] = [new Placement(), new WorkerTally()];
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
   const slots = new Slots(options.slots);
   const [pulling, giveUp] = [new AbortController(), new AbortController()];
-  const tally = new WorkerTally();
   const metrics = createWorkerMetrics(tally, { slots: () => slots.size, running: () => runner.size });
   const settlement = new Settlement(bus, clock, giveUp.signal);
   const own = { bus, clock, worker: name, slots: slots.size };
@@ -107,9 +106,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     for (const part of [liveness, stats, reach, metrics]) part.close();
   };
   return {
-    name,
-    metrics,
-    tally,
+    ...{ name, metrics, tally },
     get running() {
       return runner.size;
     },

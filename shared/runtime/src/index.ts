@@ -8,20 +8,8 @@ export type { ConfigOf, ConfigProblem, ConfigRow, ConfigSchema, Environment, Loa
 export { killThisProcess } from './kill.ts';
 export { createLogger, LOG_LEVELS, silentLogger } from './logger.ts';
 export type { LogFields, Logger, LoggerOptions, LogLevel } from './logger.ts';
-export { createMetrics, LATENCY_BUCKETS_SECONDS } from './metrics.ts';
-export type {
-  Counter,
-  Gauge,
-  Histogram,
-  HistogramOptions,
-  Latencies,
-  MetricOptions,
-  Metrics,
-  Reading,
-  ReadOptions,
-  Registry,
-  Tally,
-} from './metrics.ts';
+export { createMetrics } from './metrics.ts';
+export type { Latencies, MetricOptions, Metrics, Reading, Registry } from './metrics.ts';
 export { natsOptionsOf, natsSettings } from './nats-settings.ts';
 export { persist } from './persist.ts';
 export { placementSetting } from './placement-setting.ts';

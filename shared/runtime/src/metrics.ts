@@ -1,57 +1,39 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { observeEventLoop } from './event-loop.ts';
 
-export type { Counter, Gauge, Histogram, Registry } from 'prom-client';
-
-export type MetricOptions<Label extends string> = {
-  readonly name: string;
-  readonly help: string;
-  /** bounded sets only; see {@link createMetrics} */
-  readonly labels?: readonly Label[];
-};
+export type { Registry } from 'prom-client';
 
 /**
- * A number, or one for each value of the label. A metric of several labels has their values, in the order of the
- * labels and with a space between them, in place of one.
+ * A number, or one for each value of the label. Where a metric has several labels, a name is their values in the order
+ * of the labels, with spaces between them.
  */
 export type Reading = number | ReadonlyMap<string, number>;
 
-/** Latencies that somebody counts by bucket; one more than there are bounds. */
+/** Latencies counted by bucket; one more than there are bounds. */
 export type Latencies = {
   readonly boundsMs: readonly number[];
   readonly sumMs: number;
   counts(): readonly number[];
 };
 
-export type ReadOptions<Label extends string> = MetricOptions<Label> & {
-  /** Called at each scrape, so that whoever counts does not know who looks. */
-  readonly read?: () => Reading;
-};
-
-/** A counter for the hot path: adding is one addition; the registry reads it at each scrape. */
-export type Tally = { add(amount: number): void; readonly value: number };
-
-export type HistogramOptions<Label extends string> = MetricOptions<Label> & {
-  /** Called at each scrape, and once before for the bounds. */
-  readonly read?: () => Latencies;
+export type MetricOptions<Read> = {
+  readonly name: string;
+  readonly help: string;
+  /** bounded sets only; see {@link createMetrics} */
+  readonly labels?: readonly string[];
+  /** Called at each scrape, so code that counts does not know its readers. A histogram's is called at the start too. */
+  readonly read: () => Read;
 };
 
 /** The only door to prom-client. Each method throws TypeError on a name or label that breaks the conventions. */
 export interface Metrics {
   readonly registry: Registry;
-  counter<Label extends string = never>(options: ReadOptions<Label>): Counter<Label>;
-  /** For what happens per token or frame, where a counter's own bookkeeping would show. */
-  tally(options: MetricOptions<never>): Tally;
-  gauge<Label extends string = never>(options: ReadOptions<Label>): Gauge<Label>;
-  histogram<Label extends string = never>(options: HistogramOptions<Label>): Histogram<Label>;
+  counter(options: MetricOptions<Reading>): void;
+  gauge(options: MetricOptions<Reading>): void;
+  histogram(options: MetricOptions<Latencies>): void;
   /** Stops the event-loop monitor and empties the registry. */
   close(): void;
 }
-
-/** From half a millisecond (a hop on loopback) to ten seconds (a cold model). */
-export const LATENCY_BUCKETS_SECONDS: readonly number[] = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-];
 
 const GEN_AI_NAME = /^gen_ai(_[a-z][a-z0-9]*)+$/;
 const WRONG_UNIT =
@@ -89,17 +71,15 @@ const checkLabels = (name: string, labels: readonly string[]): void => {
   }
 };
 
-/** What a reading means to prom-client. */
-const seriesOf = <Label extends string>(
-  labels: readonly Label[],
+/** A reading as prom-client takes it. */
+const seriesOf = (
+  labels: readonly string[],
   reading: Reading,
-): ReadonlyArray<readonly [Partial<Record<Label, string>>, number]> => {
+): ReadonlyArray<readonly [Readonly<Record<string, string>>, number]> => {
   if (typeof reading === 'number') return [[{}, reading]];
   return [...reading].map(([name, value]) => {
     const values = name.split(' ');
-    const labelled: Partial<Record<Label, string>> = {};
-    labels.forEach((label, index) => (labelled[label] = values[index] ?? ''));
-    return [labelled, value];
+    return [Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])), value];
   });
 };
 
@@ -129,8 +109,7 @@ export const createMetrics = ({ service }: { readonly service: string }): Metric
     throw new TypeError(`service: expected lower-case letters and digits, got ${service}`);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const common = <Label extends string>(kind: Kind, options: MetricOptions<Label>) => {
-    const { name, help, labels = [] } = options;
+  const common = <Read>(kind: Kind, { name, help, labels = [] }: MetricOptions<Read>) => {
     checkName(service, kind, name);
     checkLabels(name, labels);
     return { name, help, labelNames: [...labels], registers: [registry] };
@@ -138,47 +117,31 @@ export const createMetrics = ({ service }: { readonly service: string }): Metric
   const metrics: Omit<Metrics, 'close'> = {
     registry,
     counter: (options) => {
-      const { read, labels = [] } = options;
-      if (read === undefined) return new Counter(common('counter', options));
-      return new Counter({
+      const { labels = [], read } = options;
+      const counter = new Counter({
         ...common('counter', options),
-        collect() {
-          this.reset();
-          for (const [labelled, value] of seriesOf(labels, read())) this.inc(labelled, value);
+        collect: () => {
+          counter.reset();
+          for (const [labelled, value] of seriesOf(labels, read())) counter.inc(labelled, value);
         },
       });
-    },
-    tally: (options) => {
-      const tally = { value: 0, add: (amount: number) => void (tally.value += amount) };
-      new Counter({
-        ...common('counter', options),
-        collect() {
-          this.reset();
-          this.inc(tally.value);
-        },
-      });
-      return tally;
     },
     gauge: (options) => {
-      const { read, labels = [] } = options;
-      if (read === undefined) return new Gauge(common('gauge', options));
-      return new Gauge({
+      const { labels = [], read } = options;
+      const gauge = new Gauge({
         ...common('gauge', options),
-        collect() {
-          for (const [labelled, value] of seriesOf(labels, read())) this.set(labelled, value);
+        collect: () => {
+          for (const [labelled, value] of seriesOf(labels, read())) gauge.set(labelled, value);
         },
       });
     },
     histogram: (options) => {
       const { read } = options;
-      if (read === undefined)
-        return new Histogram({ ...common('histogram', options), buckets: [...LATENCY_BUCKETS_SECONDS] });
+      const buckets = read().boundsMs.map((ms) => ms / 1000);
       const histogram: LatencyHistogram = new LatencyHistogram({
-        ...common('histogram', options),
-        buckets: read().boundsMs.map((ms) => ms / 1000),
+        ...{ ...common('histogram', options), buckets },
         collect: () => histogram.show(read()),
       });
-      return histogram;
     },
   };
   const eventLoop = observeEventLoop(metrics, service);

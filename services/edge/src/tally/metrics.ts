@@ -13,11 +13,7 @@ export const createEdgeMetrics = (tally: EdgeTally, load: Load): Metrics => {
     labels: ['transport'],
     read: () => tally.connections,
   });
-  metrics.gauge({
-    name: 'sluice_edge_sessions',
-    help: 'Sessions with a feed.',
-    read: load.sessions,
-  });
+  metrics.gauge({ name: 'sluice_edge_sessions', help: 'Sessions with a feed.', read: load.sessions });
   metrics.gauge({
     name: 'sluice_edge_viewers',
     help: 'Attachments of connections to sessions.',
