@@ -86,7 +86,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   const opened = (open: () => Promise<void>): Promise<void> => persist(open, clock, leaving.signal);
-  const ownParts = [opened(() => context.stats.start(clock.now)), opened(() => calls.open())];
+  const ownParts = [opened(() => context.stats.start()), opened(() => calls.open())];
   await Promise.all([fill.open(), models.open(), ...ownParts]);
   const tick = (): void => {
     const now = clock.now();
@@ -146,8 +146,7 @@ const contextOf = (
   };
   const keys = createKeySource(options);
   const users = new UserLimits(options);
-  const price = options.tokenPrice;
-  const stats = new EdgeStats({ bus, edge, tally, hub, users, price, startedAt: clock.now() });
+  const stats = new EdgeStats({ bus, clock, edge, tally, hub, users, price: options.tokenPrice });
   return {
     ...feeds,
     hub,

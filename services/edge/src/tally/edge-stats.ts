@@ -2,6 +2,7 @@ import { StatsPublisher } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { markOf, RecentRuns } from '@sluice/core';
 import type { EdgeReport, GenerationKey, Org, RunReport } from '@sluice/protocol';
+import type { Clock } from '@sluice/runtime';
 import type { EdgeTally } from './edge-tally.ts';
 
 /** What is watched; `unacked`: tokens sent to viewers that owe an ack for them. */
@@ -9,6 +10,7 @@ export type WatchLoad = { readonly sessions: number; readonly viewers: number; r
 
 export type EdgeStatsDeps = {
   readonly bus: Bus;
+  readonly clock: Clock;
   /** the edge's name */
   readonly edge: string;
   readonly tally: EdgeTally;
@@ -17,7 +19,6 @@ export type EdgeStatsDeps = {
   readonly users: { connections(org?: Org): number };
   /** of 1,000,000 output tokens; undefined: nobody said */
   readonly price: number | undefined;
-  readonly startedAt: number;
 };
 
 /** What this edge reports into the stats sessions. */
@@ -25,18 +26,18 @@ export class EdgeStats {
   readonly #deps: EdgeStatsDeps;
   readonly #runs = new RecentRuns();
   readonly #publisher: StatsPublisher;
-  #now: number;
+  readonly #startedAt: number;
 
   constructor(deps: EdgeStatsDeps) {
     this.#deps = deps;
-    this.#now = deps.startedAt;
+    this.#startedAt = deps.clock.now();
     const report = (org: Org | undefined, runs: readonly RunReport[]): EdgeReport => this.#report(org, runs);
     this.#publisher = new StatsPublisher({ bus: deps.bus, name: deps.edge, runs: this.#runs, report });
   }
 
   /** @throws BusUnavailableError */
-  start(now: () => number): Promise<void> {
-    return this.#publisher.start(() => (this.#now = now()));
+  start(): Promise<void> {
+    return this.#publisher.start(this.#deps.clock.now);
   }
 
   /** A new prompt was stored: its run waits for a worker from now on. */
@@ -46,7 +47,6 @@ export class EdgeStats {
   }
 
   tick(now: number): void {
-    this.#now = now;
     this.#publisher.tick(now);
   }
 
@@ -55,13 +55,13 @@ export class EdgeStats {
   }
 
   #report(org: Org | undefined, runs: readonly RunReport[]): EdgeReport {
-    const { edge, tally, hub, users, price, startedAt } = this.#deps;
+    const { clock, edge, tally, hub, users, price } = this.#deps;
     const { delivered, acks, reconnects, errors, delivery } = tally.orgs.shown(org);
     return {
       type: 'edge',
       name: edge,
-      startedAt,
-      at: this.#now,
+      startedAt: this.#startedAt,
+      at: clock.now(),
       runs,
       connections: users.connections(org),
       ...hub.load(org),
