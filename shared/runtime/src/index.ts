@@ -9,7 +9,7 @@ export { killThisProcess } from './kill.ts';
 export { createLogger, LOG_LEVELS, silentLogger } from './logger.ts';
 export type { LogFields, Logger, LoggerOptions, LogLevel } from './logger.ts';
 export { createMetrics } from './metrics.ts';
-export type { Latencies, MetricOptions, Metrics, Reading, Registry } from './metrics.ts';
+export type { Metrics } from './metrics.ts';
 export { natsOptionsOf, natsSettings } from './nats-settings.ts';
 export { persist } from './persist.ts';
 export { placementSetting } from './placement-setting.ts';

@@ -1,22 +1,20 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { observeEventLoop } from './event-loop.ts';
 
-export type { Registry } from 'prom-client';
-
 /**
  * A number, or one for each value of the label. Where a metric has several labels, a name is their values in the order
  * of the labels, with spaces between them.
  */
-export type Reading = number | ReadonlyMap<string, number>;
+type MetricValue = number | ReadonlyMap<string, number>;
 
 /** Latencies counted by bucket; one more than there are bounds. */
-export type Latencies = {
+type Latencies = {
   readonly boundsMs: readonly number[];
   readonly sumMs: number;
   counts(): readonly number[];
 };
 
-export type MetricOptions<Read> = {
+type MetricOptions<Read> = {
   readonly name: string;
   readonly help: string;
   /** bounded sets only; see {@link createMetrics} */
@@ -28,8 +26,8 @@ export type MetricOptions<Read> = {
 /** The only door to prom-client. Each method throws TypeError on a name or label that breaks the conventions. */
 export interface Metrics {
   readonly registry: Registry;
-  counter(options: MetricOptions<Reading>): void;
-  gauge(options: MetricOptions<Reading>): void;
+  counter(options: MetricOptions<MetricValue>): void;
+  gauge(options: MetricOptions<MetricValue>): void;
   histogram(options: MetricOptions<Latencies>): void;
   /** Stops the event-loop monitor and empties the registry. */
   close(): void;
@@ -71,15 +69,15 @@ const checkLabels = (name: string, labels: readonly string[]): void => {
   }
 };
 
-/** A reading as prom-client takes it. */
+/** A value as prom-client takes it. */
 const seriesOf = (
   labels: readonly string[],
-  reading: Reading,
+  value: MetricValue,
 ): ReadonlyArray<readonly [Readonly<Record<string, string>>, number]> => {
-  if (typeof reading === 'number') return [[{}, reading]];
-  return [...reading].map(([name, value]) => {
+  if (typeof value === 'number') return [[{}, value]];
+  return [...value].map(([name, count]) => {
     const values = name.split(' ');
-    return [Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])), value];
+    return [Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])), count];
   });
 };
 
