@@ -48,7 +48,7 @@ demo: setup web ## Run everything on this machine and show where to chat (Ctrl-C
 	@$(WITH_NATS) exec $(NODE) services/cli/bin/sluice.js up
 
 # What measures time, or starts whole systems or clusters, runs alone: on two cores a neighbour would be measured too.
-TIMED := $(CURDIR)/e2e/ $(CURDIR)/services/worker/test/engines/ $(CURDIR)/shared/bus/test/nats-
+TIMED := $(CURDIR)/e2e/ $(CURDIR)/services/worker/test/engines/ $(CURDIR)/shared/simulator/test/ $(CURDIR)/shared/bus/test/nats-
 test: setup ## Run all tests; ONLY=<pattern> runs some
 ifdef ONLY
 	@$(WITH_NATS) exec $(JEST) $(ONLY)

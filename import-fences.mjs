@@ -71,6 +71,11 @@ const PLACES = [
     ],
   },
   {
+    files: /^shared\/simulator\/src\//,
+    ours: ['protocol', 'protocol/schema', 'core'],
+    says: 'simulator imports only protocol and core',
+  },
+  {
     files: /^shared\/testkit\/src\//,
     ours: ['protocol', 'protocol/schema', 'runtime'],
     says: 'testkit imports only protocol and runtime',
@@ -99,7 +104,7 @@ const PLACES = [
   { files: /^services\/[^/]+\/(src|bin)\//, ours: SHARED, says: SERVICE_SAYS },
   {
     files: /^(shared|services)\/[^/]+\/test\//,
-    ours: [...SHARED, 'testkit'],
+    ours: [...SHARED, 'testkit', 'simulator'],
     says: 'a package’s tests import shared packages; tests of the whole system live in e2e',
     opens: [NATS, WS, PROM],
   },

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Edge } from '@sluice/edge';
 import { CLIENT_FRAME_TYPES, SERVER_FRAME_TYPES } from '@sluice/protocol';
 import { openRawClient, waitFor } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { z } from 'zod';
 import { tokenFor } from './support/clients.ts';
 import { startSystem } from './support/system.ts';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
 import type { Generation } from '@sluice/client';
 import { checkTranscript, sha256, startFaultProxy, waitFor } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { keyOf, recordedClient, storedText } from './support/clients.ts';
 import type { RecordedClient } from './support/clients.ts';
 import { spawnEdge } from './support/processes.ts';

@@ -6,16 +6,15 @@ import type { StoredGeneration } from '@sluice/core';
 import { textOf } from '@sluice/protocol';
 import { checkTranscript, readyMessage, sha256, spawnNode, waitFor } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
-import { OpenAiEngine, SimulatedEngine, tokensOf } from '@sluice/worker';
+import { SimulatedEngine, tokensOf } from '@sluice/simulator';
+import { OpenAiEngine } from '@sluice/worker';
 import { keyOf, recordedClient, storedText } from './support/clients.ts';
 import type { RecordedClient } from './support/clients.ts';
 import { attachmentsOf } from './support/recording.ts';
 import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';
 
-const MODEL_SERVER = fileURLToPath(
-  new URL('../services/worker/src/engines/mock/mock-main.ts', import.meta.url),
-);
+const MODEL_SERVER = fileURLToPath(new URL('../shared/simulator/src/mock/mock-main.ts', import.meta.url));
 const TOKENS = 600;
 const TOKENS_PER_SECOND = 60;
 const KILLS = 4;

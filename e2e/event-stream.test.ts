@@ -6,7 +6,7 @@ import { MIN_LEAD } from '@sluice/core';
 import type { Position, ServerFrame } from '@sluice/protocol';
 import { checkTranscript, openEventStream, sha256, startFaultProxy, waitFor } from '@sluice/testkit';
 import type { Attachment, RawEventStream } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { EventSource } from 'eventsource';
 import { keyOf, storedText, tokenFor } from './support/clients.ts';
 import { spawnEdge } from './support/processes.ts';

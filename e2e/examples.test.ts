@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startChild } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { build } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { browserTest, hasBrowser, openBrowser } from './support/browser.ts';

@@ -5,7 +5,7 @@ import type { Generation, Session, Status } from '@sluice/client';
 import type { Edge } from '@sluice/edge';
 import { checkTranscript, sha256, waitFor } from '@sluice/testkit';
 import type { TranscriptReport } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { keyOf, recordedClient, storedText } from './support/clients.ts';
 import type { RecordedClient } from './support/clients.ts';
 import { startHttpProxy } from './support/http-proxy.ts';

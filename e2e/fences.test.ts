@@ -34,6 +34,9 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['shared/testkit/src', '@sluice/bus'],
   ['shared/testkit/src', '@sluice/client'],
   ['shared/testkit/src', '@sluice/edge'],
+  ['shared/simulator/src', '@sluice/runtime'],
+  ['shared/simulator/src', '@sluice/worker'],
+  ['shared/simulator/src', 'nats'],
   ['shared/core/test', '@sluice/edge'],
 
   // no service imports another, nor the testkit
@@ -122,6 +125,8 @@ const allowed: ReadonlyArray<readonly [string, string]> = [
   ['shared/runtime/src', 'prom-client'],
   ['shared/runtime/src', 'node:http'],
   ['shared/testkit/src', '@sluice/runtime'],
+  ['shared/simulator/src', '@sluice/core'],
+  ['shared/simulator/src', 'node:http'],
   ['shared/testkit/src', 'ws'],
   ['shared/testkit/src', 'jsonwebtoken'],
   ['shared/testkit/src', '@nats-io/jetstream'],
@@ -129,6 +134,7 @@ const allowed: ReadonlyArray<readonly [string, string]> = [
   ['shared/bus/test', '../src/subjects.ts'],
   ['shared/bus/test/nats', '../../src/subjects.ts'],
   ['services/edge/test', 'ws'],
+  ['services/worker/test', '@sluice/simulator'],
   ['services/edge/src', '@sluice/bus'],
   ['services/edge/src', '@sluice/runtime'],
   ['services/edge/src/transports', 'ws'],

@@ -4,7 +4,7 @@ import type { TransportKind } from '@sluice/client';
 import type { Edge } from '@sluice/edge';
 import { checkTranscript, openRawClient, openRawHttpClient, startFaultProxy, waitFor } from '@sluice/testkit';
 import type { RawClient } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import type { Worker } from '@sluice/worker';
 import { keyOf, recordedClient, storedTokens, tokenFor } from './support/clients.ts';
 import { attachmentsOf } from './support/recording.ts';

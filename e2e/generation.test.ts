@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { sha256, waitFor } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { keyOf, recordedClient } from './support/clients.ts';
 import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import { startChild, waitFor } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import OpenAI from 'openai';
 import PreviousOpenAI from 'openai-previous';
 import { keyOf, storedText, tokenFor } from './support/clients.ts';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { MAX_LEAD } from '@sluice/core';
 import type { Edge } from '@sluice/edge';
 import { sha256, waitFor } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import type { Worker } from '@sluice/worker';
 import { keyOf, recordedClient, storedText } from './support/clients.ts';
 import { startSystem } from './support/system.ts';

@@ -9,7 +9,7 @@ import type { Edge } from '@sluice/edge';
 import { startAdminServer } from '@sluice/runtime';
 import type { AdminServer } from '@sluice/runtime';
 import { checkTranscript, sha256, waitFor } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { keyOf, recordedClient, storedText } from './support/clients.ts';
 import type { RecordedClient } from './support/clients.ts';
 import { attachmentsOf } from './support/recording.ts';

@@ -3,7 +3,7 @@ import type { Bus } from '@sluice/bus';
 import type { TransportKind } from '@sluice/client';
 import { checkTranscript, sha256, startFaultProxy } from '@sluice/testkit';
 import type { FaultProxy } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { keyOf, recordedClient, storedText } from './support/clients.ts';
 import type { RecordedClient } from './support/clients.ts';
 import { attachmentsOf } from './support/recording.ts';

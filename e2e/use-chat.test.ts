@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
 import { parseOrg, parseSessionId } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { build } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { browserTest, hasBrowser, openBrowser } from './support/browser.ts';

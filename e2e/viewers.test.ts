@@ -4,7 +4,7 @@ import type { DeltaFrame } from '@sluice/protocol';
 import { openRawClient, sha256, waitFor } from '@sluice/testkit';
 import type { RawClient } from '@sluice/testkit';
 import type { Edge } from '@sluice/edge';
-import { SimulatedEngine } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
 import { keyOf, storedText, tokenFor } from './support/clients.ts';
 import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';

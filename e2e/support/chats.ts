@@ -2,7 +2,7 @@ import { Chat } from '@ai-sdk/react';
 import { connect } from '@sluice/client';
 import { SluiceChatTransport } from '@sluice/client/ai-sdk';
 import type { PromptParams } from '@sluice/protocol';
-import type { SimulatedOptions } from '@sluice/worker';
+import type { SimulatedOptions } from '@sluice/simulator';
 import { DefaultChatTransport, WebSocketChatTransport } from 'ai';
 import type { ChatTransport, UIMessage } from 'ai';
 import WebSocket from 'ws';

@@ -1,5 +1,5 @@
-import { SimulatedEngine } from '@sluice/worker';
-import type { Engine, EngineRequest, EngineRun } from '@sluice/worker';
+import { SimulatedEngine } from '@sluice/simulator';
+import type { Engine, EngineRequest, EngineRun } from '@sluice/core';
 
 /**
  * A simulated engine that says no more than a test lets it: what happens in mid-answer does not depend on

@@ -6,7 +6,8 @@ import { silentLogger } from '@sluice/runtime';
 import { startNatsServer } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { createWorker } from '@sluice/worker';
-import type { Engine, Worker } from '@sluice/worker';
+import type { Engine } from '@sluice/core';
+import type { Worker } from '@sluice/worker';
 
 export const SECRET = 'a secret of the tests, at least 32 bytes';
 

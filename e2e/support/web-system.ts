@@ -4,7 +4,7 @@ import type { Bus } from '@sluice/bus';
 import { silentLogger } from '@sluice/runtime';
 import { startNatsServer, waitFor } from '@sluice/testkit';
 import { createWorker } from '@sluice/worker';
-import type { Engine } from '@sluice/worker';
+import type { Engine } from '@sluice/core';
 import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { hasBrowser, openBrowser, WEB_DIST } from './browser.ts';
 import { tokenFor } from './clients.ts';

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 /** What this program and the services it starts are made of. */
 const PACKAGES = [
-  ...['protocol', 'core', 'bus', 'client', 'runtime'].map((name) => `shared/${name}`),
+  ...['protocol', 'core', 'bus', 'client', 'runtime', 'simulator'].map((name) => `shared/${name}`),
   ...['cli', 'edge', 'worker'].map((name) => `services/${name}`),
 ];
 

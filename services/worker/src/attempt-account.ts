@@ -1,7 +1,7 @@
 import type { RunPhase, Usage } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import type { Claimed } from './claim.ts';
-import type { Engine, EngineRequest } from './engines/engine.ts';
+import type { Engine, EngineRequest } from '@sluice/core';
 import type { AttemptName, WorkerStats } from './worker-stats.ts';
 import type { OrgTally, WorkerTally } from './worker-tally.ts';
 

@@ -1,11 +1,10 @@
 import { endGeneration, readChain, tokensOf } from '@sluice/bus';
 import type { Bus, Delivery, PromptEntry } from '@sluice/bus';
 import { adopt, claim, poisonEnd } from '@sluice/core';
-import type { StoredGeneration } from '@sluice/core';
+import type { Engine, StoredGeneration } from '@sluice/core';
 import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { seqOfLog } from './adoption.ts';
-import type { Engine } from './engines/engine.ts';
 
 /** A generation this worker owns, with what its log already says. */
 export type Claimed = {

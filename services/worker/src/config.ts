@@ -9,8 +9,10 @@ import {
   setting,
 } from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
+import type { Engine } from '@sluice/core';
+import { SimulatedEngine } from '@sluice/simulator';
 import { z } from 'zod';
-import type { EngineConfig } from './engines/index.ts';
+import { OpenAiEngine } from './engines/openai/openai-engine.ts';
 
 /** Settings of a worker; docs/OPERATIONS.md shows them as a table. */
 export const workerConfigSchema = defineConfig({
@@ -92,14 +94,15 @@ export const checkWorkerConfig = ({ engine, upstream }: WorkerConfig): ConfigPro
     ? [{ name: 'SLUICE_UPSTREAM', expected: 'a URL, since SLUICE_ENGINE is openai', got: 'nothing' }]
     : [];
 
-/** The part of the settings that makes the engine. */
-export const engineConfigOf = (config: WorkerConfig): EngineConfig => {
+/** The engine that the settings name. */
+export const engineOf = (config: WorkerConfig): Engine => {
   const { engine, upstream, upstreamKey, profile, model } = config;
   if (engine === 'simulated') {
     const { tokensPerSecond, ttftMs, prefillTokensPerSecond, cacheTokens } = config;
     const speed = { tokensPerSecond, ttftMs, prefillTokensPerSecond, cacheTokens };
-    return { engine, ...speed, models: [model ?? 'simulated'] };
+    return new SimulatedEngine({ ...speed, models: [model ?? 'simulated'] });
   }
   if (upstream === undefined) throw new TypeError('engine openai: expected an upstream URL');
-  return { engine, upstream, profile, ...(upstreamKey === undefined ? {} : { apiKey: upstreamKey }) };
+  const key = upstreamKey === undefined ? {} : { apiKey: upstreamKey };
+  return new OpenAiEngine({ upstream, profile, ...key });
 };

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from '@sluice/runtime';
-import { EngineError } from './engines/engine.ts';
-import type { Engine } from './engines/engine.ts';
+import { EngineError } from '@sluice/core';
+import type { Engine } from '@sluice/core';
 import type { Liveness } from './liveness.ts';
 import type { Slots } from './slots.ts';
 

@@ -1,5 +1,5 @@
 import type { Bus, Subscription } from '@sluice/bus';
-import { ChunkWriter, countCrash, poisonEnd } from '@sluice/core';
+import { ChunkWriter, countCrash, EngineError, poisonEnd } from '@sluice/core';
 import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
 import type { CancelReply, ChatMessage, End, KillReply, RunProgress, Token } from '@sluice/protocol';
 import { persist } from '@sluice/runtime';
@@ -8,8 +8,7 @@ import { AttemptAccount } from './attempt-account.ts';
 import { canGoOn } from './claim.ts';
 import type { Claimed } from './claim.ts';
 import { Credit } from './credit.ts';
-import { EngineError } from './engines/engine.ts';
-import type { Engine, EngineRequest } from './engines/engine.ts';
+import type { Engine, EngineRequest } from '@sluice/core';
 import type { Settlement } from './settlement.ts';
 import type { Reach } from './reach.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';

@@ -1,4 +1,4 @@
-export { createEngine, OpenAiEngine, SimulatedEngine, startMockServer, tokensOf } from './engines/index.ts';
-export type { Engine, EngineRequest, EngineRun, MockServer, SimulatedOptions } from './engines/index.ts';
+export { OpenAiEngine } from './engines/openai/openai-engine.ts';
+export type { OpenAiOptions } from './engines/openai/openai-engine.ts';
 export { createWorker } from './worker.ts';
 export type { Worker, WorkerDeps, WorkerOptions } from './worker.ts';

@@ -10,8 +10,7 @@ import {
   startAdminServer,
   startService,
 } from '@sluice/runtime';
-import { checkWorkerConfig, engineConfigOf, workerConfigSchema } from './config.ts';
-import { createEngine } from './engines/index.ts';
+import { checkWorkerConfig, engineOf, workerConfigSchema } from './config.ts';
 import { createWorker } from './worker.ts';
 
 await startService('worker', async (own) => {
@@ -20,7 +19,7 @@ await startService('worker', async (own) => {
   logger.debug('configured', redactConfig(workerConfigSchema, config));
 
   const name = config.name ?? `w-${randomUUID().slice(0, 8)}`;
-  const engine = own(createEngine(engineConfigOf(config)));
+  const engine = own(engineOf(config));
   const models =
     config.model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [config.model];
   const onInvalid = (error: Error): void => logger.warn('invalid_record', { error });

@@ -3,7 +3,7 @@ import type { Bus } from '@sluice/bus';
 import { persist, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics } from '@sluice/runtime';
 import { EngineWatch } from './engine-watch.ts';
-import type { Engine } from './engines/engine.ts';
+import type { Engine } from '@sluice/core';
 import { startJobLoops } from './job-loop.ts';
 import { JobRunner } from './job-runner.ts';
 import { Liveness } from './liveness.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { waitFor } from '@sluice/testkit';
-import { EngineError } from '../src/engines/index.ts';
+import { EngineError } from '@sluice/core';
 import { ScriptedEngine } from './support/scripted-engine.ts';
 import { World, keyOf } from './support/world.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { MAX_GENERATION_BYTES } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
-import { EngineError } from '../src/engines/engine.ts';
+import { EngineError } from '@sluice/core';
 import { freshScene } from './support/scene.ts';
 import { keyOf } from './support/world.ts';
 

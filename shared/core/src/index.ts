@@ -5,6 +5,8 @@ export type { Draft } from './chunk-writer.ts';
 export { CountsByName, CountsByOrg, LatencyCounts } from './counts.ts';
 export { countCrash, countSpent, hasAdvanced, isSuspect, poisonEnd } from './crash-budget.ts';
 export type { CrashCount } from './crash-budget.ts';
+export { EngineError } from './engine.ts';
+export type { Engine, EngineEnd, EngineErrorCode, EngineRequest, EngineRun } from './engine.ts';
 export { GenerationBuffer } from './generation-buffer.ts';
 export type { Slice } from './generation-buffer.ts';
 export { fnv1a } from './hash.ts';

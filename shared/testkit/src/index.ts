@@ -1,5 +1,7 @@
 export { badTokens } from './bad-tokens.ts';
 export type { BadToken } from './bad-tokens.ts';
+export { collect, joined, never, requestOf } from './engine-run.ts';
+export type { Collected } from './engine-run.ts';
 export type { Direction } from './fault-pipe.ts';
 export { startFaultProxy } from './fault-proxy.ts';
 export type { CutOptions, FaultProxy, FaultProxyOptions, ProxyTarget } from './fault-proxy.ts';

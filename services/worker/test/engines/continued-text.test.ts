@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { textOf } from '@sluice/protocol';
+import { requestOf } from '@sluice/testkit';
 import { canContinueFrom } from '../../src/engines/openai/profile.ts';
 import { ContinuedText } from '../../src/engines/openai/continued-text.ts';
 import { requestBody } from '../../src/engines/openai/request-body.ts';
-import { requestOf } from './collect.ts';
 
 describe('the text that a server is asked to continue', () => {
   const after = (prefix: readonly string[], output: readonly string[]): string => {

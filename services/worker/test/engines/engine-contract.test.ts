@@ -1,12 +1,10 @@
+import type { Engine } from '@sluice/core';
+import { SimulatedEngine, startMockServer, systemClock } from '@sluice/simulator';
+import type { Clock, MockFaults } from '@sluice/simulator';
 import { waitFor } from '@sluice/testkit';
-import {
-  createEngine,
-  PROFILES,
-  SimulatedEngine,
-  startMockServer,
-  systemClock,
-} from '../../src/engines/index.ts';
-import type { Clock, Engine, MockFaults, Profile } from '../../src/engines/index.ts';
+import { OpenAiEngine } from '../../src/engines/openai/openai-engine.ts';
+import { PROFILES } from '../../src/engines/openai/profile.ts';
+import type { Profile } from '../../src/engines/openai/profile.ts';
 import { describeEngineContract } from './engine-contract.ts';
 import type { EngineHarness, EngineSubject } from './engine-contract.ts';
 
@@ -85,7 +83,7 @@ const openAi = (quirks: Profile, faults: MockFaults = {}): EngineHarness => ({
   start: async (options) => {
     const mock = await startMockServer({ quirks, simulated: options, faults });
     return {
-      engine: createEngine({ engine: 'openai', upstream: mock.url, profile: quirks, apiKey: 'sk-secret' }),
+      engine: new OpenAiEngine({ upstream: mock.url, profile: quirks, apiKey: 'sk-secret' }),
       transcript: (request) => mock.engine.transcript(request),
       running: () => mock.requests.filter(({ stoppedAt }) => stoppedAt === undefined).length,
       madeWhileUnread: async () => {

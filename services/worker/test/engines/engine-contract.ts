@@ -1,16 +1,10 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Engine, EngineRequest, EngineRun } from '@sluice/core';
 import { kindOf, textOf, toolOf } from '@sluice/protocol';
 import type { Token } from '@sluice/protocol';
-import { waitFor } from '@sluice/testkit';
+import type { SimulatedOptions, Transcript } from '@sluice/simulator';
+import { collect, joined, never, requestOf, waitFor } from '@sluice/testkit';
 import fc from 'fast-check';
-import type {
-  Engine,
-  EngineRequest,
-  EngineRun,
-  SimulatedOptions,
-  Transcript,
-} from '../../src/engines/index.ts';
-import { collect, joined, never, requestOf } from './collect.ts';
 
 /** An engine under test, made anew for each test. What is said behind it is set by the simulation. */
 export type EngineSubject = {

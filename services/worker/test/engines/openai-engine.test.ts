@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { waitFor } from '@sluice/testkit';
+import { startMockServer, tokensOf } from '@sluice/simulator';
+import type { MockServer, MockServerOptions } from '@sluice/simulator';
+import { collect, joined, never, requestOf, waitFor } from '@sluice/testkit';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { OpenAiEngine, PROFILES, startMockServer, tokensOf } from '../../src/engines/index.ts';
-import type { MockServer, MockServerOptions, OpenAiOptions } from '../../src/engines/index.ts';
-import { collect, joined, never, requestOf } from './collect.ts';
+import { OpenAiEngine } from '../../src/engines/openai/openai-engine.ts';
+import type { OpenAiOptions } from '../../src/engines/openai/openai-engine.ts';
+import { PROFILES } from '../../src/engines/openai/profile.ts';
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -1,6 +1,6 @@
 import type { Token } from '@sluice/protocol';
 import { Queue } from '@sluice/testkit';
-import type { Engine, EngineEnd, EngineRequest, EngineRun } from '../../src/engines/engine.ts';
+import type { Engine, EngineEnd, EngineRequest, EngineRun } from '@sluice/core';
 
 type Step = { readonly token: Token } | { readonly end: EngineEnd } | { readonly error: Error };
 

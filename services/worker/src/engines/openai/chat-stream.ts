@@ -1,7 +1,7 @@
 import type { Token, Usage } from '@sluice/protocol';
 import { createParser } from 'eventsource-parser';
 import type { EventSourceMessage, ParseError } from 'eventsource-parser';
-import type { EngineEnd, EngineError } from '../engine.ts';
+import type { EngineEnd, EngineError } from '@sluice/core';
 import { tokensOfDelta, usageOf } from './delta.ts';
 import { splitToken } from './token-split.ts';
 import { fieldOf, midStreamFailure, protocolFailure } from './upstream-failure.ts';

@@ -1,8 +1,8 @@
 import type { Token, Usage } from '@sluice/protocol';
 import { randomUUID } from 'node:crypto';
 import { Agent } from 'undici';
-import { EngineError } from '../engine.ts';
-import type { Engine, EngineEnd, EngineRequest, EngineRun } from '../engine.ts';
+import { EngineError } from '@sluice/core';
+import type { Engine, EngineEnd, EngineRequest, EngineRun } from '@sluice/core';
 import { ChatStream } from './chat-stream.ts';
 import { ContinuedText } from './continued-text.ts';
 import { canContinueFrom } from './profile.ts';

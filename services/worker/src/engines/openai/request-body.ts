@@ -1,4 +1,4 @@
-import type { EngineRequest } from '../engine.ts';
+import type { EngineRequest } from '@sluice/core';
 import type { ContinuedText } from './continued-text.ts';
 import { continuationOf } from './profile.ts';
 import type { Profile } from './profile.ts';

@@ -1,6 +1,6 @@
 import { request } from 'undici';
 import type { Dispatcher } from 'undici';
-import { EngineError } from '../engine.ts';
+import { EngineError } from '@sluice/core';
 import { connectionFailure } from './upstream-failure.ts';
 
 /** Bytes that may wait unread on our side of the socket. Beyond it TCP makes the server wait. */

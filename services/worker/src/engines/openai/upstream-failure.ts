@@ -1,5 +1,5 @@
-import { EngineError } from '../engine.ts';
-import type { EngineErrorCode } from '../engine.ts';
+import { EngineError } from '@sluice/core';
+import type { EngineErrorCode } from '@sluice/core';
 
 /** What an HTTP status says about trying again. */
 export const codeOfStatus = (status: number): EngineErrorCode => {

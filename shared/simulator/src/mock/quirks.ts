@@ -1,4 +1,6 @@
-import type { Profile } from '../openai/profile.ts';
+/** The servers whose manners the mock knows. */
+export const DIALECTS = ['openai', 'vllm', 'sglang', 'llamacpp', 'ollama'] as const;
+export type Dialect = (typeof DIALECTS)[number];
 
 /** How a real server's streams differ from the letter of OpenAI's. */
 export type Quirks = {
@@ -37,7 +39,7 @@ const OPENAI: Quirks = {
   stops: 'at_once',
 };
 
-export const QUIRKS: Readonly<Record<Profile, Quirks>> = {
+export const QUIRKS: Readonly<Record<Dialect, Quirks>> = {
   openai: OPENAI,
   vllm: { ...OPENAI, reasoningField: 'reasoning', lastChunk: { stop_reason: null }, continuation: 'flag' },
   sglang: {

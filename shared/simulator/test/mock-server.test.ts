@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { readyMessage, spawnNode, waitFor } from '@sluice/testkit';
 import { fileURLToPath } from 'node:url';
-import { PROFILES, startMockServer } from '../../src/engines/index.ts';
-import type { MockServer, MockServerOptions } from '../../src/engines/index.ts';
+import { startMockServer } from '../src/index.ts';
+import type { MockServer, MockServerOptions } from '../src/index.ts';
+import { DIALECTS } from '../src/mock/quirks.ts';
 
 const servers: MockServer[] = [];
 afterEach(async () => {
@@ -24,7 +25,7 @@ const post = (url: string, body: object, signal?: AbortSignal): Promise<Response
   });
 
 describe('the mock server', () => {
-  test.each(PROFILES)('sends usage to %s’s clients only if asked', async (quirks) => {
+  test.each(DIALECTS)('sends usage to %s’s clients only if asked', async (quirks) => {
     const server = await start({ quirks, simulated: { tokens: 3 } });
     expect(await (await post(server.url, {})).text()).not.toContain('"usage"');
     const asked = await (await post(server.url, { stream_options: { include_usage: true } })).text();
@@ -33,7 +34,7 @@ describe('the mock server', () => {
 
   test('speaks the dialect of each server', async () => {
     const wires = new Map<string, string>();
-    for (const quirks of PROFILES) {
+    for (const quirks of DIALECTS) {
       const server = await start({ quirks, simulated: { tokens: 4, reasoningTokens: 2 } });
       wires.set(quirks, await (await post(server.url, {})).text());
     }
@@ -101,7 +102,7 @@ describe('the mock server', () => {
 });
 
 test('the mock as a program says when it is ready and ends on SIGTERM', async () => {
-  const main = fileURLToPath(new URL('../../src/engines/mock/mock-main.ts', import.meta.url));
+  const main = fileURLToPath(new URL('../src/mock/mock-main.ts', import.meta.url));
   const child = await spawnNode(main, ['--quirks', 'vllm'], { env: { MOCK_TOKENS_PER_SECOND: '0' } });
   try {
     const ready = await readyMessage(child);

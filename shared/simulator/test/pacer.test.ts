@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Pacer } from '../../src/engines/simulated/pacer.ts';
-import { TickHeap } from '../../src/engines/simulated/tick-heap.ts';
+import { Pacer } from '../src/engine/pacer.ts';
+import { TickHeap } from '../src/engine/tick-heap.ts';
 import { ManualClock } from './manual-clock.ts';
-import { never } from './collect.ts';
+import { never } from '@sluice/testkit';
 
 describe('the tick heap', () => {
   test('yields its numbers in order', () => {

@@ -1,6 +1,6 @@
 import type { PromptParams } from '@sluice/protocol';
 import { z } from 'zod';
-import { EngineError } from '../engine.ts';
+import { EngineError } from '@sluice/core';
 
 /** How a simulated run behaves. An operator sets them for the engine, a prompt by `params.simulated`. */
 export type SimulatedSettings = {

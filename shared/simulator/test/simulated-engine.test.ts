@@ -1,14 +1,14 @@
 import { describe, expect, jest, test } from '@jest/globals';
 import { kindOf, textOf, toolOf } from '@sluice/protocol';
 import fc from 'fast-check';
-import { AUTHORED_ANSWERS } from '../../src/engines/simulated/authored-answers.ts';
-import { CORPUS } from '../../src/engines/simulated/corpus.ts';
-import { toPieces } from '../../src/engines/simulated/pieces.ts';
-import { DEFAULT_SIMULATED_SETTINGS } from '../../src/engines/simulated/settings.ts';
-import { dueAfterMs } from '../../src/engines/simulated/schedule.ts';
-import { SimulatedEngine, tokensOf } from '../../src/engines/index.ts';
-import type { SimulatedOptions } from '../../src/engines/index.ts';
-import { collect, joined, never, requestOf } from './collect.ts';
+import { AUTHORED_ANSWERS } from '../src/engine/authored-answers.ts';
+import { CORPUS } from '../src/engine/corpus.ts';
+import { toPieces } from '../src/engine/pieces.ts';
+import { DEFAULT_SIMULATED_SETTINGS } from '../src/engine/settings.ts';
+import { dueAfterMs } from '../src/engine/schedule.ts';
+import { SimulatedEngine, tokensOf } from '../src/index.ts';
+import type { SimulatedOptions } from '../src/index.ts';
+import { collect, joined, never, requestOf } from '@sluice/testkit';
 import { ManualClock } from './manual-clock.ts';
 
 const FAST = { ttftMs: 0, tokensPerSecond: 0 };

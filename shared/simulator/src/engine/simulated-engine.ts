@@ -1,7 +1,7 @@
 import type { Token } from '@sluice/protocol';
 import { setMaxListeners } from 'node:events';
-import { EngineError } from '../engine.ts';
-import type { Engine, EngineEnd, EngineRequest, EngineRun } from '../engine.ts';
+import { EngineError } from '@sluice/core';
+import type { Engine, EngineEnd, EngineRequest, EngineRun } from '@sluice/core';
 import { systemClock } from './clock.ts';
 import type { Clock } from './clock.ts';
 import { Pacer } from './pacer.ts';

@@ -3,17 +3,17 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Profile } from '../openai/profile.ts';
-import { SimulatedEngine } from '../simulated/simulated-engine.ts';
-import type { SimulatedOptions } from '../simulated/simulated-engine.ts';
+import { SimulatedEngine } from '../engine/simulated-engine.ts';
+import type { SimulatedOptions } from '../engine/simulated-engine.ts';
 import type { MockFaults } from './faults.ts';
 import { streamCompletion } from './mock-completion.ts';
 import { MockRequest } from './mock-request.ts';
 import { QUIRKS } from './quirks.ts';
+import type { Dialect } from './quirks.ts';
 
 export type MockServerOptions = {
   /** whose dialect to speak. Default `openai` */
-  readonly quirks?: Profile;
+  readonly quirks?: Dialect;
   /** what it says and how fast; default: at once */
   readonly simulated?: SimulatedOptions;
   /** what goes wrong, for all answers or by request */

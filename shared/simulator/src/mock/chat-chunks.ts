@@ -1,6 +1,6 @@
 import { textOf, toolOf } from '@sluice/protocol';
 import type { MarkedToken, Token } from '@sluice/protocol';
-import type { EngineEnd } from '../engine.ts';
+import type { EngineEnd } from '@sluice/core';
 import type { Quirks } from './quirks.ts';
 
 type Json = { readonly [field: string]: unknown };

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ChatMessage } from '@sluice/protocol';
-import { SimulatedEngine } from '../../src/engines/index.ts';
-import type { SimulatedOptions } from '../../src/engines/index.ts';
-import { Prefill } from '../../src/engines/simulated/prefill.ts';
-import { collect, joined, never, requestOf } from './collect.ts';
+import { SimulatedEngine } from '../src/index.ts';
+import type { SimulatedOptions } from '../src/index.ts';
+import { Prefill } from '../src/engine/prefill.ts';
+import { collect, joined, never, requestOf } from '@sluice/testkit';
 import { ManualClock } from './manual-clock.ts';
 
 const BLOCK = 16;

@@ -1,6 +1,6 @@
 import { textOf } from '@sluice/protocol';
 import type { ChatMessage, MarkedToken, Token } from '@sluice/protocol';
-import type { EngineEnd, EngineRequest } from '../engine.ts';
+import type { EngineEnd, EngineRequest } from '@sluice/core';
 import { AuthoredLibrary } from './authored-source.ts';
 import { NgramModel } from './ngram-source.ts';
 import { toPieces } from './pieces.ts';

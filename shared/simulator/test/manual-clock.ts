@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/engines/index.ts';
+import type { Clock } from '../src/engine/clock.ts';
 
 type Timer = { readonly atMs: number; readonly callback: () => void };
 

@@ -5,13 +5,13 @@
  */
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
-import { PROFILES } from '../openai/profile.ts';
 import { startMockServer } from './mock-server.ts';
+import { DIALECTS } from './quirks.ts';
 
 const settingsSchema = z.object({
   port: z.coerce.number().int().min(0).max(65_535).default(0),
   host: z.string().default('127.0.0.1'),
-  quirks: z.enum(PROFILES).default('openai'),
+  quirks: z.enum(DIALECTS).default('openai'),
   tokens: z.coerce.number().int().min(0).optional(),
   'tokens-per-second': z.coerce.number().min(0).default(40),
   'ttft-ms': z.coerce.number().min(0).default(250),

@@ -1,0 +1,10 @@
+export { systemClock } from './engine/clock.ts';
+export type { Clock } from './engine/clock.ts';
+export { SimulatedEngine } from './engine/simulated-engine.ts';
+export type { SimulatedOptions } from './engine/simulated-engine.ts';
+export { tokensOf } from './engine/transcript.ts';
+export type { Transcript } from './engine/transcript.ts';
+export type { MockFaults } from './mock/faults.ts';
+export type { MockRequest } from './mock/mock-request.ts';
+export { startMockServer } from './mock/mock-server.ts';
+export type { MockServer, MockServerOptions } from './mock/mock-server.ts';
