@@ -99,6 +99,12 @@ const PLACES = [
     says: 'the web app imports only protocol, core and client',
     closed: [[NODE, 'the web app runs in browsers']],
   },
+  {
+    // The real worker with another engine: the one place where a service builds on another.
+    files: /^services\/cli\/src\/demo-worker\//,
+    ours: ['worker', 'simulator', 'runtime'],
+    says: 'the demo’s worker imports only the worker, the simulator and runtime',
+  },
   { files: /^services\/[^/]+\/src\/(.+\/)?metrics\.ts$/, ours: SHARED, says: SERVICE_SAYS, opens: [PROM] },
   { files: /^services\/edge\/src\/transports\//, ours: SHARED, says: SERVICE_SAYS, opens: [WS] },
   { files: /^services\/[^/]+\/(src|bin)\//, ours: SHARED, says: SERVICE_SAYS },

@@ -44,6 +44,9 @@ const { workerConfigSchema } = await load<{ workerConfigSchema: ConfigSchema }>(
   'services/worker/src/config.ts',
 );
 const { EdgeTally } = await load<{ EdgeTally: Tally }>('services/edge/src/tally/edge-tally.ts');
+const { simulatedSettings } = await load<{ simulatedSettings: ConfigSchema }>(
+  'services/cli/src/demo-worker/config.ts',
+);
 const { createEdgeMetrics } = await load<{ createEdgeMetrics: CreateMetrics }>(
   'services/edge/src/tally/metrics.ts',
 );
@@ -78,7 +81,7 @@ const configTable = (schema: ConfigSchema): string =>
     ...describeConfig(schema).map((row) => [code(row.env), defaultOf(row), row.values, row.about]),
   ]);
 
-/** Both services in one table; what both read is listed once. */
+/** All programs in one table; what edge and worker both read is listed once. */
 const allSettings = (): string => {
   const edge = describeConfig(edgeConfigSchema);
   const worker = describeConfig(workerConfigSchema);
@@ -98,6 +101,7 @@ const allSettings = (): string => {
       worker.filter((row) => !reads(shared, row)),
       'worker',
     ),
+    ...rowsOf(describeConfig(simulatedSettings), 'demo'),
   ]);
 };
 
@@ -124,6 +128,7 @@ const GENERATED: ReadonlyArray<readonly [Page, string, () => string | Promise<st
   ['README.md', 'settings', allSettings],
   ['docs/OPERATIONS.md', 'edge settings', () => configTable(edgeConfigSchema)],
   ['docs/OPERATIONS.md', 'worker settings', () => configTable(workerConfigSchema)],
+  ['docs/OPERATIONS.md', 'demo settings', () => configTable(simulatedSettings)],
   ['docs/OPERATIONS.md', 'edge metrics', () => metricsTable(createEdgeMetrics, new EdgeTally())],
   ['docs/OPERATIONS.md', 'worker metrics', () => metricsTable(createWorkerMetrics, new WorkerTally())],
 ];
@@ -213,7 +218,7 @@ describe.each(PAGES)('%s', (page) => {
 
   test('names only settings that exist', () => {
     const known = new Set(
-      [edgeConfigSchema, workerConfigSchema].flatMap((schema) =>
+      [edgeConfigSchema, workerConfigSchema, simulatedSettings].flatMap((schema) =>
         Object.values(schema as ConfigSchema).map(({ env }) => env),
       ),
     );

@@ -45,6 +45,13 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['services/worker/src', '@sluice/edge'],
   ['services/cli/src', '@sluice/edge'],
   ['services/cli/bin', '@sluice/worker'],
+  ['services/cli/src', '@sluice/worker'],
+  ['services/cli/src/demo-worker', '@sluice/edge'],
+
+  // what is simulated stays in the demo and in tests
+  ['services/worker/src', '@sluice/simulator'],
+  ['services/edge/src', '@sluice/simulator'],
+  ['services/cli/src', '@sluice/simulator'],
   ['services/loadgen/src', '@sluice/worker'],
   ['services/web/src', '@sluice/edge'],
   ['services/web/src', '@sluice/bus'],
@@ -149,6 +156,8 @@ const allowed: ReadonlyArray<readonly [string, string]> = [
   // the systems that Sluice is compared with
   ['services/loadgen/src/peers', 'nats'],
   ['services/cli/src', '@sluice/client'],
+  ['services/cli/src/demo-worker', '@sluice/worker'],
+  ['services/cli/src/demo-worker', '@sluice/simulator'],
   ['services/cli/src', '@sluice/client/node'],
   ['services/web/src', '@sluice/client'],
   ['e2e', '@sluice/edge'],

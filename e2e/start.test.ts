@@ -3,12 +3,16 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { createNatsBus } from '@sluice/bus';
 import { freePort, startNatsServer } from '@sluice/testkit';
-import { spawnEdge, spawnWorker } from './support/processes.ts';
+import { spawnEdge, spawnProductionWorker } from './support/processes.ts';
 
 type Service = 'edge' | 'worker';
-type Spawn = (natsUrl: string, env: Record<string, string>) => Promise<unknown>;
+type Spawn = (natsUrl: string, env: Record<string, string | undefined>) => Promise<unknown>;
 
-const SPAWN: Readonly<Record<Service, Spawn>> = { edge: spawnEdge, worker: spawnWorker };
+const ENGINE = { SLUICE_ENGINE: 'openai', SLUICE_UPSTREAM: 'http://127.0.0.1:1/v1', SLUICE_MODEL: 'any' };
+const SPAWN: Readonly<Record<Service, Spawn>> = {
+  edge: spawnEdge,
+  worker: (natsUrl, env) => spawnProductionWorker(natsUrl, { ...ENGINE, ...env }),
+};
 const ADMIN_PORT = { edge: 'SLUICE_EDGE_ADMIN_PORT', worker: 'SLUICE_WORKER_ADMIN_PORT' } as const;
 
 /** How the process ended and all that it wrote, log lines left out. */
@@ -60,4 +64,23 @@ describe.each(['edge', 'worker'] as const)('what keeps the %s from starting is o
       await nats.stop();
     }
   }, 30_000);
+});
+
+const ENGINE_EXPECTED =
+  "SLUICE_ENGINE: expected openai, a server with OpenAI's API (the simulated engine is a part of the demo: run `sluice up`)";
+
+test('a worker without an engine says which settings it needs, all at once', async () => {
+  const none = { SLUICE_ENGINE: undefined, SLUICE_UPSTREAM: undefined };
+  expect(await endOf(spawnProductionWorker('nats://127.0.0.1:1', none))).toBe(
+    'exited with 1\nsluice worker cannot start: invalid configuration, 2 problem(s): ' +
+      `${ENGINE_EXPECTED}, got nothing; ` +
+      'SLUICE_UPSTREAM: expected the base URL of that server, up to and with /v1, got nothing',
+  );
+});
+
+test('a worker outside the demo refuses the simulated engine', async () => {
+  const env = { ...ENGINE, SLUICE_ENGINE: 'simulated' };
+  expect(await endOf(spawnProductionWorker('nats://127.0.0.1:1', env))).toBe(
+    `exited with 1\nsluice worker cannot start: invalid configuration, 1 problem(s): ${ENGINE_EXPECTED}, got "simulated"`,
+  );
 });

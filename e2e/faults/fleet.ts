@@ -1,10 +1,7 @@
-import { fileURLToPath } from 'node:url';
 import { readyMessage, spawnNode, startFaultProxy } from '@sluice/testkit';
 import type { Child, FaultProxy } from '@sluice/testkit';
+import { DEMO_WORKER_MAIN, EDGE_MAIN } from '../support/processes.ts';
 import { SECRET } from '../support/system.ts';
-
-const pathOf = (service: string): string =>
-  fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
 
 const READY_MS = 30_000;
 
@@ -122,7 +119,7 @@ export class Fleet {
   }
 
   async #spawnEdge(index: number): Promise<EdgeProcess> {
-    const child = await spawnNode(pathOf('edge'), [], {
+    const child = await spawnNode(EDGE_MAIN, [], {
       env: {
         ...(await this.#env(`edge ${index}`)),
         SLUICE_JWT_SECRET: SECRET,
@@ -140,7 +137,7 @@ export class Fleet {
   async #spawnWorker(index: number): Promise<WorkerSlot> {
     this.#started += 1;
     const name = `w-${this.#started}`;
-    const child = await spawnNode(pathOf('worker'), [], {
+    const child = await spawnNode(DEMO_WORKER_MAIN, [], {
       env: {
         ...(await this.#env(`worker ${index}`)),
         SLUICE_WORKER_NAME: name,

@@ -3,8 +3,12 @@ import { readyMessage, spawnNode } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
 import { SECRET } from './system.ts';
 
-const pathOf = (service: string): string =>
-  fileURLToPath(new URL(`../../services/${service}/src/main.ts`, import.meta.url));
+const pathOf = (main: string): string => fileURLToPath(new URL(`../../services/${main}`, import.meta.url));
+
+export const EDGE_MAIN = pathOf('edge/src/main.ts');
+const WORKER_MAIN = pathOf('worker/src/main.ts');
+/** A worker with the simulated engine. */
+export const DEMO_WORKER_MAIN = pathOf('cli/src/demo-worker/main.ts');
 
 export type EdgeProcess = { readonly child: Child; readonly port: number; readonly url: string };
 
@@ -16,7 +20,7 @@ export const spawnEdge = async (
   natsUrl: string,
   env: Record<string, string | undefined> = {},
 ): Promise<EdgeProcess> => {
-  const child = await spawnNode(pathOf('edge'), [], {
+  const child = await spawnNode(EDGE_MAIN, [], {
     env: {
       SLUICE_NATS_URL: natsUrl,
       SLUICE_JWT_SECRET: SECRET,
@@ -32,9 +36,18 @@ export const spawnEdge = async (
   return { child, url, port: Number(new URL(url).port) };
 };
 
+type Variables = Record<string, string | undefined>;
+
 /** A worker with the simulated engine in a process of its own, to be killed. */
-export const spawnWorker = async (natsUrl: string, env: Record<string, string> = {}): Promise<Child> => {
-  const child = await spawnNode(pathOf('worker'), [], {
+export const spawnWorker = (natsUrl: string, env: Variables = {}): Promise<Child> =>
+  spawnReady(DEMO_WORKER_MAIN, natsUrl, env);
+
+/** The worker as it runs in production. */
+export const spawnProductionWorker = (natsUrl: string, env: Variables = {}): Promise<Child> =>
+  spawnReady(WORKER_MAIN, natsUrl, env);
+
+const spawnReady = async (main: string, natsUrl: string, env: Variables): Promise<Child> => {
+  const child = await spawnNode(main, [], {
     env: { SLUICE_NATS_URL: natsUrl, SLUICE_WORKER_ADMIN_PORT: '0', ...env },
   });
   await readyMessage(child, 20_000);

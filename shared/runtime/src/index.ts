@@ -18,3 +18,4 @@ export type { Setting, SettingNotes } from './setting.ts';
 export { onShutdown } from './shutdown.ts';
 export type { Shutdown, ShutdownOptions, ShutdownReason } from './shutdown.ts';
 export { describeStartError, startService } from './start-service.ts';
+export type { Own } from './start-service.ts';

@@ -42,7 +42,7 @@ export const describeStartError = (error: unknown): string => {
 type Part = { close(): Promise<void> };
 
 /** Hands a part through, and closes it should the start fail after it. */
-type Own = <Opened extends Part>(part: Opened) => Opened;
+export type Own = <Opened extends Part>(part: Opened) => Opened;
 
 /** How long what was opened before may take to close, ms. */
 const CLOSE_TIMEOUT_MS = 5_000;

@@ -88,7 +88,7 @@ export const workerPart = (name: string, settings: WorkerSettings, tools: Tools)
   readyIn,
   launch: () => ({
     command: process.execPath,
-    args: nodeArgumentsOf('worker'),
+    args: nodeArgumentsOf(settings.engine === 'simulated' ? 'demo-worker' : 'worker'),
     env: {
       SLUICE_WORKER_NAME: settings.id,
       SLUICE_WORKER_ADMIN_HOST: '127.0.0.1',
