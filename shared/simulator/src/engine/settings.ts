@@ -35,8 +35,6 @@ export type SimulatedSettings = {
    * again, so that recovery can be shown.
    */
   readonly crashAtToken?: number;
-  /** `error`: upstream_unavailable; `process`: calls the engine's exit hook. Default `error` */
-  readonly crash: 'error' | 'process';
   /** seq before which every run fails for good, with upstream_rejected; default never */
   readonly failAtToken?: number;
 };
@@ -56,7 +54,6 @@ export const DEFAULT_SIMULATED_SETTINGS: SimulatedSettings = {
   jitter: 0.2,
   burst: 1,
   stallMs: 5_000,
-  crash: 'error',
 };
 
 const MAX_TOKENS = 1_000_000;
@@ -85,7 +82,6 @@ const overridesSchema = z.object({
   stallAtToken: seq,
   stallMs: waitMs,
   crashAtToken: seq,
-  crash: z.enum(['error', 'process']).optional(),
   failAtToken: seq,
 });
 

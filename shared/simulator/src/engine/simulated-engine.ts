@@ -18,8 +18,6 @@ export type SimulatedOptions = Partial<SimulatedSettings & PrefillSettings> & {
   readonly models?: readonly string[];
   /** Default: the system's clock */
   readonly clock?: Clock;
-  /** Called for `crash: 'process'`. Without it such a crash is an error like any other. */
-  readonly exit?: () => void;
 };
 
 /**
@@ -31,18 +29,16 @@ export class SimulatedEngine implements Engine {
   readonly #models: readonly string[];
   readonly #settings: SimulatedSettings;
   readonly #clock: Clock;
-  readonly #exit: (() => void) | undefined;
   readonly #library = new TranscriptLibrary();
   readonly #pacer: Pacer;
   readonly #prefill: Prefill;
   readonly #closing = new AbortController();
 
   constructor(options: SimulatedOptions = {}) {
-    const { models = ['simulated'], clock = systemClock, exit, ...settings } = options;
+    const { models = ['simulated'], clock = systemClock, ...settings } = options;
     this.#models = models;
     this.#settings = { ...DEFAULT_SIMULATED_SETTINGS, ...settings };
     this.#clock = clock;
-    this.#exit = exit;
     this.#pacer = new Pacer(clock);
     this.#prefill = new Prefill({ ...DEFAULT_PREFILL, ...settings });
     // Every run listens; Node's warning at ten is about leaks, and each run takes its listener back.
@@ -112,7 +108,6 @@ export class SimulatedEngine implements Engine {
     if (seq === settings.failAtToken)
       throw new EngineError('upstream_rejected', `simulated failure before token ${seq}`);
     if (seq !== settings.crashAtToken || prefix > 0) return;
-    if (settings.crash === 'process') this.#exit?.();
     throw new EngineError('upstream_unavailable', `simulated crash before token ${seq}`, { isLost: true });
   }
 }
