@@ -206,7 +206,6 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'live.item.acme.s.g',
       'ctl.acme.s.g',
       'live.pres.acme.s.all',
-      'live.pres.acme._sluice_faults.all',
       'stats.ask',
       'conn.edge-1',
       '$KV.PROMPTS.acme.s.g',

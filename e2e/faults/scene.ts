@@ -48,7 +48,7 @@ export class Scene {
         ...{ promptsPerMinute: 1_000, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
         ...{ maxSessionsPerConnection: 64, maxStreamAgeMs: 900_000 },
         ...{ maxItemsPerSession: 1_000, heartbeatMs: 20_000, lingerMs: 30_000, webDir: undefined },
-        ...{ operatorOrg: undefined, tokenPrice: undefined, demoFaults: false },
+        ...{ operatorOrg: undefined, tokenPrice: undefined, webConnect: [] },
         placement: true,
       },
       { bus: wrap(createMemoryBus(this.hub)), logger: silentLogger },

@@ -36,7 +36,7 @@ export const EDGE_DEFAULTS: EdgeOptions = {
   webDir: undefined,
   operatorOrg: undefined,
   tokenPrice: undefined,
-  demoFaults: false,
+  webConnect: [],
   placement: true,
 };
 

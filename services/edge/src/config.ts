@@ -1,7 +1,6 @@
 import {
   count,
   defineConfig,
-  flag,
   list,
   LOG_LEVELS,
   natsSettings,
@@ -12,6 +11,10 @@ import {
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { z } from 'zod';
+
+/** They become a part of the pages' content security policy as they are. */
+const areOrigins = (texts: readonly string[]): boolean =>
+  texts.every((text) => URL.canParse(text) && new URL(text).origin === text);
 
 /** Settings of an edge; docs/OPERATIONS.md shows them as a table. */
 export const edgeConfigSchema = defineConfig({
@@ -124,13 +127,13 @@ export const edgeConfigSchema = defineConfig({
     env: 'SLUICE_TOKEN_PRICE',
     about: 'Dollars per 1,000,000 output tokens, for the dashboard; unset: it shows tokens only.',
   }),
-  demoFaults: setting(flag().default(false), {
-    env: 'SLUICE_DEMO_FAULTS',
-    about: 'Lets scope `admin` kill edges and workers from the web page; for demos only.',
-  }),
   webDir: setting(z.string().startsWith('/', 'expected an absolute path').optional(), {
     env: 'SLUICE_EDGE_WEB_DIR',
     about: 'Folder of the built web pages to serve at /; unset: none.',
+  }),
+  webConnect: setting(list().refine(areOrigins, 'expected origins such as https://app.example').default([]), {
+    env: 'SLUICE_EDGE_WEB_CONNECT',
+    about: 'Origins besides its own that the web pages may send requests to, separated by commas.',
   }),
   logLevel: setting(z.enum(LOG_LEVELS).default('info'), {
     env: 'SLUICE_LOG_LEVEL',

@@ -3,7 +3,7 @@ import { placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
-import { killThisProcess, persist, systemClock } from '@sluice/runtime';
+import { persist, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
@@ -35,8 +35,6 @@ export type EdgeDeps = {
   readonly bus: Bus;
   readonly logger: Logger;
   readonly clock?: Clock;
-  /** Ends this process as a crash would; default SIGKILL. */
-  readonly crash?: () => void;
 };
 
 export type Edge = {
@@ -63,7 +61,7 @@ export type EdgeOptions = Omit<
 
 /** Builds an edge on a bus and listens. The caller owns the bus and closes it afterwards. */
 export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<Edge> => {
-  const { logger, clock = systemClock, crash = killThisProcess } = deps;
+  const { logger, clock = systemClock } = deps;
   const tally = new EdgeTally();
   const metrics = createEdgeMetrics(tally, { sessions: () => hub.sessions, viewers: () => hub.viewers });
   const leaving = new AbortController();
@@ -73,7 +71,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const feeds: FeedContext = { bus, clock, flusher, tally, logger, edge: options.name };
   const hub = new Hub(feeds, options.lingerMs);
   const fill = new StorageFill(bus.link, logger);
-  const own = { hub, crash, models, leaving: leaving.signal, fullness: () => fill.fullness };
+  const own = { hub, models, leaving: leaving.signal, fullness: () => fill.fullness };
   const context = contextOf(options, feeds, own);
   const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
   const streams = new EventStreams(context, options);
@@ -129,12 +127,12 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
-type OwnParts = Pick<EdgeContext, 'hub' | 'crash' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'fullness'>;
+type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'fullness'>;
 
 const contextOf = (
   options: EdgeOptions,
   feeds: FeedContext,
-  { hub, crash, leaving, models, fullness }: OwnParts,
+  { hub, leaving, models, fullness }: OwnParts,
 ): EdgeContext => {
   const { bus, clock, tally, edge } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
@@ -158,12 +156,10 @@ const contextOf = (
       issuer: options.jwtIssuer,
       audience: options.jwtAudience,
       operatorOrg: options.operatorOrg,
-      faults: options.demoFaults,
       now: clock.now,
     }),
     users,
     stats,
-    crash,
     admission: {
       bus,
       clock,

@@ -5,6 +5,7 @@ import { describeIssue } from '@sluice/protocol/schema';
 import type { z } from 'zod';
 import { describeRoutes, documentRoutes } from './http/api-documents.ts';
 import type { HttpContext } from './http/api-routes.ts';
+import { contentSecurityPolicy } from './http/content-security-policy.ts';
 import { httpApi } from './http-api.ts';
 import { errorBody } from './http/http-error.ts';
 import { createRefuser } from './http/refuser.ts';
@@ -15,6 +16,8 @@ import { SOCKET_BYTES } from './transports/event-stream.ts';
 export type HttpOptions = {
   /** folder of the built web pages to serve at /, absolute; undefined: none */
   readonly webDir: string | undefined;
+  /** origins that those pages may send requests to besides the edge's own */
+  readonly webConnect: readonly string[];
   /** exact origins whose pages may call the API besides the edge's own */
   readonly allowedOrigins: readonly string[];
 };
@@ -31,23 +34,10 @@ const PREFLIGHT_MAX_AGE_S = 600;
 /** Longest part of an address that is a parameter: a response's id, which is two ids and a dot. */
 const MAX_PARAM_CHARS = 129;
 
-/** Scripts and styles from here only; connections to here only, by WebSocket too. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data:",
-  "font-src 'self'",
-  "connect-src 'self' ws: wss:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
-
 /** The public port's HTTP side: the API and the web pages. WebSocket upgrades are the caller's. */
 export const createHttpServer = async (
   context: HttpContext,
-  { webDir, allowedOrigins }: HttpOptions,
+  { webDir, webConnect, allowedOrigins }: HttpOptions,
 ): Promise<FastifyInstance> => {
   const app = fastify({
     logger: false,
@@ -87,7 +77,7 @@ export const createHttpServer = async (
   await describeRoutes(app);
   await app.register(documentRoutes);
   await app.register(httpApi(context));
-  await serveWebPages(app, webDir);
+  await serveWebPages(app, webDir, contentSecurityPolicy(webConnect));
   return app;
 };
 
@@ -109,11 +99,15 @@ const allowOrigins = async (app: FastifyInstance, origins: readonly string[]): P
   });
 };
 
-const serveWebPages = async (app: FastifyInstance, root: string | undefined): Promise<void> => {
+const serveWebPages = async (
+  app: FastifyInstance,
+  root: string | undefined,
+  policy: string,
+): Promise<void> => {
   if (root === undefined) return;
   const { default: serveStatic } = await import('@fastify/static');
   await app.register(serveStatic, {
     root,
-    setHeaders: (reply) => void reply.header('content-security-policy', CONTENT_SECURITY_POLICY),
+    setHeaders: (reply) => void reply.header('content-security-policy', policy),
   });
 };

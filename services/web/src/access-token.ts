@@ -1,4 +1,5 @@
 import { fragmentOf, parseFragment } from './address.ts';
+import { dropKillKey, keepKillKey } from './proof/kill-switch.ts';
 
 const KEY = 'sluice.token';
 
@@ -8,11 +9,12 @@ const KEY = 'sluice.token';
  */
 export const keptAccessToken = (): string | undefined => sessionStorage.getItem(KEY) ?? undefined;
 
-/** The token that the address brings, if it does; it is not in the address bar for longer than this function runs. */
+/** The token that the address brings, if it does. No credential is in the address bar for longer than this function runs. */
 export const takeAccessToken = (): string | undefined => {
-  const { token, ...place } = parseFragment(location.hash);
+  const { token, kill, ...place } = parseFragment(location.hash);
   if (token === undefined) return undefined;
   keepAccessToken(token);
+  keepKillKey(kill);
   history.replaceState(null, '', `${location.pathname}${location.search}${fragmentOf(place)}`);
   return token;
 };
@@ -26,7 +28,10 @@ export const tokenIn = (text: string): string =>
 
 export const keepAccessToken = (token: string): void => sessionStorage.setItem(KEY, token);
 
-export const dropAccessToken = (): void => sessionStorage.removeItem(KEY);
+export const dropAccessToken = (): void => {
+  sessionStorage.removeItem(KEY);
+  dropKillKey();
+};
 
 /**
  * What a token says of its bearer, for what the page offers. Nobody has checked it here; the edge does, at every step.

@@ -4,11 +4,13 @@ export type View = 'chat' | 'operations';
 
 /**
  * The page's address: everything is in the fragment, which browsers never send to a server.
- * `#token=<jwt>` signs in and is removed at once; `#session=<id>` names the conversation, `view=operations` shows the
+ * `#token=<jwt>` signs in and is removed at once, as is `kill=<port>.<token>` that `sluice up` adds; `#session=<id>` names the conversation, `view=operations` shows the
  * dashboard in its place.
  */
 export type Address = {
   readonly token: string | undefined;
+  /** of the demo's kill switch */
+  readonly kill: string | undefined;
   readonly session: string | undefined;
   readonly view: View;
 };
@@ -17,8 +19,10 @@ export const parseFragment = (fragment: string): Address => {
   const params = new URLSearchParams(fragment.replace(/^#/, ''));
   const token = params.get('token') ?? '';
   const session = params.get('session') ?? '';
+  const kill = params.get('kill') ?? '';
   return {
     token: token === '' ? undefined : token,
+    kill: kill === '' ? undefined : kill,
     session: isId(session) ? session : undefined,
     view: params.get('view') === 'operations' ? 'operations' : 'chat',
   };

@@ -1,7 +1,6 @@
 import {
   count,
   defineConfig,
-  flag,
   LOG_LEVELS,
   natsSettings,
   placementSetting,
@@ -33,10 +32,6 @@ export const workerSettings = {
   model: setting(z.string().min(1).max(200).optional(), {
     env: 'SLUICE_MODEL',
     about: 'Model to offer; default every model the engine has.',
-  }),
-  demoFaults: setting(flag().default(false), {
-    env: 'SLUICE_DEMO_FAULTS',
-    about: 'Lets scope `admin` kill edges and workers from the web page; for demos only.',
   }),
   adminPort: setting(port().default(9091), {
     env: 'SLUICE_WORKER_ADMIN_PORT',

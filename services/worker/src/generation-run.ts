@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@sluice/bus';
 import { ChunkWriter, countCrash, EngineError, poisonEnd } from '@sluice/core';
 import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
-import type { CancelReply, ChatMessage, End, KillReply, RunProgress, Token } from '@sluice/protocol';
+import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/protocol';
 import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import { AttemptAccount } from './attempt-account.ts';
@@ -47,8 +47,6 @@ export type RunContext = {
   readonly reach: Reach;
   /** The engine did not answer, or stopped in the middle: it may be dead. */
   readonly onEngineLost: () => void;
-  /** Ends this process as a crash would; undefined: whoever orders that is refused. */
-  readonly crash: (() => void) | undefined;
 };
 
 /**
@@ -282,26 +280,16 @@ export class GenerationRun {
   }
 
   #serveControl(): Promise<Subscription> {
-    const { bus, clock, crash } = this.#context;
+    const { bus, clock } = this.#context;
     const { key, item } = this.claimed;
-    const killing = crash === undefined ? {} : { kill: () => crashSoon(crash, clock) };
     const cancel = (): CancelReply => {
       this.#halt('cancelled');
       return { type: 'cancelling', attempt: item.attempt };
     };
     return persist(
-      () =>
-        bus.control.serve(key, { ack: (ack) => this.#credit.onAck(ack, clock.now()), cancel, ...killing }),
+      () => bus.control.serve(key, { ack: (ack) => this.#credit.onAck(ack, clock.now()), cancel }),
       clock,
       this.#abort.signal,
     );
   }
 }
-
-/** The answer to the order goes out first, ms. */
-const LAST_WORDS_MS = 50;
-
-const crashSoon = (crash: () => void, clock: Clock): KillReply => {
-  clock.setTimeout(crash, LAST_WORDS_MS);
-  return { type: 'killing' };
-};

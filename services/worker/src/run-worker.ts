@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createNatsBus } from '@sluice/bus';
 import type { Engine } from '@sluice/core';
-import { killThisProcess, natsOptionsOf, onShutdown, startAdminServer } from '@sluice/runtime';
+import { natsOptionsOf, onShutdown, startAdminServer } from '@sluice/runtime';
 import type { Logger, Own } from '@sluice/runtime';
 import type { WorkerSettings } from './config.ts';
 import { createWorker } from './worker.ts';
@@ -23,10 +23,7 @@ export const runWorker = async (
   const models = model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [model];
   const onInvalid = (error: Error): void => logger.warn('invalid_record', { error });
   const bus = own(await createNatsBus(natsOptionsOf(settings, `sluice-worker ${name}`), onInvalid));
-  const crash = settings.demoFaults ? { crash: killThisProcess } : {};
-  const worker = own(
-    await createWorker({ name, slots, models, placement }, { bus, engine, logger, ...crash }),
-  );
+  const worker = own(await createWorker({ name, slots, models, placement }, { bus, engine, logger }));
   const admin = await startAdminServer({
     port: settings.adminPort,
     host: settings.adminHost,

@@ -34,8 +34,6 @@ export type WorkerDeps = {
   readonly engine: Engine;
   readonly logger: Logger;
   readonly clock?: Clock;
-  /** Ends this process as a crash would, when an admin orders it; absent: refused. */
-  readonly crash?: () => void;
 };
 
 export type Worker = {
@@ -54,7 +52,7 @@ export type Worker = {
 /** Starts pulling jobs. The caller owns the bus and the engine and closes them afterwards. */
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
   const { name, models, placement: ownQueue = true } = options;
-  const { engine, logger, clock = systemClock, crash } = deps;
+  const { engine, logger, clock = systemClock } = deps;
   const [placement, tally] = [new Placement(), new WorkerTally()];
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
   const slots = new Slots(options.slots);
@@ -65,7 +63,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const stats = new WorkerStats({ ...own, tally, load: (org) => runner.load(org) });
   const reach = new Reach(bus.link, clock);
   const runner: JobRunner = new JobRunner({
-    ...{ bus, engine, settlement, clock, logger, tally, stats, reach, slots, crash, worker: name },
+    ...{ bus, engine, settlement, clock, logger, tally, stats, reach, slots, worker: name },
     ...{ pulling: pulling.signal, giveUp: giveUp.signal },
     ...{
       onTaken: (run) => liveness.taken(run),

@@ -1,19 +1,10 @@
-import type {
-  CancelReply,
-  ControlAck,
-  GenerationKey,
-  KillReply,
-  PresenceMessage,
-  SessionKey,
-} from '@sluice/protocol';
+import type { CancelReply, ControlAck, GenerationKey, PresenceMessage, SessionKey } from '@sluice/protocol';
 import type { Subscription } from './token-log.ts';
 
 export type ControlListener = {
   ack(ack: ControlAck): void;
   /** The reply is sent when it resolves, so it must not wait for the engine. */
   cancel(user: string): CancelReply;
-  /** Absent: refused. The reply is sent before the process ends. */
-  kill?(): KillReply;
 };
 
 /** The way back: from edges to the worker that runs a generation. Nothing here is stored. */
@@ -22,8 +13,6 @@ export type Control = {
   ack(key: GenerationKey, ack: ControlAck): void;
   /** Asks the worker to stop; undefined when no worker runs this generation. */
   cancel(key: GenerationKey, user: string): Promise<CancelReply | undefined>;
-  /** Asks the worker to end itself, for demos of what happens then; undefined when no worker runs this generation. */
-  kill(key: GenerationKey, user: string): Promise<KillReply | undefined>;
   /** Resolves once requests reach the listener. */
   serve(key: GenerationKey, listener: ControlListener): Promise<Subscription>;
 };

@@ -64,20 +64,6 @@ describe.each(backends)('Control and Presence on $name', ({ start }) => {
     serving.close();
   });
 
-  test('an order to end oneself is refused by a worker that does not take it, and unheard where nobody runs', async () => {
-    const key = newKey();
-    expect(await edge.control.kill(key, 'alice')).toBeUndefined();
-    const careful = await worker.control.serve(key, listenerOf(new Queue()));
-    expect(await edge.control.kill(key, 'alice')).toEqual({ type: 'refused' });
-    careful.close();
-    const bold = await worker.control.serve(key, {
-      ...listenerOf(new Queue()),
-      kill: () => ({ type: 'killing' }),
-    });
-    expect(await edge.control.kill(key, 'alice')).toEqual({ type: 'killing' });
-    bold.close();
-  });
-
   test('whoever has figures hears that they are wanted, until it listens no more', async () => {
     const { org, session } = newKey();
     const asks = new Queue<StatsAsk>();

@@ -16,10 +16,7 @@ export type ControlAck = {
 /** A request: the worker answers with {@link CancelReply} once the engine is told to stop. */
 export type ControlCancel = { readonly type: 'cancel'; readonly user: string };
 export type CancelReply = { readonly type: 'cancelling'; readonly attempt: number };
-/** A request: the worker ends itself as a crash would, if its settings allow that. */
-export type ControlKill = { readonly type: 'kill'; readonly user: string };
-export type KillReply = { readonly type: 'killing' | 'refused' };
-export type ControlMessage = ControlAck | ControlCancel | ControlKill;
+export type ControlMessage = ControlAck | ControlCancel;
 
 /** Who watches a session, between edges. `sync` asks every edge to announce its viewers. */
 export type PresenceMessage =

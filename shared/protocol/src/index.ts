@@ -79,26 +79,10 @@ export type {
   SubscribeFrame,
   UnsubscribeFrame,
 } from './client-frames.ts';
-export type {
-  CancelReply,
-  ControlAck,
-  ControlCancel,
-  ControlKill,
-  ControlMessage,
-  KillReply,
-  PresenceMessage,
-} from './control.ts';
-export {
-  FAULTS,
-  ORG_STATS,
-  RESERVED_PREFIX,
-  STATS_BUCKETS_MS,
-  STATS_INTERVAL_MS,
-  SYSTEM_STATS,
-} from './stats.ts';
+export type { CancelReply, ControlAck, ControlCancel, ControlMessage, PresenceMessage } from './control.ts';
+export { ORG_STATS, RESERVED_PREFIX, STATS_BUCKETS_MS, STATS_INTERVAL_MS, SYSTEM_STATS } from './stats.ts';
 export type {
   EdgeReport,
-  FaultOrder,
   RunMark,
   RunPhase,
   RunProgress,

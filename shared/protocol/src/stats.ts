@@ -2,15 +2,13 @@ import type { GenerationKey } from './ids.ts';
 
 /**
  * Sessions whose ids begin so belong to the system: clients with scope `admin` observe some of them, and nobody
- * prompts, writes or signals there but where this page says so.
+ * prompts, writes or signals there.
  */
 export const RESERVED_PREFIX = '_sluice_';
 /** What edges and workers say of the reader's own org. */
 export const ORG_STATS = '_sluice_stats';
 /** What they say of the whole system; exists in the operators' org only. */
 export const SYSTEM_STATS = '_sluice_system';
-/** Takes faults to inject; exists only where they are switched on. */
-export const FAULTS = '_sluice_faults';
 
 /** Reports come this often while somebody observes, ms. */
 export const STATS_INTERVAL_MS = 1_000;
@@ -117,8 +115,3 @@ export type WorkerReport = Report & {
 };
 
 export type StatsReport = EdgeReport | WorkerReport;
-
-/** Sent into {@link FAULTS}: ends a process with SIGKILL, as a crash would. */
-export type FaultOrder =
-  | { readonly kill: 'edge' }
-  | { readonly kill: 'worker'; readonly session: string; readonly generation: string };

@@ -5,7 +5,6 @@ import * as protocol from '../src/index.ts';
 import type {
   ControlAck,
   ControlCancel,
-  ControlKill,
   EndReason,
   GenerationItem,
   MessageItem,
@@ -167,7 +166,6 @@ const CONTROL_ACK: FieldsOf<ControlAck> = {
   viewers: required,
 };
 const CONTROL_CANCEL: FieldsOf<ControlCancel> = { user: required };
-const CONTROL_KILL: FieldsOf<ControlKill> = { user: required };
 const END_REASONS: Record<EndReason, true> = {
   stop: true,
   length: true,
@@ -231,7 +229,6 @@ describe('shapes', () => {
     ['a token record', between(workers, '### `TokenRecord`', /^###/m), TOKEN_RECORD],
     ['an ack to a worker', between(workers, '#### `ack`', /^###/m), CONTROL_ACK],
     ['a cancel to a worker', between(workers, '#### `cancel`', /^###/m), CONTROL_CANCEL],
-    ['an order to a worker to end itself', between(workers, '#### `kill`', /^###/m), CONTROL_KILL],
   ])('of %s have the fields of the page', (_, text, fields) => expect(fieldsOf(text)).toEqual(fields));
 
   test('of items have the fields of their schemas', () => {

@@ -2,10 +2,11 @@ import { stderrColours as pc } from '../terminal/colours.ts';
 import type { System } from './system.ts';
 
 /** What a person does next. */
-export const banner = ({ urls, admin, nats, hasWeb }: System, token: string): string => {
+/** @param fragment of the link, which signs in */
+export const banner = ({ urls, admin, nats, hasWeb }: System, fragment: string): string => {
   const [url = ''] = urls;
   const rows: readonly (readonly [string, string])[] = [
-    hasWeb ? ['Open', pc.cyan(pc.underline(`${url}/#token=${token}`))] : ['Edge', pc.cyan(url)],
+    hasWeb ? ['Open', pc.cyan(pc.underline(`${url}/#${fragment}`))] : ['Edge', pc.cyan(url)],
     ...urls.slice(1).map((more) => ['', pc.cyan(more)] as const),
     ['Admin', pc.cyan(`${admin}/metrics`)],
     ['NATS', pc.cyan(nats)],

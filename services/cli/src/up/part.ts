@@ -56,6 +56,16 @@ export class Part {
     return this.#state.type === 'running' ? this.#state.child.pid : undefined;
   }
 
+  /** what it said when it was ready last; undefined before */
+  get facts(): Facts | undefined {
+    return this.#facts;
+  }
+
+  /** Ends it as a crash would, and so it is started again. @returns false between two runs */
+  kill(): boolean {
+    return this.#state.type === 'running' && this.#state.child.kill('SIGKILL');
+  }
+
   /** Resolves when it is ready for the first time. @throws CliError when it ends before */
   start(): Promise<Facts> {
     return new Promise((resolve, reject) => this.#run({ resolve, reject }));

@@ -45,8 +45,8 @@ export type EdgeSettings = NatsSettings & {
   readonly webDir: string | undefined;
   /** whose admins see the whole system */
   readonly operatorOrg: string;
-  /** admins may kill edges and workers from the web page */
-  readonly faults: boolean;
+  /** where the pages may send requests to besides this edge; undefined: nowhere */
+  readonly webConnect: string | undefined;
 };
 
 export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): PartOptions => ({
@@ -66,7 +66,7 @@ export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): Pa
       SLUICE_JWT_SECRET: settings.jwtSecret,
       SLUICE_EDGE_WEB_DIR: settings.webDir ?? '',
       SLUICE_OPERATOR_ORG: settings.operatorOrg,
-      SLUICE_DEMO_FAULTS: `${settings.faults}`,
+      SLUICE_EDGE_WEB_CONNECT: settings.webConnect ?? '',
       SLUICE_TOKEN_PRICE: process.env['SLUICE_TOKEN_PRICE'] ?? DEMO_TOKEN_PRICE,
     },
   }),
@@ -78,8 +78,6 @@ export type WorkerSettings = NatsSettings & {
   readonly engine: 'simulated' | 'openai';
   readonly upstream: string | undefined;
   readonly model: string | undefined;
-  /** admins may kill it from the web page */
-  readonly faults: boolean;
 };
 
 export const workerPart = (name: string, settings: WorkerSettings, tools: Tools): PartOptions => ({
@@ -98,7 +96,6 @@ export const workerPart = (name: string, settings: WorkerSettings, tools: Tools)
       // An empty variable is an unset one: it must not be inherited from the shell by accident.
       SLUICE_UPSTREAM: settings.upstream ?? '',
       SLUICE_MODEL: settings.model ?? '',
-      SLUICE_DEMO_FAULTS: `${settings.faults}`,
     },
   }),
 });

@@ -4,6 +4,7 @@ import { CliError } from '../cli-error.ts';
 import { ROOT } from '../place.ts';
 import { claimNatsPort, startNats } from './embedded-nats.ts';
 import type { Guard } from './guard.ts';
+import type { KillTargets } from './kill-switch.ts';
 import type { UpLog } from './log.ts';
 import { Part } from './part.ts';
 import type { Facts, PartOptions } from './part.ts';
@@ -29,6 +30,8 @@ export type SystemOptions = Pick<WorkerSettings, 'engine' | 'upstream' | 'model'
   /** folder of the embedded server's store */
   readonly store: string;
   readonly web: boolean;
+  /** where the pages may send requests to besides their edge; undefined: nowhere */
+  readonly webConnect: string | undefined;
   /** whose admins see the whole system */
   readonly operatorOrg: string;
 };
@@ -50,7 +53,6 @@ type Tools = { readonly log: UpLog; readonly guard: Guard };
 
 const DEFAULT_ADMIN_PORT = 9_090;
 const LOOPBACK = '127.0.0.1';
-const LOOPBACKS: ReadonlySet<string> = new Set([LOOPBACK, 'localhost', '::1']);
 /**
  * Workers hand back what they run within milliseconds. Edges take seconds to send clients away one by one, for
  * which nobody who pressed Ctrl-C wants to wait: to those clients it is the same as a crash, ms.
@@ -58,7 +60,7 @@ const LOOPBACKS: ReadonlySet<string> = new Set([LOOPBACK, 'localhost', '::1']);
 const STOP_MS = { services: 1_500, nats: 3_000 } as const;
 
 /** The parts in the order of their start; kept apart from starting, so that a start that fails can be undone. */
-export class Parts {
+export class Parts implements KillTargets {
   readonly #started: Part[] = [];
   #isStopped = false;
 
@@ -76,6 +78,22 @@ export class Parts {
     );
   }
 
+  serves(origin: string): boolean {
+    return this.#started.some(({ facts }) => originOf(facts) === origin);
+  }
+
+  killEdge(origin: string): boolean {
+    return this.#kill((facts) => originOf(facts) === origin);
+  }
+
+  killWorker(name: string): boolean {
+    return this.#kill((facts) => facts?.['worker'] === name);
+  }
+
+  #kill(is: (facts: Facts | undefined) => boolean): boolean {
+    return this.#started.find(({ facts }) => is(facts))?.kill() ?? false;
+  }
+
   /** Services first: they still have things to say to NATS. Idempotent. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -85,6 +103,10 @@ export class Parts {
     await Promise.all(nats.map((part) => part.stop(STOP_MS.nats)));
   }
 }
+
+/** Where an edge serves its pages from; undefined for other parts. */
+const originOf = (facts: Facts | undefined): string | undefined =>
+  facts?.['edge'] === undefined ? undefined : new URL(String(facts['url'])).origin;
 
 const numbered = (count: number, name: string): readonly string[] =>
   Array.from({ length: count }, (_, index) => `${name}-${index + 1}`);
@@ -122,9 +144,7 @@ const webFolder = (): string | undefined => {
  */
 export const startSystem = async (options: SystemOptions, parts: Parts, tools: Tools): Promise<System> => {
   const ports = await claimPorts(options);
-  const { host, jwtSecret, operatorOrg } = options;
-  // Killing parts from the page is for the person at this machine.
-  const faults = LOOPBACKS.has(host);
+  const { host, jwtSecret, operatorOrg, webConnect } = options;
   const embedded = { nodes: options.natsNodes, port: ports.nats, store: options.store };
   const natsUrl = options.natsUrl ?? (await startNats(embedded, (part) => parts.start(part), tools));
   const replicas = options.natsUrl === undefined ? options.natsNodes : undefined;
@@ -135,14 +155,14 @@ export const startSystem = async (options: SystemOptions, parts: Parts, tools: T
     const port = nextPort(options.port, index);
     const adminPort = nextPort(ports.admin, index);
     const settings = {
-      ...{ host, port, adminPort, natsUrl, replicas, jwtSecret, webDir, operatorOrg, faults },
+      ...{ host, port, adminPort, natsUrl, replicas, jwtSecret, webDir, webConnect, operatorOrg },
       id: name + suffix,
     };
     return parts.start(edgePart(name, settings, tools));
   });
   const workers = numbered(options.workers, 'worker').map((name) => {
     const { engine, upstream, model } = options;
-    const settings = { natsUrl, replicas, engine, upstream, model, faults, id: name + suffix };
+    const settings = { natsUrl, replicas, engine, upstream, model, id: name + suffix };
     return parts.start(workerPart(name, settings, tools));
   });
   const [facts] = await Promise.all([Promise.all(edges), Promise.all(workers)]);

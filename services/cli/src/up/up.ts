@@ -5,12 +5,14 @@ import { join, resolve } from 'node:path';
 import { removeDemo, writeDemo } from '../demo-file.ts';
 import { banner } from './banner.ts';
 import { startGuard } from './guard.ts';
+import { startKillSwitch } from './kill-switch.ts';
+import type { KillSwitch } from './kill-switch.ts';
 import { jsonLog, prettyLog } from './log.ts';
 import type { UpLog } from './log.ts';
 import { Parts, startSystem } from './system.ts';
 import type { System, SystemOptions } from './system.ts';
 
-export type UpOptions = Omit<SystemOptions, 'store' | 'jwtSecret' | 'operatorOrg'> & {
+export type UpOptions = Omit<SystemOptions, 'store' | 'jwtSecret' | 'operatorOrg' | 'webConnect'> & {
   /** where data is kept; undefined: a temporary folder that goes when this ends */
   readonly data: string | undefined;
   readonly jwtSecret: string | undefined;
@@ -19,8 +21,9 @@ export type UpOptions = Omit<SystemOptions, 'store' | 'jwtSecret' | 'operatorOrg
   readonly debug: boolean;
 };
 
+const LOOPBACKS: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1']);
 const TOKEN_TTL_SECONDS = 7 * 24 * 3_600;
-/** Whoever runs the demo operates it: sees all figures, and may break things. */
+/** Whoever runs the demo operates it, and so sees all figures. */
 const DEMO = { org: 'demo', user: 'you', scope: 'read prompt cancel admin' } as const;
 
 /** Resolves with the first signal that asks to stop; the second one ends the process and leaves the rest to the guard. */
@@ -45,7 +48,14 @@ const store = (
   return { path, temporary: [path] };
 };
 
-const announce = async (system: System, secret: string, { pretty, log }: { pretty: boolean; log: UpLog }) => {
+type Announcement = {
+  readonly secret: string;
+  readonly killSwitch: KillSwitch | undefined;
+  readonly pretty: boolean;
+  readonly log: UpLog;
+};
+
+const announce = async (system: System, { secret, killSwitch, pretty, log }: Announcement): Promise<void> => {
   const { signToken } = await import('../token/sign-token.ts');
   const { urls, admin, nats, replicas } = system;
   const [url = ''] = urls;
@@ -57,11 +67,13 @@ const announce = async (system: System, secret: string, { pretty, log }: { prett
       error: (error as Error).message,
     });
   }
-  if (pretty) process.stderr.write(banner(system, token));
+  // In the fragment, which browsers send to nobody.
+  const fragment = `token=${token}${killSwitch === undefined ? '' : `&kill=${killSwitch.key}`}`;
+  if (pretty) process.stderr.write(banner(system, fragment));
   // For programs; a person at a terminal has the banner.
   if (!process.stdout.isTTY)
     process.stdout.write(
-      `${JSON.stringify({ ready: true, url, urls, admin, nats, token, pids: system.pids() })}\n`,
+      `${JSON.stringify({ ready: true, url, urls, admin, nats, token, kill: killSwitch?.key, pids: system.pids() })}\n`,
     );
 };
 
@@ -77,21 +89,28 @@ export const up = async (options: UpOptions): Promise<void> => {
   const { path, temporary } = store(data);
   const guard = startGuard(temporary);
   const parts = new Parts();
+  // Killing parts from the page is for the person at this machine.
+  const killSwitch = LOOPBACKS.has(options.host) ? await startKillSwitch(parts) : undefined;
   try {
     const start = startSystem(
-      { ...options, jwtSecret, operatorOrg: DEMO.org, store: join(path, 'nats') },
+      {
+        ...options,
+        ...{ jwtSecret, operatorOrg: DEMO.org, webConnect: killSwitch?.origin },
+        store: join(path, 'nats'),
+      },
       parts,
       { log, guard },
     );
     const first = await Promise.race([start, asked]);
     if (typeof first !== 'string') {
-      await announce(first, jwtSecret, { pretty, log });
+      await announce(first, { secret: jwtSecret, killSwitch, pretty, log });
       await asked;
     }
     // Asked while starting: that the start then fails is no news.
     start.catch(() => undefined);
   } finally {
     removeDemo(process.pid);
+    await killSwitch?.close();
     await parts.stop();
     for (const folder of temporary) rmSync(folder, { recursive: true, force: true });
     guard.dismiss();

@@ -1,5 +1,5 @@
 import jwt from 'jsonwebtoken';
-import { FAULTS, isId, ORG_STATS, parseOrg, SYSTEM_STATS } from '@sluice/protocol';
+import { isId, ORG_STATS, parseOrg, SYSTEM_STATS } from '@sluice/protocol';
 import { DEFAULT_SCOPES } from './grant.ts';
 import type { Grant } from './grant.ts';
 import { KeysUnavailableError, NoKeyError } from './keys.ts';
@@ -38,8 +38,6 @@ export type VerifierOptions = {
   readonly audience?: string | undefined;
   /** whose scope `admin` sees the whole system */
   readonly operatorOrg?: string | undefined;
-  /** whether scope `admin` may inject faults */
-  readonly faults?: boolean;
   /** ms since the Unix epoch */
   readonly now: () => number;
 };
@@ -48,7 +46,7 @@ export type Verifier = (token: string) => Promise<Grant>;
 
 /** Verifies signature, algorithm, times and claims of a JWT. @throws CredentialError, KeysUnavailableError */
 export const createVerifier =
-  ({ keys, issuer, audience, now, ...privileges }: VerifierOptions): Verifier =>
+  ({ keys, issuer, audience, now, operatorOrg }: VerifierOptions): Verifier =>
   async (token) => {
     try {
       if (Buffer.byteLength(token) > MAX_TOKEN_BYTES) throw new ClaimError('longer than 8 KiB');
@@ -65,16 +63,14 @@ export const createVerifier =
         ...(issuer === undefined ? {} : { issuer }),
         ...(audience === undefined ? {} : { audience }),
       });
-      return grantOf(claims as unknown, clockTimestamp, privileges);
+      return grantOf(claims as unknown, clockTimestamp, operatorOrg);
     } catch (cause) {
       if (cause instanceof KeysUnavailableError) throw cause;
       throw new CredentialError(cause);
     }
   };
 
-type Privileges = Pick<VerifierOptions, 'operatorOrg' | 'faults'>;
-
-const grantOf = (claims: unknown, nowS: number, privileges: Privileges): Grant => {
+const grantOf = (claims: unknown, nowS: number, operatorOrg: string | undefined): Grant => {
   if (typeof claims !== 'object' || claims === null) throw new ClaimError('claims are not an object');
   const { sub, org, exp, iat, scope, sessions } = claims as Record<string, unknown>;
   if (!isUser(sub)) throw new ClaimError('`sub` is not a user');
@@ -90,7 +86,7 @@ const grantOf = (claims: unknown, nowS: number, privileges: Privileges): Grant =
     org: parseOrg(org),
     scopes,
     sessions: patternsOf(sessions),
-    reserved: scopes.has('admin') ? reservedFor(org, privileges) : NONE,
+    reserved: scopes.has('admin') ? reservedFor(org, operatorOrg) : NONE,
     expiresAt: exp * 1000,
   };
 };
@@ -98,8 +94,8 @@ const grantOf = (claims: unknown, nowS: number, privileges: Privileges): Grant =
 const NONE: ReadonlySet<string> = new Set();
 
 /** The system's own sessions that an org's admins reach. */
-const reservedFor = (org: unknown, { operatorOrg, faults = false }: Privileges): ReadonlySet<string> =>
-  new Set([ORG_STATS, ...(org === operatorOrg ? [SYSTEM_STATS] : []), ...(faults ? [FAULTS] : [])]);
+const reservedFor = (org: unknown, operatorOrg: string | undefined): ReadonlySet<string> =>
+  new Set(org === operatorOrg ? [ORG_STATS, SYSTEM_STATS] : [ORG_STATS]);
 
 // Control characters could forge log lines and confuse displays.
 const isUser = (value: unknown): value is string =>

@@ -20,7 +20,6 @@ import { allows, openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import { cancelGeneration } from '../requests/cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
-import { injectFault } from '../requests/faults.ts';
 import { encodeFrame } from '../feeds/frames.ts';
 import { postMessage } from '../requests/message-post.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
@@ -235,7 +234,7 @@ export class Connection extends Peer<ClientFrame> {
     if (Buffer.byteLength(JSON.stringify(data ?? null)) > maxSignalBytes)
       throw new SluiceError('too_large', `\`data\`: expected at most ${maxSignalBytes} bytes`);
     if (session.startsWith(RESERVED_PREFIX))
-      return injectFault(attached.viewer.key, attached.viewer.ref.user, data, this.context);
+      throw new SluiceError('forbidden', 'nobody signals into this session');
     attached.feed.signal(attached.viewer, data);
   }
 

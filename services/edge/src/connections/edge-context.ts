@@ -15,8 +15,6 @@ export type EdgeContext = FeedContext & {
   readonly users: UserLimits;
   readonly admission: AdmissionDeps;
   readonly stats: EdgeStats;
-  /** Ends this process as a crash would: for faults that an admin injects. */
-  readonly crash: () => void;
   readonly limits: Limits;
   /** aborted once the edge goes away: what waits is answered then */
   readonly leaving: AbortSignal;

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { FAULTS, ORG_STATS, SYSTEM_STATS } from '@sluice/protocol';
+import { ORG_STATS, SYSTEM_STATS } from '@sluice/protocol';
 import type { EdgeReport } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
 import type { RawClient } from '@sluice/testkit';
@@ -107,7 +107,7 @@ describe('the sessions of the system', () => {
   test('do not exist for who has no scope `admin`, nor outside `sessions`', async () => {
     for (const as of [{}, { scope: 'read prompt' }, { ...ADMIN, sessions: ['s*'] }]) {
       const client = await target.open(as);
-      for (const session of [ORG_STATS, SYSTEM_STATS, FAULTS, '_sluice_other'])
+      for (const session of [ORG_STATS, SYSTEM_STATS, '_sluice_other'])
         expect(await observe(client, session)).toBe('not_found');
     }
   });
@@ -132,66 +132,5 @@ describe('the sessions of the system', () => {
       { type: 'signal', session, data: 'x' },
     ])
       expect(await codeOf(admin, frame)).toBe('forbidden');
-  });
-});
-
-describe('faults', () => {
-  test('are not there unless they are switched on', async () => {
-    const admin = await target.open(ADMIN);
-    expect(await observe(admin, FAULTS)).toBe('not_found');
-    expect(await codeOf(admin, { type: 'signal', session: FAULTS, data: { kill: 'edge' } })).toBe(
-      'not_found',
-    );
-  });
-
-  test('kill the edge, or the worker of one of the org’s generations, when an admin says so', async () => {
-    let crashes = 0;
-    const open = await world.addEdge({ demoFaults: true, crash: () => void (crashes += 1) });
-    const admin = await open.open(ADMIN);
-    expect(await observe(admin, FAULTS)).toBe('ok');
-    const order = (data: unknown): Promise<string> =>
-      codeOf(admin, { type: 'signal', session: FAULTS, data });
-    const worker = { kill: 'worker', session: 's', generation: 'g' };
-    expect(await order(worker)).toBe('not_found');
-    const kills: string[] = [];
-    const serve = (org: string) =>
-      world.bus.control.serve(keyOf('s', 'g', org), {
-        ack: () => undefined,
-        cancel: () => ({ type: 'cancelling', attempt: 1 }),
-        kill: () => {
-          kills.push(org);
-          return { type: 'killing' };
-        },
-      });
-    await serve('globex');
-    expect(await order(worker)).toBe('not_found');
-    await serve('acme');
-    expect(await order(worker)).toBe('ok');
-    expect(kills).toEqual(['acme']);
-    for (const data of [
-      undefined,
-      null,
-      'edge',
-      { kill: 'nats' },
-      { kill: 'worker', session: '*', generation: 'g' },
-    ])
-      expect(await order(data)).toBe('bad_frame');
-    expect(crashes).toBe(0);
-    expect(await order({ kill: 'edge' })).toBe('ok');
-    expect(crashes).toBe(1);
-    expect(open.logs.join('')).toContain('fault_injected');
-    const reader = await open.open();
-    expect(await observe(reader, FAULTS)).toBe('not_found');
-  });
-
-  test('are refused by a worker that does not take them', async () => {
-    const open = await world.addEdge({ demoFaults: true });
-    const admin = await open.open(ADMIN);
-    await observe(admin, FAULTS);
-    const worker = await world.addWorker('w2');
-    await askOk(admin, { type: 'prompt', session: 's', generation: 'g', input: 'x' });
-    await (await worker.claim(keyOf('s', 'g'))).serve();
-    const data = { kill: 'worker', session: 's', generation: 'g' };
-    expect(await codeOf(admin, { type: 'signal', session: FAULTS, data })).toBe('forbidden');
   });
 });

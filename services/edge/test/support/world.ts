@@ -46,7 +46,7 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   webDir: undefined,
   operatorOrg: undefined,
   tokenPrice: undefined,
-  demoFaults: false,
+  webConnect: [],
   placement: true,
 };
 
@@ -64,7 +64,6 @@ export type TestEdge = {
 };
 
 export type EdgeSetup = Partial<EdgeOptions> & {
-  readonly crash?: () => void;
   readonly clock?: Clock;
   /** fill of the streams that the edge is told, 0..1 */
   readonly fullness?: number;
@@ -93,7 +92,7 @@ export const createWorld = (): World => {
   return {
     hub,
     bus,
-    addEdge: async ({ clock = systemClock, fullness = 0, crash, prepare, ...options } = {}) => {
+    addEdge: async ({ clock = systemClock, fullness = 0, prepare, ...options } = {}) => {
       const recording = recordingBus(createMemoryBus(hub));
       recording.fullness = fullness;
       prepare?.(recording);
@@ -104,7 +103,7 @@ export const createWorld = (): World => {
         destination: { write: (line: string) => void logs.push(line) },
       });
       const name = options.name ?? `edge-${edges.length + 1}`;
-      const deps = { bus: recording.bus, logger, clock, ...(crash === undefined ? {} : { crash }) };
+      const deps = { bus: recording.bus, logger, clock };
       const edge = await createEdge({ ...DEFAULTS, ...options, name }, deps);
       edges.push(edge);
       // What it asked for to start is not what a test did.

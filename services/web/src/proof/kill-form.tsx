@@ -1,40 +1,43 @@
-import { useEffect, useState } from 'react';
-import type { WebConnection } from '../link/web-connection.ts';
+import { useState } from 'react';
 import type { SessionStore } from '../session/session-store.ts';
 import { isOpen } from '../session/turns.ts';
 import { useStore } from '../use-store.ts';
-import { KillSwitch } from './kill-switch.ts';
+import { keptKillSwitch } from './kill-switch.ts';
+import type { KillSwitch } from './kill-switch.ts';
 import type { Probe } from './probe.ts';
 
-type Props = { readonly connection: WebConnection; readonly store: SessionStore; readonly probe: Probe };
+type Props = { readonly store: SessionStore; readonly probe: Probe };
 
-const Buttons = ({ store, probe, kill }: Omit<Props, 'connection'> & { readonly kill: KillSwitch }) => {
-  const { isArmed, refusal } = useStore(kill, (state) => state);
-  const generation = useStore(
-    store,
-    ({ items }) => items.findLast((item) => isOpen(item) && item.status === 'running')?.id,
+/** The worker that runs this session's newest answer; undefined until it has said so, which takes a second. */
+const useWorker = ({ store, probe }: Props): string | undefined => {
+  const running = useStore(store, ({ items }) =>
+    items.filter(isOpen).findLast(({ status }) => status === 'running'),
   );
-  if (!isArmed) return null;
+  return useStore(probe, ({ progress }) =>
+    progress?.generation === running?.id && progress?.attempt === running?.attempt
+      ? progress?.worker
+      : undefined,
+  );
+};
+
+const Buttons = ({ store, probe, kill }: Props & { readonly kill: KillSwitch }) => {
+  const refusal = useStore(kill, (current) => current);
+  const worker = useWorker({ store, probe });
   const killEdge = (): void => {
     probe.did('You kill the edge that serves this tab');
-    kill.order({ kill: 'edge' });
+    void kill.kill('edge');
   };
   const killWorker = (): void => {
-    if (generation === undefined) return;
+    if (worker === undefined) return;
     probe.did('You kill the worker that writes this answer');
-    kill.order({ kill: 'worker', session: store.id, generation });
+    void kill.kill(`workers/${worker}`);
   };
   return (
     <div className="faults" role="group" aria-label="Processes at the server">
       <button type="button" className="button danger" onClick={killEdge}>
         Kill the edge
       </button>
-      <button
-        type="button"
-        className="button danger"
-        disabled={generation === undefined}
-        onClick={killWorker}
-      >
+      <button type="button" className="button danger" disabled={worker === undefined} onClick={killWorker}>
         Kill the worker
       </button>
       {refusal !== undefined && (
@@ -46,15 +49,8 @@ const Buttons = ({ store, probe, kill }: Omit<Props, 'connection'> & { readonly 
   );
 };
 
-/** Kill -9 at the server, for admins of a demo. Everybody else sees nothing here. */
-export const KillForm = ({ connection, store, probe }: Props) => {
-  const { client, isAdmin } = connection;
-  const [kill, setKill] = useState<KillSwitch>();
-  useEffect(() => {
-    if (!isAdmin) return undefined;
-    const opened = new KillSwitch(client);
-    setKill(opened);
-    return () => opened.close();
-  }, [client, isAdmin]);
+/** Kill -9 of what `sluice up` runs, for who came by its link. Everybody else sees nothing here. */
+export const KillForm = ({ store, probe }: Props) => {
+  const [kill] = useState(keptKillSwitch);
   return kill === undefined ? null : <Buttons store={store} probe={probe} kill={kill} />;
 };

@@ -1,30 +1,19 @@
-import type { Client, Session } from '@sluice/client';
-import { FAULTS } from '@sluice/protocol';
-import type { FaultOrder } from '@sluice/protocol';
+const STORED = 'sluice.kill';
+const KEY = /^(\d{1,5})\.([0-9a-f]+)$/;
 
-export type KillSwitchState = {
-  /** the server takes orders from this tab: it is a demo, and this person an admin */
-  readonly isArmed: boolean;
-  /** why the last order was refused */
-  readonly refusal: string | undefined;
-};
+/** A process of the demo: the edge this page came from, or a worker by its name. */
+export type Victim = 'edge' | `workers/${string}`;
 
-/** Kills processes at the server, where that is switched on. Elsewhere the session it speaks to does not exist. */
+/** Kills processes of `sluice up` on this machine, whose link brought the key to that. */
 export class KillSwitch {
-  readonly #session: Session;
-  readonly #remove: () => void;
+  readonly #url: string;
+  readonly #authorization: string;
   readonly #listeners = new Set<() => void>();
-  #state: KillSwitchState = { isArmed: false, refusal: undefined };
+  #refusal: string | undefined;
 
-  constructor(client: Client) {
-    this.#session = client.session(FAULTS);
-    this.#remove = this.#session.on('error', ({ message }) => this.#change({ refusal: message }));
-    this.#session.subscribe({ observe: true }).then(
-      () => this.#change({ isArmed: true }),
-      () => {
-        // Not for this person, or not switched on: there is nothing to offer.
-      },
-    );
+  constructor(port: string, token: string) {
+    this.#url = `http://127.0.0.1:${port}`;
+    this.#authorization = `Bearer ${token}`;
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -32,22 +21,35 @@ export class KillSwitch {
     return () => void this.#listeners.delete(listener);
   };
 
-  readonly snapshot = (): KillSwitchState => this.#state;
+  /** Why the last order was refused; undefined: it was not. */
+  readonly snapshot = (): string | undefined => this.#refusal;
 
-  order(order: FaultOrder): void {
-    this.#change({ refusal: undefined });
-    this.#session.signal(order);
+  async kill(victim: Victim): Promise<void> {
+    this.#refuse(undefined);
+    const headers = { authorization: this.#authorization };
+    try {
+      const answer = await fetch(`${this.#url}/${victim}/kill`, { method: 'POST', headers });
+      if (!answer.ok) this.#refuse(await answer.text());
+    } catch {
+      // What a browser says of it names no reason.
+      this.#refuse('`sluice up` does not answer: open the link that it printed last');
+    }
   }
 
-  close(): void {
-    this.#remove();
-    this.#session.close().catch(() => {
-      // Nobody is left to be told.
-    });
-  }
-
-  #change(change: Partial<KillSwitchState>): void {
-    this.#state = { ...this.#state, ...change };
+  #refuse(refusal: string | undefined): void {
+    this.#refusal = refusal;
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** Lives as long as the tab, as the access token does. */
+export const keepKillKey = (key: string | undefined): void =>
+  key === undefined ? dropKillKey() : sessionStorage.setItem(STORED, key);
+
+export const dropKillKey = (): void => sessionStorage.removeItem(STORED);
+
+/** undefined where this page did not come by the demo's link */
+export const keptKillSwitch = (): KillSwitch | undefined => {
+  const [, port, token] = KEY.exec(sessionStorage.getItem(STORED) ?? '') ?? [];
+  return port === undefined || token === undefined ? undefined : new KillSwitch(port, token);
+};

@@ -1,10 +1,11 @@
 import type { Item, Status } from '@sluice/client';
-import type { GenerationItem, RunProgress } from '@sluice/protocol';
+import type { GenerationItem } from '@sluice/protocol';
 import type { WebConnection } from '../link/web-connection.ts';
 import type { SessionStore } from '../session/session-store.ts';
 import { isOpen } from '../session/turns.ts';
 import { Meter } from './meter.ts';
 import { ProgressFollower } from './progress-follower.ts';
+import type { WorkerProgress } from './progress-follower.ts';
 import { Timeline } from './timeline.ts';
 import type { Happening } from './timeline.ts';
 
@@ -20,7 +21,7 @@ export type Sample = {
 export type ProbeSnapshot = {
   readonly meter: Meter | undefined;
   /** of the worker; undefined for who may not know, and before it runs */
-  readonly progress: RunProgress | undefined;
+  readonly progress: WorkerProgress | undefined;
   readonly samples: readonly Sample[];
   readonly happenings: readonly Happening[];
   readonly reconnects: number;
@@ -196,7 +197,7 @@ export class Probe {
   }
 
   /** What has arrived here was made and stored, whatever the worker last said. */
-  get #progress(): RunProgress | undefined {
+  get #progress(): WorkerProgress | undefined {
     const { generation, received } = this.#newest ?? {};
     const told = generation === undefined ? undefined : this.#follower?.of(generation);
     if (told === undefined || received === undefined) return undefined;

@@ -47,7 +47,7 @@ export const ProofPanel = ({ probe, connection, store, next, onNext, onClose }: 
         </button>
       </header>
       <FaultsForm tap={connection.tap} probe={probe} session={store.id} />
-      <KillForm connection={connection} store={store} probe={probe} />
+      <KillForm store={store} probe={probe} />
       <section aria-label="Position">
         <Strip samples={samples} stored={progress?.stored} />
         <Gauge name="Window" unit="frames" value={meter?.framesInFlight ?? 0} most={window} />

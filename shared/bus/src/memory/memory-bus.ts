@@ -131,11 +131,6 @@ const memoryControl = (hub: MemoryHub): Control => ({
     const [listener] = hub.controls.get(controlSubject(key)) ?? [];
     return listener?.cancel(user);
   },
-  kill: async (key) => {
-    await Promise.resolve();
-    const [listener] = hub.controls.get(controlSubject(key)) ?? [];
-    return listener === undefined ? undefined : (listener.kill?.() ?? { type: 'refused' });
-  },
   serve: (key, listener) => Promise.resolve(listen(hub.controls, controlSubject(key), listener)),
 });
 

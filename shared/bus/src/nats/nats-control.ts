@@ -1,4 +1,4 @@
-import type { CancelReply, ControlMessage, GenerationKey, KillReply } from '@sluice/protocol';
+import type { CancelReply, ControlMessage, GenerationKey } from '@sluice/protocol';
 import { NoRespondersError, RequestError } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import type { Control, ControlListener, Presence } from '../control.ts';
@@ -13,7 +13,6 @@ import { refuse } from './no-responders.ts';
 export const createNatsControl = (nc: NatsConnection, onInvalid: (error: Error) => void): Control => ({
   ack: (key, ack) => publish(nc, controlSubject(key), ack),
   cancel: (key, user) => request<CancelReply>(nc, key, { type: 'cancel', user }),
-  kill: (key, user) => request<KillReply>(nc, key, { type: 'kill', user }),
   serve: async (key: GenerationKey, listener: ControlListener) => {
     let open = true;
     const onMessage = (message: Msg): void => (open ? onControl(message, listener) : refuse(message));
@@ -52,13 +51,10 @@ const publish = (nc: NatsConnection, subject: string, message: unknown): void =>
 const isNoResponders = (error: unknown): boolean =>
   error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders());
 
-const REFUSED: KillReply = { type: 'refused' };
-
 const onControl = (message: Msg, listener: ControlListener): void => {
   const control = message.json<ControlMessage>();
   if (control.type === 'ack') listener.ack(control);
   else if (control.type === 'cancel') message.respond(JSON.stringify(listener.cancel(control.user)));
-  else if (control.type === 'kill') message.respond(JSON.stringify(listener.kill?.() ?? REFUSED));
 };
 
 export const createNatsPresence = (nc: NatsConnection): Presence => ({
