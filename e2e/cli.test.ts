@@ -76,6 +76,28 @@ describe('sluice up', () => {
     expect(stdout.length).toBeGreaterThan(20);
   });
 
+  test('kills the edge or the worker that a page of its own names, and starts it again', async () => {
+    const { child, ready } = await up(['--edges', '2']);
+    const [port, token] = ready.kill?.split('.') ?? [];
+    const order = async (path: string, origin: string | undefined): Promise<number> => {
+      const headers = { authorization: `Bearer ${token}`, ...(origin === undefined ? {} : { origin }) };
+      return (await fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST', headers })).status;
+    };
+    expect(await order('/edge/kill', undefined)).toBe(403);
+    expect(await order('/edge/kill', ready.urls[1])).toBe(204);
+    const again = (part: string) => (line: string) => line.includes(`"part":"${part}","event":"ready_again"`);
+    await child.stderr.takeUntil(again('edge-2'), 20_000);
+    expect(await order('/workers/worker-1/kill', ready.url)).toBe(204);
+    await child.stderr.takeUntil(again('worker-1'), 20_000);
+    expect(await order('/workers/worker-2/kill', ready.url)).toBe(409);
+    expect(isAlive(ready.pids['edge-1'] as number)).toBe(true);
+  });
+
+  test('takes no order to kill where it listens for other machines', async () => {
+    const { ready } = await up(['--host', '0.0.0.0']);
+    expect(ready.kill).toBeUndefined();
+  });
+
   test('starts a killed NATS again with its data', async () => {
     const { child, ready } = await up();
     const { stdout } = await cli.run(['chat', '--session', 'kept'], { input: 'hi\n' });
