@@ -4,8 +4,8 @@ export type View = 'chat' | 'operations';
 
 /**
  * The page's address: everything is in the fragment, which browsers never send to a server.
- * `#token=<jwt>` signs in and is removed at once, as is `kill=<port>.<token>` that `sluice up` adds; `#session=<id>` names the conversation, `view=operations` shows the
- * dashboard in its place.
+ * `#token=<jwt>` signs in, and `kill=<port>.<token>` is what `sluice up` adds for its kill switch: both are removed at once.
+ * `#session=<id>` names the conversation, `view=operations` shows the dashboard in its place.
  */
 export type Address = {
   readonly token: string | undefined;
