@@ -50,9 +50,9 @@ const { simulatedSettings } = await load<{ simulatedSettings: ConfigSchema }>(
 const { createEdgeMetrics } = await load<{ createEdgeMetrics: CreateMetrics }>(
   'services/edge/src/tally/metrics.ts',
 );
-const { WorkerTally } = await load<{ WorkerTally: Tally }>('services/worker/src/worker-tally.ts');
+const { WorkerTally } = await load<{ WorkerTally: Tally }>('services/worker/src/tally/worker-tally.ts');
 const { createWorkerMetrics } = await load<{ createWorkerMetrics: CreateMetrics }>(
-  'services/worker/src/metrics.ts',
+  'services/worker/src/tally/metrics.ts',
 );
 
 // --- generated tables -------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['services/worker/src/engines', 'ws'],
   ['services/cli/src', 'ws'],
 
-  // prom-client only in metrics.ts and runtime
+  // prom-client only in runtime
   ['shared/bus/src', 'prom-client'],
   ['shared/client/src/node-socket.ts', 'prom-client'],
   ['services/edge/src', 'prom-client'],
@@ -116,6 +116,10 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['services/edge/src/tally', '../feeds/hub.ts'],
   ['services/edge/src/auth', '../tally/metrics.ts'],
   ['services/edge/src/basement', '../auth/grant.ts'],
+  // and of the worker
+  ['services/worker/src/runs', '../jobs/slots.ts'],
+  ['services/worker/src/peers', '../runs/claim.ts'],
+  ['services/worker/src/tally', '../peers/liveness.ts'],
 ];
 
 const allowed: ReadonlyArray<readonly [string, string]> = [
@@ -149,8 +153,6 @@ const allowed: ReadonlyArray<readonly [string, string]> = [
   ['services/edge/src/api', '../http/answers.ts'],
   ['services/edge/src/feeds', './viewer.ts'],
   ['services/edge/src', './transports/websocket.ts'],
-  ['services/edge/src/tally/metrics.ts', 'prom-client'],
-  ['services/worker/src/metrics.ts', 'prom-client'],
   ['services/loadgen/src', 'ws'],
   ['services/loadgen/src', '@sluice/testkit'],
   // the systems that Sluice is compared with

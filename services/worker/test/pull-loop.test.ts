@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { silentLogger, systemClock } from '@sluice/runtime';
 import { deferred, waitFor } from '@sluice/testkit';
-import { pullUntil } from '../src/pull-loop.ts';
+import { pullUntil } from '../src/jobs/pull-loop.ts';
 
 type Pull = { readonly bring: (came: boolean) => void; readonly fail: () => void };
 

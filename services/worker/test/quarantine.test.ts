@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { StoredGeneration } from '@sluice/core';
 import { waitFor } from '@sluice/testkit';
-import { Quarantine } from '../src/quarantine.ts';
+import { Quarantine } from '../src/jobs/quarantine.ts';
 import { ScriptedEngine } from './support/scripted-engine.ts';
 import { World, keyOf } from './support/world.ts';
 

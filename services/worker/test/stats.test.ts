@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals';
 import { ORG_STATS, parseOrg, parseSessionId, SYSTEM_STATS } from '@sluice/protocol';
 import type { SessionKey, WorkerReport } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
-import { AnswerLength } from '../src/answer-length.ts';
-import { ParkedRuns } from '../src/parked-runs.ts';
+import { AnswerLength } from '../src/tally/answer-length.ts';
+import { ParkedRuns } from '../src/tally/parked-runs.ts';
 import { freshScene } from './support/scene.ts';
 import { keyOf, words } from './support/world.ts';
 

@@ -3,8 +3,8 @@ import { Placement } from '@sluice/bus';
 import { fnv1a } from '@sluice/core';
 import { silentLogger, systemClock } from '@sluice/runtime';
 import { waitFor } from '@sluice/testkit';
-import { Takeover } from '../src/takeover.ts';
-import { WorkerTally } from '../src/worker-tally.ts';
+import { Takeover } from '../src/peers/takeover.ts';
+import { WorkerTally } from '../src/tally/worker-tally.ts';
 import { World, keyOf } from './support/world.ts';
 
 const SELF = 'a';

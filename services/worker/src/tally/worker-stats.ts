@@ -4,7 +4,6 @@ import { markOf, RecentRuns } from '@sluice/core';
 import type { Org, RunPhase, RunReport, WorkerReport } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { AnswerLength } from './answer-length.ts';
-import type { Claimed } from './claim.ts';
 import { ParkedRuns } from './parked-runs.ts';
 import type { WorkerTally } from './worker-tally.ts';
 
@@ -59,12 +58,10 @@ export class WorkerStats {
   }
 
   /** An attempt begins. @param seq tokens that were stored before */
-  begin({ key, item, entry }: Claimed, seq: number): AttemptName {
+  begin(attempt: Omit<AttemptName, 'by'>, seq: number): AttemptName {
     const { worker: by, clock } = this.#deps;
-    const { org, session, generation } = key;
-    const { attempt, model } = item;
-    const name = { org, session, generation, attempt, createdAt: entry.createdAt, model, by };
-    this.#parked.running([key]);
+    const name = { ...attempt, by };
+    this.#parked.running([attempt]);
     this.#runs.begin(name, markOf('claimed', clock.now(), seq));
     return name;
   }

@@ -2,14 +2,14 @@ import type { Delivery, RunningGeneration } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
 import { persist } from '@sluice/runtime';
-import { claimJob, readClaimed } from './claim.ts';
-import type { Claimed } from './claim.ts';
-import { readConversation } from './conversation.ts';
-import { GenerationRun } from './generation-run.ts';
-import type { RunContext, RunOutcome } from './generation-run.ts';
+import { claimJob, readClaimed } from '../runs/claim.ts';
+import type { Claimed } from '../runs/claim.ts';
+import { readConversation } from '../runs/conversation.ts';
+import { GenerationRun } from '../runs/generation-run.ts';
+import type { RunContext, RunOutcome } from '../runs/generation-run.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Slots } from './slots.ts';
-import type { RunLoad } from './worker-stats.ts';
+import type { RunLoad } from '../tally/worker-stats.ts';
 
 /** A job's redelivery is put off this often while it runs; the ack wait is three times as long. */
 const WORKING_MS = 10_000;

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '@sluice/runtime';
 import { EngineError } from '@sluice/core';
 import type { Engine } from '@sluice/core';
-import type { Liveness } from './liveness.ts';
+import type { Liveness } from '../peers/liveness.ts';
 import type { Slots } from './slots.ts';
 
 /** Between looks at an engine that is away, ms, doubled each time. The first look is at once: one broken connection is no death. */

@@ -4,7 +4,7 @@ import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import { adoptRun } from './adoption.ts';
 import type { Reach } from './reach.ts';
-import type { WorkerTally } from './worker-tally.ts';
+import type { WorkerTally } from '../tally/worker-tally.ts';
 
 /**
  * Beats of one's own without one of a peer after which the peer counts as dead. Beats are counted, not

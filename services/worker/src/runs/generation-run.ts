@@ -10,10 +10,10 @@ import type { Claimed } from './claim.ts';
 import { Credit } from './credit.ts';
 import type { Engine, EngineRequest } from '@sluice/core';
 import type { Settlement } from './settlement.ts';
-import type { Reach } from './reach.ts';
+import type { Reach } from '../peers/reach.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
-import type { WorkerStats } from './worker-stats.ts';
-import type { WorkerTally } from './worker-tally.ts';
+import type { WorkerStats } from '../tally/worker-stats.ts';
+import type { WorkerTally } from '../tally/worker-tally.ts';
 
 /** Held for this long without an ack: the engine is stopped and the slot freed, ms. */
 export const PARK_AFTER_MS = 2_000;

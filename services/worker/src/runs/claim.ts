@@ -4,7 +4,7 @@ import { adopt, claim, poisonEnd } from '@sluice/core';
 import type { Engine, StoredGeneration } from '@sluice/core';
 import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
-import { seqOfLog } from './adoption.ts';
+import { seqOfLog } from '../peers/adoption.ts';
 
 /** A generation this worker owns, with what its log already says. */
 export type Claimed = {

@@ -2,8 +2,8 @@ import type { RunPhase, Usage } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import type { Claimed } from './claim.ts';
 import type { Engine, EngineRequest } from '@sluice/core';
-import type { AttemptName, WorkerStats } from './worker-stats.ts';
-import type { OrgTally, WorkerTally } from './worker-tally.ts';
+import type { AttemptName, WorkerStats } from '../tally/worker-stats.ts';
+import type { OrgTally, WorkerTally } from '../tally/worker-tally.ts';
 
 export type AttemptAccountDeps = {
   readonly claimed: Claimed;
@@ -25,11 +25,13 @@ export class AttemptAccount {
   /** @param seq tokens that were stored before */
   constructor(deps: AttemptAccountDeps, seq: number) {
     const { claimed, tally, stats, clock } = deps;
+    const { key, item, entry } = claimed;
     this.#deps = deps;
     this.#startedAt = clock.now();
-    this.#orgTally = tally.orgs.of(claimed.key.org);
-    this.#attempt = stats.begin(claimed, seq);
-    tally.queueWait.add(this.#startedAt - claimed.entry.createdAt);
+    this.#orgTally = tally.orgs.of(key.org);
+    const { attempt, model } = item;
+    this.#attempt = stats.begin({ ...key, attempt, model, createdAt: entry.createdAt }, seq);
+    tally.queueWait.add(this.#startedAt - entry.createdAt);
   }
 
   /** One more token was taken from the engine. @param seq its number */

@@ -3,7 +3,7 @@ import type { Bus, Delivery } from '@sluice/bus';
 import type { Clock, Logger } from '@sluice/runtime';
 import { pullUntil } from './pull-loop.ts';
 import type { Slots } from './slots.ts';
-import type { WorkerTally } from './worker-tally.ts';
+import type { WorkerTally } from '../tally/worker-tally.ts';
 
 /**
  * A pull is renewed after this long; a waiting job is delivered at once. Shorter than it takes to declare
