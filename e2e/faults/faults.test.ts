@@ -2,13 +2,13 @@ import { expect, test } from '@jest/globals';
 import { planOf } from './nemesis.ts';
 import { failuresOf, tableOf } from './report.ts';
 import { faultRun } from './run.ts';
-import { chosenSeed, seededRandom } from './seeded-random.ts';
+import { chosenSeed, SeededRandom } from '@sluice/testkit';
 
 const PLAN = { durationMs: 20_000, everyMs: [1_000, 3_000] } as const;
 
 test('a seed repeats its plan, and another one makes another plan', () => {
-  expect(planOf(seededRandom(7), PLAN)).toEqual(planOf(seededRandom(7), PLAN));
-  expect(planOf(seededRandom(7), PLAN)).not.toEqual(planOf(seededRandom(8), PLAN));
+  expect(planOf(new SeededRandom(7), PLAN)).toEqual(planOf(new SeededRandom(7), PLAN));
+  expect(planOf(new SeededRandom(7), PLAN)).not.toEqual(planOf(new SeededRandom(8), PLAN));
 });
 
 test('under random faults every viewer ends with the stored text, nothing lost, twice or foreign', async () => {

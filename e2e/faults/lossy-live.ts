@@ -1,7 +1,7 @@
 import type { TailListener } from '@sluice/bus';
 import { headOf } from '@sluice/protocol';
 import type { GenerationId, SessionKey, TokenRecord } from '@sluice/protocol';
-import type { Random } from './seeded-random.ts';
+import type { SeededRandom } from '@sluice/testkit';
 import type { Shim } from './shimmed-edges.ts';
 
 const MISTREATMENTS = ['pass', 'drop', 'repeat', 'swap', 'delay'] as const;
@@ -30,7 +30,12 @@ export class LossyLive {
     },
   });
 
-  #worse(key: SessionKey, listener: TailListener, random: Random, edge: number): TailListener['record'] {
+  #worse(
+    key: SessionKey,
+    listener: TailListener,
+    random: SeededRandom,
+    edge: number,
+  ): TailListener['record'] {
     let held: (() => void) | undefined;
     return (generation: GenerationId, record: TokenRecord) => {
       const give = (): void => listener.record(generation, record);

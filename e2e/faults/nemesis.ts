@@ -1,11 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Bus } from '@sluice/bus';
 import { openRawClient } from '@sluice/testkit';
-import type { NatsServer } from '@sluice/testkit';
+import type { NatsServer, SeededRandom } from '@sluice/testkit';
 import { tokenFor } from '../support/clients.ts';
 import type { Fleet } from './fleet.ts';
 import type { Load } from './load.ts';
-import type { Random } from './seeded-random.ts';
 import type { Storage } from './storage.ts';
 
 export const FAULTS = [
@@ -44,7 +43,7 @@ const LASTS_MS: Partial<Record<FaultName, readonly [number, number]>> = {
 };
 
 /** Draws a plan. Pure: a seed repeats the plan, though not the interleaving. */
-export const planOf = (random: Random, options: PlanOptions): Step[] => {
+export const planOf = (random: SeededRandom, options: PlanOptions): Step[] => {
   const { durationMs, everyMs, faults = FAULTS } = options;
   const steps: Step[] = [];
   for (let at = 0; ;) {

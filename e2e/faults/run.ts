@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { createNatsBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { withTimeout } from '@sluice/testkit';
+import { SeededRandom, withTimeout } from '@sluice/testkit';
 import { keyOf } from '../support/clients.ts';
 import { Fleet } from './fleet.ts';
 import type { History } from './history.ts';
@@ -12,7 +12,6 @@ import { Nemesis, planOf } from './nemesis.ts';
 import type { PlanOptions, World } from './nemesis.ts';
 import { reportOf } from './report.ts';
 import type { Figures, RunReport } from './report.ts';
-import { seededRandom } from './seeded-random.ts';
 import { openShimmedEdges } from './shimmed-edges.ts';
 import type { Shim } from './shimmed-edges.ts';
 import { openStorage } from './storage.ts';
@@ -61,9 +60,9 @@ const runOn = async (
 ): Promise<RunReport> => {
   const { replicas, url: natsUrl, wires } = storage;
   const { name, seed, edges, workers, tokensPerSecond, shim, isWired = false } = options;
-  const random = seededRandom(seed);
+  const random = new SeededRandom(seed);
   const fleet = new Fleet({
-    ...{ replicas, workers, tokensPerSecond, random: random.next },
+    ...{ replicas, workers, tokensPerSecond, random: () => random.next() },
     edges: shim === undefined ? edges : 0,
     natsUrlOf: (part) => (isWired ? wires.urlOf(part) : Promise.resolve(natsUrl)),
   });

@@ -3,10 +3,10 @@ import type { Bus } from '@sluice/bus';
 import { createEdge } from '@sluice/edge';
 import { silentLogger } from '@sluice/runtime';
 import { EDGE_DEFAULTS } from '../support/system.ts';
-import type { Random } from './seeded-random.ts';
+import type { SeededRandom } from '@sluice/testkit';
 
 /** A bus that treats an edge worse than NATS does. */
-export type Shim = (bus: Bus, random: Random, edge: number) => Bus;
+export type Shim = (bus: Bus, random: SeededRandom, edge: number) => Bus;
 
 export type ShimmedEdges = { readonly urls: readonly string[]; close(): Promise<void> };
 
@@ -15,7 +15,7 @@ type Options = {
   readonly replicas: number;
   readonly edges: number;
   readonly shim: Shim;
-  readonly random: Random;
+  readonly random: SeededRandom;
 };
 
 /** Edges in this process, on NATS, but with a shim between: what no proxy can do to single records. */

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
-import { waitFor } from '@sluice/testkit';
+import { chosenSeed, waitFor } from '@sluice/testkit';
 import type { NatsCluster } from '@sluice/testkit';
 import type { Load } from '../load.ts';
 import type { World } from '../nemesis.ts';
@@ -8,7 +8,6 @@ import { failuresOf, nth, tableOf } from '../report.ts';
 import type { RunReport } from '../report.ts';
 import { faultRun } from '../run.ts';
 import type { RunOptions, Script } from '../run.ts';
-import { chosenSeed } from '../seeded-random.ts';
 
 /** One row of the fault matrix: what goes wrong, and what it may cost. */
 export type Row = {

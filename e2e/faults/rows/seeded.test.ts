@@ -1,4 +1,4 @@
-import { chosenSeed } from '../seeded-random.ts';
+import { chosenSeed } from '@sluice/testkit';
 import { playRows } from './row.ts';
 import type { Row } from './row.ts';
 

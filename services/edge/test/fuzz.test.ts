@@ -1,9 +1,8 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { RawClient } from '@sluice/testkit';
-import { waitFor } from '@sluice/testkit';
+import { SeededRandom, waitFor } from '@sluice/testkit';
 import { ask, askOk, keyOf, newId, settled, textOf } from './support/asking.ts';
 import { fuzzFrame } from './support/frame-fuzz.ts';
-import { SeededRandom } from './support/seeded-random.ts';
 import { createWorld } from './support/world.ts';
 import type { TestEdge, World } from './support/world.ts';
 

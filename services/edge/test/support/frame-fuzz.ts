@@ -1,5 +1,5 @@
 import { badFields, goodFrames } from './hostile-values.ts';
-import type { SeededRandom } from './seeded-random.ts';
+import type { SeededRandom } from '@sluice/testkit';
 
 type Json = Record<string, unknown>;
 

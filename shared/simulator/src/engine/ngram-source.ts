@@ -1,6 +1,6 @@
 import { CORPUS } from './corpus.ts';
 import { toPieces } from './pieces.ts';
-import { mix, unit } from './seeded-random.ts';
+import { mix, unit } from './fixed-numbers.ts';
 import type { TextSource } from './text-source.ts';
 
 /** Pieces of context that decide the next one. */

@@ -1,6 +1,6 @@
 import { kindOf, textOf } from '@sluice/protocol';
 import type { ChatMessage, Token } from '@sluice/protocol';
-import { hashText, mix } from './seeded-random.ts';
+import { hashText, mix } from './fixed-numbers.ts';
 import { conversationOf } from './transcript.ts';
 
 /** A cache holds whole blocks of a prompt, as engines keep theirs. */

@@ -1,4 +1,4 @@
-import { mix, unit } from './seeded-random.ts';
+import { mix, unit } from './fixed-numbers.ts';
 import type { SimulatedSettings } from './settings.ts';
 
 /** Keeps the draws for timing apart from those for text. */

@@ -4,7 +4,7 @@ import type { EngineEnd, EngineRequest } from '@sluice/core';
 import { AuthoredLibrary } from './authored-source.ts';
 import { NgramModel } from './ngram-source.ts';
 import { toPieces } from './pieces.ts';
-import { hashText, mix } from './seeded-random.ts';
+import { hashText, mix } from './fixed-numbers.ts';
 import type { SimulatedSettings } from './settings.ts';
 import type { TextSource } from './text-source.ts';
 

@@ -20,11 +20,23 @@ export class SeededRandom {
     return Math.floor(this.next() * below);
   }
 
+  /** a whole number, both ends inclusive */
+  between(low: number, high: number): number {
+    return low + this.below(high - low + 1);
+  }
+
   chance(probability: number): boolean {
     return this.next() < probability;
   }
 
   pick<Value>(values: readonly Value[]): Value {
+    if (values.length === 0) throw new TypeError('pick: expected at least one element');
     return values[this.below(values.length)] as Value;
   }
 }
+
+/** `SEED=n` of the environment, else one that nobody chose. */
+export const chosenSeed = (): number => {
+  const given = Number(process.env['SEED']);
+  return Number.isSafeInteger(given) && process.env['SEED'] ? given : Math.floor(Math.random() * 1_000_000);
+};

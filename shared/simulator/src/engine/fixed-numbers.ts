@@ -1,17 +1,12 @@
+import { fnv1a } from '@sluice/core';
+
 /**
  * Deterministic numbers without state: the same inputs give the same number in every process, so a run
  * can be entered at any token. Not for secrets.
  */
 
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
-
-/** 32-bit FNV-1a over the UTF-16 code units of `text`. */
-export const hashText = (text: string, seed = 0): number => {
-  let hash = (FNV_OFFSET ^ seed) >>> 0;
-  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), FNV_PRIME);
-  return mix(hash, 0);
-};
+/** A number fixed by a text. */
+export const hashText = (text: string, seed = 0): number => mix(fnv1a(text, seed), 0);
 
 /** Mixes two 32-bit numbers into one whose bits all depend on all of theirs (murmur3's finaliser). */
 export const mix = (a: number, b: number): number => {
