@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import { transcriptOf } from '@sluice/core';
+import type { StoredGeneration } from '@sluice/core';
 import { headOf, MAX_CHUNK_TOKENS, MAX_RECORD_BYTES, MAX_TOKEN_BYTES, textOf } from '@sluice/protocol';
 import type { TokenRecord } from '@sluice/protocol';
 
@@ -56,4 +58,12 @@ export const chunksOf = (records: readonly TokenRecord[]): readonly TokenRecord[
     const next = records[index + 1];
     return record.epoch === epoch && (next === undefined || next.base !== record.base);
   });
+};
+
+/** What the newest epoch of a log says its item should hold. */
+export const contentOf = (records: readonly TokenRecord[]): Partial<StoredGeneration> => {
+  const newest = records.at(-1);
+  if (newest === undefined) return {};
+  const tokens = chunksOf(records).flatMap((chunk) => chunk.tokens);
+  return { ...transcriptOf(tokens), ...newest.end, epoch: newest.epoch, seq: headOf(newest) };
 };

@@ -3,9 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { TokenLog } from '@sluice/bus';
 import { ChunkWriter } from '@sluice/core';
 import type { TokenRecord } from '@sluice/protocol';
-import { ClauseFailure, demand } from '../clause-failure.ts';
+import { demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
-import { firstBreak } from '../record-rules.ts';
+import { demandContinued } from '../continuation.ts';
 import type { Stage } from '../stage.ts';
 import type { StagedGeneration } from '../staged-generation.ts';
 
@@ -90,17 +90,6 @@ const checkClaimRecord = async (stage: Stage): Promise<string> => {
     shortOf(first),
   );
   return 'the first record of attempt 2 claimed the log and added nothing';
-};
-
-/** A log of two attempts must be one log whose text, in the same epoch, begins with what was stored. */
-const demandContinued = ({ records, item }: StagedGeneration, stored: string): string => {
-  const broken = firstBreak(records);
-  if (broken !== undefined) throw new ClauseFailure('records that are one log', broken);
-  demand(item.reason !== 'error', 'an answer', `an error: ${item.error?.message ?? ''}`);
-  if (item.epoch > 0) return 'it began anew in the next epoch';
-  const goesOn = item.text?.startsWith(stored) === true;
-  demand(goesOn, 'a text that goes on from what was stored', `another one of ${item.seq} tokens`);
-  return `it went on from the same token, to ${item.seq}`;
 };
 
 const checkGoesOn = async (stage: Stage): Promise<string> => {

@@ -2,7 +2,8 @@ import { MAX_LEAD, MIN_LEAD, requeue, transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { ClauseFailure, NotChecked, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
-import { chunksOf, firstBreak } from '../record-rules.ts';
+import { demandContinued } from '../continuation.ts';
+import { chunksOf } from '../record-rules.ts';
 import type { Stage } from '../stage.ts';
 import type { StagedGeneration } from '../staged-generation.ts';
 
@@ -129,12 +130,8 @@ const checkReturn = async (stage: Stage): Promise<string> => {
   await generation.expect('a run that goes on', () => generation.item.status === 'running');
   edge.leave();
   await generation.cancel();
-  const done = await generation.expectDone();
-  const broken = firstBreak(generation.records);
-  if (broken !== undefined) throw new ClauseFailure('records that are one log', broken);
-  const goesOn = done.epoch > 0 || done.text?.startsWith(text) === true;
-  demand(goesOn, 'the parked text and what follows', `another text of ${done.seq} tokens`);
-  return done.epoch > 0 ? 'it began anew in the next epoch' : `it went on from token ${seq}`;
+  await generation.expectDone();
+  return demandContinued(generation, text);
 };
 
 const checkFinish = async (stage: Stage): Promise<string> => {

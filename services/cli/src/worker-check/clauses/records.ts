@@ -1,11 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
-import { headOf } from '@sluice/protocol';
 import type { TokenRecord } from '@sluice/protocol';
 import { ClauseFailure, NotChecked, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
-import { chunksOf, firstBreak, flawOf } from '../record-rules.ts';
+import { chunksOf, contentOf, firstBreak, flawOf } from '../record-rules.ts';
 import type { Stage } from '../stage.ts';
 import type { StagedGeneration } from '../staged-generation.ts';
 
@@ -62,14 +60,6 @@ const checkEnd = async (stage: Stage): Promise<string> => {
   const end = records.at(-1)?.end;
   if (end === undefined) throw new ClauseFailure('nothing after the record with `end`', 'more records');
   return `end ${end.reason}, in the last of ${records.length} records`;
-};
-
-/** What the log of the newest epoch says an item should hold. */
-const contentOf = (records: readonly TokenRecord[]): Partial<StoredGeneration> => {
-  const newest = records.at(-1);
-  if (newest === undefined) return {};
-  const tokens = chunksOf(records).flatMap((chunk) => chunk.tokens);
-  return { ...transcriptOf(tokens), ...newest.end, epoch: newest.epoch, seq: headOf(newest) };
 };
 
 const checkItem = async (stage: Stage): Promise<string> => {
