@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { CLAUSES } from '../src/worker-check/clauses/index.ts';
+import { ClauseFailure } from '../src/worker-check/clause-failure.ts';
+import { demandContinued } from '../src/worker-check/continuation.ts';
 import { breakBetween, firstBreak, flawOf } from '../src/worker-check/record-rules.ts';
+import type { StoredGeneration } from '@sluice/core';
 import type { TokenRecord } from '@sluice/protocol';
 
 const page = readFileSync(new URL('../../../docs/WORKERS.md', import.meta.url), 'utf8');
@@ -58,4 +61,30 @@ test.each<[string, Partial<TokenRecord>]>([
   ['a token of more than 16384 bytes', { attempt: 2, tokens: ['ä'.repeat(8_193)] }],
 ])('a record is flawed: %s', (flaw, fields) => {
   expect(flawOf(record(fields), 2)).toBe(flaw);
+});
+
+describe('a text that goes on', () => {
+  const stored = ['1 ', '2 ', '3 '];
+  const logOf = (tokens: readonly string[]): readonly TokenRecord[] => [
+    record({ tokens: stored }),
+    record({ attempt: 2, tokens: stored }),
+    record({ attempt: 2, tokens, end: { reason: 'cancelled' } }),
+  ];
+  const itemOf = (tokens: readonly string[]): StoredGeneration => ({
+    ...{ id: 'g', kind: 'generation', user: 'ann', createdAt: 0, model: 'm', input: 'count' },
+    ...{ governor: 'fastest', status: 'done', reason: 'cancelled', attempt: 2, epoch: 0 },
+    ...{ text: tokens.join(''), seq: tokens.length },
+  });
+
+  test('is what was stored and what follows, in the log as in the item', () => {
+    const tokens = [...stored, '4 ', '5 '];
+    const found = demandContinued({ records: logOf(tokens), item: itemOf(tokens) }, stored.join(''));
+    expect(found).toBe('it went on from the same token, to 5');
+  });
+
+  test.each([1, 2, 3, 4])('is none that forgot what was stored and has said %i tokens since', (count) => {
+    const anew = Array.from({ length: count }, (_, index) => `${index + 1} `);
+    const continued = { records: logOf([...stored, ...anew]), item: itemOf(anew) };
+    expect(() => demandContinued(continued, stored.join(''))).toThrow(ClauseFailure);
+  });
 });
