@@ -203,6 +203,29 @@ describe.each(backends)('JobQueue on $name', ({ start }) => {
     expect(await isEmpty(other, job.model, ACK_WAIT_MS * 1.5)).toBe(true);
   });
 
+  test('a job for a pull that was given up is handed back though its bus closes', async () => {
+    const round = async (): Promise<number> => {
+      const model = randomUUID();
+      await isEmpty(bus, model);
+      const leaving = await world.open();
+      const abort = new AbortController();
+      const pulling = leaving.jobs.pull(model, 1_000, abort.signal);
+      // The request is on its way to the server after some answers from there.
+      for (let n = 0; n < 3; n += 1) await leaving.workers.list();
+      abort.abort();
+      await pulling;
+      const job = newJob(model);
+      const published = other.jobs.publish(job);
+      const closed = leaving.close();
+      await published;
+      const ms = await elapsed(async () => (await pullOne(bus, model)).ack());
+      await closed;
+      return ms;
+    };
+    const rounds = await Promise.all(Array.from({ length: 20 }, round));
+    expect(Math.max(...rounds)).toBeLessThan(AT_ONCE_MS);
+  });
+
   test('a job handed back comes again at once, to whoever pulls', async () => {
     const job = newJob();
     await bus.jobs.publish(job);

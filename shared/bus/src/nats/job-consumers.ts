@@ -3,6 +3,7 @@ import { AckPolicy, JetStreamApiError } from '@nats-io/jetstream';
 import type { Consumer, ConsumerConfig, JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import { ANY_QUEUE } from '../job-queue.ts';
 import { STREAMS, jobSubject, ownJobSubjects } from '../subjects.ts';
+import { GivenUpRequests } from './job-pull.ts';
 import type { ConsumerSource } from './job-pull.ts';
 
 /** Jobs that may be running at once per queue, over all workers. */
@@ -21,6 +22,7 @@ export class JobConsumers {
   readonly #js: JetStreamClient;
   readonly #jsm: JetStreamManager;
   readonly #ackWaitMs: number;
+  readonly givenUp = new GivenUpRequests();
   readonly #open = new Map<string, Promise<Consumer>>();
 
   constructor(js: JetStreamClient, jsm: JetStreamManager, ackWaitMs: number) {
@@ -62,6 +64,7 @@ export class JobConsumers {
         return consumer;
       },
       forget: () => void this.#open.delete(name),
+      givenUp: this.givenUp,
     };
   }
 

@@ -1,18 +1,41 @@
 import type { Consumer, ConsumerMessages, JsMsg } from '@nats-io/jetstream';
 import { jobSchema } from '@sluice/protocol/schema';
 import type { Delivery, Job } from '../job-queue.ts';
+import { within } from './within.ts';
 
 /**
  * A wait is a row of requests of at most this long. The server cannot be told that a request is no
  * longer wanted, so this bounds how long one that was given up keeps taking jobs and handing them back.
  */
-const REQUEST_MS = 5_000;
+const REQUEST_MS = 2_000;
 /** the library's lower bound */
 const MIN_REQUEST_MS = 1_000;
 const RETRY_MS = 200;
 
 /** The consumer to pull from: `open` makes it unless it is known, `forget` makes the next `open` look anew. */
-export type ConsumerSource = { open(): Promise<Consumer>; forget(): void };
+export type ConsumerSource = { open(): Promise<Consumer>; forget(): void; readonly givenUp: GivenUpRequests };
+
+/** Requests whose wait is over and that may still bring a job. */
+export class GivenUpRequests {
+  readonly #over = new Set<Promise<void>>();
+
+  /** What this request still brings is handed back. */
+  add(taking: Promise<Delivery | undefined>): void {
+    // Given up on: whether the request fails later concerns nobody.
+    const handBack = taking.then(
+      (late) => late?.nak(),
+      () => undefined,
+    );
+    const over = handBack.finally(() => this.#over.delete(over));
+    this.#over.add(over);
+  }
+
+  /** Resolves when none of them can bring a job any more: who leaves sooner takes it along until the ack wait ends. */
+  async over(): Promise<void> {
+    const all = Promise.all(this.#over);
+    await within(REQUEST_MS, all, 'requests without an end').catch(() => undefined);
+  }
+}
 
 /**
  * Waits for one job; undefined when `waitMs` pass or `signal` aborts. Failures are waited through while
@@ -55,7 +78,7 @@ const request = async (
   if (consumer === undefined) return undefined;
   const leftMs = deadline - performance.now();
   const expires = Math.ceil(Math.max(MIN_REQUEST_MS, Math.min(REQUEST_MS, leftMs)));
-  return firstOf(await consumer.fetch({ max_messages: 1, expires }), end);
+  return firstOf(await consumer.fetch({ max_messages: 1, expires }), end, source.givenUp);
 };
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -80,6 +103,7 @@ const endOf = (waitMs: number, signal: AbortSignal): { reached: Promise<undefine
 const firstOf = async (
   messages: ConsumerMessages,
   end: Promise<undefined>,
+  givenUp: GivenUpRequests,
 ): Promise<Delivery | undefined> => {
   const take = async (): Promise<Delivery | undefined> => {
     for await (const message of messages) {
@@ -90,12 +114,7 @@ const firstOf = async (
   };
   const taking = take();
   const first = await Promise.race([taking, end]);
-  // Given up on: whether the request fails later concerns nobody.
-  if (first === undefined)
-    void taking.then(
-      (late) => late?.nak(),
-      () => undefined,
-    );
+  if (first === undefined) givenUp.add(taking);
   return first;
 };
 

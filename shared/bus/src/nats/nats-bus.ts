@@ -53,13 +53,17 @@ const openBus = async (
   const openAll = () => Promise.all([open(BUCKETS.sessions), open(BUCKETS.prompts), open(BUCKETS.workers)]);
   const [sessions, prompts, workers] = await retryAtStart(openAll, isFinal, 'JetStream');
   const tokens = createNatsTokenLog(nc, jsm, { connection, replicas, partitions, inboxPrefix, onInvalid });
+  const jobs = createNatsJobQueue(js, jsm, ackWaitMs);
   // One server alone is cut off from nobody.
   const watch = replicas === 1 ? undefined : leaveCutOff(nc, jsm, connection);
   const streams = wantedStreams(options).map(({ name }) => name);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
-    // What was sent last, a job handed back say, shall still arrive; without a server it cannot.
-    if (connection.connected) await flush(nc).catch(() => undefined);
+    if (connection.connected) {
+      await jobs.handedBack();
+      // What was sent last, a job handed back say, shall still arrive; without a server it cannot.
+      await flush(nc).catch(() => undefined);
+    }
     watch?.close();
     tokens.close();
     await nc.close();
@@ -67,7 +71,7 @@ const openBus = async (
   return {
     tokens,
     sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, onInvalid }),
-    jobs: createNatsJobQueue(js, jsm, ackWaitMs),
+    jobs,
     control: createNatsControl(nc, onInvalid),
     presence: createNatsPresence(nc),
     stats: createNatsStats(nc, onInvalid),

@@ -12,7 +12,7 @@ export const createNatsJobQueue = (
   js: JetStreamClient,
   jsm: JetStreamManager,
   ackWaitMs: number,
-): JobQueue => {
+): JobQueue & { handedBack(): Promise<void> } => {
   const consumers = new JobConsumers(js, jsm, ackWaitMs);
   const publish = async (job: Job, queue = ANY_QUEUE): Promise<void> => {
     const subject = jobSubject(job.model, queue);
@@ -35,6 +35,7 @@ export const createNatsJobQueue = (
       const queues = new Set(Object.keys(state.subjects ?? {}).map(queueOfJobSubject));
       return [...queues].filter((queue) => queue !== ANY_QUEUE);
     },
+    handedBack: () => consumers.givenUp.over(),
   };
 };
 
