@@ -4,6 +4,7 @@ import { ChunkWriter } from '@sluice/core';
 import type { PublishOutcome, StoredGeneration } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
 import type { CancelReply, End, GenerationKey, Position, Token, TokenRecord } from '@sluice/protocol';
+import { CameTooLate } from './clause.ts';
 import { ClauseFailure, NotChecked } from './clause-failure.ts';
 import { PlayedEdge } from './played-edge.ts';
 import { Watch } from './watch.ts';
@@ -144,6 +145,13 @@ export class StagedGeneration {
     throw new NotChecked(
       `the answer ended after ${this.head.seq} tokens, ${seq} are needed: give a --prompt with a longer one`,
     );
+  }
+
+  /** Its worker must not have given it up while the check was slow. @throws CameTooLate */
+  async demandNotParked(): Promise<void> {
+    const stored = await this.#options.bus.sessions.item(this.key, this.key.generation);
+    if (stored?.item.kind === 'generation' && stored.item.status === 'parked')
+      throw new CameTooLate('the run was parked before the check came to it: the machine is too busy');
   }
 
   /** Waits for the last version of the item. @throws ClauseFailure */

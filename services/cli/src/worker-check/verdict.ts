@@ -1,3 +1,4 @@
+import { CameTooLate } from './clause.ts';
 import { ClauseFailure, NotChecked } from './clause-failure.ts';
 import type { Clause } from './clause.ts';
 import { Stage } from './stage.ts';
@@ -16,22 +17,23 @@ export type Verdict = { readonly id: string; readonly title: string } & (
   | { readonly result: 'not checked'; readonly reason: string }
 );
 
-/** What the connection lost in an outage cannot be held against a worker: then the clause is played again. */
+/** What the connection lost in an outage, or the check by its own slowness, is no worker's fault: it plays again. */
 const MAX_TRIES = 3;
 
 /** Plays one clause. Never rejects. */
 const judge = async (clause: Clause, target: Target): Promise<Verdict> => {
   for (let tries = 1; ; tries += 1) {
     let isDisturbed = false;
-    const outages = target.bus.link.onReconnect(() => (isDisturbed = true));
-    const verdict = await judgeOnce(clause, target);
+    const disturb = (): void => void (isDisturbed = true);
+    const outages = target.bus.link.onReconnect(disturb);
+    const verdict = await judgeOnce(clause, target, disturb);
     outages.close();
-    if (verdict.result !== 'fail' || !isDisturbed || tries === MAX_TRIES) return verdict;
+    if (verdict.result === 'pass' || !isDisturbed || tries === MAX_TRIES) return verdict;
   }
 };
 
 /** Plays one clause and cleans up behind it. Never rejects. */
-const judgeOnce = async (clause: Clause, target: Target): Promise<Verdict> => {
+const judgeOnce = async (clause: Clause, target: Target, onTooLate: () => void): Promise<Verdict> => {
   const { id, title } = clause;
   if ('unseen' in clause) return { id, title, result: 'not checked', reason: clause.unseen };
   const stage = new Stage(target);
@@ -39,6 +41,7 @@ const judgeOnce = async (clause: Clause, target: Target): Promise<Verdict> => {
     return { id, title, result: 'pass', found: await clause.check(stage) };
   } catch (error) {
     const { message } = error as Error;
+    if (error instanceof CameTooLate) onTooLate();
     if (error instanceof NotChecked) return { id, title, result: 'not checked', reason: message };
     const { expected, came } =
       error instanceof ClauseFailure

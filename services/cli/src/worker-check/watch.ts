@@ -26,7 +26,8 @@ export class Watch {
         this.#waiting.delete(wake);
         resolve();
       };
-      const timer = setTimeout(wake, timeoutMs);
+      // After a stall timers come before the messages that wait in the socket: those are read first.
+      const timer = setTimeout(() => setImmediate(wake), timeoutMs);
       this.#waiting.add(wake);
     });
   }

@@ -9,8 +9,6 @@ import type { StagedGeneration } from '../staged-generation.ts';
 /** A cancel that found nobody is sent again, as edges do: the worker may listen a moment after its claim. */
 const TRIES = 40;
 const AGAIN_MS = 50;
-/** After the item is done somebody may answer for this long, ms. */
-const SILENT_MS = 3_000;
 
 const cancel = async (generation: StagedGeneration): Promise<CancelReply> => {
   for (let tries = 1; tries <= TRIES; tries += 1) {
@@ -24,6 +22,7 @@ const cancel = async (generation: StagedGeneration): Promise<CancelReply> => {
 };
 
 const expectCancelled = async (generation: StagedGeneration): Promise<StoredGeneration> => {
+  await generation.demandNotParked();
   const { seq } = generation.head;
   const { type, attempt } = await cancel(generation);
   const { attempt: current } = generation.item;
@@ -65,7 +64,7 @@ const checkHeld = async (stage: Stage): Promise<string> => {
 
 const checkSilentAfter = async (stage: Stage): Promise<string> => {
   const generation = await stage.runToEnd(8);
-  const deadline = performance.now() + SILENT_MS;
+  const deadline = performance.now() + stage.target.timeoutMs;
   for (;;) {
     // One that crosses with the end may stay without an answer; the next one must find nobody.
     const reply = await generation.cancel().catch(() => 'no answer');
