@@ -35,9 +35,12 @@ export type Plan = Pick<PromptBody, 'lead' | 'governor' | 'onAbandon'> & {
 
 /** Tokens of an answer that nobody will wait for. */
 const LONG = 2_000;
-/** Jobs tried until one comes to us and not to a worker. */
-const MAX_TAKES = 60;
+/** Tokens of an answer that is to end soon. */
+export const SHORT = 24;
+/** A job is tried for so long to come to us and not to a worker, ms. */
 const TAKE_MS = 50;
+/** A wrong that workers had time for shows within this time, ms. */
+const QUIET_MS = 500;
 
 /** Where one clause plays: makes generations, and ends all of them when it is over. */
 export class Stage {
@@ -86,6 +89,15 @@ export class Stage {
     return generation;
   }
 
+  /**
+   * Lets workers do what they make of the jobs so far: they run another generation, whose job is behind those, to its
+   * end, and have a moment more.
+   */
+  async letWork(): Promise<void> {
+    const other = await this.runToEnd(SHORT);
+    await other.until(() => false, QUIET_MS);
+  }
+
   /** Live workers that offer the model. */
   async workers(): Promise<readonly WorkerInfo[]> {
     const all = await this.target.bus.workers.list();
@@ -98,20 +110,21 @@ export class Stage {
    * @throws NotChecked when none comes
    */
   async takeJob(generation: StagedGeneration): Promise<Delivery> {
-    const { bus, model } = this.target;
+    const { bus, model, timeoutMs } = this.target;
     const stop = new AbortController();
     const mine = ({ job }: Delivery): boolean => job.generation === generation.key.generation;
     let taken: Delivery | undefined;
     const pull = async (): Promise<void> => {
       while (taken === undefined && !stop.signal.aborted) {
-        const delivery = await bus.jobs.pull(model, MAX_TAKES * TAKE_MS, stop.signal);
+        const delivery = await bus.jobs.pull(model, timeoutMs, stop.signal);
         if (delivery !== undefined && mine(delivery)) taken = delivery;
         else delivery?.nak();
       }
     };
     const pulling = pull();
+    const deadline = performance.now() + timeoutMs;
     try {
-      for (let attempt = 1; attempt <= MAX_TAKES && taken === undefined; attempt += 1) {
+      for (let attempt = 1; taken === undefined && performance.now() < deadline; attempt += 1) {
         await generation.enqueue(attempt);
         await generation.until(() => taken !== undefined, TAKE_MS);
       }
@@ -119,7 +132,8 @@ export class Stage {
       stop.abort();
       await pulling;
     }
-    if (taken === undefined) throw new NotChecked(`workers took all of ${MAX_TAKES} jobs before us`);
+    if (taken === undefined)
+      throw new NotChecked(`workers took all jobs of ${timeoutMs / 1_000} s before us`);
     return taken;
   }
 

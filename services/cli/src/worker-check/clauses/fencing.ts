@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import type { TokenLog } from '@sluice/bus';
-import { ChunkWriter } from '@sluice/core';
+import { ChunkWriter, MIN_LEAD } from '@sluice/core';
 import type { TokenRecord } from '@sluice/protocol';
 import { demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
@@ -9,24 +9,23 @@ import { demandContinued } from '../continuation.ts';
 import type { Stage } from '../stage.ts';
 import type { StagedGeneration } from '../staged-generation.ts';
 
-/** Late records of a worker that should have stopped come within this time, ms. */
-const QUIET_MS = 2_000;
-const UNLISTED_MS = 3_500;
 /** Tokens of an earlier attempt, in two chunks. */
 const EARLIER = Array.from({ length: 40 }, (_, index) => ` w${index + 1}`);
 const MORE = 24;
 /** Whether a zombie's record comes between a worker's read and its claim is luck, so many try. */
 const LANES = 3;
 const ROUNDS = 4;
-/** One writes for at most so long: a worker that is refused each time needs some rest, ms. */
-const ZOMBIE_MS = 150;
+/** One writes for so long, and then rests a little longer each time, so that a worker finds its moment; ms. */
+const ZOMBIE_MS = 50;
+const REST_MS = 10;
+const MOST_REST_MS = 150;
 
 const checkFenced = async (stage: Stage): Promise<string> => {
   // Held at its lead, so that it is certain whose record comes next.
   const generation = await stage.start({ lead: 'strict' });
   const edge = generation.attach();
-  await generation.expectTokens(8);
-  await generation.until(() => false, 300);
+  await generation.expectTokens(MIN_LEAD);
+  await generation.demandNotParked();
   const { worker = '', attempt } = generation.item;
   const { rev } = generation.newest;
   const thief = attempt + 1;
@@ -36,14 +35,15 @@ const checkFenced = async (stage: Stage): Promise<string> => {
   const since = performance.now();
   edge.follow(generation.head);
   const after = (): number => generation.records.length - 1 - generation.records.findIndex(isThiefs);
-  await generation.until(() => after() > 0, QUIET_MS);
+  const { beats, timeoutMs } = stage.target;
+  const isUnlisted = (): boolean =>
+    beats.countOf(worker, since) > 0 && beats.attemptIn(worker, generation.key, since) === undefined;
+  const isWrong = (): boolean => after() > 0 || generation.newest.rev !== rev;
+  await beats.until(() => isUnlisted() || isWrong(), timeoutMs);
+  await generation.demandNotParked();
   demand(after() === 0, 'no record after the claim of a newer attempt', `${after()} more`);
   demand(generation.newest.rev === rev, 'the item left to the newer attempt', generation.describe());
-  const { beats } = stage.target;
-  const isUnlisted = (): boolean =>
-    beats.of(worker, since).length > 0 && beats.attemptIn(worker, generation.key, since) === undefined;
-  const isStopped = await beats.until(isUnlisted, UNLISTED_MS);
-  demand(isStopped === true, 'a run that stops, and beats that do not list it', 'beats that list it');
+  demand(isUnlisted(), 'a run that stops, and beats that do not list it', 'beats that list it');
   return 'refused once, it stopped and left item and log alone';
 };
 
@@ -53,7 +53,7 @@ const checkNewerLog = async (stage: Stage): Promise<string> => {
   await generation.expect('the log that was just written', () => generation.head.seq === 2);
   await generation.enqueue(2);
   generation.follow();
-  await generation.until(() => generation.records.length > 1, QUIET_MS);
+  await stage.letWork();
   demand(generation.records.length === 1, 'nothing written to the log', generation.describe());
   return 'a log whose head is of a newer attempt was left alone';
 };
@@ -117,9 +117,13 @@ const playZombie = async (stage: Stage): Promise<number> => {
   let count = Number(await writeOn());
   await generation.enqueue();
   await generation.expect('the item to be running', () => generation.item.status === 'running');
-  const deadline = performance.now() + ZOMBIE_MS;
-  while (performance.now() < deadline && (await writeOn())) count += 1;
-  await generation.expect('a record of attempt 2', () => generation.records.at(-1)?.attempt === 2);
+  const isClaimed = (): boolean => generation.records.at(-1)?.attempt === 2;
+  for (let rest = REST_MS; rest <= MOST_REST_MS && !isClaimed(); rest += REST_MS) {
+    const end = performance.now() + ZOMBIE_MS;
+    while (performance.now() < end && (await writeOn())) count += 1;
+    await generation.until(isClaimed, rest);
+  }
+  await generation.expect('a record of attempt 2', isClaimed);
   generation.follow();
   await generation.expectTokens(generation.head.seq + 1);
   await generation.cancel();

@@ -1,21 +1,20 @@
 import { isDeepStrictEqual } from 'node:util';
+import { WORKER_ANNOUNCE_MS } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import { ClauseFailure, NotChecked, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
+import { SHORT } from '../stage.ts';
 import type { Stage, Target } from '../stage.ts';
 import type { ItemVersion, StagedGeneration } from '../staged-generation.ts';
 
-/** Tokens of an answer that is to end soon. */
-const SHORT = 24;
 /** A worker that is in no directory. */
 const GONE = 'check-gone';
-/** A wrong worker has done its wrong within this time, ms. */
-const QUIET_MS = 1_500;
 /** The item of a job is written again and again for so long, then left alone for a moment that grows, ms. */
 const BURST_MS = 100;
 const REST_MS = 10;
 const MOST_REST_MS = 300;
-/** Whether a write comes between a worker's look and its claim is luck, so there are several contests. */
+/** Whether a write comes between a worker's look and its claim is luck, so there are many contests. */
+const LANES = 3;
 const CONTESTS = 8;
 
 /** Everything but what a claim changes. */
@@ -82,20 +81,23 @@ const contest = async (stage: Stage): Promise<void> => {
 };
 
 const checkCompareAndSet = async (stage: Stage): Promise<string> => {
-  for (let round = 1; round <= CONTESTS; round += 1) await contest(stage);
-  return `${CONTESTS} claims against a writer who never rests: each from the newest version`;
+  const lane = async (): Promise<void> => {
+    for (let round = 1; round <= CONTESTS; round += 1) await contest(stage);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return `${LANES * CONTESTS} claims against a writer who never rests: each from the newest version`;
 };
 
 const checkOnce = async (stage: Stage): Promise<string> => {
-  const generation = await stage.prepare({ maxTokens: 80, item: { attempt: 5 } });
-  const edge = generation.attach();
+  const generation = await stage.prepare({ item: { attempt: 5 } });
+  generation.follow();
   await generation.enqueue(7);
   await generation.expectTokens(4);
   // The same work again, and once more from before, while it runs.
   await generation.enqueue(6);
   await generation.enqueue(4);
-  await generation.until(() => generation.item.attempt !== 6, QUIET_MS / 2);
-  edge.follow(generation.head);
+  await stage.letWork();
+  await generation.cancel();
   const done = await generation.expectDone();
   const claims = generation.versions.filter(({ item }) => item.status === 'running').length;
   const attempts = new Set(generation.records.map(({ attempt }) => attempt));
@@ -118,13 +120,11 @@ const checkStale = async (stage: Stage): Promise<string> => {
     STALE.map(async ({ what, item }) => ({ what, generation: await stage.prepare({ item }) })),
   );
   for (const { generation } of staged) await generation.enqueue(2);
-  const moved = (): { what: string; generation: StagedGeneration } | undefined =>
-    staged.find(({ generation }) => generation.versions.length > 1 || generation.records.length > 0);
-  const first = staged[0]?.generation;
-  await first?.until(() => moved() !== undefined, QUIET_MS);
-  const wrong = moved();
+  await stage.letWork();
+  const wrong = staged.find(
+    ({ generation }) => generation.versions.length > 1 || generation.records.length > 0,
+  );
   demand(wrong === undefined, 'stale jobs to change nothing', `${wrong?.what} was run`);
-  await stage.runToEnd(SHORT);
   return `${STALE.length} stale jobs skipped, and the next one was run`;
 };
 
@@ -174,16 +174,19 @@ const checkOrphan = async (stage: Stage): Promise<string> => {
 const checkLeftAlone = async (stage: Stage): Promise<string> => {
   const { workers } = stage.target.bus;
   const worker = 'check-alive';
-  await workers.announce({ worker, models: [], slots: 1, running: [] });
+  const announce = (): Promise<void> => workers.announce({ worker, models: [], slots: 1, running: [] });
+  await announce();
+  const announcing = setInterval(() => void announce().catch(() => undefined), WORKER_ANNOUNCE_MS);
   try {
     const {
       generation,
       before: { rev },
     } = await handBack(stage, worker);
-    await generation.until(() => generation.newest.rev !== rev, QUIET_MS);
+    await stage.letWork();
     demand(generation.newest.rev === rev, 'the item as it was', generation.describe());
     return 'left to the worker that has it';
   } finally {
+    clearInterval(announcing);
     await workers.retire(worker);
   }
 };

@@ -4,12 +4,12 @@ import type { TokenRecord } from '@sluice/protocol';
 import { ClauseFailure, NotChecked, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import { chunksOf, contentOf, firstBreak, flawOf } from '../record-rules.ts';
+import { SHORT } from '../stage.ts';
 import type { Stage } from '../stage.ts';
 import type { StagedGeneration } from '../staged-generation.ts';
 
 /** Tokens that need three chunks. */
 const THREE_CHUNKS = 80;
-const SHORT = 24;
 const QUIET_MS = 1_000;
 
 /** The records of a generation that ran to its end. @throws NotChecked when there is none of its own */
