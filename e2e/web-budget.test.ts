@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { readdir, readFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';
+import { measured } from '@sluice/testkit';
 import { browserTest, WEB_DIST } from './support/browser.ts';
-import { measured } from './support/measured.ts';
 import { ask, prove, untilDone, untilSeq } from './support/web-answers.ts';
 import { useWebSystem } from './support/web-system.ts';
 

@@ -6,7 +6,7 @@ import { createMemoryBus } from '@sluice/bus';
 import type { WorkerBeat } from '@sluice/bus';
 import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
 import { BeatRecord } from '../src/worker-check/beat-record.ts';
-import { CameTooLate } from '../src/worker-check/clause.ts';
+import { CameTooLate } from '../src/worker-check/clause-failure.ts';
 import { demand } from '../src/worker-check/clause-failure.ts';
 import type { Clause } from '../src/worker-check/clause.ts';
 import type { Target } from '../src/worker-check/stage.ts';

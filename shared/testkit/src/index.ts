@@ -13,6 +13,7 @@ export { ManualClock } from './manual-clock.ts';
 export { startNatsCluster } from './nats-cluster.ts';
 export type { NatsCluster } from './nats-cluster.ts';
 export type { Isolation, NatsNetwork } from './nats-network.ts';
+export { measured } from './measured.ts';
 export { natsServerBinary, startNatsServer } from './nats-server.ts';
 export type { NatsServer, NatsServerOptions } from './nats-server.ts';
 export { freePort } from './port.ts';

@@ -16,6 +16,9 @@ export class NotChecked extends Error {
   readonly code = 'not_checked';
 }
 
+/** The check itself was too slow for its situation, which proves nothing: the clause is played again. */
+export class CameTooLate extends NotChecked {}
+
 /** @throws ClauseFailure unless `holds` */
 export const demand = (holds: boolean, expected: string, came: string): void => {
   if (!holds) throw new ClauseFailure(expected, came);

@@ -4,7 +4,7 @@ import { ChunkWriter } from '@sluice/core';
 import type { PublishOutcome, StoredGeneration } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
 import type { CancelReply, End, GenerationKey, Position, Token, TokenRecord } from '@sluice/protocol';
-import { CameTooLate } from './clause.ts';
+import { CameTooLate } from './clause-failure.ts';
 import { ClauseFailure, NotChecked } from './clause-failure.ts';
 import { PlayedEdge } from './played-edge.ts';
 import { Watch } from './watch.ts';

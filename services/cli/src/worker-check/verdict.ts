@@ -1,4 +1,4 @@
-import { CameTooLate } from './clause.ts';
+import { CameTooLate } from './clause-failure.ts';
 import { ClauseFailure, NotChecked } from './clause-failure.ts';
 import type { Clause } from './clause.ts';
 import { Stage } from './stage.ts';

@@ -1,7 +1,7 @@
 import type { WorkerInfo } from '@sluice/bus';
 import { headOf } from '@sluice/protocol';
 import type { TokenRecord } from '@sluice/protocol';
-import { CameTooLate } from '../clause.ts';
+import { CameTooLate } from '../clause-failure.ts';
 import { demand, NotChecked } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import { firstBreak } from '../record-rules.ts';
