@@ -77,8 +77,12 @@ const checkOurs = (): Promise<readonly Verdict[]> =>
   within(async (scene) => {
     const nats = await startNats(scene);
     const env = { SLUICE_SIMULATED_TOKENS_PER_SECOND: '100', SLUICE_SIMULATED_TTFT_MS: '20' };
-    const workers = await Promise.all([1, 2, 3].map(() => spawnWorker(nats.url, env)));
-    for (const worker of workers) scene.closeLater(() => worker.kill());
+    const start = async (): Promise<Child> => {
+      const worker = await spawnWorker(nats.url, env);
+      scene.closeLater(() => worker.kill());
+      return worker;
+    };
+    const workers = await Promise.all([1, 2, 3].map(start));
     const params = { simulated: { tokens: 100_000 } };
     return checkWorker(optionsFor(nats, { model: 'simulated', params, ...departures(workers) }));
   });

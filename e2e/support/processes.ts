@@ -10,6 +10,16 @@ const WORKER_MAIN = pathOf('worker/src/main.ts');
 /** A worker with the simulated engine. */
 export const DEMO_WORKER_MAIN = pathOf('cli/src/demo-worker/main.ts');
 
+/** One that is not ready in time is ended: nobody else would. */
+const readyOf = async (child: Child): Promise<unknown> => {
+  try {
+    return await readyMessage(child, 20_000);
+  } catch (error) {
+    await child.kill();
+    throw error;
+  }
+};
+
 export type EdgeProcess = { readonly child: Child; readonly port: number; readonly url: string };
 
 /**
@@ -32,7 +42,7 @@ export const spawnEdge = async (
       ...env,
     },
   });
-  const { url } = (await readyMessage(child, 20_000)) as { url: string };
+  const { url } = (await readyOf(child)) as { url: string };
   return { child, url, port: Number(new URL(url).port) };
 };
 
@@ -50,6 +60,6 @@ const spawnReady = async (main: string, natsUrl: string, env: Variables): Promis
   const child = await spawnNode(main, [], {
     env: { SLUICE_NATS_URL: natsUrl, SLUICE_WORKER_ADMIN_PORT: '0', ...env },
   });
-  await readyMessage(child, 20_000);
+  await readyOf(child);
   return child;
 };
