@@ -139,13 +139,10 @@ describe('the server on PATH', () => {
 });
 
 describe('the cache', () => {
-  test('is used before PATH, silently and fast', async () => {
+  test('is used before PATH, silently', async () => {
     const path = await cached(pinned);
     await server(join(bin, 'nats-server'), '2.16.0');
-    const started = performance.now();
     expect(await provision()).toEqual({ code: 0, stdout: `${path}\n`, stderr: '' });
-    // Milliseconds on an idle machine; the bound only has to exclude any network or package manager.
-    expect(performance.now() - started).toBeLessThan(1_000);
   });
 
   test('is passed over when the file does not run here', async () => {

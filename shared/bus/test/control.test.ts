@@ -78,9 +78,8 @@ describe.each(backends)('Control and Presence on $name', ({ start }) => {
   });
 
   test('a cancel of a generation that nobody runs is answered at once with nothing', async () => {
-    const start = performance.now();
+    // A wait for an answer would have ended with BusUnavailableError.
     expect(await edge.control.cancel(newKey(), 'alice')).toBeUndefined();
-    expect(performance.now() - start).toBeLessThan(500);
   });
 
   test('a worker that stopped serving gets nothing, and a cancel that crosses with it fails fast', async () => {
@@ -91,9 +90,7 @@ describe.each(backends)('Control and Presence on $name', ({ start }) => {
       serving.close();
       serving.close();
       edge.control.ack(key, ackOf(1));
-      const start = performance.now();
       expect(await edge.control.cancel(key, 'alice')).toBeUndefined();
-      expect(performance.now() - start).toBeLessThan(500);
     }
     expect(acks.size).toBe(0);
   });

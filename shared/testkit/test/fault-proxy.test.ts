@@ -155,7 +155,7 @@ describe('latency', () => {
     const tookMs = performance.now() - start;
     expect(tookMs).toBeGreaterThanOrEqual(199);
     // 64 KiB per 200 ms would be 24 s.
-    expect(tookMs).toBeLessThan(3_000);
+    expect(tookMs).toBeLessThan(12_000);
   });
 
   test('what is on the way when the latency ends still comes first', async () => {
