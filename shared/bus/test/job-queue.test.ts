@@ -6,9 +6,9 @@ import { backends, newKey } from './world.ts';
 import type { World } from './world.ts';
 
 /** Short, so that redelivery can be awaited; long against a slow machine's round trips. */
-const ACK_WAIT_MS = 1_000;
+const ACK_WAIT_MS = 2_000;
 /** "At once" for a delivery: far below the ack wait and below the requests that a wait consists of. */
-const AT_ONCE_MS = 500;
+const AT_ONCE_MS = 1_000;
 
 const newJob = (model: string = randomUUID(), attempt = 1): Job => ({ ...newKey(), model, attempt });
 
@@ -127,7 +127,7 @@ describe.each(backends)('JobQueue on $name', ({ start }) => {
     const abort = new AbortController();
     const pulling = bus.jobs.pull(randomUUID(), 60_000, abort.signal);
     abort.abort();
-    expect(await withTimeout(pulling, 500, 'the aborted pull to end')).toBeUndefined();
+    expect(await withTimeout(pulling, AT_ONCE_MS, 'the aborted pull to end')).toBeUndefined();
     expect(await bus.jobs.pull(randomUUID(), 60_000, abort.signal)).toBeUndefined();
   });
 
