@@ -3,17 +3,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
 import type { Client } from '@sluice/client';
 import type { GenerationItem } from '@sluice/protocol';
-<<<<<<< HEAD
-import { waitFor } from '@sluice/testkit';
-import { startMockServer } from '@sluice/simulator';
-import { OpenAiEngine } from '@sluice/worker';
-import type { MockServer } from '@sluice/simulator';
-=======
 import { measured, waitFor } from '@sluice/testkit';
 import { startMockServer } from '@sluice/simulator';
 import type { MockServer } from '@sluice/simulator';
 import { OpenAiEngine } from '@sluice/worker';
->>>>>>> a8a0a00 (testkit: take measured() from the e2e tests)
 import { keyOf, recordedClient, storedText } from './support/clients.ts';
 import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';
