@@ -18,6 +18,10 @@ export type ControlCancel = { readonly type: 'cancel'; readonly user: string };
 export type CancelReply = { readonly type: 'cancelling'; readonly attempt: number };
 export type ControlMessage = ControlAck | ControlCancel;
 
+/** What a worker says of its run in passing: whether it waits for acks. */
+export const RUN_STATES = ['paused', 'running'] as const;
+export type RunState = (typeof RUN_STATES)[number];
+
 /** Who watches a session, between edges. `sync` asks every edge to announce its viewers. */
 export type PresenceMessage =
   | {

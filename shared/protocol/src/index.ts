@@ -2,7 +2,8 @@ export { InvalidIdError, isId, parseGenerationId, parseItemId, parseOrg, parseSe
 export type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from './ids.ts';
 export { kindOf, textOf, toolOf } from './tokens.ts';
 export type { MarkedToken, Token, TokenKind, ToolCall, ToolRef } from './tokens.ts';
-export { encodeRecord, headOf, InvalidRecordError, parseRecord } from './records.ts';
+export { ForeignMessageError, parseJson } from './foreign-message.ts';
+export { encodeRecord, headOf, parseRecord } from './records.ts';
 export type {
   End,
   EndReason,
@@ -79,7 +80,14 @@ export type {
   SubscribeFrame,
   UnsubscribeFrame,
 } from './client-frames.ts';
-export type { CancelReply, ControlAck, ControlCancel, ControlMessage, PresenceMessage } from './control.ts';
+export type {
+  CancelReply,
+  ControlAck,
+  ControlCancel,
+  ControlMessage,
+  PresenceMessage,
+  RunState,
+} from './control.ts';
 export { ORG_STATS, RESERVED_PREFIX, STATS_BUCKETS_MS, STATS_INTERVAL_MS, SYSTEM_STATS } from './stats.ts';
 export type {
   EdgeReport,

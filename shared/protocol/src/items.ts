@@ -1,12 +1,16 @@
 import type { EndReason, GenerationError, Receipt, Usage } from './records.ts';
 import type { ToolCall } from './tokens.ts';
 
-export type ItemStatus = 'queued' | 'running' | 'parked' | 'done';
-export type Lead = 'adaptive' | 'strict';
+export const ITEM_STATUSES = ['queued', 'running', 'parked', 'done'] as const;
+export type ItemStatus = (typeof ITEM_STATUSES)[number];
+export const LEADS = ['adaptive', 'strict'] as const;
+export type Lead = (typeof LEADS)[number];
 /** Which viewer's ack counts for a generation. */
-export type Governor = 'fastest' | 'owner' | 'slowest' | 'none';
+export const GOVERNORS = ['fastest', 'owner', 'slowest', 'none'] as const;
+export type Governor = (typeof GOVERNORS)[number];
 /** What becomes of a generation that nobody watches. */
-export type OnAbandon = 'park' | 'finish' | 'cancel';
+export const ABANDON_POLICIES = ['park', 'finish', 'cancel'] as const;
+export type OnAbandon = (typeof ABANDON_POLICIES)[number];
 
 /** One chat message in OpenAI's shape. Content parts other than text pass through to the engine. */
 export type ChatMessage = {

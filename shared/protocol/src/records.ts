@@ -1,4 +1,7 @@
-import type { Token, TokenKind, ToolRef } from './tokens.ts';
+import { ForeignMessageError, parseJson } from './foreign-message.ts';
+import { isShallow } from './nesting.ts';
+import { MARKED_KINDS } from './tokens.ts';
+import type { Token, ToolRef } from './tokens.ts';
 
 /** The last token a reader has: `seq` tokens of incarnation `epoch`. (0, 0) is "nothing yet". */
 export type Position = { readonly epoch: number; readonly seq: number };
@@ -59,11 +62,7 @@ export type StoredRecord = { readonly sequence: number; readonly record: TokenRe
 export const headOf = (record: TokenRecord): number => record.base + record.tokens.length;
 
 const KNOWN_REASONS: ReadonlySet<unknown> = new Set(END_REASONS);
-const MARKED_KINDS: ReadonlySet<unknown> = new Set<TokenKind>(['reasoning', 'tool_call']);
-
-export class InvalidRecordError extends Error {
-  readonly code = 'invalid_record';
-}
+const KNOWN_KINDS: ReadonlySet<unknown> = new Set(MARKED_KINDS);
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
@@ -79,7 +78,7 @@ const isToken = (value: unknown): value is Token => {
   if (typeof value === 'string') return true;
   if (typeof value !== 'object' || value === null) return false;
   const { kind, text, tool } = value as Record<string, unknown>;
-  return MARKED_KINDS.has(kind) && typeof text === 'string' && isTool(tool);
+  return KNOWN_KINDS.has(kind) && typeof text === 'string' && isTool(tool);
 };
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -105,7 +104,9 @@ const parseEnd = (value: unknown): End | undefined => {
 const FIGURES = ['prompt_tokens', 'completion_tokens', 'total_tokens'] as const;
 
 const isUsage = (value: unknown): value is Usage =>
-  isObject(value) && FIGURES.every((name) => value[name] === undefined || Number.isFinite(value[name]));
+  isObject(value) &&
+  isShallow(value) &&
+  FIGURES.every((name) => value[name] === undefined || Number.isFinite(value[name]));
 
 const isGenerationError = (value: unknown): value is GenerationError =>
   isObject(value) && typeof value.code === 'string' && typeof value.message === 'string';
@@ -115,20 +116,14 @@ const isReceipt = (value: unknown): value is Receipt =>
 
 /**
  * Parses one stored record. Workers may be anybody's program, so every field is checked.
- * @throws InvalidRecordError naming the field, never its content.
+ * @throws ForeignMessageError naming the field, never its content.
  */
 export const parseRecord = (json: string): TokenRecord => {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    // Without the cause, which quotes what it could not read.
-    throw new InvalidRecordError('token record: expected JSON');
-  }
-  if (!isObject(value)) throw new InvalidRecordError('token record: expected an object');
+  const value = parseJson(json);
+  if (!isObject(value)) throw new ForeignMessageError('expected an object');
   const record: Partial<TokenRecord> = value;
-  const wrong = (field: string): InvalidRecordError =>
-    new InvalidRecordError(`token record: wrong or missing \`${field}\``);
+  const wrong = (field: string): ForeignMessageError =>
+    new ForeignMessageError(`wrong or missing \`${field}\``);
   if (record.v !== 1) throw wrong('v');
   if (!isCount(record.epoch)) throw wrong('epoch');
   if (!isCount(record.attempt)) throw wrong('attempt');

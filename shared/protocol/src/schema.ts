@@ -1,9 +1,12 @@
 /** Zod schemas of what crosses the border from a client. Kept apart: the browser SDK needs none of it. */
 import { z } from 'zod';
+import { count, freeformSchema, idSchema, isShallowMessage } from './basic-schema.ts';
 import type { ClientFrame } from './client-frames.ts';
-import { ID_PATTERN } from './ids.ts';
+import { ABANDON_POLICIES, GOVERNORS, LEADS } from './items.ts';
 import type { PromptBody } from './items.ts';
-import { DEFAULT_LIMITS, MAX_NESTING } from './limits.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+import { ForeignMessageError, parseJson } from './foreign-message.ts';
+import { isShallow } from './nesting.ts';
 import { storedGenerationSchema, storedMessageSchema } from './worker-schema.ts';
 
 export {
@@ -15,19 +18,16 @@ export {
   usageSchema,
 } from './server-schema.ts';
 
-export const idSchema = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
-const count = z.int().min(0);
-const answerable = { id: z.string().max(64).optional() };
+const answerable = { id: z.string().max(64).exactOptional() };
 
-const nestsAtMost = (value: unknown, levels: number): boolean =>
-  typeof value !== 'object' ||
-  value === null ||
-  (levels > 0 && Object.values(value).every((inner) => nestsAtMost(inner, levels - 1)));
-/** For values whose inside is the client's own: JSON.parse takes any depth, JSON.stringify does not. */
-const isShallow = (value: unknown): boolean => nestsAtMost(value, MAX_NESTING);
-const isShallowMessage = { error: `expected at most ${MAX_NESTING} levels of nesting` };
-export const freeformSchema = z.unknown().refine(isShallow, isShallowMessage);
-
+export { freeformSchema, idSchema } from './basic-schema.ts';
+export {
+  controlMessageSchema,
+  presenceMessageSchema,
+  statsAskSchema,
+  statsMessageSchema,
+  statsReportSchema,
+} from './system-schema.ts';
 export {
   cancelReplySchema,
   controlAckSchema,
@@ -46,29 +46,29 @@ export const positionSchema = z.object({ epoch: count, seq: count });
 export const chatMessageSchema = z
   .looseObject({
     role: z.string().min(1).max(32),
-    content: z.union([z.string(), z.array(z.unknown()), z.null()]).optional(),
+    content: z.union([z.string(), z.array(z.unknown()), z.null()]).exactOptional(),
   })
   .refine(isShallow, isShallowMessage);
 
 export const promptParamsSchema = z
   .looseObject({
-    max_tokens: z.int().min(1).max(1_000_000).optional(),
-    temperature: z.number().min(0).max(100).optional(),
-    top_p: z.number().min(0).max(1).optional(),
-    seed: z.int().optional(),
-    stop: z.union([z.string(), z.array(z.string()).max(16)]).optional(),
-    tools: z.array(z.unknown()).max(256).optional(),
+    max_tokens: z.int().min(1).max(1_000_000).exactOptional(),
+    temperature: z.number().min(0).max(100).exactOptional(),
+    top_p: z.number().min(0).max(1).exactOptional(),
+    seed: z.int().exactOptional(),
+    stop: z.union([z.string(), z.array(z.string()).max(16)]).exactOptional(),
+    tools: z.array(z.unknown()).max(256).exactOptional(),
   })
   .refine(isShallow, isShallowMessage);
 
 const promptShape = {
-  model: z.string().min(1).max(200).optional(),
-  input: z.string().optional(),
-  messages: z.array(chatMessageSchema).min(1).max(10_000).optional(),
-  params: promptParamsSchema.optional(),
-  lead: z.enum(['adaptive', 'strict']).optional(),
-  governor: z.enum(['fastest', 'owner', 'slowest', 'none']).optional(),
-  onAbandon: z.enum(['park', 'finish', 'cancel']).optional(),
+  model: z.string().min(1).max(200).exactOptional(),
+  input: z.string().exactOptional(),
+  messages: z.array(chatMessageSchema).min(1).max(10_000).exactOptional(),
+  params: promptParamsSchema.exactOptional(),
+  lead: z.enum(LEADS).exactOptional(),
+  governor: z.enum(GOVERNORS).exactOptional(),
+  onAbandon: z.enum(ABANDON_POLICIES).exactOptional(),
 };
 
 const oneSource = (prompt: { input?: unknown; messages?: unknown }): boolean =>
@@ -86,7 +86,12 @@ export const promptEntrySchema = z.object({
   user: z.string(),
   createdAt: count,
   body: z.object({ ...promptShape, model: z.string() }).refine(oneSource, oneSourceMessage),
-  note: z.unknown().optional().describe('What an edge has to tell of the request again; not for workers.'),
+  note: z
+    .object({})
+    .loose()
+    .refine(isShallow, isShallowMessage)
+    .exactOptional()
+    .describe('What an edge has to tell of the request again; not for workers.'),
 });
 
 /** Whatever a session holds. */
@@ -99,10 +104,10 @@ export const frameSchemas = {
     type: z.literal('subscribe'),
     ...answerable,
     session: idSchema,
-    rev: count.optional(),
-    positions: z.record(idSchema, positionSchema).optional(),
-    window: z.int().min(1).max(DEFAULT_LIMITS.maxWindow).optional(),
-    observe: z.boolean().optional(),
+    rev: count.exactOptional(),
+    positions: z.record(idSchema, positionSchema).exactOptional(),
+    window: z.int().min(1).max(DEFAULT_LIMITS.maxWindow).exactOptional(),
+    observe: z.boolean().exactOptional(),
   }),
   unsubscribe: z.object({ type: z.literal('unsubscribe'), ...answerable, session: idSchema }),
   prompt: z
@@ -129,11 +134,13 @@ export const frameSchemas = {
     session: idSchema,
     message: idSchema,
     text: z.string(),
-    data: freeformSchema.optional(),
+    data: freeformSchema.exactOptional(),
   }),
   signal: z.object({ type: z.literal('signal'), ...answerable, session: idSchema, data: freeformSchema }),
   ping: z.object({ type: z.literal('ping'), ...answerable }),
-} satisfies Record<ClientFrame['type'], z.ZodType>;
+} satisfies {
+  readonly [Type in ClientFrame['type']]: z.ZodType<Extract<ClientFrame, { readonly type: Type }>>;
+};
 
 export type FrameResult =
   | { readonly type: 'frame'; readonly frame: ClientFrame }
@@ -166,7 +173,7 @@ export const parseClientFrame = (text: string): FrameResult => {
   if (typeof type !== 'string' || !Object.hasOwn(frameSchemas, type))
     return bad('`type`: expected the name of a client frame', id);
   const parsed = frameSchemas[type as ClientFrame['type']].safeParse(value);
-  if (parsed.success) return { type: 'frame', frame: parsed.data as ClientFrame };
+  if (parsed.success) return { type: 'frame', frame: parsed.data };
   return bad(describeIssue(parsed.error.issues[0]), id, true);
 };
 
@@ -179,5 +186,31 @@ export const describeIssue = (issue: z.core.$ZodIssue | undefined): string => {
   return `\`${issue.path.map(String).join('.').slice(0, 100)}\`: ${issue.message}`;
 };
 
+const parsed = <Value>(schema: z.ZodType<Value>, value: unknown): Value => {
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  throw new ForeignMessageError(describeIssue(error.issues[0]));
+};
+
+/**
+ * A parser of messages of this shape; fields that the schema does not know are left out.
+ * @returns a function that throws ForeignMessageError naming the field, never its content
+ */
+export const parserOf =
+  <Value>(schema: z.ZodType<Value>) =>
+  (text: string): Value =>
+    parsed(schema, parseJson(text));
+
+/** As {@link parserOf}, for what is written back one day: fields that the schema does not know stay. */
+export const keptParserOf =
+  <Value>(schema: z.ZodType<Value, Value>) =>
+  (text: string): Value => {
+    const value = parseJson(text);
+    if (!isShallow(value)) throw new ForeignMessageError(isShallowMessage.error);
+    parsed(schema, value);
+    // Sound: a schema whose input is its output changes nothing.
+    return value as Value;
+  };
+
 /** @throws z.ZodError when the value is not a prompt body */
-export const parsePromptBody = (value: unknown): PromptBody => promptBodySchema.parse(value) as PromptBody;
+export const parsePromptBody = (value: unknown): PromptBody => promptBodySchema.parse(value);

@@ -2,7 +2,7 @@ import type { ErrorCode } from './codes.ts';
 import type { Item } from './items.ts';
 import type { Limits } from './limits.ts';
 import type { End } from './records.ts';
-import type { TokenKind, ToolRef } from './tokens.ts';
+import type { MarkedKind, ToolRef } from './tokens.ts';
 
 /** Frames the server sends. Fields as in docs/PROTOCOL.md. */
 export type ReadyFrame = {
@@ -43,7 +43,7 @@ export type DeltaFrame = {
   readonly from: number;
   readonly seq: number;
   readonly text: string;
-  readonly kind?: Exclude<TokenKind, 'text'>;
+  readonly kind?: MarkedKind;
   readonly tool?: ToolRef;
   readonly at: number;
 };
@@ -56,7 +56,8 @@ export type ResetFrame = {
   readonly reason: string;
 };
 
-export type GenerationState = 'paused' | 'parked' | 'running' | 'recovering';
+export const GENERATION_STATES = ['paused', 'parked', 'running', 'recovering'] as const;
+export type GenerationState = (typeof GENERATION_STATES)[number];
 
 export type StateFrame = {
   readonly type: 'state';

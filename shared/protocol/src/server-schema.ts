@@ -5,10 +5,13 @@
 import { z } from 'zod';
 import { ERROR_CODES } from './codes.ts';
 import { ID_PATTERN } from './ids.ts';
+import { GOVERNORS, ITEM_STATUSES } from './items.ts';
 import type { GenerationItem, Item, MessageItem } from './items.ts';
 import type { Limits } from './limits.ts';
 import { END_REASONS } from './records.ts';
+import { GENERATION_STATES } from './server-frames.ts';
 import type { ServerFrame } from './server-frames.ts';
+import { MARKED_KINDS } from './tokens.ts';
 
 const id = z.string().regex(ID_PATTERN);
 const count = z.int().min(0);
@@ -42,8 +45,8 @@ export const generationItemSchema = z
     createdAt: instant,
     model: z.string(),
     input: z.string().describe('What the person typed, for display.'),
-    governor: z.enum(['fastest', 'owner', 'slowest', 'none']),
-    status: z.enum(['queued', 'running', 'parked', 'done']),
+    governor: z.enum(GOVERNORS),
+    status: z.enum(ITEM_STATUSES),
     attempt: count,
     epoch: count,
     seq: count,
@@ -122,7 +125,7 @@ export const serverFrameSchemas = {
     from: count.describe('Always the seq that the viewer had before this frame.'),
     seq: count,
     text: z.string(),
-    kind: z.enum(['reasoning', 'tool_call']).exactOptional(),
+    kind: z.enum(MARKED_KINDS).exactOptional(),
     tool: tool.exactOptional(),
     at: instant,
   }),
@@ -130,7 +133,7 @@ export const serverFrameSchemas = {
   state: z.looseObject({
     type: z.literal('state'),
     ...place,
-    state: z.enum(['paused', 'parked', 'running', 'recovering']),
+    state: z.enum(GENERATION_STATES),
   }),
   end: z.looseObject({
     type: z.literal('end'),

@@ -23,8 +23,18 @@ export const STATS_BUCKETS_MS: readonly number[] = [
 ];
 
 /** What befell a run, in the order of a life. */
-export type RunPhase =
-  'queued' | 'claimed' | 'first_token' | 'paused' | 'running' | 'parked' | 'requeued' | 'lost' | 'ended';
+export const RUN_PHASES = [
+  'queued',
+  'claimed',
+  'first_token',
+  'paused',
+  'running',
+  'parked',
+  'requeued',
+  'lost',
+  'ended',
+] as const;
+export type RunPhase = (typeof RUN_PHASES)[number];
 
 export type RunMark = {
   readonly phase: RunPhase;

@@ -1,13 +1,16 @@
 /** One chunk the engine yielded: plain text, or a piece of reasoning or of a tool call. */
 export type Token = string | MarkedToken;
 
-export type TokenKind = 'text' | 'reasoning' | 'tool_call';
+/** Kinds of the pieces that are no plain text. */
+export const MARKED_KINDS = ['reasoning', 'tool_call'] as const;
+export type MarkedKind = (typeof MARKED_KINDS)[number];
+export type TokenKind = 'text' | MarkedKind;
 
 /** Which tool call a piece belongs to. `id` and `name` come with the first piece of each call. */
 export type ToolRef = { readonly index: number; readonly id?: string; readonly name?: string };
 
 export type MarkedToken = {
-  readonly kind: Exclude<TokenKind, 'text'>;
+  readonly kind: MarkedKind;
   readonly text: string;
   readonly tool?: ToolRef;
 };

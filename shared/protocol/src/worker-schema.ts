@@ -3,57 +3,59 @@
  * program in any language: docs/WORKERS.md shows an example of each, and a test holds the page to these.
  */
 import { z } from 'zod';
-import { ID_PATTERN } from './ids.ts';
-import type { GenerationId, Org, SessionId } from './ids.ts';
-
-const id = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
-const count = z.int().min(0);
-const place = {
-  org: id.transform((org) => org as Org),
-  session: id.transform((session) => session as SessionId),
-  generation: id.transform((generation) => generation as GenerationId),
-};
+import { count, freeformSchema, generationPlace, idSchema as id } from './basic-schema.ts';
+import { RUN_STATES } from './control.ts';
+import type { CancelReply, ControlAck, ControlCancel } from './control.ts';
+import { GOVERNORS, ITEM_STATUSES } from './items.ts';
+import type { GenerationItem, MessageItem } from './items.ts';
+import { END_REASONS } from './records.ts';
+import type { TokenRecord } from './records.ts';
+import { MARKED_KINDS } from './tokens.ts';
 
 const attemptSchema = z.int().min(1);
 
 /** A message of a job queue. */
 export const jobSchema = z.object({
-  ...place,
+  ...generationPlace,
   model: z.string(),
   attempt: attemptSchema,
-  isOrphan: z.boolean().optional(),
+  isOrphan: z.boolean().exactOptional(),
 });
 
-const life = { worker: id, running: z.array(z.object({ ...place, attempt: attemptSchema })) };
+const life = { worker: id, running: z.array(z.object({ ...generationPlace, attempt: attemptSchema })) };
 
 /** A worker's sign of life. */
-export const workerBeatSchema = z.object({ ...life, isExtra: z.boolean().optional() });
+export const workerBeatSchema = z.object({ ...life, isExtra: z.boolean().exactOptional() });
 
 /** A worker's entry in the directory. */
 export const workerInfoSchema = z.object({
   ...life,
   models: z.array(z.string()),
   slots: z.int().min(1),
-  ownQueue: z.boolean().optional(),
+  ownQueue: z.boolean().exactOptional(),
 });
 
 const usageSchema = z.looseObject({
-  prompt_tokens: z.number().optional(),
-  completion_tokens: z.number().optional(),
-  total_tokens: z.number().optional(),
+  prompt_tokens: z.number().exactOptional(),
+  completion_tokens: z.number().exactOptional(),
+  total_tokens: z.number().exactOptional(),
 });
 
 const endFields = {
-  reason: z.enum(['stop', 'length', 'tool_calls', 'content_filter', 'cancelled', 'abandoned', 'error']),
-  usage: usageSchema.optional(),
-  error: z.object({ code: z.string(), message: z.string() }).optional(),
-  receipt: z.object({ tokensAfterCancel: count, msToAbort: z.number() }).optional(),
+  reason: z.enum(END_REASONS),
+  usage: usageSchema.exactOptional(),
+  error: z.object({ code: z.string(), message: z.string() }).exactOptional(),
+  receipt: z.object({ tokensAfterCancel: count, msToAbort: z.number() }).exactOptional(),
 };
 
-const toolSchema = z.object({ index: count, id: z.string().optional(), name: z.string().optional() });
+const toolSchema = z.object({
+  index: count,
+  id: z.string().exactOptional(),
+  name: z.string().exactOptional(),
+});
 const tokenSchema = z.union([
   z.string(),
-  z.object({ kind: z.enum(['reasoning', 'tool_call']), text: z.string(), tool: toolSchema.optional() }),
+  z.object({ kind: z.enum(MARKED_KINDS), text: z.string(), tool: toolSchema.exactOptional() }),
 ]);
 
 /** One message of a generation's log; `parseRecord` is the same in less time. */
@@ -65,8 +67,8 @@ export const tokenRecordSchema = z.object({
   prev: count,
   at: count,
   tokens: z.array(tokenSchema),
-  end: z.object(endFields).optional(),
-});
+  end: z.object(endFields).exactOptional(),
+}) satisfies z.ZodType<TokenRecord>;
 
 /** A generation's item as it is stored. */
 export const storedGenerationSchema = z.object({
@@ -76,24 +78,24 @@ export const storedGenerationSchema = z.object({
   createdAt: count,
   model: z.string(),
   input: z.string(),
-  governor: z.enum(['fastest', 'owner', 'slowest', 'none']),
-  status: z.enum(['queued', 'running', 'parked', 'done']),
+  governor: z.enum(GOVERNORS),
+  status: z.enum(ITEM_STATUSES),
   attempt: count,
   epoch: count,
   seq: count,
-  text: z.string().optional(),
-  reasoning: z.string().optional(),
-  toolCalls: z.array(z.object({ id: z.string(), name: z.string(), arguments: z.string() })).optional(),
-  reason: endFields.reason.optional(),
+  text: z.string().exactOptional(),
+  reasoning: z.string().exactOptional(),
+  toolCalls: z.array(z.object({ id: z.string(), name: z.string(), arguments: z.string() })).exactOptional(),
+  reason: endFields.reason.exactOptional(),
   usage: endFields.usage,
   error: endFields.error,
   receipt: endFields.receipt,
-  worker: id.optional(),
-  crashes: count.optional(),
-  crashSeq: count.optional(),
-  allCrashes: count.optional(),
-  parkedAt: count.optional(),
-});
+  worker: id.exactOptional(),
+  crashes: count.exactOptional(),
+  crashSeq: count.exactOptional(),
+  allCrashes: count.exactOptional(),
+  parkedAt: count.exactOptional(),
+}) satisfies z.ZodType<Omit<GenerationItem, 'rev'>>;
 
 /** A chat line without a model run, as it is stored. */
 export const storedMessageSchema = z.object({
@@ -102,8 +104,8 @@ export const storedMessageSchema = z.object({
   user: z.string(),
   createdAt: count,
   text: z.string(),
-  data: z.unknown().optional(),
-});
+  data: freeformSchema.exactOptional(),
+}) satisfies z.ZodType<Omit<MessageItem, 'rev'>>;
 
 /** What edges tell the worker that runs a generation. */
 export const controlAckSchema = z.object({
@@ -112,9 +114,15 @@ export const controlAckSchema = z.object({
   epoch: count,
   seq: count,
   viewers: count,
-});
-export const controlCancelSchema = z.object({ type: z.literal('cancel'), user: z.string() });
-export const cancelReplySchema = z.object({ type: z.literal('cancelling'), attempt: attemptSchema });
+}) satisfies z.ZodType<ControlAck>;
+export const controlCancelSchema = z.object({
+  type: z.literal('cancel'),
+  user: z.string(),
+}) satisfies z.ZodType<ControlCancel>;
+export const cancelReplySchema = z.object({
+  type: z.literal('cancelling'),
+  attempt: attemptSchema,
+}) satisfies z.ZodType<CancelReply>;
 
 /** What a worker says of a run in passing. */
-export const runStateSchema = z.object({ state: z.enum(['paused', 'running']) });
+export const runStateSchema = z.object({ state: z.enum(RUN_STATES) });

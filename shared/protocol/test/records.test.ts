@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { encodeRecord, headOf, InvalidRecordError, parseRecord } from '../src/index.ts';
+import { encodeRecord, ForeignMessageError, headOf, parseRecord } from '../src/index.ts';
 import type { TokenRecord } from '../src/index.ts';
 
 const record: TokenRecord = {
@@ -19,14 +19,14 @@ const record: TokenRecord = {
 
 const parse = (change: object): TokenRecord => parseRecord(JSON.stringify({ ...record, ...change }));
 
-const failureOf = (json: string): InvalidRecordError | undefined => {
+const failureOf = (json: string): ForeignMessageError | undefined => {
   try {
     parseRecord(json);
     return undefined;
   } catch (error) {
     // Nothing else may ever come out of it: a foreign worker's record must not take an edge down.
-    expect(error).toBeInstanceOf(InvalidRecordError);
-    return error as InvalidRecordError;
+    expect(error).toBeInstanceOf(ForeignMessageError);
+    return error as ForeignMessageError;
   }
 };
 
@@ -91,7 +91,7 @@ describe('an end', () => {
     ['a receipt without its numbers', { ...end, receipt: {} }],
     ['a receipt with a negative count', { ...end, receipt: { tokensAfterCancel: -1, msToAbort: 1 } }],
   ])('that is or has %s makes the record invalid', (_, value) => {
-    expect(() => parse({ end: value })).toThrow('token record: wrong or missing `end`');
+    expect(() => parse({ end: value })).toThrow('wrong or missing `end`');
   });
 });
 
@@ -145,14 +145,14 @@ describe('an invalid record', () => {
     for (const field of Object.keys(record)) {
       const failure = failureOf(JSON.stringify({ ...record, [field]: { [secret]: secret } }));
       expect(failure?.message).not.toContain(secret);
-      expect(failure?.code).toBe('invalid_record');
+      expect(failure?.code).toBe('foreign_message');
     }
     expect(failureOf(`{"v":1,"${secret}`)?.message).not.toContain(secret);
   });
 });
 
 describe('anything at all', () => {
-  test('either parses or is an InvalidRecordError', () => {
+  test('either parses or is a ForeignMessageError', () => {
     const anyField = fc.oneof(fc.anything(), fc.nat(), fc.constant(1));
     const anyNear = fc.record(
       {
