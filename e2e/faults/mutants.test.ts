@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
+import { createMemoryBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import type { ClientFrame } from '@sluice/protocol';
 import { openRawClient, startFaultProxy, waitFor } from '@sluice/testkit';
@@ -83,7 +84,7 @@ const withZombie = async (zombie: Wrap): Promise<readonly History[]> => {
   await waitFor(() => author.position.seq >= 10, { what: 'the run to start' });
   await stage.addWorker(100);
   let beats = 0;
-  stage.hub.beats.add(({ running }) => (beats += running.length));
+  await createMemoryBus(stage.hub).workers.onBeat(({ running }) => (beats += running.length));
   await waitFor(() => beats >= 2, { what: 'the second worker to know of the run' });
   isSilent = true;
   await stage.settle(ZOMBIE_MS);

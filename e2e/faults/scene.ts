@@ -3,7 +3,9 @@ import type { Bus, MemoryHub } from '@sluice/bus';
 import { createEdge } from '@sluice/edge';
 import type { Edge } from '@sluice/edge';
 import type { ConnectOptions, Generation } from '@sluice/client';
+import { parseRecord } from '@sluice/protocol';
 import type { Position } from '@sluice/protocol';
+import { keptParserOf, storedItemSchema } from '@sluice/protocol/schema';
 import { silentLogger } from '@sluice/runtime';
 import { WaitTimeoutError, withTimeout } from '@sluice/testkit';
 import { SimulatedEngine } from '@sluice/simulator';
@@ -28,6 +30,8 @@ export type Wrap = (bus: Bus) => Bus;
 
 const SESSION = 's';
 const GENERATION = 'g';
+
+const parseItem = keptParserOf(storedItemSchema);
 
 /** A small system in this process, on the memory bus, whose parts can be given a bus that lies to them. */
 export class Scene {
@@ -112,10 +116,13 @@ export class Scene {
   histories(orgs: readonly string[] = ['acme']): History[] {
     return orgs.map((org) => {
       const path = `${org}.${SESSION}.${GENERATION}`;
-      const item = this.hub.items.get(path)?.item;
+      const stored = this.hub.items.get(path);
+      const item = stored && parseItem(stored.text);
       return {
         ...{ org, session: SESSION, generation: GENERATION, accepted: this.#accepted.has(org) },
-        log: this.hub.log.filter(({ subject }) => subject.endsWith(`.${path}`)).map(({ stored }) => stored),
+        log: this.hub.log.flatMap(({ subject, text }, index) =>
+          subject.endsWith(`.${path}`) ? { sequence: index + 1, record: parseRecord(text) } : [],
+        ),
         item: item?.kind === 'generation' ? item : undefined,
         acked: orgs.length > 1 ? [] : [...this.#told],
         viewers: this.#viewers

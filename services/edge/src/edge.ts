@@ -3,7 +3,7 @@ import { placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
-import { persist, systemClock } from '@sluice/runtime';
+import { foreignLog, persist, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
@@ -64,6 +64,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const { logger, clock = systemClock } = deps;
   const tally = new EdgeTally();
   const metrics = createEdgeMetrics(tally, { sessions: () => hub.sessions, viewers: () => hub.viewers });
+  const foreign = deps.bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
   const leaving = new AbortController();
   const models = new ModelDirectory(deps.bus.workers, logger);
   const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
@@ -98,7 +99,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [fill, models, context.stats, reconnects, calls]) part.close();
+    for (const part of [fill, models, context.stats, reconnects, calls, foreign]) part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);

@@ -18,8 +18,8 @@ await startService('edge', async (own) => {
   logger.debug('configured', redactConfig(edgeConfigSchema, config));
 
   const name = config.name ?? `e-${randomUUID().slice(0, 8)}`;
-  const onInvalid = (error: Error): void => logger.warn('invalid_record', { error });
-  const bus = own(await createNatsBus(natsOptionsOf(config, `sluice-edge ${name}`), onInvalid));
+  const onError = (error: Error): void => logger.warn('subscription_failed', { error });
+  const bus = own(await createNatsBus(natsOptionsOf(config, `sluice-edge ${name}`), onError));
   const edge = own(await createEdge({ ...config, name }, { bus, logger }));
   const admin = await startAdminServer({
     port: config.adminPort,

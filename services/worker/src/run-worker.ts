@@ -21,8 +21,8 @@ export const runWorker = async (
 ): Promise<void> => {
   const { name = `w-${randomUUID().slice(0, 8)}`, model, slots, placement } = settings;
   const models = model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [model];
-  const onInvalid = (error: Error): void => logger.warn('invalid_record', { error });
-  const bus = own(await createNatsBus(natsOptionsOf(settings, `sluice-worker ${name}`), onInvalid));
+  const onError = (error: Error): void => logger.warn('subscription_failed', { error });
+  const bus = own(await createNatsBus(natsOptionsOf(settings, `sluice-worker ${name}`), onError));
   const worker = own(await createWorker({ name, slots, models, placement }, { bus, engine, logger }));
   const admin = await startAdminServer({
     port: settings.adminPort,

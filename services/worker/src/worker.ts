@@ -1,6 +1,6 @@
 import { placedBus, Placement } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { persist, systemClock } from '@sluice/runtime';
+import { foreignLog, persist, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics } from '@sluice/runtime';
 import { EngineWatch } from './jobs/engine-watch.ts';
 import type { Engine } from '@sluice/core';
@@ -58,6 +58,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const slots = new Slots(options.slots);
   const [pulling, giveUp] = [new AbortController(), new AbortController()];
   const metrics = createWorkerMetrics(tally, { slots: () => slots.size, running: () => runner.size });
+  const foreign = bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
   const settlement = new Settlement(bus, clock, giveUp.signal);
   const own = { bus, clock, worker: name, slots: slots.size };
   const stats = new WorkerStats({ ...own, tally, load: (org) => runner.load(org) });
@@ -101,7 +102,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     await loops.close();
     giveUp.abort();
     clearInterval(ticking);
-    for (const part of [liveness, stats, reach, metrics]) part.close();
+    for (const part of [liveness, stats, reach, foreign, metrics]) part.close();
   };
   return {
     ...{ name, metrics, tally },

@@ -1,3 +1,4 @@
+import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Relay } from './relay.ts';
@@ -17,6 +18,8 @@ export type Bus = {
   readonly workers: WorkerDirectory;
   readonly stats: StatsDemand;
   readonly link: Link;
+  /** where all that comes is parsed, and what is foreign is told */
+  readonly border: Border;
   /** Idempotent. */
   close(): Promise<void>;
 };

@@ -5,6 +5,8 @@ export {
   UnsupportedServerError,
 } from './bus.ts';
 export type { Bus, Link, StreamState } from './bus.ts';
+export { Border, FOREIGN_KINDS } from './border.ts';
+export type { ForeignKind, ForeignMessage } from './border.ts';
 export type { Control, ControlListener, Presence } from './control.ts';
 export { ANY_QUEUE } from './job-queue.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';

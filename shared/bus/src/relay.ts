@@ -8,6 +8,9 @@ export type Relay = {
    * @throws BusUnavailableError when there is no answer within `timeoutMs`: whether it was heard is unknown
    */
   ask(edge: string, question: string, timeoutMs: number): Promise<string | undefined>;
-  /** Resolves once questions reach `answer`. One that is not answered leaves its asker to the timeout. */
-  serve(edge: string, answer: (question: string) => Promise<string>): Promise<Subscription>;
+  /**
+   * Resolves once questions reach `answer`. One that is not answered, or with undefined, leaves its asker to the
+   * timeout.
+   */
+  serve(edge: string, answer: (question: string) => Promise<string | undefined>): Promise<Subscription>;
 };

@@ -31,10 +31,16 @@ export type ItemPage = {
   readonly more: boolean;
 };
 
-/** Session state: what was asked, and what became of it. All methods throw BusUnavailableError. */
+/**
+ * Session state: what was asked, and what became of it. An item or a prompt that cannot be read is as good as absent,
+ * but its key is taken. All methods throw BusUnavailableError.
+ */
 export type SessionStore = {
-  /** Stores the prompt unless its key is taken; resolves to the entry that is there, ours or not. */
-  createPrompt(key: GenerationKey, entry: PromptEntry): Promise<{ created: boolean; entry: PromptEntry }>;
+  /** Stores the prompt unless its key is taken; `entry` is what is there, ours or not: undefined when it is no prompt. */
+  createPrompt(
+    key: GenerationKey,
+    entry: PromptEntry,
+  ): Promise<{ created: boolean; entry: PromptEntry | undefined }>;
   prompt(key: GenerationKey): Promise<PromptEntry | undefined>;
   /** Stores the item unless its id is taken; undefined when it is. */
   createItem(key: SessionKey, item: ItemBody): Promise<number | undefined>;

@@ -2,20 +2,23 @@ import type { Draft, PublishOutcome } from '@sluice/core';
 import type {
   GenerationId,
   GenerationKey,
-  GenerationState,
   PresenceMessage,
+  RunState,
   SessionKey,
   StoredRecord,
   TokenRecord,
 } from '@sluice/protocol';
 import type { StoredItem } from './session-store.ts';
 
-/** Called for what is stored in a session from now on, in the server's order. Must not throw: the message is then lost. */
+/**
+ * Called for what is stored in a session from now on, in the server's order; never for what cannot be read. Must not
+ * throw: the message is then lost.
+ */
 export type TailListener = {
   record(generation: GenerationId, record: TokenRecord): void;
   item(item: StoredItem): void;
   /** What a worker says in passing; never stored, and lost without harm. */
-  state?(generation: GenerationId, state: GenerationState): void;
+  state?(generation: GenerationId, state: RunState): void;
   /** What edges tell each other of who watches; never stored, and repeated. */
   presence?(message: PresenceMessage): void;
 };
@@ -25,15 +28,15 @@ export type Subscription = { close(): void };
 /** The token records of all generations. */
 export type TokenLog = {
   /**
-   * Publishes one drafted record, fenced by the sequence it expects. Resolves within the publish
-   * timeout whatever happens; `unknown` means the record may or may not be stored.
+   * Publishes one drafted record, fenced by the sequence it expects: that of the newest record. What follows that
+   * one and is no record does not count. Resolves whatever happens; `unknown` means the record may or may not be stored.
    */
   append(key: GenerationKey, draft: Draft): Promise<PublishOutcome>;
-  /** The newest record as the stream's leader has it. @throws BusUnavailableError, InvalidRecordError */
+  /** The newest message that is a record, as the stream's leader has it. @throws BusUnavailableError */
   head(key: GenerationKey): Promise<StoredRecord | undefined>;
   /**
-   * The record with this stream sequence, undefined when retention has removed it or when it belongs
-   * to another generation. @throws BusUnavailableError, InvalidRecordError
+   * The record with this stream sequence, undefined when retention has removed it, when it belongs to another
+   * generation or when it is none. @throws BusUnavailableError
    */
   at(key: GenerationKey, sequence: number): Promise<StoredRecord | undefined>;
   /**
@@ -42,5 +45,5 @@ export type TokenLog = {
    */
   tail(key: SessionKey, listener: TailListener): Promise<Subscription>;
   /** Tells whoever tails the session in what state a run is. Fire and forget. */
-  announce(key: GenerationKey, state: GenerationState): void;
+  announce(key: GenerationKey, state: RunState): void;
 };

@@ -1,5 +1,4 @@
 import type { GenerationKey } from '@sluice/protocol';
-import { describeIssue, workerBeatSchema, workerInfoSchema } from '@sluice/protocol/schema';
 import type { Subscription } from './token-log.ts';
 
 /** What a live worker offers. Entries vanish when their worker stops announcing. */
@@ -37,23 +36,4 @@ export type WorkerDirectory = {
   beat(beat: WorkerBeat): void;
   /** Every worker's beats, one's own among them. */
   onBeat(listener: (beat: WorkerBeat) => void): Promise<Subscription>;
-};
-
-/** Workers may be anybody's program: one that says nonsense must not harm the others. */
-export class InvalidWorkerError extends Error {
-  readonly code = 'invalid_worker';
-}
-
-/** @throws InvalidWorkerError */
-export const parseBeat = (value: unknown): WorkerBeat => {
-  const { success, data, error } = workerBeatSchema.safeParse(value);
-  if (success) return data as WorkerBeat;
-  throw new InvalidWorkerError(`worker beat: ${describeIssue(error.issues[0])}`);
-};
-
-/** @throws InvalidWorkerError */
-export const parseWorkerInfo = (value: unknown): WorkerInfo => {
-  const { success, data, error } = workerInfoSchema.safeParse(value);
-  if (success) return data as WorkerInfo;
-  throw new InvalidWorkerError(`worker entry: ${describeIssue(error.issues[0])}`);
 };

@@ -88,11 +88,16 @@ test('of 50 prompts, and of 50 claims, at once exactly one wins', async () => {
   const all = Array.from({ length: 50 }, (_, n) => n);
   const prompts = await Promise.all(
     all.map((n) =>
-      busAt(n).sessions.createPrompt(key, { hash: `${n}`, user: 'u', createdAt: 1, body: { model: 'm' } }),
+      busAt(n).sessions.createPrompt(key, {
+        hash: `${n}`,
+        user: 'u',
+        createdAt: 1,
+        body: { model: 'm', input: 'hi' },
+      }),
     ),
   );
   expect(prompts.filter(({ created }) => created)).toHaveLength(1);
-  expect(new Set(prompts.map(({ entry }) => entry.hash)).size).toBe(1);
+  expect(new Set(prompts.map(({ entry }) => entry?.hash)).size).toBe(1);
   const rev = await busAt(0).sessions.createItem(key, message('i', 'queued'));
   const claims = await Promise.all(
     all.map((n) => busAt(n).sessions.updateItem(key, message('i', `w${n}`), rev ?? 0)),

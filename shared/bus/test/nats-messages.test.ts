@@ -1,37 +1,33 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { ChunkWriter } from '@sluice/core';
-import type { ControlAck, ItemId } from '@sluice/protocol';
 import { Queue, startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import { BusUnavailableError, WORKER_TTL_MS, createNatsBus } from '../src/index.ts';
-import type { Bus, StoredItem } from '../src/index.ts';
+import type { Bus, ForeignMessage } from '../src/index.ts';
+import type { Connection } from '../src/nats/link.ts';
 import { readLastMessages, sequenceOf } from '../src/nats/last-messages.ts';
-import {
-  beatSubject,
-  controlSubject,
-  itemSubjects,
-  jobSubject,
-  parseLiveSubject,
-  tokenSubject,
-  workerSubjects,
-} from '../src/subjects.ts';
+import { RecordPublisher } from '../src/nats/record-publisher.ts';
+import { itemSubjects, jobSubject, parseLiveSubject } from '../src/subjects.ts';
 import { newKey } from './world.ts';
 
 let server: NatsServer;
 let bus: Bus;
 /** somebody else's program */
 let stranger: NatsConnection;
-let invalid: Queue<Error>;
+let errors: Queue<Error>;
+let foreign: Queue<ForeignMessage>;
 beforeAll(async () => {
   server = await startNatsServer({ monitor: true });
 });
 afterAll(() => server.stop());
 beforeEach(async () => {
-  invalid = new Queue('an error that is reported');
-  bus = await createNatsBus({ url: server.url, name: 'messages' }, (error) => invalid.push(error));
+  errors = new Queue('an error that is reported');
+  foreign = new Queue('a message that is told as foreign');
+  bus = await createNatsBus({ url: server.url, name: 'messages' }, (error) => errors.push(error));
+  bus.border.onForeign((each) => foreign.push(each));
   stranger = await connect({ servers: server.url });
 });
 afterEach(async () => {
@@ -39,6 +35,11 @@ afterEach(async () => {
 });
 
 const draftOf = (text: string, expected = 0) => ({ ...new ChunkWriter(1).draft([text], 1).draft, expected });
+const ALWAYS_THERE: Connection = {
+  connected: true,
+  onReconnect: () => ({ close: () => undefined }),
+  onDisconnect: () => ({ close: () => undefined }),
+};
 const message = (id: string, text: string) =>
   ({ id, kind: 'message', user: 'u', createdAt: 1, text }) as const;
 /** How many the server has, of everybody. */
@@ -49,17 +50,6 @@ const subscriptions = async (): Promise<number> => {
 };
 
 describe('what strangers publish', () => {
-  test('a record that cannot be read is reported, and the tail goes on', async () => {
-    const key = newKey();
-    const records = new Queue<unknown>();
-    await bus.tokens.tail(key, { record: (_id, record) => records.push(record), item: () => undefined });
-    const subject = tokenSubject(0, key);
-    const { seq } = await jetstream(stranger).publish(subject, 'not a record');
-    expect(await invalid.next()).toMatchObject({ code: 'invalid_record' });
-    await bus.tokens.append(key, draftOf('good', seq));
-    expect(await records.next()).toMatchObject({ tokens: ['good'] });
-  });
-
   test('an id that is none in a subject is passed over', async () => {
     const key = newKey();
     const records = new Queue<unknown>();
@@ -72,93 +62,19 @@ describe('what strangers publish', () => {
     await stranger.flush();
     await bus.tokens.append(key, draftOf('good'));
     expect(await records.next()).toMatchObject({ tokens: ['good'] });
-    expect(records.size + invalid.size).toBe(0);
+    expect(records.size + foreign.size).toBe(0);
   });
 
-  test('an item that is not JSON, or comes from no stream, is reported', async () => {
+  test('an item that comes from no stream is foreign', async () => {
     const key = newKey();
     const items = new Queue<unknown>();
     await bus.tokens.tail(key, { record: () => undefined, item: (item) => items.push(item) });
-    stranger.publish(`live.item.${key.org}.${key.session}.id`, '{}');
-    expect(await invalid.next()).toMatchObject({ message: expect.stringContaining('Nats-Sequence') });
-    await jetstream(stranger).publish(itemSubjects(key).replace('*', 'id'), 'not an item');
-    const error = await invalid.next();
-    expect(error).toMatchObject({ code: 'invalid_item', message: 'item: expected JSON' });
-    // V8's own error quotes what it could not read.
-    expect(error).not.toHaveProperty('cause');
+    stranger.publish(`live.item.${key.org}.${key.session}.id`, JSON.stringify(message('id', 'never stored')));
+    expect(await foreign.next()).toEqual({ kind: 'item', reason: 'expected a Nats-Sequence header' });
     expect(items.size).toBe(0);
   });
 
-  test('an item that is none is reported, live and in a listing, and does not hide the others', async () => {
-    const key = newKey();
-    const items = new Queue<StoredItem>();
-    await bus.tokens.tail(key, { record: () => undefined, item: (item) => items.push(item) });
-    const good = message('good', 'hello');
-    const garbage = [
-      'null',
-      '[]',
-      '{}',
-      JSON.stringify({ ...good, id: 'bad-3', kind: 'other' }),
-      JSON.stringify({ ...good, id: 'bad-4', text: 1 }),
-      JSON.stringify({ ...good, id: 'bad-5', kind: 'generation' }),
-      JSON.stringify({ ...good, id: 'under another key' }),
-    ];
-    const js = jetstream(stranger);
-    await bus.sessions.createItem(key, good);
-    let last = 0;
-    for (const [index, body] of garbage.entries()) {
-      ({ seq: last } = await js.publish(itemSubjects(key).replace('*', `bad-${index}`), body));
-      expect(await invalid.next()).toMatchObject({ code: 'invalid_item' });
-    }
-    expect(await items.next()).toMatchObject({ item: good });
-    expect(items.size).toBe(0);
-    const page = await bus.sessions.items(key, 0);
-    expect(page.items.map(({ item }) => item)).toEqual([good]);
-    // Who asks for what comes later is not told of the same again, nor waits for it.
-    expect(page).toMatchObject({ rev: last, more: false });
-    expect(invalid.size).toBe(garbage.length);
-    expect(await bus.sessions.item(key, 'bad-0' as ItemId)).toBeUndefined();
-    expect(invalid.size).toBe(garbage.length + 1);
-  });
-
-  test('a beat that is none is reported, and the next one is heard', async () => {
-    const beats = new Queue<unknown>();
-    await bus.workers.onBeat((beat) => beats.push(beat));
-    const run = { ...newKey(), attempt: 1 };
-    const garbage = [
-      'null',
-      '{}',
-      '{"worker":"w"}',
-      '{"worker":"w","running":[{}]}',
-      '{"worker":"a b","running":[]}',
-    ];
-    for (const body of garbage) {
-      stranger.publish(beatSubject, body);
-      expect(await invalid.next()).toMatchObject({ code: 'invalid_worker' });
-    }
-    bus.workers.beat({ worker: 'w', running: [run] });
-    expect(await beats.next()).toEqual({ worker: 'w', running: [run] });
-  });
-
-  test('a directory entry that is none is reported, and does not hide the others', async () => {
-    const entry = { worker: 'good', models: ['m'], slots: 1, running: [] };
-    const garbage = [
-      'not JSON',
-      '',
-      '[]',
-      JSON.stringify({ ...entry, models: 'm' }),
-      JSON.stringify({ ...entry, slots: 0 }),
-    ];
-    const js = jetstream(stranger);
-    for (const [index, body] of garbage.entries())
-      await js.publish(workerSubjects.replace('*', `bad-${index}`), body);
-    await bus.workers.announce(entry);
-    expect(await bus.workers.list()).toEqual([entry]);
-    expect(invalid.size).toBe(garbage.length);
-    await bus.workers.retire(entry.worker);
-  });
-
-  test('a job that is none is taken off the queue, and the pull gets the next one', async () => {
+  test('a job that is none is taken off the queue', async () => {
     const job = { ...newKey(), model: 'garbage', attempt: 1 };
     const garbage = ['not JSON', '{}', JSON.stringify({ ...job, org: 'bad.org' }), 'null'];
     for (const body of garbage) await jetstream(stranger).publish(jobSubject(job.model, 'any'), body);
@@ -172,20 +88,27 @@ describe('what strangers publish', () => {
     );
   });
 
-  test('a control message that cannot be read is reported, and serving goes on', async () => {
-    const key = newKey();
-    const acks = new Queue<ControlAck>();
-    await bus.control.serve(key, {
-      ack: (ack) => acks.push(ack),
-      cancel: () => ({ type: 'cancelling', attempt: 1 }),
+  test('an answer to a record that is none of JetStream’s leaves its outcome unknown', async () => {
+    const answers = [
+      'null',
+      '7',
+      '[]',
+      '{"seq":"1"}',
+      '{"seq":-1}',
+      '{"error":null}',
+      '{"error":{"err_code":{}}}',
+    ];
+    const asked = await connect({ servers: server.url });
+    const publisher = new RecordPublisher(asked, ALWAYS_THERE, '_INBOX');
+    const serving = stranger.subscribe('answering', {
+      callback: (_error, request) => void request.respond(answers.shift() ?? ''),
     });
-    stranger.publish(controlSubject(key), 'not JSON');
-    stranger.publish(controlSubject(key), 'null');
-    stranger.publish(controlSubject(key), '{"type":"unheard of"}');
     await stranger.flush();
-    expect(await invalid.next()).toBeInstanceOf(SyntaxError);
-    bus.control.ack(key, { type: 'ack', edge: 'e', epoch: 0, seq: 7, viewers: 1 });
-    expect(await acks.next()).toMatchObject({ seq: 7 });
+    for (const _ of [...answers])
+      expect(await publisher.publish('answering', 'x', 0)).toMatchObject({ type: 'unknown' });
+    serving.unsubscribe();
+    publisher.close();
+    await asked.close();
   });
 });
 
@@ -202,7 +125,7 @@ test('a listener that throws is reported, and breaks neither its own nor any oth
     item: () => undefined,
   });
   const outcome = await bus.tokens.append(key, draftOf('a'));
-  expect(await invalid.next()).toMatchObject({ message: 'bug in a listener' });
+  expect(await errors.next()).toMatchObject({ message: 'bug in a listener' });
   if (outcome.type !== 'stored') throw new Error(outcome.type);
   await bus.tokens.append(key, draftOf('b', outcome.sequence));
   expect(await records.next()).toMatchObject({ tokens: ['b'] });
@@ -372,11 +295,11 @@ describe('a live subject', () => {
 describe('the relay', () => {
   test('an answer that NATS does not take is reported, and harms nobody', async () => {
     const small = await startNatsServer({ config: 'max_payload: 65536' });
-    const edge = await createNatsBus({ url: small.url, name: 'small' }, (error) => invalid.push(error));
+    const edge = await createNatsBus({ url: small.url, name: 'small' }, (error) => errors.push(error));
     await edge.relay.serve('e1', () => Promise.resolve('a'.repeat(128 * 1024)));
     const asking = edge.relay.ask('e1', 'hello', 1_000);
     await expect(asking).rejects.toThrow(BusUnavailableError);
-    expect((await invalid.next()).message).toMatch(/payload/i);
+    expect((await errors.next()).message).toMatch(/payload/i);
     await edge.close();
     await small.stop();
   });

@@ -177,7 +177,7 @@ describe('while the server is down', () => {
     await server.kill('SIGKILL');
     await untilConnected(false);
     const item = { id: 'i', kind: 'message', user: 'u', createdAt: 1, text: 't' } as const;
-    const prompt = { hash: 'h', user: 'u', createdAt: 1, body: { model: 'm' } };
+    const prompt = { hash: 'h', user: 'u', createdAt: 1, body: { model: 'm', input: 'hi' } };
     const listener = { record: () => undefined, item: () => undefined };
     const control = { ack: () => undefined, cancel: () => ({ type: 'cancelling', attempt: 1 }) as const };
     const calls: Record<string, () => Promise<unknown>> = {

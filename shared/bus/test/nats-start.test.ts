@@ -121,7 +121,7 @@ test(
       const rev = await bus.sessions.createItem(key, item);
       expect(await bus.sessions.updateItem(key, { ...item, text: 'b' }, rev ?? 0)).toBeDefined();
       expect((await bus.sessions.items(key, 0)).items).toHaveLength(1);
-      const prompt = { hash: 'h', user: 'u', createdAt: 1, body: { model: 'm' } };
+      const prompt = { hash: 'h', user: 'u', createdAt: 1, body: { model: 'm', input: 'hi' } };
       expect(await bus.sessions.createPrompt(key, prompt)).toMatchObject({ created: true });
       const job = { ...key, model: 'm', attempt: 1 };
       await bus.jobs.publish(job);

@@ -1,13 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
 import type { GenerationKey } from '@sluice/protocol';
+import { jetstream } from '@nats-io/jetstream';
 import { startNatsServer } from '@sluice/testkit';
+import { connect } from 'nats';
+import type { NatsConnection } from 'nats';
 import { createMemoryBus, createMemoryHub, createNatsBus } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
+import { publish } from '../src/memory/memory-hub.ts';
 
 /** One "NATS": several buses opened in it see each other, like services on one server. */
 export type World = {
   open(): Promise<Bus>;
+  /** Publishes as somebody else's program would. */
+  publish(subject: string, text: string): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -24,6 +30,7 @@ const memory: Backend = {
     const hub = createMemoryHub();
     return Promise.resolve({
       open: () => Promise.resolve(createMemoryBus(hub, { ackWaitMs })),
+      publish: (subject, text) => Promise.resolve(publish(hub, subject, text)),
       stop: () => Promise.resolve(),
     });
   },
@@ -34,13 +41,22 @@ const nats: Backend = {
   start: async (options = {}) => {
     const server = await startNatsServer();
     const buses: Bus[] = [];
+    let stranger: Promise<NatsConnection> | undefined;
     return {
       open: async () => {
         const bus = await createNatsBus({ url: server.url, name: 'contract', ...options });
         buses.push(bus);
         return bus;
       },
+      publish: async (subject, text) => {
+        const nc = await (stranger ??= connect({ servers: server.url }));
+        const isStored = /^(tok|job|\$KV)\./.test(subject);
+        if (isStored) await jetstream(nc).publish(subject, text);
+        else nc.publish(subject, text);
+        await nc.flush();
+      },
       stop: async () => {
+        await (await stranger)?.close();
         await Promise.all(buses.map((bus) => bus.close()));
         await server.stop();
       },

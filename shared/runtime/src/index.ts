@@ -5,6 +5,7 @@ export { systemClock } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';
 export { ConfigError, defineConfig, describeConfig, loadConfig, REDACTED, redactConfig } from './config.ts';
 export type { ConfigOf, ConfigProblem, ConfigRow, ConfigSchema, Environment, LoadOptions } from './config.ts';
+export { foreignLog } from './foreign-log.ts';
 export { createLogger, LOG_LEVELS, silentLogger } from './logger.ts';
 export type { LogFields, Logger, LoggerOptions, LogLevel } from './logger.ts';
 export { createMetrics } from './metrics.ts';

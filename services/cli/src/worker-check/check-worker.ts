@@ -41,12 +41,10 @@ export const checkWorker = async (
   const { natsUrl, natsUser, natsPassword, replicas, only } = options;
   const unreadable = new Set<string>();
   const login = natsUser === undefined ? {} : { user: natsUser, password: natsPassword ?? '' };
-  const bus = await createNatsBus(
-    { url: natsUrl, name: 'sluice-worker-check', replicas, ...login },
-    (error) => {
-      if (unreadable.size < MAX_UNREADABLE) unreadable.add(error.message);
-    },
-  );
+  const bus = await createNatsBus({ url: natsUrl, name: 'sluice-worker-check', replicas, ...login });
+  bus.border.onForeign(({ kind, reason }) => {
+    if (unreadable.size < MAX_UNREADABLE) unreadable.add(`${kind}: ${reason}`);
+  });
   const beats = new BeatRecord();
   try {
     await beats.open(bus);

@@ -4,7 +4,7 @@ import { serverFrameSchemas } from '@sluice/protocol/schema';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Caller, Grant } from '../auth/grant.ts';
-import type { CallAnswer } from '../transports/connection-calls.ts';
+import type { CallAnswer } from '../transports/connection-call.ts';
 import { EVENT_STREAM_HEADERS } from '../transports/event-stream.ts';
 import { events, frames, FRAMES_TYPE, json, nothing, refusals } from '../http/answers.ts';
 import type { ApiRoutes } from '../http/api-routes.ts';

@@ -64,13 +64,19 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   };
   const { created, entry: stored } = await bus.sessions.createPrompt(key, entry);
   if (!created) return repeat(key, stored, hash, bus);
-  deps.onPrompted(key, model, stored.createdAt);
-  await enqueue(key, stored, bus);
+  deps.onPrompted(key, model, entry.createdAt);
+  await enqueue(key, entry, bus);
   return true;
 };
 
-const repeat = async (key: GenerationKey, entry: PromptEntry, hash: string, bus: Bus): Promise<boolean> => {
-  if (entry.hash !== hash)
+const repeat = async (
+  key: GenerationKey,
+  entry: PromptEntry | undefined,
+  hash: string,
+  bus: Bus,
+): Promise<boolean> => {
+  // One that cannot be read is another one too.
+  if (entry?.hash !== hash)
     throw new SluiceError('conflict', 'this generation id was used before with another body');
   await enqueue(key, entry, bus);
   return false;

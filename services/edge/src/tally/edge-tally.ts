@@ -41,4 +41,6 @@ export class EdgeTally {
   /** by `<method> <route> <status>` */
   readonly requests = new CountsByName();
   readonly closes = new CountsByName();
+  /** messages from NATS that are none of ours, by kind */
+  readonly foreign = new CountsByName();
 }

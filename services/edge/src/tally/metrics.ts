@@ -95,6 +95,12 @@ export const createEdgeMetrics = (tally: EdgeTally, load: Load): Metrics => {
     read: () => tally.orgs.total.errors,
   });
   metrics.counter({
+    name: 'sluice_edge_foreign_messages_total',
+    help: 'Messages from NATS that were dropped because they are none of ours, by kind.',
+    labels: ['kind'],
+    read: () => tally.foreign,
+  });
+  metrics.counter({
     name: 'sluice_edge_closes_total',
     help: 'Connections closed by this edge, by close code.',
     labels: ['code'],

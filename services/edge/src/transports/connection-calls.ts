@@ -1,50 +1,37 @@
-import type { Relay, Subscription } from '@sluice/bus';
-import type { Caller } from '../auth/grant.ts';
+import { BusUnavailableError } from '@sluice/bus';
+import type { Border, Relay, Subscription } from '@sluice/bus';
 import type { EdgeContext } from '../connections/edge-context.ts';
+import { encodeAnswer, encodeCall, parseAnswer, parseCall, RELAY_WAIT_MS } from './connection-call.ts';
+import type { CallAnswer, ConnectionCall } from './connection-call.ts';
 import { edgeOf } from './connection-id.ts';
 import type { HttpConnections } from './http-connections.ts';
 import { PollDownlink } from './poll-downlink.ts';
 
-/** What is asked of a connection over HTTP. `after`: frames that came before, up or down. */
-export type ConnectionCall = { readonly connection: string; readonly caller: Caller } & (
-  | { readonly type: 'frames'; readonly after: number }
-  | { readonly type: 'poll'; readonly after: number; readonly waitMs: number }
-  | { readonly type: 'leave' }
-);
-
-/** `gone`: there is no such connection, or none of this caller. `gap`: it does not go on at `after`. */
-export type CallAnswer = { readonly outcome: 'ok' | 'gone' | 'gap'; readonly body: string };
-
 /** Another edge answers within this, or is not reachable, ms. */
 const RELAY_TIMEOUT_MS = 2_000;
-/** Another edge is asked anew this often while a poll waits, so that its death is noticed, ms. */
-const RELAY_WAIT_MS = 4_000;
-
 const GONE: CallAnswer = { outcome: 'gone', body: '' };
 const GAP: CallAnswer = { outcome: 'gap', body: '' };
 
-/**
- * Brings what is asked of a connection to the edge that has it: balancers need not know which. Over the relay
- * a message is one line of JSON, then the frames as they are.
- */
+/** Brings what is asked of a connection to the edge that has it: balancers need not know which. */
 export class ConnectionCalls {
   readonly #edge: string;
   readonly #relay: Relay;
+  readonly #border: Border;
   readonly #connections: HttpConnections;
   #serving: Subscription | undefined;
 
   constructor({ edge, bus }: EdgeContext, connections: HttpConnections) {
     this.#edge = edge;
     this.#relay = bus.relay;
+    this.#border = bus.border;
     this.#connections = connections;
   }
 
   /** Resolves once other edges reach this one. @throws BusUnavailableError */
   async open(): Promise<void> {
     this.#serving = await this.#relay.serve(this.#edge, async (question) => {
-      const [head, body] = split(question);
-      const answer = await this.#answer(JSON.parse(head) as ConnectionCall, body);
-      return `${answer.outcome}\n${answer.body}`;
+      const asked = this.#border.read('relay', question, parseCall);
+      return asked && encodeAnswer(await this.#answer(asked.call, asked.body));
     });
   }
 
@@ -67,10 +54,11 @@ export class ConnectionCalls {
   }
 
   async #ask(edge: string, call: ConnectionCall, body: string, timeoutMs: number): Promise<CallAnswer> {
-    const answer = await this.#relay.ask(edge, `${JSON.stringify(call)}\n${body}`, timeoutMs);
-    if (answer === undefined) return GONE;
-    const [outcome, frames] = split(answer);
-    return { outcome: outcome as CallAnswer['outcome'], body: frames };
+    const text = await this.#relay.ask(edge, encodeCall({ call, body }), timeoutMs);
+    if (text === undefined) return GONE;
+    const answer = this.#border.read('relay', text, parseAnswer);
+    if (answer === undefined) throw new BusUnavailableError('relay: expected an answer, got something else');
+    return answer;
   }
 
   async #answer(call: ConnectionCall, body: string, hangUp?: AbortSignal): Promise<CallAnswer> {
@@ -91,8 +79,3 @@ export class ConnectionCalls {
     }
   }
 }
-
-const split = (message: string): readonly [string, string] => {
-  const end = message.indexOf('\n');
-  return [message.slice(0, end), message.slice(end + 1)];
-};

@@ -107,7 +107,8 @@ describe('a message', () => {
   ])('sent again with other %s is a conflict', async (_name, again) => {
     await askOk(ann, message('m1'));
     expect(await ask(ann, again)).toMatchObject({ code: 'conflict', retryable: false });
-    expect([...world.hub.items.values()]).toMatchObject([{ item: { text: 'hello' } }]);
+    const stored = [...world.hub.items.values()].map(({ text }): unknown => JSON.parse(text));
+    expect(stored).toMatchObject([{ text: 'hello' }]);
   });
 
   test('with the id of another user or of a generation is a conflict', async () => {

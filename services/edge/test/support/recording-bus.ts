@@ -46,6 +46,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     relay: wrap('relay', inner.relay),
     workers: wrap('workers', inner.workers),
     stats: inner.stats,
+    border: inner.border,
     link: {
       ...inner.link,
       fullness: () => Promise.resolve(recording.fullness),

@@ -86,6 +86,12 @@ export const createWorkerMetrics = (tally: WorkerTally, load: Load): Metrics => 
     read: () => tally.takenOver,
   });
   metrics.counter({
+    name: 'sluice_worker_foreign_messages_total',
+    help: 'Messages from NATS that were dropped because they are none of ours, by kind.',
+    labels: ['kind'],
+    read: () => tally.foreign,
+  });
+  metrics.counter({
     name: 'sluice_worker_ends_total',
     help: 'Ended attempts, by outcome; after `parked`, `requeued`, `lost` and `behind` the generation continues.',
     labels: ['reason'],

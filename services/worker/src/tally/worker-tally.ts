@@ -43,4 +43,6 @@ export class WorkerTally {
   readonly promptTokens = new CountsByName();
   /** by queue: `own` or `any` */
   readonly jobs = new CountsByName();
+  /** messages from NATS that are none of ours, by kind */
+  readonly foreign = new CountsByName();
 }

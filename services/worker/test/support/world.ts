@@ -1,7 +1,7 @@
 import { createMemoryBus, createMemoryHub } from '@sluice/bus';
 import type { Bus, MemoryHub } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
-import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
+import { parseGenerationId, parseOrg, parseRecord, parseSessionId } from '@sluice/protocol';
 import type { GenerationKey, PromptBody, TokenRecord } from '@sluice/protocol';
 import { silentLogger } from '@sluice/runtime';
 import type { Clock } from '@sluice/runtime';
@@ -108,7 +108,7 @@ export class World {
   records(generation: string): TokenRecord[] {
     return this.hub.log
       .filter(({ subject }) => subject.endsWith(`.${generation}`))
-      .map(({ stored }) => stored.record);
+      .map(({ text }) => parseRecord(text));
   }
 
   async head(generation: string): Promise<TokenRecord | undefined> {

@@ -1,27 +1,29 @@
-import type { StoredRecord } from '@sluice/protocol';
-import type { ControlListener } from '../control.ts';
-import type { Delivery, Job } from '../job-queue.ts';
-import type { PromptEntry, StoredItem } from '../session-store.ts';
-import type { StatsAsk } from '../stats-demand.ts';
-import type { TailListener } from '../token-log.ts';
-import type { WorkerBeat, WorkerInfo } from '../worker-directory.ts';
+import type { LiveMessage } from '../live-message.ts';
+import { ANY_QUEUE } from '../job-queue.ts';
+import { BUCKETS, ownJobSubjects, queueOfJobSubject } from '../subjects.ts';
 
-export type QueuedJob = { readonly job: Job; deliveries: number; acked: boolean };
-export type Puller = (delivery: Delivery | undefined) => void;
+export type QueuedJob = { readonly text: string; deliveries: number; acked: boolean };
+/** Takes the job, unless it is none. */
+export type Puller = (queued: QueuedJob) => void;
+/** `respond` is there when an answer is waited for. */
+export type Listener = (text: string, respond?: (answer: string) => void) => void;
 
-/** What NATS would hold, in memory: several buses on one hub behave like services on one server. */
+/**
+ * What NATS would hold, in memory: several buses on one hub behave like services on one server. As there, all of it
+ * is text, and anybody may publish anything (`publish`).
+ */
 export type MemoryHub = {
   /** stream of token records: index + 1 is the sequence */
-  readonly log: { readonly subject: string; readonly stored: StoredRecord }[];
-  readonly heads: Map<string, StoredRecord>;
-  readonly items: Map<string, StoredItem>;
-  readonly prompts: Map<string, PromptEntry>;
-  readonly workers: Map<string, WorkerInfo>;
-  readonly beats: Set<(beat: WorkerBeat) => void>;
-  readonly asks: Set<(ask: StatsAsk) => void>;
-  readonly tails: Map<string, Set<TailListener>>;
-  readonly controls: Map<string, Set<ControlListener>>;
-  readonly relays: Map<string, Set<(question: string) => Promise<string>>>;
+  readonly log: { readonly subject: string; readonly text: string }[];
+  /** sequence of the newest message, by subject */
+  readonly heads: Map<string, number>;
+  readonly items: Map<string, { readonly rev: number; readonly text: string }>;
+  readonly prompts: Map<string, string>;
+  readonly workers: Map<string, string>;
+  /** whoever tails a session, by `<org>.<session>` */
+  readonly tails: Map<string, Set<(message: LiveMessage) => void>>;
+  /** whoever listens to anything else, by subject */
+  readonly listeners: Map<string, Set<Listener>>;
   readonly jobs: Map<string, QueuedJob[]>;
   readonly jobIds: Set<string>;
   /** unacked jobs of workers' own queues, by worker */
@@ -36,11 +38,8 @@ export const createMemoryHub = (): MemoryHub => ({
   items: new Map(),
   prompts: new Map(),
   workers: new Map(),
-  beats: new Set(),
-  asks: new Set(),
   tails: new Map(),
-  controls: new Map(),
-  relays: new Map(),
+  listeners: new Map(),
   jobs: new Map(),
   jobIds: new Set(),
   ownJobs: new Map(),
@@ -49,11 +48,7 @@ export const createMemoryHub = (): MemoryHub => ({
 });
 
 /** Adds a listener under a key; the returned subscription removes it again. */
-export const listen = <Listener>(
-  map: Map<string, Set<Listener>>,
-  key: string,
-  listener: Listener,
-): { close(): void } => {
+export const listen = <Each>(map: Map<string, Set<Each>>, key: string, listener: Each): { close(): void } => {
   const set = map.get(key) ?? new Set();
   map.set(key, set.add(listener));
   return {
@@ -62,4 +57,67 @@ export const listen = <Listener>(
       if (set.size === 0 && map.get(key) === set) map.delete(key);
     },
   };
+};
+
+/** Publishes a message, as any program may that has the password. */
+export const publish = (hub: MemoryHub, subject: string, text: string): void => {
+  const [first = '', ...rest] = subject.split('.');
+  if (first === 'tok') appendRecord(hub, subject, text);
+  else if (first === 'live') deliver(hub, { subject, text, sequence: undefined });
+  else if (first === 'job') enqueue(hub, subject, { text, deliveries: 0, acked: false });
+  else if (first === '$KV') put(hub, rest, text);
+  else
+    queueMicrotask(() => {
+      for (const listener of hub.listeners.get(subject) ?? []) listener(text);
+    });
+};
+
+/** Stores a message of a log and republishes it. @returns its sequence */
+export const appendRecord = (hub: MemoryHub, subject: string, text: string): number => {
+  const sequence = hub.log.push({ subject, text });
+  hub.heads.set(subject, sequence);
+  const [, , ...path] = subject.split('.');
+  deliver(hub, { subject: `live.tok.${path.join('.')}`, text, sequence });
+  return sequence;
+};
+
+/** Stores an item and republishes it. @returns its rev */
+export const putItem = (hub: MemoryHub, path: string, text: string): number => {
+  hub.rev += 1;
+  const rev = hub.rev;
+  // At the end: items are listed in the order of their changes.
+  hub.items.delete(path);
+  hub.items.set(path, { rev, text });
+  deliver(hub, { subject: `live.item.${path}`, text, sequence: rev });
+  return rev;
+};
+
+const put = (hub: MemoryHub, [bucket, ...path]: readonly string[], text: string): void => {
+  const key = path.join('.');
+  if (bucket === BUCKETS.sessions) putItem(hub, key, text);
+  else if (bucket === BUCKETS.prompts) hub.prompts.set(key, text);
+  else hub.workers.set(key, text);
+};
+
+const deliver = (hub: MemoryHub, message: LiveMessage): void => {
+  const [, , org = '', session = ''] = message.subject.split('.');
+  queueMicrotask(() => {
+    for (const tail of hub.tails.get(`${org}.${session}`) ?? []) tail(message);
+  });
+};
+
+/** Puts a job where its subject says, or hands it to whoever waits there. */
+export const enqueue = (hub: MemoryHub, subject: string, queued: QueuedJob): void => {
+  const queue = queueOfJobSubject(subject);
+  if (queue === ANY_QUEUE) return offer(hub, subject, queued);
+  hub.ownJobs.set(queue, (hub.ownJobs.get(queue) ?? new Set()).add(queued));
+  offer(hub, ownJobSubjects(queue), queued);
+};
+
+/** Offers a job to one that waits; whoever comes later finds it in the queue. */
+export const offer = (hub: MemoryHub, subject: string, queued: QueuedJob): void => {
+  if (queued.acked) return;
+  const [puller] = hub.pullers.get(subject) ?? [];
+  if (puller !== undefined) return puller(queued);
+  hub.jobs.set(subject, [...(hub.jobs.get(subject) ?? []), queued]);
 };

@@ -1,36 +1,46 @@
+import type { Border } from '../border.ts';
 import { ANY_QUEUE } from '../job-queue.ts';
 import type { Delivery, Job, JobQueue } from '../job-queue.ts';
+import { parseJob } from '../messages.ts';
 import { jobSubject, ownJobSubjects } from '../subjects.ts';
-import { listen } from './memory-hub.ts';
+import { enqueue, listen, offer } from './memory-hub.ts';
 import type { MemoryHub, Puller, QueuedJob } from './memory-hub.ts';
 
-/** A work queue with redelivery: a job that is not acked within the ack wait comes again. */
-export const createMemoryJobs = (hub: MemoryHub, ackWaitMs: number): JobQueue => {
-  const deliver = (subject: string, queued: QueuedJob): Delivery =>
-    deliveryOf(queued, ackWaitMs, () => offer(subject, queued));
+type JobsOptions = { readonly border: Border; readonly ackWaitMs: number };
 
-  const offer = (subject: string, queued: QueuedJob): void => {
-    if (queued.acked) return;
-    const [puller] = hub.pullers.get(subject) ?? [];
-    if (puller !== undefined) return puller(deliver(subject, queued));
-    hub.jobs.set(subject, [...(hub.jobs.get(subject) ?? []), queued]);
+/** A work queue with redelivery: a job that is not acked within the ack wait comes again. */
+export const createMemoryJobs = (hub: MemoryHub, { border, ackWaitMs }: JobsOptions): JobQueue => {
+  /** A job that cannot be read is taken off the queue. */
+  const jobIn = (queued: QueuedJob): Job | undefined => {
+    const job = border.read('job', queued.text, parseJob);
+    queued.acked ||= job === undefined;
+    return job;
+  };
+  const toDelivery = (subject: string, queued: QueuedJob): Delivery | undefined => {
+    const job = jobIn(queued);
+    return job && deliveryOf({ job, queued, ackWaitMs, offerAgain: () => offer(hub, subject, queued) });
   };
 
   const publish = (job: Job, queue: string): void => {
     const id = `${job.org}.${job.session}.${job.generation}.${job.attempt}.${queue}`;
     if (hub.jobIds.has(id)) return;
     hub.jobIds.add(id);
-    const queued = { job: { ...job }, deliveries: 0, acked: false };
-    if (queue === ANY_QUEUE) return offer(jobSubject(job.model, queue), queued);
-    hub.ownJobs.set(queue, (hub.ownJobs.get(queue) ?? new Set()).add(queued));
-    offer(ownJobSubjects(queue), queued);
+    const queued = { text: JSON.stringify(job), deliveries: 0, acked: false };
+    enqueue(hub, jobSubject(job.model, queue), queued);
   };
 
   const pull = (subject: string, waitMs: number, signal: AbortSignal): Promise<Delivery | undefined> => {
     if (signal.aborted) return Promise.resolve(undefined);
-    const waiting = takeWaiting(hub, subject);
-    if (waiting !== undefined) return Promise.resolve(deliver(subject, waiting));
-    return waitForOffer(hub, subject, waitMs, signal);
+    const toJob = (queued: QueuedJob): Delivery | undefined => toDelivery(subject, queued);
+    for (
+      let waiting = takeWaiting(hub, subject);
+      waiting !== undefined;
+      waiting = takeWaiting(hub, subject)
+    ) {
+      const delivery = toJob(waiting);
+      if (delivery !== undefined) return Promise.resolve(delivery);
+    }
+    return waitForOffer({ hub, subject, toJob }, waitMs, signal);
   };
 
   return {
@@ -38,14 +48,13 @@ export const createMemoryJobs = (hub: MemoryHub, ackWaitMs: number): JobQueue =>
     pull: (model, waitMs, signal) => pull(jobSubject(model, ANY_QUEUE), waitMs, signal),
     pullOwn: (worker, waitMs, signal) => pull(ownJobSubjects(worker), waitMs, signal),
     adopt: (worker) => {
-      const left = unackedOf(hub, worker);
+      const left = unackedOf(hub, worker).map((queued) => ({ queued, job: jobIn(queued) }));
       hub.ownJobs.delete(worker);
-      for (const queued of left) {
-        // Whoever had taken it has it no more.
-        queued.acked = true;
-        publish({ ...queued.job, isOrphan: true }, ANY_QUEUE);
-      }
-      return Promise.resolve(left.length);
+      const jobs = left.flatMap(({ job }) => job ?? []);
+      // Whoever had taken one has it no more.
+      for (const { queued } of left) queued.acked = true;
+      for (const job of jobs) publish({ ...job, isOrphan: true }, ANY_QUEUE);
+      return Promise.resolve(jobs.length);
     },
     owners: () =>
       Promise.resolve([...hub.ownJobs.keys()].filter((worker) => unackedOf(hub, worker).length > 0)),
@@ -55,7 +64,14 @@ export const createMemoryJobs = (hub: MemoryHub, ackWaitMs: number): JobQueue =>
 const unackedOf = (hub: MemoryHub, worker: string): QueuedJob[] =>
   [...(hub.ownJobs.get(worker) ?? [])].filter(({ acked }) => !acked);
 
-const deliveryOf = (queued: QueuedJob, ackWaitMs: number, offerAgain: () => void): Delivery => {
+type Delivering = {
+  readonly job: Job;
+  readonly queued: QueuedJob;
+  readonly ackWaitMs: number;
+  readonly offerAgain: () => void;
+};
+
+const deliveryOf = ({ job, queued, ackWaitMs, offerAgain }: Delivering): Delivery => {
   queued.deliveries += 1;
   let settled = false;
   let timer = setTimeout(offerAgain, ackWaitMs).unref();
@@ -64,8 +80,8 @@ const deliveryOf = (queued: QueuedJob, ackWaitMs: number, offerAgain: () => void
     timer = setTimeout(offerAgain, ms).unref();
   };
   return {
-    job: queued.job,
-    redelivered: queued.deliveries > 1 || queued.job.isOrphan === true,
+    job,
+    redelivered: queued.deliveries > 1 || job.isOrphan === true,
     working: () => {
       if (!settled) offerAfter(ackWaitMs);
     },
@@ -89,21 +105,30 @@ const takeWaiting = (hub: MemoryHub, subject: string): QueuedJob | undefined => 
   return next;
 };
 
+type Waiting = {
+  readonly hub: MemoryHub;
+  readonly subject: string;
+  readonly toJob: (queued: QueuedJob) => Delivery | undefined;
+};
+
 const waitForOffer = (
-  hub: MemoryHub,
-  subject: string,
+  { hub, subject, toJob }: Waiting,
   waitMs: number,
   signal: AbortSignal,
 ): Promise<Delivery | undefined> =>
   new Promise((resolve) => {
-    const settle: Puller = (delivery) => {
+    const settle = (delivery: Delivery | undefined): void => {
       subscription.close();
       clearTimeout(timer);
       signal.removeEventListener('abort', giveUp);
       resolve(delivery);
     };
+    const take: Puller = (queued) => {
+      const delivery = toJob(queued);
+      if (delivery !== undefined) settle(delivery);
+    };
     const giveUp = (): void => settle(undefined);
-    const subscription = listen(hub.pullers, subject, settle);
+    const subscription = listen(hub.pullers, subject, take);
     const timer = setTimeout(giveUp, waitMs);
     signal.addEventListener('abort', giveUp, { once: true });
   });

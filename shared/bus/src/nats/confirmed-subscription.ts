@@ -1,8 +1,16 @@
 import type { Msg, NatsConnection, Subscription as NatsSubscription } from 'nats';
+import type { Border } from '../border.ts';
 import type { Subscription } from '../token-log.ts';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
 import { unavailable } from './last-message.ts';
 import { within } from './within.ts';
+
+/** What takes in messages. */
+export type Inlet = {
+  readonly border: Border;
+  /** called with what a listener throws, and when the server refuses or ends a subscription */
+  readonly onError: (error: Error) => void;
+};
 
 export type ConfirmedSubscription = Subscription & {
   /** Closes once everything that is on its way here has arrived. Idempotent. */

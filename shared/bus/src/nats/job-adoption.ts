@@ -36,13 +36,13 @@ const isEmpty = async (jsm: JetStreamManager, worker: string): Promise<boolean> 
   return Object.keys(state.subjects ?? {}).length === 0;
 };
 
-const moveBatch = async (consumer: Consumer, { publish }: AdoptionDeps): Promise<number> => {
+const moveBatch = async (consumer: Consumer, { publish, consumers }: AdoptionDeps): Promise<number> => {
   const { num_pending: left } = await consumer.info();
   if (left === 0) return 0;
   let moved = 0;
   const messages = await consumer.fetch({ max_messages: Math.min(left, BATCH), expires: BATCH_MS });
   for await (const message of messages) {
-    const delivery = toDelivery(message);
+    const delivery = toDelivery(message, consumers.border);
     if (delivery === undefined) continue;
     await publish({ ...delivery.job, isOrphan: true });
     await delivery.ack();

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { AckPolicy, JetStreamApiError } from '@nats-io/jetstream';
 import type { Consumer, ConsumerConfig, JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import type { Border } from '../border.ts';
 import { ANY_QUEUE } from '../job-queue.ts';
 import { STREAMS, jobSubject, ownJobSubjects } from '../subjects.ts';
 import { GivenUpRequests } from './job-pull.ts';
@@ -14,6 +15,12 @@ const CONSUMER_NOT_FOUND = 10014;
 
 const nanos = (ms: number): number => ms * 1_000_000;
 
+export type ConsumerOptions = {
+  /** how long a job may go without a word before it is delivered again */
+  readonly ackWaitMs: number;
+  readonly border: Border;
+};
+
 /**
  * The consumers of the work queue: one a model that its workers share, one a worker for its own queue. A
  * work queue refuses a second one on the same subject, so whoever needs one opens it by its name.
@@ -22,13 +29,15 @@ export class JobConsumers {
   readonly #js: JetStreamClient;
   readonly #jsm: JetStreamManager;
   readonly #ackWaitMs: number;
+  readonly border: Border;
   readonly givenUp = new GivenUpRequests();
   readonly #open = new Map<string, Promise<Consumer>>();
 
-  constructor(js: JetStreamClient, jsm: JetStreamManager, ackWaitMs: number) {
+  constructor(js: JetStreamClient, jsm: JetStreamManager, { ackWaitMs, border }: ConsumerOptions) {
     this.#js = js;
     this.#jsm = jsm;
     this.#ackWaitMs = ackWaitMs;
+    this.border = border;
   }
 
   shared(model: string): ConsumerSource {
@@ -64,6 +73,7 @@ export class JobConsumers {
         return consumer;
       },
       forget: () => void this.#open.delete(name),
+      border: this.border,
       givenUp: this.givenUp,
     };
   }

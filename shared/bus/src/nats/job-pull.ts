@@ -1,6 +1,7 @@
 import type { Consumer, ConsumerMessages, JsMsg } from '@nats-io/jetstream';
-import { jobSchema } from '@sluice/protocol/schema';
-import type { Delivery, Job } from '../job-queue.ts';
+import type { Border } from '../border.ts';
+import type { Delivery } from '../job-queue.ts';
+import { parseJob } from '../messages.ts';
 import { within } from './within.ts';
 
 /**
@@ -13,7 +14,12 @@ const MIN_REQUEST_MS = 1_000;
 const RETRY_MS = 200;
 
 /** The consumer to pull from: `open` makes it unless it is known, `forget` makes the next `open` look anew. */
-export type ConsumerSource = { open(): Promise<Consumer>; forget(): void; readonly givenUp: GivenUpRequests };
+export type ConsumerSource = {
+  open(): Promise<Consumer>;
+  forget(): void;
+  readonly border: Border;
+  readonly givenUp: GivenUpRequests;
+};
 
 /** Requests whose wait is over and that may still bring a job. */
 export class GivenUpRequests {
@@ -78,7 +84,7 @@ const request = async (
   if (consumer === undefined) return undefined;
   const leftMs = deadline - performance.now();
   const expires = Math.ceil(Math.max(MIN_REQUEST_MS, Math.min(REQUEST_MS, leftMs)));
-  return firstOf(await consumer.fetch({ max_messages: 1, expires }), end, source.givenUp);
+  return firstOf(await consumer.fetch({ max_messages: 1, expires }), end, source);
 };
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -103,11 +109,11 @@ const endOf = (waitMs: number, signal: AbortSignal): { reached: Promise<undefine
 const firstOf = async (
   messages: ConsumerMessages,
   end: Promise<undefined>,
-  givenUp: GivenUpRequests,
+  { border, givenUp }: Pick<ConsumerSource, 'border' | 'givenUp'>,
 ): Promise<Delivery | undefined> => {
   const take = async (): Promise<Delivery | undefined> => {
     for await (const message of messages) {
-      const delivery = toDelivery(message);
+      const delivery = toDelivery(message, border);
       if (delivery !== undefined) return delivery;
     }
     return undefined;
@@ -119,8 +125,8 @@ const firstOf = async (
 };
 
 /** A job that cannot be read is taken off the queue: it would come back for ever. */
-export const toDelivery = (message: JsMsg): Delivery | undefined => {
-  const job = parseJob(message);
+export const toDelivery = (message: JsMsg, border: Border): Delivery | undefined => {
+  const job = border.read('job', message.string(), parseJob);
   if (job === undefined) {
     message.term('not a job');
     return undefined;
@@ -135,13 +141,4 @@ export const toDelivery = (message: JsMsg): Delivery | undefined => {
     },
     nak: (delayMs = 0) => message.nak(delayMs),
   };
-};
-
-const parseJob = (message: JsMsg): Job | undefined => {
-  try {
-    return jobSchema.safeParse(message.json()).data as Job | undefined;
-  } catch {
-    // Not JSON: the same as any other message that is no job.
-    return undefined;
-  }
 };

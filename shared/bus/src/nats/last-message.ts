@@ -1,4 +1,4 @@
-import type { JetStreamManager, MsgRequest, StoredMsg } from '@nats-io/jetstream';
+import type { JetStreamManager, MsgRequest, NextMsgRequest, StoredMsg } from '@nats-io/jetstream';
 import { errors } from 'nats';
 import { BusUnavailableError } from '../bus.ts';
 import { within } from './within.ts';
@@ -16,11 +16,14 @@ export const AGAIN_MS = 500;
 /** How often in all. */
 export const ASKS = 4;
 
+/** The library's type leaves out what the server takes too. */
+type LeaderRequest = MsgRequest | (MsgRequest & NextMsgRequest);
+
 /**
  * Only the leader answers a request to it, and around an election nobody feels asked: what was asked then is never
  * answered. So it is asked again, and the first answer counts, also one to an earlier request that was only slow.
  */
-const askLeader = (jsm: JetStreamManager, stream: string, query: MsgRequest): Promise<StoredMsg | null> =>
+const askLeader = (jsm: JetStreamManager, stream: string, query: LeaderRequest): Promise<StoredMsg | null> =>
   new Promise((resolve, reject) => {
     let asked = 0;
     let failed = 0;
@@ -58,6 +61,19 @@ export const readLast = async (
     const query = { last_by_subj: subject };
     const reading = replicas === 1 ? jsm.direct.getMessage(stream, query) : askLeader(jsm, stream, query);
     return (await reading) ?? undefined;
+  } catch (error) {
+    throw unavailable(`read of ${stream}`, error);
+  }
+};
+
+/** The first message of a subject at or after a sequence, as the leader has it. @throws BusUnavailableError */
+export const readNext = async (
+  jsm: JetStreamManager,
+  stream: string,
+  query: { readonly subject: string; readonly from: number },
+): Promise<StoredMsg | undefined> => {
+  try {
+    return (await askLeader(jsm, stream, { seq: query.from, next_by_subj: query.subject })) ?? undefined;
   } catch (error) {
     throw unavailable(`read of ${stream}`, error);
   }

@@ -13,6 +13,8 @@ export type LastMessages = {
   readonly subject: string;
   /** lowest stream sequence wanted; default 1 */
   readonly from?: number;
+  /** the messages that were the newest when the stream had got this far; default: now */
+  readonly upTo?: number;
   /** the answer ends after this many messages, or once it exceeds this many bytes */
   readonly maxMessages?: number;
   readonly maxBytes?: number;
@@ -63,10 +65,15 @@ export const subjectOf = (message: Msg): string => message.headers?.get('Nats-Su
 
 /** Stream sequence of a message from a direct get or a republish. */
 export const sequenceOf = (message: Msg): number => {
-  const sequence = Number(message.headers?.get('Nats-Sequence'));
-  if (!Number.isSafeInteger(sequence) || sequence < 1)
-    throw new TypeError('expected a Nats-Sequence header, got none');
+  const sequence = sequenceIn(message);
+  if (sequence === undefined) throw new TypeError('expected a Nats-Sequence header, got none');
   return sequence;
+};
+
+/** The same, undefined where it has none: the server did not send it. */
+export const sequenceIn = (message: Msg): number | undefined => {
+  const sequence = Number(message.headers?.get('Nats-Sequence'));
+  return Number.isSafeInteger(sequence) && sequence >= 1 ? sequence : undefined;
 };
 
 /** Nobody answered in time. */
@@ -120,7 +127,8 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
       else fail(new Error(`status ${status} ${message.headers?.description ?? ''}`));
     };
     const subscription = nc.subscribe(inbox, { callback: onMessage });
-    const { stream, subject, from, maxMessages, maxBytes } = query;
-    const request = { multi_last: [subject], seq: from, batch: maxMessages, max_bytes: maxBytes };
+    const { stream, subject, from, upTo, maxMessages, maxBytes } = query;
+    const bounds = { batch: maxMessages, max_bytes: maxBytes, up_to_seq: upTo };
+    const request = { multi_last: [subject], seq: from, ...bounds };
     nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply: inbox });
   });

@@ -2,6 +2,7 @@ import { JetStreamApiError, jetstream, jetstreamManager } from '@nats-io/jetstre
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from 'nats';
+import { Border } from '../border.ts';
 import { StreamMismatchError, UnsupportedServerError } from '../bus.ts';
 import type { Bus } from '../bus.ts';
 import { BUCKETS } from '../subjects.ts';
@@ -21,17 +22,16 @@ import { ensureStreams, wantedStreams } from './streams.ts';
 
 /**
  * Connects, creates or checks the streams, and returns the bus.
- * @param onInvalid called with the error for each record, item or control message that cannot be
- *   read, and with what a listener throws
+ * @param onError called with what a listener throws, and when the server refuses or ends a subscription
  * @throws BusUnavailableError, RefusedLoginError, StreamMismatchError, UnsupportedServerError
  */
 export const createNatsBus = async (
   options: NatsOptions,
-  onInvalid: (error: Error) => void = () => undefined,
+  onError: (error: Error) => void = () => undefined,
 ): Promise<Bus> => {
   const nc = await connectNats(options);
   try {
-    return await openBus(nc, options, onInvalid);
+    return await openBus(nc, options, onError);
   } catch (error) {
     await nc.close();
     throw error;
@@ -41,10 +41,12 @@ export const createNatsBus = async (
 const openBus = async (
   nc: NatsConnection,
   options: NatsOptions,
-  onInvalid: (error: Error) => void,
+  onError: (error: Error) => void,
 ): Promise<Bus> => {
   const { replicas = 1, partitions = 1, ackWaitMs = 30_000 } = options;
   const inboxPrefix = inboxPrefixOf(options);
+  const border = new Border();
+  const inlet = { border, onError };
   const connection = watchConnection(nc);
   const jsm = await openStreams(nc, options);
   const js = jetstream(nc, { timeout: REQUEST_TIMEOUT_MS });
@@ -52,8 +54,8 @@ const openBus = async (
   const open = (bucket: string) => kvm.open(bucket, { allow_direct: true });
   const openAll = () => Promise.all([open(BUCKETS.sessions), open(BUCKETS.prompts), open(BUCKETS.workers)]);
   const [sessions, prompts, workers] = await retryAtStart(openAll, isFinal, 'JetStream');
-  const tokens = createNatsTokenLog(nc, jsm, { connection, replicas, partitions, inboxPrefix, onInvalid });
-  const jobs = createNatsJobQueue(js, jsm, ackWaitMs);
+  const tokens = createNatsTokenLog(nc, jsm, { connection, replicas, partitions, inboxPrefix, ...inlet });
+  const jobs = createNatsJobQueue(js, jsm, { ackWaitMs, border });
   // One server alone is cut off from nobody.
   const watch = replicas === 1 ? undefined : leaveCutOff(nc, jsm, connection);
   const streams = wantedStreams(options).map(({ name }) => name);
@@ -70,14 +72,15 @@ const openBus = async (
   };
   return {
     tokens,
-    sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, onInvalid }),
+    sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, border }),
     jobs,
-    control: createNatsControl(nc, onInvalid),
+    control: createNatsControl(nc, inlet),
     presence: createNatsPresence(nc),
-    stats: createNatsStats(nc, onInvalid),
-    relay: createNatsRelay(nc, { inboxPrefix, onInvalid }),
-    workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, replicas, onInvalid }),
+    stats: createNatsStats(nc, inlet),
+    relay: createNatsRelay(nc, { inboxPrefix, onError }),
+    workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, replicas, ...inlet }),
     link: createNatsLink(nc, jsm, connection, streams),
+    border,
     close: () => (closing ??= close()),
   };
 };

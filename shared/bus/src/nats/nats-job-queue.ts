@@ -4,6 +4,7 @@ import type { Job, JobQueue } from '../job-queue.ts';
 import { STREAMS, jobSubject, jobSubjects, queueOfJobSubject } from '../subjects.ts';
 import { adoptQueue } from './job-adoption.ts';
 import { JobConsumers } from './job-consumers.ts';
+import type { ConsumerOptions } from './job-consumers.ts';
 import { pullOne } from './job-pull.ts';
 import { unavailable } from './last-message.ts';
 import { retryUnstored } from './write.ts';
@@ -11,9 +12,9 @@ import { retryUnstored } from './write.ts';
 export const createNatsJobQueue = (
   js: JetStreamClient,
   jsm: JetStreamManager,
-  ackWaitMs: number,
+  options: ConsumerOptions,
 ): JobQueue & { handedBack(): Promise<void> } => {
-  const consumers = new JobConsumers(js, jsm, ackWaitMs);
+  const consumers = new JobConsumers(js, jsm, options);
   const publish = async (job: Job, queue = ANY_QUEUE): Promise<void> => {
     const subject = jobSubject(job.model, queue);
     await retryUnstored(() => js.publish(subject, JSON.stringify(job), { msgID: messageId(job, queue) }));

@@ -14,10 +14,10 @@ const MORE = 'Sluice-More';
 type RelayOptions = {
   readonly inboxPrefix: string;
   /** called with what an answer throws, or giving it */
-  readonly onInvalid: (error: Error) => void;
+  readonly onError: (error: Error) => void;
 };
 
-export const createNatsRelay = (nc: NatsConnection, { inboxPrefix, onInvalid }: RelayOptions): Relay => ({
+export const createNatsRelay = (nc: NatsConnection, { inboxPrefix, onError }: RelayOptions): Relay => ({
   ask: async (edge, question, timeoutMs) => {
     try {
       return await ask(nc, {
@@ -36,10 +36,12 @@ export const createNatsRelay = (nc: NatsConnection, { inboxPrefix, onInvalid }: 
       if (!open) return refuse(message);
       // Giving it may fail too: the server may be told to take no messages of this size.
       answer(message.string())
-        .then((text) => respond(message, text))
-        .catch(onInvalid);
+        .then((text) => {
+          if (text !== undefined) respond(message, text);
+        })
+        .catch(onError);
     };
-    const subscription = await subscribeNow(nc, relaySubject(edge), onMessage, onInvalid);
+    const subscription = await subscribeNow(nc, relaySubject(edge), onMessage, onError);
     return {
       close: () => {
         open = false;

@@ -1,14 +1,15 @@
-import type { JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import type { KV } from '@nats-io/kv';
 import type { SessionKey } from '@sluice/protocol';
 import type { Msg, NatsConnection } from 'nats';
+import type { Border } from '../border.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
 import type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from '../session-store.ts';
-import { parseStoredItem } from '../stored-item.ts';
+import { parsePrompt } from '../messages.ts';
+import { itemParser } from '../stored-item.ts';
 import { BUCKETS, itemKey, itemOfSubject, itemSubjects, kvStream } from '../subjects.ts';
 import { readLast, unavailable } from './last-message.ts';
 import { readLastMessages, sequenceOf, subjectOf } from './last-messages.ts';
-import { readable } from './readable.ts';
 import { compareAndSet } from './write.ts';
 
 const SESSIONS = kvStream(BUCKETS.sessions);
@@ -18,8 +19,8 @@ type Buckets = { readonly sessions: KV; readonly prompts: KV };
 type Reading = {
   readonly replicas: number;
   readonly inboxPrefix: string;
-  /** called with items that cannot be read, which are passed over */
-  readonly onInvalid: (error: Error) => void;
+  /** where items and prompts that cannot be read are passed over */
+  readonly border: Border;
 };
 
 export const createNatsSessionStore = (
@@ -32,10 +33,10 @@ export const createNatsSessionStore = (
     const message = await readLast(jsm, SESSIONS, `$KV.${BUCKETS.sessions}.${key}`, reading.replicas);
     return message && storedOf(message.string(), message.subject, message.seq, reading);
   };
-  const readPrompt = async (key: string): Promise<PromptEntry | undefined> => {
-    const message = await readLast(jsm, PROMPTS, `$KV.${BUCKETS.prompts}.${key}`, reading.replicas);
-    return message?.json<PromptEntry>();
-  };
+  const readPrompt = (key: string): Promise<StoredMsg | undefined> =>
+    readLast(jsm, PROMPTS, `$KV.${BUCKETS.prompts}.${key}`, reading.replicas);
+  const entryIn = (message: StoredMsg): PromptEntry | undefined =>
+    reading.border.read('prompt', message.string(), parsePrompt);
   return {
     createPrompt: async (key, entry) => {
       const id = itemKey(key, key.generation);
@@ -43,9 +44,12 @@ export const createNatsSessionStore = (
         return { created: true, entry };
       const known = await readPrompt(id);
       if (known === undefined) throw unavailable('read of a prompt', new Error('nothing where one exists'));
-      return { created: false, entry: known };
+      return { created: false, entry: entryIn(known) };
     },
-    prompt: (key) => readPrompt(itemKey(key, key.generation)),
+    prompt: async (key) => {
+      const message = await readPrompt(itemKey(key, key.generation));
+      return message && entryIn(message);
+    },
     createItem: (key, item) => compareAndSet(sessions, itemKeyOf(key, item), JSON.stringify(item), 0),
     item: (key, id) => readItem(itemKey(key, id)),
     updateItem: async (key, item, rev) => {
@@ -70,9 +74,9 @@ const storedOf = (
   json: string,
   subject: string,
   rev: number,
-  { onInvalid }: Reading,
+  { border }: Reading,
 ): StoredItem | undefined => {
-  const item = readable(() => parseStoredItem(json, itemOfSubject(subject)), onInvalid);
+  const item = border.read('item', json, itemParser(itemOfSubject(subject)));
   return item && { rev, item };
 };
 

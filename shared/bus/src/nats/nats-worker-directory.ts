@@ -1,23 +1,19 @@
 import type { KV } from '@nats-io/kv';
-import type { NatsConnection } from 'nats';
+import type { Msg, NatsConnection } from 'nats';
+import { parseBeat, parseWorkerInfo } from '../messages.ts';
 import { BUCKETS, beatSubject, kvStream, workerSubjects } from '../subjects.ts';
-import { parseBeat, parseWorkerInfo } from '../worker-directory.ts';
 import type { WorkerDirectory } from '../worker-directory.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
+import type { Inlet } from './confirmed-subscription.ts';
 import { unavailable } from './last-message.ts';
 import { readLastMessages } from './last-messages.ts';
-import { readable } from './readable.ts';
 
-type DirectoryOptions = {
-  readonly inboxPrefix: string;
-  readonly replicas: number;
-  readonly onInvalid: (error: Error) => void;
-};
+type DirectoryOptions = Inlet & { readonly inboxPrefix: string; readonly replicas: number };
 
 export const createNatsWorkerDirectory = (
   nc: NatsConnection,
   bucket: KV,
-  { inboxPrefix, replicas, onInvalid }: DirectoryOptions,
+  { inboxPrefix, replicas, border, onError }: DirectoryOptions,
 ): WorkerDirectory => ({
   announce: async (entry) => {
     await bucket.put(entry.worker, JSON.stringify(entry)).catch((error: unknown) => {
@@ -32,14 +28,19 @@ export const createNatsWorkerDirectory = (
   beat: (beat) => {
     if (!nc.isClosed()) nc.publish(beatSubject, JSON.stringify(beat));
   },
-  onBeat: (listener) =>
-    subscribeNow(nc, beatSubject, (message) => listener(parseBeat(message.json())), onInvalid),
+  onBeat: (listener) => {
+    const onMessage = (message: Msg): void => {
+      const beat = border.read('beat', message.string(), parseBeat);
+      if (beat !== undefined) listener(beat);
+    };
+    return subscribeNow(nc, beatSubject, onMessage, onError);
+  },
   list: async () => {
     const query = { stream: kvStream(BUCKETS.workers), subject: workerSubjects, replicas };
     const { messages } = await readLastMessages(nc, inboxPrefix, query);
     // A worker that retired leaves a marker, which expires like an entry.
     return messages
       .filter((message) => !message.headers?.has('KV-Operation'))
-      .flatMap((message) => readable(() => parseWorkerInfo(message.json()), onInvalid) ?? []);
+      .flatMap((message) => border.read('directory_entry', message.string(), parseWorkerInfo) ?? []);
   },
 });

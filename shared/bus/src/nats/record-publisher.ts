@@ -9,15 +9,10 @@ const SWEEP_MS = 100;
 
 type Pending = { readonly settle: (outcome: PublishOutcome) => void; readonly deadline: number };
 
-type PubAck = {
-  readonly seq?: number;
-  readonly error?: { readonly err_code?: number; readonly description?: string };
-};
-
 /** Server error codes and what they mean for one record. */
-const WRONG_SEQUENCE: ReadonlySet<number> = new Set([10071]);
-const IN_PROCESS: ReadonlySet<number> = new Set([10158, 10164]);
-const LIMIT: ReadonlySet<number> = new Set([10047, 10054, 10077, 10167]);
+const WRONG_SEQUENCE: ReadonlySet<unknown> = new Set([10071]);
+const IN_PROCESS: ReadonlySet<unknown> = new Set([10158, 10164]);
+const LIMIT: ReadonlySet<unknown> = new Set([10047, 10054, 10077, 10167]);
 
 /**
  * Publishes token records with an inbox of our own: one subscription for all answers and one sweep for
@@ -103,21 +98,27 @@ const outcomeOf = (message: Msg): PublishOutcome => {
   // An empty answer is a status (503 no responders: an election, or JetStream not up yet).
   if (message.data.length === 0)
     return { type: 'unknown', detail: `status ${message.headers?.code ?? 'without code'}` };
-  const ack = parseAck(message);
-  if (ack.error === undefined && ack.seq !== undefined) return { type: 'stored', sequence: ack.seq };
-  const code = ack.error?.err_code ?? 0;
-  const detail = `${code} ${ack.error?.description ?? ''}`.trim();
+  const { seq, error } = fieldsOf(message.string());
+  if (error === undefined && isSequence(seq)) return { type: 'stored', sequence: seq };
+  const { err_code: code = 0, description = '' } = isFields(error) ? error : {};
+  const detail = `${String(code)} ${String(description)}`.trim();
   if (WRONG_SEQUENCE.has(code)) return { type: 'wrong_sequence' };
   if (IN_PROCESS.has(code)) return { type: 'in_process' };
   if (LIMIT.has(code)) return { type: 'limit', detail };
   return { type: 'unknown', detail };
 };
 
-const parseAck = (message: Msg): PubAck => {
+type Fields = Readonly<Record<string, unknown>>;
+
+const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
+const isSequence = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0;
+
+/** Without a schema, since one comes per record. What is no answer of JetStream's says nothing: unknown. */
+const fieldsOf = (text: string): Fields => {
   try {
-    return message.json<PubAck>();
+    const value: unknown = JSON.parse(text);
+    return isFields(value) ? value : {};
   } catch {
-    // Not an answer of JetStream's. The record may be stored all the same: unknown.
     return {};
   }
 };

@@ -21,7 +21,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const workersOf = async (stage: Stage): Promise<readonly WorkerInfo[]> => {
   const workers = await stage.workers();
   const { model, unreadable } = stage.target;
-  const [flaw = ''] = [...unreadable].filter((message) => message.startsWith('worker entry'));
+  const [flaw = ''] = [...unreadable].filter((message) => message.startsWith('directory_entry: '));
   demand(workers.length > 0, `a live entry in WORKERS whose models name ${model}`, `none ${flaw}`.trim());
   return workers;
 };

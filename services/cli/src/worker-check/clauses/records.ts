@@ -23,7 +23,7 @@ const recordsOf = (generation: StagedGeneration, least: number): readonly TokenR
 
 const checkShape = async (stage: Stage): Promise<string> => {
   const generation = await stage.runToEnd(THREE_CHUNKS);
-  const [unreadable] = [...stage.target.unreadable].filter((message) => message.startsWith('token record'));
+  const [unreadable] = [...stage.target.unreadable].filter((message) => message.startsWith('record: '));
   if (unreadable !== undefined) throw new ClauseFailure('records as in docs/PROTOCOL.md', unreadable);
   const records = recordsOf(generation, 1);
   for (const record of records) {

@@ -1,0 +1,50 @@
+import { ForeignMessageError, ORG_STATS, parseRecord, SYSTEM_STATS } from '@sluice/protocol';
+import type { SessionKey } from '@sluice/protocol';
+import type { Border } from './border.ts';
+import { parsePresence, parseRunState, parseStatsMessage } from './messages.ts';
+import { itemParser } from './stored-item.ts';
+import { parseLiveSubject } from './subjects.ts';
+import type { TailListener } from './token-log.ts';
+
+/** One message of a session's live subjects. */
+export type LiveMessage = {
+  readonly subject: string;
+  readonly text: string;
+  /** of what is stored, the stream sequence; a message that was only published has none */
+  readonly sequence: number | undefined;
+};
+
+const isStatsSession = ({ session }: SessionKey): boolean =>
+  session === ORG_STATS || session === SYSTEM_STATS;
+
+/** Hands the live messages of a session to whoever tails it; what is none of ours stays at the border. */
+export const deliverTo = (key: SessionKey, listener: TailListener, border: Border) => {
+  const isStats = isStatsSession(key);
+  return ({ subject, text, sequence }: LiveMessage): void => {
+    const { kind, id } = parseLiveSubject(subject) ?? {};
+    if (id === undefined) return;
+    if (kind === 'tok') {
+      const record = border.read('record', text, parseRecord);
+      if (record !== undefined) listener.record(id, record);
+    } else if (kind === 'item') {
+      const item = border.read('item', text, storedAt(sequence, itemParser(id)));
+      if (item !== undefined) listener.item(item);
+    } else if (kind === 'state') {
+      const run = border.read('state', text, parseRunState);
+      if (run !== undefined) listener.state?.(id, run.state);
+    } else if (kind === 'pres') {
+      const message = isStats
+        ? border.read('report', text, parseStatsMessage)
+        : border.read('presence', text, parsePresence);
+      if (message !== undefined) listener.presence?.(message);
+    }
+  };
+};
+
+/** A parser of what only the server may say, which names the sequence it was stored under. */
+const storedAt =
+  <Item>(rev: number | undefined, parse: (text: string) => Item) =>
+  (text: string): { readonly rev: number; readonly item: Item } => {
+    if (rev === undefined) throw new ForeignMessageError('expected a Nats-Sequence header');
+    return { rev, item: parse(text) };
+  };
