@@ -1,0 +1,216 @@
+/**
+ * Whatever a program with an edge's or a worker's NATS password publishes: it is counted and dropped. Nobody who
+ * watches a generation notices, and nothing of it is lost.
+ */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createNatsBus } from '@sluice/bus';
+import type { Bus } from '@sluice/bus';
+import type { Generation, TransportKind } from '@sluice/client';
+import { ORG_STATS, SERVER_FRAME_TYPES, SYSTEM_STATS } from '@sluice/protocol';
+import type { StatsReport } from '@sluice/protocol';
+import { serverFrameSchemas } from '@sluice/protocol/schema';
+import { freePort, openEventStream, sha256, startNatsServer, waitFor } from '@sluice/testkit';
+import type { Child, NatsServer } from '@sluice/testkit';
+import { connect } from 'nats';
+import type { NatsConnection } from 'nats';
+import { adminTokenFor, keyOf, ORG, recordedClient, storedText, tokenFor } from './support/clients.ts';
+import type { RecordedClient } from './support/clients.ts';
+import { GARBAGE, pollute, publishableBy } from './support/garbage.ts';
+import { spawnEdge, spawnWorker } from './support/processes.ts';
+
+const users = readFileSync(new URL('../deploy/nats/users.conf', import.meta.url), 'utf8');
+const passwordOf = (user: string): string => `${user}-pw`;
+const passwords = ['edge', 'worker', 'admin'].map(
+  (user) => `NATS_${user.toUpperCase()}_PASSWORD: ${passwordOf(user)}`,
+);
+const credentials = (user: string): Record<string, string> => ({
+  SLUICE_NATS_USER: user,
+  SLUICE_NATS_PASSWORD: passwordOf(user),
+});
+
+const MODEL = Buffer.from('simulated').toString('base64url');
+const [SESSION, LIVE] = ['s', 'live'];
+/** Nobody's: the server answers these itself. */
+const SERVER = 'server';
+type Polluted = readonly string[] | typeof SERVER;
+
+const TOKENS = [`tok.0.${ORG}.${SESSION}.${LIVE}`, `tok.0.${ORG}.${SESSION}.bad`];
+const ITEMS = [`$KV.SESSIONS.${ORG}.${SESSION}.bad`, '$KV.SESSIONS.bad', '$KV.SESSIONS.a.b.c.d'];
+const JOBS = [`job.${MODEL}.any`, `job.${MODEL}.worker-1`, 'job.x.any'];
+const READING: Readonly<Record<string, Polluted>> = {
+  '$JS.API.INFO': SERVER,
+  '$JS.API.STREAM.INFO.*': SERVER,
+  '$JS.API.STREAM.MSG.GET.TOKENS': SERVER,
+  '$JS.API.STREAM.MSG.GET.KV_SESSIONS': SERVER,
+  '$JS.API.STREAM.MSG.GET.KV_PROMPTS': SERVER,
+  '$JS.API.DIRECT.GET.TOKENS': SERVER,
+  '$JS.API.DIRECT.GET.TOKENS.>': SERVER,
+  '$JS.API.DIRECT.GET.KV_SESSIONS': SERVER,
+  '$JS.API.DIRECT.GET.KV_SESSIONS.>': SERVER,
+  '$JS.API.DIRECT.GET.KV_PROMPTS.>': SERVER,
+  '$JS.API.DIRECT.GET.KV_WORKERS': SERVER,
+};
+
+/** Every subject of deploy/nats/users.conf, and what is published there. */
+const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Polluted>>>> = {
+  edge: {
+    ...READING,
+    '$KV.PROMPTS.>': [`$KV.PROMPTS.${ORG}.${SESSION}.bad`, '$KV.PROMPTS.bad'],
+    '$KV.SESSIONS.>': ITEMS,
+    'job.*.*': JOBS,
+    'tok.*.*.*.*': TOKENS,
+    'ctl.*.*.*': [`ctl.${ORG}.${SESSION}.${LIVE}`],
+    'live.pres.*.*.*': [`live.pres.${ORG}.${SESSION}.all`, `live.pres.${ORG}.${ORG_STATS}.all`],
+    'stats.ask': ['stats.ask'],
+    'conn.*': ['conn.edge-1'],
+  },
+  worker: {
+    ...READING,
+    'tok.*.*.*.*': TOKENS,
+    '$KV.SESSIONS.>': ITEMS,
+    'job.*.*': JOBS,
+    '$KV.WORKERS.*': ['$KV.WORKERS.bad'],
+    'beat.workers': ['beat.workers'],
+    'live.state.*.*.*': [`live.state.${ORG}.${SESSION}.${LIVE}`],
+    'live.pres.*._sluice_stats.*': [`live.pres.${ORG}.${ORG_STATS}.all`],
+    'live.pres.*._sluice_system.*': [`live.pres.${ORG}.${SYSTEM_STATS}.all`],
+    '$JS.API.CONSUMER.CREATE.JOBS.>': SERVER,
+    '$JS.API.CONSUMER.DELETE.JOBS.*': SERVER,
+    '$JS.API.CONSUMER.INFO.JOBS.*': SERVER,
+    '$JS.API.CONSUMER.MSG.NEXT.JOBS.*': SERVER,
+    '$JS.ACK.JOBS.>': SERVER,
+  },
+};
+
+let nats: NatsServer;
+let edge: Child;
+let worker: Child;
+let url: string;
+let bus: Bus;
+let adminPorts: { readonly edge: number; readonly worker: number };
+const closers: (() => unknown)[] = [];
+
+const busAs = async (user: string): Promise<Bus> => {
+  const opened = await createNatsBus({ url: nats.url, name: user, user, password: passwordOf(user) });
+  closers.push(() => opened.close());
+  return opened;
+};
+const connectAs = async (user: string): Promise<NatsConnection> => {
+  const inboxPrefix = `_INBOX_${user}`;
+  const nc = await connect({ servers: nats.url, user, pass: passwordOf(user), inboxPrefix });
+  closers.push(() => nc.close());
+  return nc;
+};
+
+beforeAll(async () => {
+  nats = await startNatsServer({ config: [...passwords, users].join('\n') });
+  closers.push(() => nats.stop());
+  // The streams: no other user may create them.
+  await busAs('admin');
+  bus = await busAs('edge');
+  adminPorts = { edge: await freePort(), worker: await freePort() };
+  ({ child: edge, url } = await spawnEdge(nats.url, {
+    ...credentials('edge'),
+    SLUICE_EDGE_NAME: 'edge-1',
+    SLUICE_EDGE_ADMIN_PORT: String(adminPorts.edge),
+  }));
+  closers.push(() => edge.kill());
+  worker = await spawnWorker(nats.url, {
+    ...credentials('worker'),
+    SLUICE_WORKER_NAME: 'worker-1',
+    SLUICE_WORKER_ADMIN_PORT: String(adminPorts.worker),
+    SLUICE_SIMULATED_TOKENS_PER_SECOND: '60',
+  });
+  closers.push(() => worker.kill());
+}, 60_000);
+afterAll(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+/** Foreign messages that a service has counted, by kind. */
+const counted = async (service: 'edge' | 'worker'): Promise<ReadonlyMap<string, number>> => {
+  const text = await (await fetch(`http://127.0.0.1:${adminPorts[service]}/metrics`)).text();
+  const lines = text.matchAll(/^sluice_\w+_foreign_messages_total\{kind="(\w+)"\} (\d+)$/gm);
+  return new Map([...lines].map(([, kind = '', count]) => [kind, Number(count)]));
+};
+const kinds = async (service: 'edge' | 'worker'): Promise<readonly string[]> =>
+  [...(await counted(service)).keys()].toSorted();
+
+const view = (transport: TransportKind, user: string): RecordedClient => {
+  const viewer = recordedClient(url, user, { transports: [transport] });
+  closers.push(() => viewer.client.close());
+  return viewer;
+};
+
+/** Asks for a generation that runs for a while, and resolves once it does. */
+const startLive = async (viewer: RecordedClient, id: string, tokens = 600): Promise<Generation> => {
+  const params = { simulated: { tokens } };
+  const generation = viewer.client.session(SESSION).prompt({ generation: id, input: 'go', params });
+  await waitFor(() => generation.position.seq > 5, { what: 'the first tokens' });
+  return generation;
+};
+
+const expectServerFrames = ({ sockets }: RecordedClient): void => {
+  for (const { frame } of sockets.flatMap(({ received }) => received)) {
+    expect(SERVER_FRAME_TYPES).toContain(frame.type);
+    expect(serverFrameSchemas[frame.type].safeParse(frame).error).toBeUndefined();
+  }
+};
+
+describe.each(['edge', 'worker'] as const)('the table of what %s may publish to', (user) => {
+  test('is that of deploy/nats/users.conf', () => {
+    expect(Object.keys(POLLUTED[user]).toSorted()).toEqual([...publishableBy(user)].toSorted());
+  });
+});
+
+test('garbage on every subject harms neither the viewers of a generation nor the services', async () => {
+  const viewers = [view('websocket', 'ann'), view('sse', 'bob'), view('poll', 'cid')] as const;
+  const admin = recordedClient(url, 'ada', { token: adminTokenFor('ada') });
+  closers.push(() => admin.client.close());
+  const reporters = new Set<string>();
+  const stats = admin.client.session(ORG_STATS);
+  stats.on('signal', ({ data }) => void reporters.add((data as StatsReport).name));
+  await stats.subscribe({ observe: true });
+  const live = await startLive(viewers[0], LIVE);
+  await Promise.all(viewers.map(({ client }) => client.session(SESSION).subscribe()));
+  const watched = viewers.slice(1).map(({ client }) => client.session(SESSION).generation(LIVE));
+  const headers = { authorization: `Bearer ${tokenFor('dan')}` };
+  const events = await openEventStream(`${url}/v1/sessions/${SESSION}/generations/${LIVE}/events`, {
+    token: tokenFor('dan'),
+  });
+  await waitFor(() => watched.every(({ position }) => position.seq > 5), { what: 'all viewers to be there' });
+
+  for (const [user, table] of Object.entries(POLLUTED)) {
+    const nc = await connectAs(user);
+    for (const subjects of Object.values(table))
+      if (subjects !== SERVER) for (const subject of subjects) await pollute(nc, subject);
+  }
+
+  expect(await live.end).toMatchObject({ reason: 'stop', seq: 600 });
+  const text = await storedText(bus, keyOf(SESSION, LIVE));
+  for (const generation of [live, ...watched]) expect(sha256(await generation.done)).toBe(sha256(text));
+  await events.closed;
+  expect(sha256(events.frames('delta').reduce((all, delta) => all + delta.text, ''))).toBe(sha256(text));
+  // Nobody reconnected: each has the one connection it began with, and no frame that is none.
+  for (const viewer of [viewers[0], viewers[1], admin]) expect(viewer.sockets).toHaveLength(1);
+  for (const viewer of viewers) expect(viewer.client.status.type).toBe('live');
+  for (const viewer of [...viewers, admin]) expectServerFrames(viewer);
+  expect([...reporters].toSorted()).toEqual(['edge-1', 'worker-1']);
+
+  expect(await kinds('edge')).toEqual([
+    ...['directory_entry', 'item', 'presence', 'record', 'relay', 'report', 'state', 'stats_ask'],
+  ]);
+  expect(await kinds('worker')).toEqual(['beat', 'control', 'directory_entry', 'job', 'record', 'stats_ask']);
+  const pieces = Object.keys(GARBAGE).length;
+  // Once for each that reads them.
+  expect((await counted('worker')).get('beat')).toBe(2 * pieces);
+  expect((await counted('edge')).get('state')).toBe(pieces);
+
+  // The session goes on: listed, prompted, answered.
+  const late = view('websocket', 'eve').client.session(SESSION);
+  const next = late.prompt({ input: 'again', params: { simulated: { tokens: 5 } } });
+  expect(await next.end).toMatchObject({ reason: 'stop', seq: 5 });
+  const page = await fetch(`${url}/v1/sessions/${SESSION}/generations/${LIVE}`, { headers });
+  expect(await page.json()).toMatchObject({ id: LIVE, status: 'done', text });
+}, 120_000);
