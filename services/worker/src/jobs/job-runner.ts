@@ -130,7 +130,7 @@ export class JobRunner {
     const outcome = await this.#runOnce(new GenerationRun(claimed, messages, this.#deps));
     if (outcome !== 'behind') return outcome;
     const again = await persist(() => readClaimed(bus, claimed.key, claimed.item), clock, giveUp);
-    return again === undefined ? 'lost' : this.#runClaimed(again);
+    return typeof again === 'string' ? 'lost' : this.#runClaimed(again);
   }
 
   async #runOnce(run: GenerationRun): Promise<RunOutcome> {

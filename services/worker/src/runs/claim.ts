@@ -1,8 +1,8 @@
 import { endGeneration, readChain, tokensOf } from '@sluice/bus';
-import type { Bus, Delivery, PromptEntry } from '@sluice/bus';
+import type { Bus, Delivery, GenerationVersion, PromptEntry } from '@sluice/bus';
 import { adopt, claim, poisonEnd } from '@sluice/core';
 import type { Engine, StoredGeneration } from '@sluice/core';
-import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
+import type { End, GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { seqOfLog } from '../peers/adoption.ts';
 
@@ -34,6 +34,12 @@ export type ClaimContext = {
   readonly admits: (item: StoredGeneration) => boolean;
 };
 
+/** Nobody can run it, now or later. */
+const PROMPTLESS: End = {
+  reason: 'error',
+  error: { code: 'internal', message: 'the prompt of this generation cannot be read' },
+};
+
 /**
  * Takes a job's generation by compare-and-set; a job whose generation is done, parked or taken by a
  * newer attempt is a stale repeat. May be repeated after an error: what was claimed already is found.
@@ -43,6 +49,8 @@ export const claimJob = async (delivery: Delivery, context: ClaimContext): Promi
   const { bus } = context;
   const { org, session, generation } = delivery.job;
   const key: GenerationKey = { org, session, generation };
+  const isEnded = (version: GenerationVersion, end: End): Promise<boolean> =>
+    endGeneration(bus, key, version, { end, now: context.clock.now() });
   for (;;) {
     const stored = await bus.sessions.item(key, generation);
     if (stored?.item.kind !== 'generation') return { type: 'gone' };
@@ -50,15 +58,17 @@ export const claimJob = async (delivery: Delivery, context: ClaimContext): Promi
     if (!('item' in found)) return found;
     const end = poisonEnd(found.item);
     if (end !== undefined) {
-      const version = { rev: stored.rev, item: stored.item };
-      if (await endGeneration(bus, key, version, { end, now: context.clock.now() })) return { type: 'gone' };
+      if (await isEnded({ rev: stored.rev, item: stored.item }, end)) return { type: 'gone' };
       continue;
     }
     if (!context.admits(found.item)) return { type: 'later' };
-    const isWritten = found.type === 'ours' || (await bus.sessions.updateItem(key, found.item, stored.rev));
-    if (isWritten === undefined) continue;
-    const claimed = await readClaimed(bus, key, found.item);
-    return claimed === undefined ? { type: 'leave' } : { type: 'claimed', claimed };
+    const { item } = found;
+    const rev = found.type === 'ours' ? stored.rev : await bus.sessions.updateItem(key, item, stored.rev);
+    if (rev === undefined) continue;
+    const claimed = await readClaimed(bus, key, item);
+    if (claimed === 'newer') return { type: 'leave' };
+    if (claimed !== 'no_prompt') return { type: 'claimed', claimed };
+    if (await isEnded({ rev, item }, PROMPTLESS)) return { type: 'gone' };
   }
 };
 
@@ -100,15 +110,16 @@ const adoptable = async (
 
 /**
  * Reads what a claimed generation's log says already.
- * @returns undefined when the prompt is gone, or when a newer attempt has written
+ * @returns `newer` when a newer attempt has written, `no_prompt` when there is none that can be read
  */
 export const readClaimed = async (
   bus: Bus,
   key: GenerationKey,
   item: StoredGeneration,
-): Promise<Claimed | undefined> => {
+): Promise<Claimed | 'newer' | 'no_prompt'> => {
   const [entry, head] = await Promise.all([bus.sessions.prompt(key), bus.tokens.head(key)]);
-  if (entry === undefined || (head?.record.attempt ?? 0) > item.attempt) return undefined;
+  if ((head?.record.attempt ?? 0) > item.attempt) return 'newer';
+  if (entry === undefined) return 'no_prompt';
   return { key, entry, item, head, prefix: head === undefined ? [] : await readTokens(bus, key, head) };
 };
 

@@ -63,7 +63,7 @@ export class World {
     { queue, ...item }: Partial<StoredGeneration> & { queue?: string } = {},
   ): Promise<void> {
     const key = keyOf(generation);
-    const full = { input: 'hi', ...body, model: 'm' };
+    const full = { ...(body.messages === undefined && { input: 'hi' }), ...body, model: 'm' };
     await this.bus.sessions.createPrompt(key, { hash: 'h', user: 'ann', createdAt: 1, body: full });
     await this.bus.sessions.createItem(key, {
       id: generation,
