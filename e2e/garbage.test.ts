@@ -16,6 +16,7 @@ import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
 import { adminTokenFor, keyOf, ORG, recordedClient, storedText, tokenFor } from './support/clients.ts';
 import type { RecordedClient } from './support/clients.ts';
+import { openChat } from './support/chats.ts';
 import { GARBAGE, pollute, publishableBy } from './support/garbage.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
 
@@ -151,6 +152,35 @@ const startLive = async (viewer: RecordedClient, id: string, tokens = 600): Prom
   return generation;
 };
 
+/** The text of each finished generation of a session, as its log has it. */
+const answersOf = async (session: string): Promise<readonly string[]> => {
+  const { items } = await bus.sessions.items(keyOf(session, 'any'), 0);
+  const done = items.filter(({ item }) => item.kind === 'generation' && item.status === 'done');
+  return Promise.all(done.map(({ item }) => storedText(bus, keyOf(session, item.id))));
+};
+
+/** Streams an answer as OpenAI's API does. */
+const completeChat = async (): Promise<string> => {
+  const stream = await openEventStream(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    token: tokenFor('fay'),
+    headers: { 'x-sluice-session': 'completion' },
+    body: {
+      model: 'simulated',
+      stream: true,
+      messages: [{ role: 'user', content: 'go' }],
+      simulated: { tokens: 300 },
+    },
+  });
+  await stream.closed;
+  return stream.events
+    .map(({ data = '[DONE]' }) => (data === '[DONE]' ? '' : contentOf(JSON.parse(data) as Chunk)))
+    .join('');
+};
+
+type Chunk = { readonly choices: readonly { readonly delta: { readonly content?: string } }[] };
+const contentOf = ({ choices }: Chunk): string => choices[0]?.delta.content ?? '';
+
 const expectServerFrames = ({ sockets }: RecordedClient): void => {
   for (const { frame } of sockets.flatMap(({ received }) => received)) {
     expect(SERVER_FRAME_TYPES).toContain(frame.type);
@@ -179,6 +209,12 @@ test('garbage on every subject harms neither the viewers of a generation nor the
   const events = await openEventStream(`${url}/v1/sessions/${SESSION}/generations/${LIVE}/events`, {
     token: tokenFor('dan'),
   });
+  const chats = (['http', 'websocket'] as const).map((name) => {
+    const chat = openChat(name, url, { id: SESSION, ask: { tokens: 300 } });
+    closers.push(() => chat.close());
+    return { ...chat, answered: chat.chat.sendMessage({ text: `by ${name}` }) };
+  });
+  const completion = completeChat();
   await waitFor(() => watched.every(({ position }) => position.seq > 5), { what: 'all viewers to be there' });
 
   for (const [user, table] of Object.entries(POLLUTED)) {
@@ -192,6 +228,12 @@ test('garbage on every subject harms neither the viewers of a generation nor the
   for (const generation of [live, ...watched]) expect(sha256(await generation.done)).toBe(sha256(text));
   await events.closed;
   expect(sha256(events.frames('delta').reduce((all, delta) => all + delta.text, ''))).toBe(sha256(text));
+  for (const { chat, answered, text: shown } of chats) {
+    await answered;
+    expect(chat.error).toBeUndefined();
+    expect(await answersOf(SESSION)).toContain(shown());
+  }
+  expect(await answersOf('completion')).toEqual([await completion]);
   // Nobody reconnected: each has the one connection it began with, and no frame that is none.
   for (const viewer of [viewers[0], viewers[1], admin]) expect(viewer.sockets).toHaveLength(1);
   for (const viewer of viewers) expect(viewer.client.status.type).toBe('live');
@@ -214,3 +256,33 @@ test('garbage on every subject harms neither the viewers of a generation nor the
   const page = await fetch(`${url}/v1/sessions/${SESSION}/generations/${LIVE}`, { headers });
   expect(await page.json()).toMatchObject({ id: LIVE, status: 'done', text });
 }, 120_000);
+
+test('a generation whose item is overwritten with garbage is watched to its end, and left out of its session', async () => {
+  const viewer = view('websocket', 'ann');
+  const session = viewer.client.session('overwritten');
+  const generation = session.prompt({ generation: 'g', input: 'go', params: { simulated: { tokens: 120 } } });
+  await waitFor(() => generation.position.seq > 5, { what: 'the first tokens' });
+  await pollute(await connectAs('worker'), `$KV.SESSIONS.${ORG}.overwritten.g`);
+  expect(await generation.end).toMatchObject({ reason: 'stop', seq: 120 });
+  const text = await storedText(bus, keyOf('overwritten', 'g'));
+  expect(sha256(await generation.done)).toBe(sha256(text));
+  expect(viewer.sockets).toHaveLength(1);
+  const late = view('websocket', 'bob').client.session('overwritten');
+  await late.message('still here', { id: 'm' });
+  await late.subscribe();
+  expect([...late.items.keys()]).toEqual(['m']);
+}, 30_000);
+
+test('a prompt that is overwritten with garbage is another prompt to whoever repeats it', async () => {
+  const session = view('websocket', 'ann').client.session('repeated');
+  const prompt = { generation: 'g', input: 'go', params: { simulated: { tokens: 5 } } };
+  expect(await session.prompt(prompt).end).toMatchObject({ reason: 'stop' });
+  await pollute(await connectAs('edge'), `$KV.PROMPTS.${ORG}.repeated.g`);
+  const again = view('websocket', 'ann').client.session('repeated').prompt(prompt);
+  await expect(again.accepted).rejects.toMatchObject({ code: 'conflict' });
+  expect((await counted('edge')).get('prompt')).toBeGreaterThan(0);
+}, 30_000);
+
+test('neither service ended, whatever came', () => {
+  for (const child of [edge, worker]) expect(() => process.kill(child.pid, 0)).not.toThrow();
+});
