@@ -58,6 +58,7 @@ export const promptParamsSchema = z
     seed: z.int().exactOptional(),
     stop: z.union([z.string(), z.array(z.string()).max(16)]).exactOptional(),
     tools: z.array(z.unknown()).max(256).exactOptional(),
+    tool_choice: z.unknown().exactOptional(),
   })
   .refine(isShallow, isShallowMessage);
 
