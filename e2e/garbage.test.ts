@@ -194,7 +194,7 @@ describe.each(['edge', 'worker'] as const)('the table of what %s may publish to'
   });
 });
 
-test('garbage on every subject harms neither the viewers of a generation nor the services', async () => {
+test('garbage on every subject harms neither viewers nor services', async () => {
   const viewers = [view('websocket', 'ann'), view('sse', 'bob'), view('poll', 'cid')] as const;
   const admin = recordedClient(url, 'ada', { token: adminTokenFor('ada') });
   closers.push(() => admin.client.close());
