@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { ChunkWriter } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
 import type { GenerationKey } from '@sluice/protocol';
@@ -221,3 +221,23 @@ test('the loss of the leader costs time, and no token is lost, doubled or out of
     expect(heads).toEqual(tokens.map((_, n) => n + 1));
   }
 }, 90_000);
+
+// The last one: others read all that the stream holds.
+test('what is no record in a log hides none that is, on any server', async () => {
+  const stranger = await connect({ servers: [...cluster.urls] });
+  const publish = (key: GenerationKey): Promise<unknown> =>
+    answered(() => jetstream(stranger).publish(tokenSubject(0, key), '{}'));
+  for (let round = 0; round < 20; round += 1) {
+    const key = newKey();
+    const writer = new ChunkWriter(1);
+    await publish(key);
+    for (let n = 0; n < 5; n += 1) {
+      const sequence = await append(busAt(n + round), key, writer);
+      await publish(key);
+      await publish(key);
+      expect((await headAt(n + round + 1, key))?.sequence).toBe(sequence);
+    }
+    expect(await readTokens(busAt(round).tokens, key)).toHaveLength(5);
+  }
+  await stranger.close();
+});

@@ -1,0 +1,29 @@
+import { expect, test } from '@jest/globals';
+import { ManualClock } from '@sluice/testkit';
+import { createLogger, createMetrics, foreignLog } from '../src/index.ts';
+
+test('every foreign message counts, and each kind is logged once a minute with how many there were', async () => {
+  const clock = new ManualClock();
+  const metrics = createMetrics({ service: 'demo' });
+  const counter = metrics.counter({
+    name: 'sluice_demo_foreign_messages_total',
+    help: 'h',
+    labels: ['kind'],
+  });
+  const raw: string[] = [];
+  const logger = createLogger({ service: 'demo', destination: { write: (text) => void raw.push(text) } });
+  const onForeign = foreignLog({ counter, logger, clock });
+  for (let n = 0; n < 1_000; n += 1) onForeign({ kind: 'state', reason: '`state`: expected a state' });
+  onForeign({ kind: 'beat', reason: 'expected JSON' });
+  clock.advance(60_000);
+  for (let n = 0; n < 10; n += 1) onForeign({ kind: 'state', reason: 'expected JSON' });
+
+  const lines = raw.map((text): unknown => JSON.parse(text));
+  expect(lines).toMatchObject([
+    { level: 'warn', event: 'foreign_message', kind: 'state', reason: '`state`: expected a state', count: 1 },
+    { event: 'foreign_message', kind: 'beat', reason: 'expected JSON', count: 1 },
+    { event: 'foreign_message', kind: 'state', count: 1_000 },
+  ]);
+  expect(await metrics.registry.metrics()).toContain('sluice_demo_foreign_messages_total{kind="state"} 1010');
+  metrics.close();
+});
