@@ -3,7 +3,6 @@ import { z } from 'zod';
 import { count, freeformSchema, idSchema, isShallowMessage } from './basic-schema.ts';
 import type { ClientFrame } from './client-frames.ts';
 import { ABANDON_POLICIES, GOVERNORS, LEADS } from './items.ts';
-import type { PromptBody } from './items.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { ForeignMessageError, parseJson } from './foreign-message.ts';
 import { isShallow } from './nesting.ts';
@@ -212,6 +211,3 @@ export const keptParserOf =
     // Sound: a schema whose input is its output changes nothing.
     return value as Value;
   };
-
-/** @throws z.ZodError when the value is not a prompt body */
-export const parsePromptBody = (value: unknown): PromptBody => promptBodySchema.parse(value);

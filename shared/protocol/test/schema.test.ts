@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { CLIENT_FRAME_TYPES, MAX_NESTING } from '../src/index.ts';
-import { frameSchemas, parseClientFrame, parsePromptBody } from '../src/schema.ts';
+import { frameSchemas, parseClientFrame, promptBodySchema } from '../src/schema.ts';
 import type { FrameResult } from '../src/schema.ts';
 
 type Bad = Extract<FrameResult, { type: 'bad' }>;
@@ -128,10 +128,10 @@ describe('a prompt', () => {
 
   test('body is parsed by the same rules', () => {
     const { session: _s, generation: _g, ...body } = GOOD.prompt;
-    expect(parsePromptBody(body)).toEqual(body);
-    expect(() => parsePromptBody({ ...body, lead: 'fast' })).toThrow();
-    expect(() => parsePromptBody({ ...body, params: { deep: nested(MAX_NESTING + 1) } })).toThrow();
-    expect(() => parsePromptBody(undefined)).toThrow();
+    expect(promptBodySchema.parse(body)).toEqual(body);
+    expect(() => promptBodySchema.parse({ ...body, lead: 'fast' })).toThrow();
+    expect(() => promptBodySchema.parse({ ...body, params: { deep: nested(MAX_NESTING + 1) } })).toThrow();
+    expect(() => promptBodySchema.parse(undefined)).toThrow();
   });
 });
 

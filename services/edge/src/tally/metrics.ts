@@ -96,7 +96,7 @@ export const createEdgeMetrics = (tally: EdgeTally, load: Load): Metrics => {
   });
   metrics.counter({
     name: 'sluice_edge_foreign_messages_total',
-    help: 'Messages from NATS that were dropped because they are none of ours, by kind.',
+    help: 'Messages from NATS that were dropped as none of ours, once per reader, by kind.',
     labels: ['kind'],
     read: () => tally.foreign,
   });

@@ -87,7 +87,7 @@ export const createWorkerMetrics = (tally: WorkerTally, load: Load): Metrics => 
   });
   metrics.counter({
     name: 'sluice_worker_foreign_messages_total',
-    help: 'Messages from NATS that were dropped because they are none of ours, by kind.',
+    help: 'Messages from NATS that were dropped as none of ours, once per reader, by kind.',
     labels: ['kind'],
     read: () => tally.foreign,
   });
