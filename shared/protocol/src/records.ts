@@ -61,8 +61,9 @@ export type StoredRecord = { readonly sequence: number; readonly record: TokenRe
 /** seq of a record's newest token. */
 export const headOf = (record: TokenRecord): number => record.base + record.tokens.length;
 
-const KNOWN_REASONS: ReadonlySet<unknown> = new Set(END_REASONS);
-const KNOWN_KINDS: ReadonlySet<unknown> = new Set(MARKED_KINDS);
+// Lists, not sets: a bundler cannot tell that making a set does nothing, and would keep it in the SDK.
+const KNOWN_REASONS: readonly unknown[] = END_REASONS;
+const KNOWN_KINDS: readonly unknown[] = MARKED_KINDS;
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
@@ -78,7 +79,7 @@ const isToken = (value: unknown): value is Token => {
   if (typeof value === 'string') return true;
   if (typeof value !== 'object' || value === null) return false;
   const { kind, text, tool } = value as Record<string, unknown>;
-  return KNOWN_KINDS.has(kind) && typeof text === 'string' && isTool(tool);
+  return KNOWN_KINDS.includes(kind) && typeof text === 'string' && isTool(tool);
 };
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -86,7 +87,7 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 /** Only the known fields: an end is spread into frames and items, where a foreign field could overwrite one. */
 const parseEnd = (value: unknown): End | undefined => {
-  if (!isObject(value) || !KNOWN_REASONS.has(value.reason)) return undefined;
+  if (!isObject(value) || !KNOWN_REASONS.includes(value.reason)) return undefined;
   const { reason, usage, error, receipt } = value;
   if (usage !== undefined && !isUsage(usage)) return undefined;
   if (error !== undefined && !isGenerationError(error)) return undefined;
