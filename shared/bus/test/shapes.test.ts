@@ -3,7 +3,6 @@ import { expect, test } from '@jest/globals';
 import type {
   CancelReply,
   ControlMessage,
-  KillReply,
   PresenceMessage,
   RunState,
   StatsReport,
@@ -43,7 +42,6 @@ type Same = {
   readonly directoryEntry: Is<Says<'workerInfoSchema'>, WorkerInfo>;
   readonly item: Is<Says<'storedItemSchema'>, ItemBody>;
   readonly job: Is<Says<'jobSchema'>, Job>;
-  readonly killReply: Is<Says<'killReplySchema'>, KillReply>;
   readonly presence: Is<Says<'presenceMessageSchema'>, PresenceMessage>;
   readonly prompt: Is<Omit<Says<'promptEntrySchema'>, 'note'>, Omit<PromptEntry, 'note'>>;
   readonly record: Is<Says<'tokenRecordSchema'>, TokenRecord>;
