@@ -77,7 +77,7 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['shared/bus/src', 'ws'],
   ['shared/runtime/src', 'ws'],
   ['shared/client/src', 'ws'],
-  ['shared/client/src/transports', 'ws'],
+  ['shared/client/src/link', 'ws'],
   ['services/edge/src', 'ws'],
   ['services/worker/src/engines', 'ws'],
   ['services/cli/src', 'ws'],

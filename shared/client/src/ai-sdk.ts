@@ -4,7 +4,7 @@ import type { UiChunk, UiMessage } from '@sluice/core';
 import type { PromptBody } from '@sluice/protocol';
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai';
 import type { Client } from './client.ts';
-import type { Generation } from './generation.ts';
+import type { Generation } from './generation/generation.ts';
 import { newId } from './new-id.ts';
 
 /** What a prompt says besides its messages; the same fields in the `body` of one request win. */

@@ -1,17 +1,17 @@
 import { CLOSE_CODES, DEFAULT_LIMITS, isId } from '@sluice/protocol';
 import type { ErrorFrame, Limits, ReadyFrame, ServerFrame } from '@sluice/protocol';
-import type { AckPolicy } from './acker.ts';
-import { Attachment } from './attachment.ts';
-import type { SessionFrame, Wire } from './attachment.ts';
+import type { AckPolicy } from './generation/acker.ts';
+import { Attachment } from './session/attachment.ts';
+import type { SessionFrame, Wire } from './session/attachment.ts';
 import type { Clock } from './clock.ts';
-import { Connection } from './connection.ts';
-import type { ConnectionOptions } from './connection.ts';
+import { Connection } from './connection/connection.ts';
+import type { ConnectionOptions } from './connection/connection.ts';
 import { Emitter } from './emitter.ts';
 import type { Listener } from './emitter.ts';
 import { ClosedError, ProtocolError, RequestError } from './errors.ts';
-import { Requests } from './requests.ts';
-import { Session } from './session.ts';
-import type { Status } from './status.ts';
+import { Requests } from './connection/requests.ts';
+import { Session } from './session/session.ts';
+import type { Status } from './connection/status.ts';
 
 /** Who the server took us for. */
 export type Ready = {

@@ -1,20 +1,20 @@
 import { DEFAULT_LIMITS } from '@sluice/protocol';
-import type { AckPolicy } from './acker.ts';
+import type { AckPolicy } from './generation/acker.ts';
 import { Client } from './client.ts';
 import type { Clock } from './clock.ts';
-import { Credential } from './credential.ts';
-import type { TokenSource } from './credential.ts';
-import type { Page } from './page-events.ts';
-import { DEFAULT_BACKOFF } from './reconnect.ts';
-import type { Backoff } from './reconnect.ts';
-import { parseServerFrame } from './server-frame.ts';
-import type { Status } from './status.ts';
-import type { TransportKind } from './transport.ts';
-import type { Fetch } from './transports/http-calls.ts';
-import { Ladder } from './transports/ladder.ts';
-import type { Rung } from './transports/ladder.ts';
-import { WebSocketTransport } from './transports/websocket.ts';
-import type { WebSocketConstructor } from './transports/websocket.ts';
+import { Credential } from './connection/credential.ts';
+import type { TokenSource } from './connection/credential.ts';
+import type { Page } from './connection/page-events.ts';
+import { DEFAULT_BACKOFF } from './connection/reconnect.ts';
+import type { Backoff } from './connection/reconnect.ts';
+import { parseServerFrame } from './link/server-frame.ts';
+import type { Status } from './connection/status.ts';
+import type { TransportKind } from './link/transport.ts';
+import type { Fetch } from './link/http-calls.ts';
+import { Ladder } from './link/ladder.ts';
+import type { Rung } from './link/ladder.ts';
+import { WebSocketTransport } from './link/websocket.ts';
+import type { WebSocketConstructor } from './link/websocket.ts';
 
 export type ConnectOptions = {
   /** `wss://host/v1/ws`; `http(s)` is read as `ws(s)`, and a url without a path gets `/v1/ws` */

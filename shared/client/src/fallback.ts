@@ -5,5 +5,5 @@
  * Nothing in it imports at run time what the entry has as well, since bundlers would cut a third file for what
  * both share: such things are handed in, and numbers are checked by their types.
  */
-export { HttpTransport } from './transports/http.ts';
-export { Upgrade } from './upgrade.ts';
+export { HttpTransport } from './link/http.ts';
+export { Upgrade } from './link/upgrade.ts';

@@ -54,7 +54,7 @@ describe('the browser build', () => {
     expect(lazyBytes).toBeGreaterThan(0);
     expect(inputs.filter((path) => path.includes('node_modules') || path.endsWith('node.ts'))).toEqual([]);
     expect(inputs).toContain('shared/client/src/index.ts');
-    expect(inputs).not.toContain('shared/client/src/transports/http.ts');
+    expect(inputs).not.toContain('shared/client/src/link/http.ts');
     expect(inputs.filter((path) => path.endsWith('ai-sdk.ts') || path.startsWith('shared/core'))).toEqual([]);
   });
 

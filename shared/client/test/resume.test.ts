@@ -3,8 +3,8 @@ import type { DeltaFrame } from '@sluice/protocol';
 import { connect } from '@sluice/client';
 import type { Client, Generation } from '@sluice/client';
 import fc from 'fast-check';
-import { ScriptedServer } from './scripted-server.ts';
-import type { Fate, Script } from './scripted-server.ts';
+import { ScriptedServer } from './support/scripted-server.ts';
+import type { Fate, Script } from './support/scripted-server.ts';
 
 type Pair = { readonly server: ScriptedServer; readonly client: Client };
 

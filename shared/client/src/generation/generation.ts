@@ -1,0 +1,219 @@
+import type { Position, ToolCall } from '@sluice/protocol';
+import type { Cursor } from './delta-log.ts';
+import { Emitter } from '../emitter.ts';
+import type { Listener } from '../emitter.ts';
+import { DetachedError, GenerationFailedError } from '../errors.ts';
+import type { GenerationStatus, Track, TrackEvents } from './track.ts';
+import type { Delta, GenerationEnd } from './transcript.ts';
+
+export type GenerationEvents = Omit<TrackEvents, 'failed'>;
+
+/** What a handle needs of its session. */
+export interface GenerationOwner {
+  /** An iterator is through with everything up to this position. */
+  consumed(position: Position): void;
+  /** Resolves when the server has taken the request. */
+  cancel(): Promise<void>;
+  /** The handle is done with its track. */
+  release(): void;
+}
+
+type GenerationOptions = {
+  readonly track: Track;
+  readonly owner: GenerationOwner;
+  /** resolves when the server has answered the prompt; settled already when there was none to send */
+  readonly accepted: Promise<{ readonly created: boolean }>;
+  readonly failure: Error | undefined;
+};
+
+/**
+ * A handle on one generation: its text as it grows, its end, and the two ways to stop, `cancel` (the engine
+ * stops, for everybody) and `detach` (this handle stops watching, nothing else does).
+ *
+ * Iterating gives {@link Delta}s from the first token on, however late it starts, until the end. A slow
+ * iterator gets larger deltas. It throws when the generation ends with reason `error`, when the prompt was
+ * refused, and when the client is closed.
+ */
+export class Generation implements AsyncIterable<Delta> {
+  readonly id: string;
+  /** The server's answer to the prompt; `created` is false when the id named a generation that existed. */
+  readonly accepted: Promise<{ readonly created: boolean }>;
+  /**
+   * How it ended, whatever the reason, `error` included.
+   * Rejects with RequestError (prompt or session refused), ClosedError or DetachedError.
+   */
+  readonly end: Promise<GenerationEnd>;
+  /** The whole text. Rejects as `end` does, and with GenerationFailedError when the reason is `error`. */
+  readonly done: Promise<string>;
+  readonly #track: Track;
+  readonly #owner: GenerationOwner;
+  readonly #events = new Emitter<GenerationEvents>();
+  readonly #removals: (() => void)[];
+  /** there was text before this handle, perhaps the answer to another prompt */
+  readonly #isKnown: boolean;
+  #failure: Error | undefined;
+  #isSettled = false;
+  #resolveEnd: (end: GenerationEnd) => void = () => undefined;
+  #rejectEnd: (error: Error) => void = () => undefined;
+  #changed: Promise<void> | undefined;
+  #wake: () => void = () => undefined;
+
+  constructor({ track, owner, accepted, failure }: GenerationOptions) {
+    this.id = track.id;
+    this.accepted = accepted;
+    this.#track = track;
+    this.#owner = owner;
+    this.end = new Promise((resolve, reject) => {
+      this.#resolveEnd = resolve;
+      this.#rejectEnd = reject;
+    });
+    this.done = this.end.then((end) => {
+      if (end.reason === 'error') throw new GenerationFailedError(end);
+      return this.text;
+    });
+    // Whoever looks at one of the promises is told; whoever looks at none need not crash for it.
+    for (const promise of [this.accepted, this.end, this.done]) promise.catch(() => undefined);
+    this.#removals = this.#listen();
+    this.#isKnown = track.end !== undefined || track.transcript.position.seq > 0;
+    if (track.end !== undefined) this.#finish(track.end);
+    else if (failure !== undefined) this.#fail(failure);
+    accepted.catch((error: Error) => this.#fail(error));
+  }
+
+  get text(): string {
+    return this.#track.transcript.text;
+  }
+
+  get reasoning(): string {
+    return this.#track.transcript.reasoning;
+  }
+
+  get toolCalls(): readonly ToolCall[] {
+    return this.#track.transcript.toolCalls;
+  }
+
+  /** The last token that is here. */
+  get position(): Position {
+    return this.#track.transcript.position;
+  }
+
+  get status(): GenerationStatus {
+    return this.#track.status;
+  }
+
+  /** @returns the function that removes the listener */
+  on<Name extends keyof GenerationEvents>(
+    name: Name,
+    listener: Listener<GenerationEvents[Name]>,
+  ): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  /**
+   * Stops the engine, for everybody; the text so far stays. Resolves when the server took the request, which
+   * is repeated over reconnects until then, or when the generation has ended meanwhile; the end has reason
+   * `cancelled` if this is what stopped it.
+   * @throws RequestError `forbidden`, `not_found`
+   */
+  async cancel(): Promise<void> {
+    try {
+      if (!this.#track.end) await this.#owner.cancel();
+    } catch (error) {
+      // The end may come before the answer, and then there is nobody to wait for that.
+      if (!this.#track.end) throw error;
+    }
+  }
+
+  /** Lets go: iterators return, `end` and `done` reject with DetachedError, nothing stops at the server. */
+  detach(): void {
+    this.#fail(new DetachedError(this.id));
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Delta, void, undefined> {
+    if (this.#isKnown) await this.accepted;
+    const cursor = this.#track.log.open();
+    let last: Delta | undefined;
+    try {
+      for (;;) {
+        const delta = cursor.next();
+        if (last !== undefined) this.#owner.consumed(last);
+        last = delta;
+        if (delta !== undefined) yield delta;
+        else if (this.#isOver()) return;
+        else await this.#nextChange();
+      }
+    } finally {
+      this.#close(cursor, last);
+    }
+  }
+
+  #close(cursor: Cursor, last: Delta | undefined): void {
+    cursor.close();
+    if (last !== undefined) this.#owner.consumed(last);
+  }
+
+  /** @throws the reason, when there is nothing more to come that should have come */
+  #isOver(): boolean {
+    const { end } = this.#track;
+    if (end?.reason === 'error') throw new GenerationFailedError(end);
+    if (end !== undefined) return true;
+    if (this.#failure === undefined) return false;
+    if (this.#failure instanceof DetachedError) return true;
+    throw this.#failure;
+  }
+
+  #nextChange(): Promise<void> {
+    this.#changed ??= new Promise((resolve) => (this.#wake = resolve));
+    return this.#changed;
+  }
+
+  #notify(): void {
+    this.#changed = undefined;
+    this.#wake();
+  }
+
+  #listen(): (() => void)[] {
+    const { events } = this.#track;
+    return [
+      events.on('delta', (delta) => {
+        this.#notify();
+        this.#events.emit('delta', delta);
+      }),
+      events.on('reset', (reset) => {
+        this.#notify();
+        this.#events.emit('reset', reset);
+      }),
+      events.on('state', (state) => this.#events.emit('state', state)),
+      events.on('end', (end) => {
+        this.#finish(end);
+        this.#events.emit('end', end);
+      }),
+      events.on('failed', (error) => this.#fail(error)),
+    ];
+  }
+
+  /** Only an accepted prompt has this end: under the same id there may be the answer to another one. */
+  #finish(end: GenerationEnd): void {
+    this.#notify();
+    this.accepted.then(
+      () => this.#settle(() => this.#resolveEnd(end)),
+      (error: Error) => this.#fail(error),
+    );
+  }
+
+  #fail(error: Error): void {
+    if (this.#isSettled) return;
+    this.#failure = error;
+    this.#settle(() => this.#rejectEnd(error));
+  }
+
+  #settle(settle: () => void): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    settle();
+    this.#notify();
+    for (const remove of this.#removals) remove();
+    // Not within the frame that ended it: its ack goes out before the session may be let go.
+    queueMicrotask(() => this.#owner.release());
+  }
+}

@@ -1,0 +1,168 @@
+import type {
+  DeltaFrame,
+  EndFrame,
+  GenerationItem,
+  GenerationState,
+  ResetFrame,
+  StateFrame,
+} from '@sluice/protocol';
+import { Acker } from './acker.ts';
+import type { AckPolicy } from './acker.ts';
+import { DeltaLog } from './delta-log.ts';
+import { Emitter } from '../emitter.ts';
+import { Transcript } from './transcript.ts';
+import type { Delta, GenerationEnd } from './transcript.ts';
+
+export type GenerationStatus = 'queued' | GenerationState | 'done';
+
+export type TrackEvents = {
+  readonly delta: Delta;
+  /** the text restarted in this epoch */
+  readonly reset: { readonly epoch: number; readonly reason: string };
+  readonly state: GenerationStatus;
+  readonly end: GenerationEnd;
+  /** the session is out of reach for good; the generation itself may go on */
+  readonly failed: Error;
+};
+
+/** States that a new token disproves. Not `parked`: a late viewer of a parked text receives tokens too. */
+const DISPROVED_BY_TOKENS: ReadonlySet<GenerationStatus> = new Set(['queued', 'paused', 'recovering']);
+
+/**
+ * One generation as this client follows it: its transcript, status, end and acks. It outlives connections; the
+ * acks belong to one attachment and start anew with each.
+ */
+export class Track {
+  readonly id: string;
+  readonly events = new Emitter<TrackEvents>();
+  readonly transcript = new Transcript();
+  readonly log = new DeltaLog();
+  ackPolicy: AckPolicy = 'received';
+  /** undefined while detached and for observers, who need no acks */
+  acker: Acker | undefined;
+  #status: GenerationStatus = 'queued';
+  #end: GenerationEnd | undefined;
+  #window: number | undefined;
+  #followers = 0;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  get status(): GenerationStatus {
+    return this.#status;
+  }
+
+  get end(): GenerationEnd | undefined {
+    return this.#end;
+  }
+
+  /** A new attachment begins: acks start over. @param window undefined when none are wanted */
+  attached(window: number | undefined): void {
+    this.#window = window;
+    this.acker = window === undefined ? undefined : new Acker(window);
+  }
+
+  /** @throws ProtocolError when the delta does not continue the transcript */
+  delta(frame: DeltaFrame, now: number): void {
+    if (this.#end !== undefined) {
+      // Completed from its item: the rest is known, but the server waits for its acks all the same.
+      this.acker?.arrived(frame.seq);
+      this.acker?.processed(frame.seq, now);
+      return;
+    }
+    const delta = this.transcript.apply(frame);
+    this.log.append(delta);
+    this.acker?.arrived(delta.seq);
+    if (this.ackPolicy === 'received') this.acker?.processed(delta.seq, now);
+    if (DISPROVED_BY_TOKENS.has(this.#status)) this.#become('running');
+    this.events.emit('delta', delta);
+  }
+
+  reset({ epoch, reason }: ResetFrame): void {
+    if (this.#end !== undefined) return;
+    this.transcript.restart(epoch);
+    this.#restarted(epoch, reason);
+  }
+
+  state({ state }: StateFrame): void {
+    if (this.#end === undefined) this.#become(state);
+  }
+
+  /** @throws ProtocolError when tokens are missing before the end */
+  finish(frame: EndFrame): void {
+    this.acker?.finish();
+    if (this.#end !== undefined) return;
+    this.transcript.checkEnd(frame);
+    this.#finish(frame);
+  }
+
+  /** The item's version of the state; its text is not looked at. */
+  announce(item: GenerationItem): void {
+    if (this.#end !== undefined) return;
+    const { epoch, seq } = this.transcript.position;
+    // Nothing more can come, whether or not an `end` frame follows.
+    if (item.status === 'done' && item.seq === seq && (item.epoch === epoch || seq === 0)) this.#finish(item);
+    else if (item.status !== 'done') this.#become(item.status);
+  }
+
+  /**
+   * The full text of a finished item ends the generation (R3).
+   * @throws ProtocolError when it contradicts what was received
+   */
+  complete(item: GenerationItem): void {
+    if (this.#end !== undefined) return;
+    const completion = this.transcript.complete(item);
+    if (completion.restarted) this.#restarted(item.epoch, 'completed in another epoch');
+    for (const delta of completion.deltas) {
+      this.log.append(delta);
+      this.events.emit('delta', delta);
+    }
+    this.#finish(item);
+  }
+
+  /** Somebody holds a handle until `release`. */
+  follow(): void {
+    this.#followers += 1;
+  }
+
+  /** Once nobody holds a handle, nobody will consume: what arrives is processed from then on. */
+  release(now: number): void {
+    this.#followers -= 1;
+    if (this.#followers > 0 || this.#end !== undefined) return;
+    this.ackPolicy = 'received';
+    this.acker?.processed(this.transcript.position.seq, now);
+  }
+
+  /** Those who follow are told that nothing more comes; the track itself can go on in a later attachment. */
+  fail(error: Error): void {
+    if (this.#end === undefined) this.events.emit('failed', error);
+  }
+
+  #restarted(epoch: number, reason: string): void {
+    this.log.restart(epoch);
+    this.attached(this.#window);
+    this.events.emit('reset', { epoch, reason });
+  }
+
+  #become(status: GenerationStatus): void {
+    if (status === this.#status) return;
+    this.#status = status;
+    this.events.emit('state', status);
+  }
+
+  #finish(from: EndFrame | GenerationItem): void {
+    const { reason = 'stop', usage, error, receipt } = from;
+    const end: GenerationEnd = {
+      ...this.transcript.position,
+      reason,
+      ...(usage === undefined ? {} : { usage }),
+      ...(error === undefined ? {} : { error }),
+      ...(receipt === undefined ? {} : { receipt }),
+    };
+    this.#end = end;
+    this.acker?.finish();
+    this.#become('done');
+    this.events.emit('end', end);
+  }
+}

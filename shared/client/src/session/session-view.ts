@@ -1,0 +1,112 @@
+import type { DeltaFrame, EndFrame, Item, Position, ResetFrame, StateFrame } from '@sluice/protocol';
+import { Emitter } from '../emitter.ts';
+import { ItemList } from './item-list.ts';
+import type { Presence, SessionEvents } from './session-events.ts';
+import { Track } from '../generation/track.ts';
+
+/** Frames about one generation. */
+export type TrackFrame = DeltaFrame | ResetFrame | StateFrame | EndFrame;
+
+/** What a session looks like from here: its items and the tracks of its generations. Outlives connections. */
+export class SessionView {
+  readonly events = new Emitter<SessionEvents>();
+  readonly tracks = new Map<string, Track>();
+  readonly items = new ItemList(this.tracks);
+  viewers = 0;
+  #window: number | undefined;
+  /** generations whose item says done: the server sends nothing of them unless it is asked */
+  readonly #settled = new Set<string>();
+
+  /** A new attachment begins. @param window undefined when it needs no acks */
+  attached(window: number | undefined): void {
+    this.#window = window;
+    for (const track of this.tracks.values()) track.attached(window);
+  }
+
+  detached(): void {
+    this.attached(undefined);
+  }
+
+  /** The track of a generation, made when it is first heard of. */
+  track(id: string): Track {
+    const known = this.tracks.get(id);
+    if (known !== undefined) return known;
+    const track = new Track(id);
+    this.tracks.set(id, track);
+    track.attached(this.#window);
+    this.#relay(track);
+    const item = this.items.get(id);
+    if (item?.kind === 'generation' && item.status === 'done') track.complete(item);
+    return track;
+  }
+
+  /** A prompt that was refused leaves nothing behind. */
+  forgetUnknown(track: Track): void {
+    const isEmpty = track.end === undefined && track.transcript.position.seq === 0;
+    if (isEmpty && this.items.get(track.id) === undefined) this.tracks.delete(track.id);
+  }
+
+  /**
+   * Where each generation stands that is not over. One that has ended is named until its item says so
+   * too: to the server it is still open, and without a position it would come whole once more.
+   */
+  positions(): Readonly<Record<string, Position>> {
+    const positions: Record<string, Position> = {};
+    for (const [id, track] of this.tracks)
+      if (track.end === undefined || !this.#settled.has(id)) positions[id] = track.transcript.position;
+    return positions;
+  }
+
+  /** @throws ProtocolError when the frame does not continue the generation's track */
+  advance(frame: TrackFrame, now: number): Track {
+    const track = this.track(frame.generation);
+    if (frame.type === 'delta') track.delta(frame, now);
+    else if (frame.type === 'reset') track.reset(frame);
+    else if (frame.type === 'state') track.state(frame);
+    else track.finish(frame);
+    return track;
+  }
+
+  /**
+   * @param source `subscribed` items are whole; those of `item` frames come without text, unless it is the full
+   * text of a generation whose tokens are gone (R3)
+   * @throws ProtocolError when a full text contradicts what was received
+   */
+  put(item: Item, source: 'subscribed' | 'item'): void {
+    if (!this.items.put(item)) return;
+    if (item.kind === 'generation') {
+      if (item.status === 'done') this.#settled.add(item.id);
+      const isFull = item.status === 'done' && (source === 'subscribed' || item.text !== undefined);
+      if (isFull) this.tracks.get(item.id)?.complete(item);
+      else this.track(item.id).announce(item);
+    }
+    this.events.emit('item', this.items.get(item.id) ?? item);
+  }
+
+  watched(presence: Presence): void {
+    this.viewers = presence.viewers;
+    this.events.emit('presence', presence);
+  }
+
+  /** Whoever follows a generation that has not ended is told that nothing more comes. */
+  fail(reason: (generation: string) => Error): void {
+    for (const track of this.tracks.values()) track.fail(reason(track.id));
+  }
+
+  #relay(track: Track): void {
+    const { id: generation, events } = track;
+    events.on('delta', (delta) => {
+      this.items.touch(generation);
+      this.events.emit('delta', { ...delta, generation });
+    });
+    events.on('reset', (reset) => {
+      this.items.touch(generation);
+      this.events.emit('reset', { ...reset, generation });
+    });
+    events.on('end', (end) => {
+      this.items.touch(generation);
+      this.events.emit('end', { ...end, generation });
+    });
+    events.on('state', (state) => this.events.emit('state', { state, generation }));
+  }
+}

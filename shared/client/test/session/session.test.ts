@@ -1,0 +1,306 @@
+import { describe, expect, test } from '@jest/globals';
+import { DetachedError } from '../../src/errors.ts';
+import { Bench } from '../support/fake-transport.ts';
+import { attached, delta, end, ids, item, line } from '../support/session-frames.ts';
+
+describe('a subscription', () => {
+  test('holds items in the order of their rev, with text as it grows', async () => {
+    const { bench, transport } = await attached([line('m1', 1), item(2), line('m2', 3)], 3);
+    const session = bench.client.session('s');
+    transport.deliver(delta(0, 2, 'Hel'));
+    expect([...session.items.keys()]).toEqual(['m1', 'g', 'm2']);
+    expect(session.items.get('g')).toMatchObject({ text: 'Hel', seq: 2, status: 'running' });
+    expect(session.viewers).toBe(2);
+    transport.deliver(delta(2, 3, 'lo'), end(3));
+    transport.deliver({
+      type: 'item',
+      session: 's',
+      rev: 4,
+      item: item(4, { status: 'done', reason: 'stop', seq: 3 }),
+    });
+    expect([...session.items.keys()]).toEqual(['m1', 'm2', 'g']);
+    expect(session.items.get('g')).toMatchObject({ text: 'Hello', status: 'done', reason: 'stop', rev: 4 });
+  });
+
+  test('follows pages and resolves after the last, without mixing two attachments', async () => {
+    const bench = new Bench();
+    const session = bench.client.session('s');
+    const subscribed = session.subscribe({ window: 8 });
+    const transport = await bench.goLive();
+    transport.deliver({ type: 'subscribed', session: 's', rev: 5, viewers: 1, items: [item(5)], more: true });
+    // In flight from before the second page was asked for: it comes again.
+    transport.deliver(delta(0, 1, 'a'));
+    transport.deliver({ type: 'item', session: 's', rev: 9, item: line('new', 9) });
+    expect(transport.all('subscribe')[1]).toMatchObject({
+      rev: 5,
+      positions: { g: { epoch: 0, seq: 0 } },
+      window: 8,
+    });
+    transport.deliver({ type: 'subscribed', session: 's', rev: 7, viewers: 1, items: [line('old', 7)] });
+    await subscribed;
+    transport.deliver(delta(0, 2, 'ab'));
+    expect([...session.items.keys()]).toEqual(['g', 'old', 'new']);
+    expect(session.items.get('g')).toMatchObject({ text: 'ab' });
+    expect((await bench.reconnect()).all('subscribe')[0]?.rev).toBe(9);
+  });
+
+  test('resumes by rev and by the position of every open generation', async () => {
+    const { bench, transport } = await attached(
+      [item(2), item(3, { id: 'g2', status: 'done', text: 'x', seq: 1 })],
+      3,
+    );
+    transport.deliver(delta(0, 7, 'abc'));
+    const again = await bench.reconnect();
+    expect(again.all('subscribe')).toMatchObject([{ rev: 3, positions: { g: { epoch: 0, seq: 7 } } }]);
+    again.subscribed('s', 3);
+    again.deliver(delta(7, 8, 'd'));
+    expect(bench.client.session('s').generation('g').text).toBe('abcd');
+    expect(await bench.client.session('s').generation('g2').done).toBe('x');
+  });
+
+  test('names a generation that has ended until its item says so too: it must not come whole again', async () => {
+    const { bench, transport } = await attached([item(2)], 2);
+    transport.deliver(delta(0, 2, 'ab'));
+    transport.deliver(end(2));
+    const again = await bench.reconnect();
+    expect(again.all('subscribe')).toMatchObject([{ positions: { g: { epoch: 0, seq: 2 } } }]);
+    const done = item(3, { status: 'done', reason: 'stop', seq: 2, text: 'ab' });
+    again.deliver({ type: 'subscribed', session: 's', rev: 3, viewers: 1, items: [done] });
+    const later = await bench.reconnect();
+    expect(later.all('subscribe')[0]?.positions).toBeUndefined();
+  });
+
+  test('is done with a generation whose tokens are gone when its item comes in full', async () => {
+    const { bench, transport } = await attached([item(2)], 2);
+    const generation = bench.client.session('s').generation('g');
+    const texts: string[] = [];
+    generation.on('delta', ({ text }) => texts.push(text));
+    transport.deliver(delta(0, 2, 'ab'));
+    const again = await bench.reconnect();
+    const whole = item(4, { status: 'done', reason: 'stop', seq: 4, text: 'abcd' });
+    again.deliver({ type: 'subscribed', session: 's', rev: 4, viewers: 1, items: [whole] });
+    expect(await generation.done).toBe('abcd');
+    // R7: it was named, so deltas and the end follow; they add nothing, and are acked.
+    again.deliver(delta(2, 4, 'cd'), end(4));
+    expect([texts, generation.text, again.all('ack').at(-1)?.seq]).toEqual([['ab', 'cd'], 'abcd', 4]);
+    expect(bench.errors).toEqual([]);
+  });
+
+  test('starts over when the server lost its store', async () => {
+    const { bench, transport } = await attached([line('m1', 8)], 8);
+    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
+    transport.answer('prompt', true);
+    const again = await bench.reconnect();
+    again.subscribed('s', 2);
+    expect(again.all('subscribe')[1]?.rev).toBeUndefined();
+    again.deliver({ type: 'subscribed', session: 's', rev: 2, viewers: 1, items: [line('m9', 2)] });
+    expect([...bench.client.session('s').items.keys()]).toEqual(['m9']);
+    await expect(generation.end).rejects.toMatchObject({ code: 'not_found' });
+  });
+
+  test('that is refused rejects; one that is refused later is tried again while that can help', async () => {
+    const bench = new Bench();
+    const refused = bench.client.session('secret').subscribe();
+    const transport = await bench.goLive();
+    transport.refuse('subscribe', 'forbidden');
+    await expect(refused).rejects.toMatchObject({ code: 'forbidden', retryable: false });
+    const errors: Error[] = [];
+    const session = bench.client.session('s');
+    session.on('error', (error) => errors.push(error));
+    const subscribed = session.subscribe();
+    transport.subscribed('s');
+    await subscribed;
+    const again = await bench.reconnect();
+    expect(again.all('subscribe').map((frame) => frame.session)).toEqual(['s']);
+    again.refuse('subscribe', 'unavailable', true);
+    await bench.settle();
+    expect(errors).toHaveLength(1);
+    bench.clock.advance(2_000);
+    expect(again.all('subscribe')).toHaveLength(2);
+  });
+
+  test('that cannot be served for the moment is asked for again, and its promise waits', async () => {
+    const bench = new Bench();
+    const session = bench.client.session('s');
+    const errors: Error[] = [];
+    session.on('error', (error) => errors.push(error));
+    const subscribed = session.subscribe();
+    const transport = await bench.goLive();
+    transport.refuse('subscribe', 'unavailable', true);
+    await bench.settle();
+    expect(errors).toHaveLength(1);
+    bench.clock.advance(2_000);
+    expect(transport.all('subscribe')).toHaveLength(2);
+    transport.subscribed('s');
+    await subscribed;
+  });
+
+  test('passes on presence, signals, states and errors', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const session = bench.client.session('s');
+    const seen: unknown[] = [];
+    for (const name of ['presence', 'signal', 'state', 'reset', 'error'] as const)
+      session.on(name, (value) => seen.push([name, value]));
+    transport.deliver({
+      type: 'presence',
+      session: 's',
+      viewers: 3,
+      joined: { user: 'bob', connection: 'c9' },
+    });
+    transport.deliver({ type: 'signal', session: 's', user: 'bob', data: 'typing' });
+    transport.deliver({ type: 'state', ...ids, state: 'paused' });
+    transport.deliver({ type: 'reset', ...ids, epoch: 1, reason: 'restart' });
+    transport.deliver({ type: 'error', code: 'internal', message: 'oops', retryable: true, session: 's' });
+    session.signal({ typing: true });
+    expect(transport.all('signal')).toEqual([{ type: 'signal', session: 's', data: { typing: true } }]);
+    expect(seen).toEqual([
+      ['presence', { viewers: 3, joined: { user: 'bob', connection: 'c9' } }],
+      ['signal', { user: 'bob', data: 'typing' }],
+      ['state', { generation: 'g', state: 'paused' }],
+      ['reset', { generation: 'g', epoch: 1, reason: 'restart' }],
+      ['error', expect.objectContaining({ code: 'internal', retryable: true })],
+    ]);
+  });
+
+  test('ends with unsubscribe, after which frames in flight mean nothing', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const session = bench.client.session('s');
+    const generation = session.generation('g');
+    const left = session.unsubscribe();
+    transport.deliver(delta(0, 1, 'a'));
+    transport.answer('unsubscribe');
+    await left;
+    await expect(generation.end).rejects.toBeInstanceOf(DetachedError);
+    expect(generation.text).toBe('');
+    expect((await bench.reconnect()).all('subscribe')).toEqual([]);
+  });
+});
+
+describe('continuity', () => {
+  test('a hole drops the connection and resumes from the last good position', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const errors: Error[] = [];
+    bench.client.session('s').on('error', (error) => errors.push(error));
+    transport.deliver(delta(0, 2, 'ab'), delta(3, 4, 'd'), delta(4, 5, 'e'));
+    expect(transport.closedWith?.code).toBe(4000);
+    expect([errors.length, bench.errors.length]).toEqual([1, 1]);
+    bench.clock.advance(10_000);
+    const again = await bench.goLive();
+    expect(again.all('subscribe')[0]?.positions).toEqual({ g: { epoch: 0, seq: 2 } });
+    expect(bench.client.session('s').generation('g').text).toBe('ab');
+  });
+
+  test('a reset restarts the text in its epoch, for iterators as well', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const generation = bench.client.session('s').generation('g');
+    const iterator = generation[Symbol.asyncIterator]();
+    transport.deliver(delta(0, 2, 'ab'));
+    expect((await iterator.next()).value).toMatchObject({ epoch: 0, from: 0, text: 'ab' });
+    transport.deliver({ type: 'reset', ...ids, epoch: 1, reason: 'worker lost' }, delta(0, 1, 'x', 1));
+    expect((await iterator.next()).value).toMatchObject({ epoch: 1, from: 0, text: 'x' });
+    transport.deliver(end(1, { epoch: 1 }));
+    expect((await iterator.next()).done).toBe(true);
+    expect(await generation.done).toBe('x');
+  });
+});
+
+describe('acks', () => {
+  test('go out for a quarter of the window, after 250 ms, and at the end', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    for (let seq = 1; seq <= 8; seq += 1) transport.deliver(delta(seq - 1, seq, 'x'));
+    expect(transport.all('ack').map(({ seq }) => seq)).toEqual([8]);
+    transport.deliver(delta(8, 9, 'x'));
+    bench.clock.advance(250);
+    transport.deliver(delta(9, 10, 'x'), end(10));
+    expect(transport.all('ack').map(({ seq, epoch }) => [epoch, seq])).toEqual([
+      [0, 8],
+      [0, 9],
+      [0, 10],
+    ]);
+  });
+
+  test('start over with the text, so that no ack of an old epoch is taken for one of the new', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const generation = bench.client.session('s').generation('g', { ack: 'consumed' });
+    const iterator = generation[Symbol.asyncIterator]();
+    transport.deliver(delta(0, 9, 'abc'));
+    await iterator.next();
+    transport.deliver({ type: 'reset', ...ids, epoch: 1, reason: 'worker lost' }, delta(0, 2, 'x', 1));
+    await iterator.next();
+    bench.clock.advance(1_000);
+    expect(transport.all('ack')).toEqual([]);
+    const last = iterator.next();
+    await bench.settle();
+    transport.deliver(end(2, { epoch: 1 }));
+    await last;
+    expect(transport.all('ack')).toEqual([{ type: 'ack', ...ids, epoch: 1, seq: 2 }]);
+  });
+
+  test('are not sent by an observer', async () => {
+    const bench = new Bench();
+    void bench.client.session('s').subscribe({ observe: true });
+    const transport = await bench.goLive();
+    expect(transport.all('subscribe')[0]).toMatchObject({ observe: true });
+    transport.subscribed('s');
+    transport.deliver(delta(0, 1, 'a'), end(1));
+    expect(transport.all('ack')).toEqual([]);
+  });
+
+  test('wait for the iterator when an ack means consumed', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    const generation = bench.client.session('s').generation('g', { ack: 'consumed' });
+    for (let seq = 1; seq <= 16; seq += 1) transport.deliver(delta(seq - 1, seq, 'x'));
+    bench.clock.advance(1_000);
+    expect(transport.all('ack')).toEqual([]);
+    const iterator = generation[Symbol.asyncIterator]();
+    expect((await iterator.next()).value).toMatchObject({ from: 0, seq: 16 });
+    expect(transport.all('ack')).toEqual([]);
+    const next = iterator.next();
+    await bench.settle();
+    expect(transport.all('ack').map(({ seq }) => seq)).toEqual([16]);
+    generation.detach();
+    expect((await next).done).toBe(true);
+    // Nobody consumes any more, yet the session is still watched.
+    transport.deliver(delta(16, 17, 'x'));
+    bench.clock.advance(250);
+    expect(transport.all('ack').at(-1)?.seq).toBe(17);
+  });
+});
+
+describe('what runs in a session', () => {
+  test('is followed, oldest first, and the session is let go with the last of it', async () => {
+    const bench = new Bench();
+    const running = bench.client.session('s').running();
+    const transport = await bench.goLive();
+    const items = [
+      item(3, { id: 'g2', createdAt: 2 }),
+      item(4, { createdAt: 1 }),
+      item(5, { id: 'old', status: 'done', text: 'x', seq: 1 }),
+    ];
+    transport.deliver({ type: 'subscribed', session: 's', rev: 5, viewers: 1, items });
+    const followed = await running;
+    expect(followed.map(({ id }) => id)).toEqual(['g', 'g2']);
+    transport.deliver(delta(0, 1, 'a'));
+    expect(followed[0]?.text).toBe('a');
+    expect(transport.all('unsubscribe')).toEqual([]);
+    for (const generation of followed) generation.detach();
+    await bench.settle();
+    expect(transport.all('unsubscribe')).toHaveLength(1);
+  });
+
+  test('is nothing where everything is done, and a session that is watched stays so', async () => {
+    const { bench, transport } = await attached([item(1, { status: 'done', text: 'x', seq: 1 })], 1);
+    expect(await bench.client.session('s').running()).toEqual([]);
+    await bench.settle();
+    expect(transport.all('unsubscribe')).toEqual([]);
+  });
+
+  test('is asked for only where it may be known', async () => {
+    const bench = new Bench();
+    const running = bench.client.session('s').running();
+    const transport = await bench.goLive();
+    const [{ id: re = '' } = {}] = transport.all('subscribe');
+    transport.deliver({ type: 'error', re, code: 'not_found', message: 'no', retryable: false });
+    await expect(running).rejects.toMatchObject({ code: 'not_found' });
+  });
+});
