@@ -1,17 +1,15 @@
-import { CLOSE_CODES, DEFAULT_LIMITS, isId } from '@sluice/protocol';
-import type { ErrorFrame, Limits, ReadyFrame, ServerFrame } from '@sluice/protocol';
-import type { AckPolicy } from './generation/acker.ts';
-import { Attachment } from './session/attachment.ts';
-import type { SessionFrame, Wire } from './session/attachment.ts';
+import { CLOSE_CODES, isId } from '@sluice/protocol';
+import type { Limits } from '@sluice/protocol';
 import type { Clock } from './clock.ts';
-import { Connection } from './connection/connection.ts';
-import type { ConnectionOptions } from './connection/connection.ts';
+import { EdgeConnection } from './connection/edge-connection.ts';
+import type { ConnectionOptions } from './connection/edge-connection.ts';
+import type { Status } from './connection/status.ts';
 import { Emitter } from './emitter.ts';
 import type { Listener } from './emitter.ts';
-import { ClosedError, ProtocolError, RequestError } from './errors.ts';
-import { Requests } from './connection/requests.ts';
+import { ClosedError } from './errors.ts';
+import type { AckPolicy } from './generation/acker.ts';
+import { Attachment } from './session/attachment.ts';
 import { Session } from './session/session.ts';
-import type { Status } from './connection/status.ts';
 
 /** Who the server took us for. */
 export type Ready = {
@@ -38,31 +36,22 @@ export type ClientOptions = ConnectionOptions & {
  * from where it was; only `closed` is final. Made by `connect`.
  */
 export class Client {
-  readonly #connection: Connection;
+  readonly #connection: EdgeConnection;
   readonly #clock: Clock;
   readonly #window: number;
   readonly #ack: AckPolicy;
   readonly #events = new Emitter<ClientEvents>();
-  readonly #requests: Requests;
-  readonly #attachments = new Map<string, Attachment>();
   readonly #sessions = new Map<string, Session>();
   #ready: Ready | undefined;
-  #closed: ClosedError | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: ClientOptions) {
     this.#clock = options.clock;
     this.#window = options.window;
     this.#ack = options.ack;
-    this.#requests = new Requests({
-      clock: options.clock,
-      transmit: (frame) => this.#connection.send(frame),
-    });
-    this.#connection = new Connection(options, {
-      status: (status) => this.#changed(status),
-      live: (ready) => this.#live(ready),
-      lost: () => this.#lost(),
-      frame: (frame) => this.#receive(frame),
+    this.#connection = new EdgeConnection(options, {
+      status: (status) => this.#events.emit('status', status),
+      ready: ({ user, org, connection, limits }) => (this.#ready = { user, org, connection, limits }),
       error: (error) => this.#events.emit('error', error),
     });
     this.#connection.start();
@@ -101,16 +90,14 @@ export class Client {
     if (!isId(id)) throw new TypeError('session: expected 1-64 characters of A-Z a-z 0-9 _ -');
     const known = this.#sessions.get(id);
     if (known !== undefined) return known;
-    const wire = this.#wire();
-    const attachment = new Attachment(id, wire, this.#window);
-    attachment.failure = this.#closed;
+    const connection = this.#connection;
+    const attachment = new Attachment(id, { clock: this.#clock, connection, window: this.#window });
+    const leave = connection.join(id, attachment);
     const forget = (): void => {
-      if (this.#attachments.get(id) !== attachment) return;
-      this.#attachments.delete(id);
-      this.#sessions.delete(id);
+      if (this.#sessions.get(id) === session) this.#sessions.delete(id);
+      leave();
     };
-    const session = new Session({ attachment, wire, ack: this.#ack, forget });
-    this.#attachments.set(id, attachment);
+    const session = new Session({ attachment, connection, ack: this.#ack, forget });
     this.#sessions.set(id, session);
     return session;
   }
@@ -119,77 +106,5 @@ export class Client {
   close(): Promise<void> {
     this.#closing ??= this.#connection.close(CLOSE_CODES.normal, 'closed by the application');
     return this.#closing;
-  }
-
-  #wire(): Wire {
-    const isLive = (): boolean => this.#connection.isLive;
-    return {
-      clock: this.#clock,
-      get isLive() {
-        return isLive();
-      },
-      send: (frame) => this.#connection.send(frame),
-      request: (request) =>
-        this.#closed === undefined ? this.#requests.send(request) : Promise.reject(this.#closed),
-    };
-  }
-
-  #changed(status: Status): void {
-    if (status.type === 'closed') {
-      this.#closed = new ClosedError(status.code, status.reason);
-      this.#requests.fail(this.#closed);
-      for (const attachment of this.#attachments.values()) attachment.fail(this.#closed);
-    }
-    this.#events.emit('status', status);
-  }
-
-  #live({ user, org, connection, limits }: ReadyFrame): void {
-    this.#ready = { user, org, connection, limits: { ...DEFAULT_LIMITS, ...limits } };
-    // Sessions first: what a repeated prompt starts is then already watched.
-    for (const attachment of this.#attachments.values()) attachment.live();
-    this.#requests.live(this.#ready.limits);
-  }
-
-  #lost(): void {
-    this.#requests.lost();
-    for (const attachment of this.#attachments.values()) attachment.lost();
-  }
-
-  /** @throws ProtocolError from the session the frame belongs to */
-  #receive(frame: ServerFrame): void {
-    switch (frame.type) {
-      case 'ok':
-        this.#requests.answer(frame);
-        return;
-      case 'error':
-        if (!this.#requests.answer(frame)) this.#report(frame);
-        return;
-      case 'ready':
-      case 'goaway':
-      case 'expiring':
-      case 'pong':
-      case 'open':
-      case 'close':
-        return;
-      default:
-        this.#route(frame);
-    }
-  }
-
-  #route(frame: SessionFrame): void {
-    const attachment = this.#attachments.get(frame.session);
-    try {
-      attachment?.receive(frame);
-    } catch (error) {
-      if (error instanceof ProtocolError) attachment?.view.events.emit('error', error);
-      throw error;
-    }
-  }
-
-  #report(frame: ErrorFrame): void {
-    const error = new RequestError(frame);
-    const attachment = frame.session === undefined ? undefined : this.#attachments.get(frame.session);
-    if (attachment === undefined) this.#events.emit('error', error);
-    else attachment.view.events.emit('error', error);
   }
 }

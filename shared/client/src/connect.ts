@@ -2,6 +2,7 @@ import { DEFAULT_LIMITS } from '@sluice/protocol';
 import type { AckPolicy } from './generation/acker.ts';
 import { Client } from './client.ts';
 import type { Clock } from './clock.ts';
+import type { StartUpgrade } from './connection/edge-connection.ts';
 import { Credential } from './connection/credential.ts';
 import type { TokenSource } from './connection/credential.ts';
 import type { Page } from './connection/page-events.ts';
@@ -11,8 +12,8 @@ import { parseServerFrame } from './link/server-frame.ts';
 import type { Status } from './connection/status.ts';
 import type { TransportKind } from './link/transport.ts';
 import type { Fetch } from './link/http-calls.ts';
-import { Ladder } from './link/ladder.ts';
-import type { Rung } from './link/ladder.ts';
+import { Dialer } from './link/dialer.ts';
+import type { Candidate } from './link/dialer.ts';
 import { WebSocketTransport } from './link/websocket.ts';
 import type { WebSocketConstructor } from './link/websocket.ts';
 
@@ -48,7 +49,7 @@ export type Platform = {
   readonly page: Page;
   readonly WebSocket: WebSocketConstructor | undefined;
   /** in place of the real transports */
-  readonly ladder?: Pick<Ladder, 'open' | 'openBest'>;
+  readonly dialer?: Pick<Dialer, 'dial' | 'dialBest'>;
 };
 
 const ALL_TRANSPORTS: readonly TransportKind[] = ['websocket', 'sse', 'poll'];
@@ -61,33 +62,45 @@ export const connectOn = (platform: Platform, options: ConnectOptions): Client =
   const { token, window = DEFAULT_LIMITS.defaultWindow, ack = 'received', backoff, onStatus } = options;
   if (!Number.isInteger(window) || window < 1 || window > DEFAULT_LIMITS.maxWindow)
     throw new TypeError(`window: expected 1..${DEFAULT_LIMITS.maxWindow}, got ${window}`);
-  const { open, openBest } = platform.ladder ?? new Ladder(rungsOf(platform, options), platform.clock);
+  const { clock, page } = platform;
+  const { dial, dialBest } = platform.dialer ?? new Dialer(candidatesOf(platform, options), clock);
+  const url = socketUrl(options.url);
+  const credential = new Credential(token);
+  const fullBackoff = { ...DEFAULT_BACKOFF, ...backoff };
+  const startUpgrade: StartUpgrade | undefined =
+    dialBest &&
+    (async (found) => {
+      // It is here already: the lesser transport came with it.
+      const { Upgrade } = await import('./fallback.ts');
+      const { upgradeMs } = fullBackoff;
+      return new Upgrade({ url, token: () => credential.current(), clock, upgradeMs, dialBest, found });
+    });
   const client = new Client({
-    url: socketUrl(options.url),
-    credential: new Credential(token),
+    url,
+    credential,
     window,
     ack,
-    backoff: { ...DEFAULT_BACKOFF, ...backoff },
-    clock: platform.clock,
-    page: platform.page,
-    openTransport: open,
-    openBest,
+    backoff: fullBackoff,
+    clock,
+    page,
+    dial,
+    startUpgrade,
   });
   if (onStatus !== undefined) client.on('status', onStatus);
   return client;
 };
 
-const rungsOf = (platform: Platform, options: ConnectOptions): readonly Rung[] => {
+const candidatesOf = (platform: Platform, options: ConnectOptions): readonly Candidate[] => {
   const { transports = ALL_TRANSPORTS, WebSocket = platform.WebSocket } = options;
   const { fetch = (url, init) => globalThis.fetch(url, init) } = options;
   return transports.map((kind) => {
     if (kind !== 'websocket')
       return {
         kind,
-        open: async (target) => {
+        open: async (endpoint) => {
           const { HttpTransport } = await import('./fallback.ts');
           return new HttpTransport(kind, {
-            ...target,
+            ...endpoint,
             fetch,
             clock: platform.clock,
             parse: parseServerFrame,
@@ -96,7 +109,7 @@ const rungsOf = (platform: Platform, options: ConnectOptions): readonly Rung[] =
       };
     if (WebSocket === undefined)
       throw new TypeError('WebSocket: this platform has none; pass one, or import @sluice/client/node');
-    return { kind, open: (target) => new WebSocketTransport({ ...target, WebSocket }) };
+    return { kind, open: (endpoint) => new WebSocketTransport({ ...endpoint, WebSocket }) };
   });
 };
 

@@ -84,7 +84,7 @@ export class Requests {
 
   /** A connection is live: everything unanswered goes out again. */
   live({ maxFrameBytes }: Limits): void {
-    this.#maxFrameBytes = maxFrameBytes ?? Infinity;
+    this.#maxFrameBytes = maxFrameBytes;
     for (const pending of [...this.#pending.values()])
       if (SURVIVES.has(pending.frame.type)) this.#try(pending);
   }

@@ -1,25 +1,34 @@
+import type { AckFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
 import type { Track } from './track.ts';
 
-type SendAck = (track: Track, seq: number) => void;
+type AckSenderOptions = {
+  readonly clock: Clock;
+  /** where acks go */
+  readonly uplink: { send(frame: AckFrame): boolean };
+};
 
-/** Sends the acks of one attachment when they are due. Owns one timer for all of its generations. */
+/** Sends the acks of one session when they are due. Owns one timer for all of its generations. */
 export class AckSender {
-  readonly #clock: Clock;
-  readonly #send: SendAck;
+  readonly #session: string;
+  readonly #options: AckSenderOptions;
   readonly #owing = new Set<Track>();
   #cancel: (() => void) | undefined;
 
-  constructor(clock: Clock, send: SendAck) {
-    this.#clock = clock;
-    this.#send = send;
+  constructor(session: string, options: AckSenderOptions) {
+    this.#session = session;
+    this.#options = options;
   }
 
   /** Something of this generation was processed, or it ended. */
   look(track: Track): void {
-    const now = this.#clock.now();
+    const { clock, uplink } = this.#options;
+    const now = clock.now();
     const seq = track.acker?.take(now);
-    if (seq !== undefined) this.#send(track, seq);
+    if (seq !== undefined) {
+      const { epoch } = track.transcript.position;
+      uplink.send({ type: 'ack', session: this.#session, generation: track.id, epoch, seq });
+    }
     const dueAt = track.acker?.dueAt;
     if (dueAt === undefined) {
       this.#owing.delete(track);
@@ -27,7 +36,7 @@ export class AckSender {
     }
     this.#owing.add(track);
     // The first to owe sets the timer; whoever owes later is due later.
-    this.#cancel ??= this.#clock.after(Math.max(0, Math.ceil(dueAt - now)), () => {
+    this.#cancel ??= clock.after(Math.max(0, Math.ceil(dueAt - now)), () => {
       this.#cancel = undefined;
       for (const owing of [...this.#owing]) this.look(owing);
     });

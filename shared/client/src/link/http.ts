@@ -40,6 +40,10 @@ export class HttpTransport implements Transport {
     void this.#read();
   }
 
+  handOver(listener: TransportListener): void {
+    if (this.#listener !== undefined) this.#listener = listener;
+  }
+
   send(frame: ClientFrame): void {
     if (!this.#isOpen) return;
     if (frame.type === 'auth') this.#calls.token = frame.token;

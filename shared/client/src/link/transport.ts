@@ -1,4 +1,5 @@
 import type { ClientFrame, ServerFrame } from '@sluice/protocol';
+import type { Clock } from '../clock.ts';
 import type { ProtocolError } from '../errors.ts';
 
 /** `sse`: a streamed response, frames go up by POST. `poll`: the same with one response after the other. */
@@ -18,17 +19,36 @@ export interface TransportListener {
  * first frame it delivers is `ready`.
  */
 export interface Transport {
-  /** final once `ready` was delivered */
   readonly kind: TransportKind;
   open(listener: TransportListener): void;
-  /** Silently drops the frame when the link is not open: what matters is sent again after a reconnect. */
+  /** Another owner takes over: from now on this listener hears everything, and the one before nothing. */
+  handOver(listener: TransportListener): void;
+  /** Silently drops the frame when the transport is not open: what matters is sent again after a reconnect. */
   send(frame: ClientFrame): void;
   close(code: number, reason: string): void;
 }
 
-export type Target = { readonly url: string; readonly token: string };
-
-export type OpenTransport = (target: Target) => Transport;
+/** Where to connect, and as whom. */
+export type Endpoint = { readonly url: string; readonly token: string };
 
 /** The close code of a link that was lost without one. */
 export const ABNORMAL = 1006;
+
+/** How long a closing handshake is waited for, ms. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Closes a transport that has not closed yet; its owner hears no more. Resolves when the peer has answered, or for 2 s did not. */
+export const closeTransport = (
+  transport: Transport,
+  clock: Clock,
+  { code, reason }: { readonly code: number; readonly reason: string },
+): Promise<void> =>
+  new Promise((resolve) => {
+    const cancel = clock.after(CLOSE_TIMEOUT_MS, resolve);
+    const closed = (): void => {
+      cancel();
+      resolve();
+    };
+    transport.handOver({ frame: () => undefined, broken: () => undefined, closed });
+    transport.close(code, reason);
+  });

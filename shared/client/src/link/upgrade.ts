@@ -1,8 +1,7 @@
 import type { CloseCode, ReadyFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
-import type { Credential } from '../connection/credential.ts';
-import type { Link, LinkListener } from './link.ts';
-import type { OpenTransport, Transport } from './transport.ts';
+import type { Dial, Dialing } from './dialer.ts';
+import type { Transport } from './transport.ts';
 
 /** The pause between two looks doubles up to so many times the first. */
 const MAX_FACTOR = 20;
@@ -10,25 +9,24 @@ const NORMAL: CloseCode = 1000;
 
 type UpgradeOptions = {
   readonly url: string;
-  readonly credential: Credential;
+  readonly token: () => Promise<string>;
   readonly clock: Clock;
   /** until the first look, ms */
   readonly upgradeMs: number;
-  /** opens the best transport */
-  readonly openBest: OpenTransport;
-  readonly link: (transport: Transport, listener: LinkListener) => Link;
-  /** A link that is ready; its new owner calls `handOver`. */
-  readonly found: (link: Link, ready: ReadyFrame) => void;
+  /** tries the best transport alone */
+  readonly dialBest: Dial;
+  /** It works; its new owner calls `handOver` before it returns. */
+  readonly found: (transport: Transport, ready: ReadyFrame) => void;
 };
 
 /**
  * Looks now and then, while a connection makes do with a lesser transport, whether the best one works by now.
- * Owns one timer and at most one link that is being tried.
+ * Owns one timer and at most one attempt.
  */
 export class Upgrade {
   readonly #options: UpgradeOptions;
   #factor = 1;
-  #link: Link | undefined;
+  #dialing: Dialing | undefined;
   /** while it waits for its next look */
   #cancel: (() => void) | undefined;
   /** counts looks and stops, so that what comes too late is noticed */
@@ -51,8 +49,8 @@ export class Upgrade {
     this.#turn += 1;
     this.#cancel?.();
     this.#cancel = undefined;
-    this.#link?.close(NORMAL, 'not needed');
-    this.#link = undefined;
+    void this.#dialing?.close(NORMAL, 'not needed');
+    this.#dialing = undefined;
   }
 
   #arm(): void {
@@ -63,7 +61,7 @@ export class Upgrade {
   }
 
   async #look(): Promise<void> {
-    const { credential, url, openBest } = this.#options;
+    const { token, url, dialBest, found } = this.#options;
     this.#cancel = undefined;
     this.#turn += 1;
     const turn = this.#turn;
@@ -72,28 +70,17 @@ export class Upgrade {
       this.stop();
       this.#arm();
     };
+    const ready = (transport: Transport, frame: ReadyFrame): void => {
+      this.#dialing = undefined;
+      this.stop();
+      found(transport, frame);
+    };
     try {
-      const token = await credential.current();
-      if (turn === this.#turn) this.#try(openBest({ url, token }), failed);
+      const endpoint = { url, token: await token() };
+      if (turn === this.#turn) this.#dialing = dialBest(endpoint, { ready, broken: failed, failed });
     } catch {
       // Why there is no token is told by the connection itself, when it needs one.
       failed();
     }
-  }
-
-  #try(transport: Transport, failed: () => void): void {
-    const { link, found } = this.#options;
-    const tried: Link = link(transport, {
-      frame: (frame) => {
-        if (frame.type !== 'ready') return;
-        this.#link = undefined;
-        this.stop();
-        found(tried, frame);
-      },
-      broken: failed,
-      closed: failed,
-      dead: failed,
-    });
-    this.#link = tried;
   }
 }

@@ -1,8 +1,8 @@
 import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOL } from '@sluice/protocol';
-import type { ClientFrame } from '@sluice/protocol';
+import type { ClientFrame, ServerFrame } from '@sluice/protocol';
 import { ProtocolError } from '../errors.ts';
 import { parseServerFrame } from './server-frame.ts';
-import type { Target as Address, Transport, TransportListener } from './transport.ts';
+import type { Endpoint, Transport, TransportListener } from './transport.ts';
 
 /** The part of the standard WebSocket that is used; `ws` has it as well. */
 export interface WebSocketLike {
@@ -20,7 +20,7 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string, protocols: string[]) => WebSocketLike;
 
-type Target = Address & { readonly WebSocket: WebSocketConstructor };
+type WebSocketOptions = Endpoint & { readonly WebSocket: WebSocketConstructor };
 
 const OPEN = 1;
 /** What may stand in a subprotocol: the `token` of RFC 9110. Every JWT fits; other credentials may not. */
@@ -32,17 +32,17 @@ const SUBPROTOCOL_PATTERN = /^[\w!#$%&'*+.^`|~-]+$/;
  */
 export class WebSocketTransport implements Transport {
   readonly kind = 'websocket';
-  readonly #target: Target;
+  readonly #options: WebSocketOptions;
   #socket: WebSocketLike | undefined;
   #listener: TransportListener | undefined;
 
-  constructor(target: Target) {
-    this.#target = target;
+  constructor(options: WebSocketOptions) {
+    this.#options = options;
   }
 
   open(listener: TransportListener): void {
     this.#listener = listener;
-    const { url, token, WebSocket } = this.#target;
+    const { url, token, WebSocket } = this.#options;
     const inHandshake = SUBPROTOCOL_PATTERN.test(token);
     const protocols = inHandshake ? [SUBPROTOCOL, BEARER_SUBPROTOCOL_PREFIX + token] : [SUBPROTOCOL];
     const socket = new WebSocket(url, protocols);
@@ -51,10 +51,14 @@ export class WebSocketTransport implements Transport {
       if (socket.protocol !== SUBPROTOCOL) this.#broken(`the server did not select ${SUBPROTOCOL}`);
       else if (!inHandshake) this.send({ type: 'auth', token });
     });
-    socket.addEventListener('message', ({ data }) => this.#receive(data));
+    socket.addEventListener('message', this.#receive);
     socket.addEventListener('close', ({ code, reason }) => this.#closed(code, reason));
     // `close` always follows and says what there is to say; without a listener `ws` would throw.
     socket.addEventListener('error', () => undefined);
+  }
+
+  handOver(listener: TransportListener): void {
+    if (this.#listener !== undefined) this.#listener = listener;
   }
 
   send(frame: ClientFrame): void {
@@ -65,15 +69,16 @@ export class WebSocketTransport implements Transport {
     this.#socket?.close(code, reason);
   }
 
-  #receive(data: unknown): void {
+  /** Only parsing is tried: what the owner makes of a frame is its own to mend. */
+  readonly #receive = ({ data }: { readonly data: unknown }): void => {
+    let frame: ServerFrame | undefined;
     try {
-      const frame = parseServerFrame(data);
-      if (frame !== undefined) this.#listener?.frame(frame);
+      frame = parseServerFrame(data);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#listener?.broken(error);
+      this.#listener?.broken(error as ProtocolError);
     }
-  }
+    if (frame !== undefined) this.#listener?.frame(frame);
+  };
 
   #broken(message: string): void {
     this.#listener?.broken(new ProtocolError(message));

@@ -1,35 +1,22 @@
-import type {
-  ClientFrame,
-  OkFrame,
-  Position,
-  ServerFrame,
-  SubscribedFrame,
-  SubscribeFrame,
-} from '@sluice/protocol';
-import { AckSender } from '../generation/ack-sender.ts';
+import type { Position, SubscribedFrame, SubscribeFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
+import type { EdgeConnection, SessionFrame, SessionListener } from '../connection/edge-connection.ts';
 import { DetachedError, ProtocolError, RequestError } from '../errors.ts';
-import type { Request } from '../connection/requests.ts';
-import { SessionView } from './session-view.ts';
+import { AckSender } from '../generation/ack-sender.ts';
 import type { Track } from '../generation/track.ts';
+import { SessionView } from './session-view.ts';
 
-/** What an attachment needs of the client. */
-export interface Wire {
+type AttachmentOptions = {
   readonly clock: Clock;
-  readonly isLive: boolean;
-  /** @returns false when there is no live connection */
-  send(frame: ClientFrame): boolean;
-  /** As {@link Requests.send}. */
-  request(request: Request): Promise<OkFrame>;
-}
+  readonly connection: EdgeConnection;
+  /** default of {@link Watch} */
+  readonly window: number;
+};
 
 /** How a session is watched. `window`: most un-acked delta frames in flight, 1..256. */
 export type Watch = { readonly observe: boolean; readonly window: number };
 
 type Waiter = { readonly resolve: () => void; readonly reject: (error: Error) => void };
-
-/** Frames that belong to one session. */
-export type SessionFrame = Exclude<Extract<ServerFrame, { readonly session: string }>, { type: 'error' }>;
 
 /** Before trying again after a refusal that names no delay, ms. */
 const RETRY_MS = 1_000;
@@ -39,12 +26,11 @@ const RETRY_MS = 1_000;
  * it was. Deltas count only between a `subscribed` and the next `subscribe`: what is in flight around a
  * repeated subscription would overlap with what that one asks for.
  */
-export class Attachment {
+export class Attachment implements SessionListener {
   readonly session: string;
   readonly view = new SessionView();
-  /** why nothing will ever come again */
-  failure: Error | undefined;
-  readonly #wire: Wire;
+  readonly #clock: Clock;
+  readonly #connection: EdgeConnection;
   readonly #defaultWindow: number;
   readonly #acks: AckSender;
   #phase: 'detached' | 'subscribing' | 'attached' = 'detached';
@@ -63,13 +49,17 @@ export class Attachment {
   #waiters: Waiter[] = [];
   #cancelRetry: () => void = () => undefined;
 
-  constructor(session: string, wire: Wire, defaultWindow: number) {
+  constructor(session: string, { clock, connection, window }: AttachmentOptions) {
     this.session = session;
-    this.#wire = wire;
-    this.#defaultWindow = defaultWindow;
-    this.#acks = new AckSender(wire.clock, ({ id, transcript }, seq) => {
-      wire.send({ type: 'ack', session, generation: id, epoch: transcript.position.epoch, seq });
-    });
+    this.#clock = clock;
+    this.#connection = connection;
+    this.#defaultWindow = window;
+    this.#acks = new AckSender(session, { clock, uplink: connection });
+  }
+
+  /** why nothing will ever come again */
+  get failure(): Error | undefined {
+    return this.#connection.closed;
   }
 
   /**
@@ -125,7 +115,7 @@ export class Attachment {
   }
 
   release(track: Track): void {
-    track.release(this.#wire.clock.now());
+    track.release(this.#clock.now());
     this.#acks.look(track);
     this.view.forgetUnknown(track);
     this.#unfollow();
@@ -140,7 +130,7 @@ export class Attachment {
   consumed(track: Track, { epoch, seq }: Position): void {
     // What was read before a restart says nothing about the new text.
     if (track.ackPolicy !== 'consumed' || epoch !== track.transcript.position.epoch) return;
-    track.acker?.processed(seq, this.#wire.clock.now());
+    track.acker?.processed(seq, this.#clock.now());
     this.#acks.look(track);
   }
 
@@ -158,12 +148,15 @@ export class Attachment {
   }
 
   /** The client is closed for good. */
-  fail(error: Error): void {
-    this.failure = error;
+  closed(error: Error): void {
     this.#wanted = undefined;
     this.#detach();
     this.#reject(error);
     this.view.fail(() => error);
+  }
+
+  failed(error: Error): void {
+    this.view.events.emit('error', error);
   }
 
   /** @throws ProtocolError when the frame contradicts what came before it */
@@ -184,17 +177,17 @@ export class Attachment {
       case 'signal':
         return view.events.emit('signal', { user: frame.user, data: frame.data });
       default:
-        if (this.#phase === 'attached') this.#acks.look(view.advance(frame, this.#wire.clock.now()));
+        if (this.#phase === 'attached') this.#acks.look(view.advance(frame, this.#clock.now()));
     }
   }
 
   #subscribe(): void {
     this.#cancelRetry();
     const watch = this.#wanted;
-    if (!this.#wire.isLive || watch === undefined) return;
+    if (!this.#connection.isLive || watch === undefined) return;
     this.#phase = 'subscribing';
     this.#asked = watch;
-    this.#wire.request(this.#subscribeFrame(watch)).catch((error: Error) => this.#refused(error));
+    this.#connection.request(this.#subscribeFrame(watch)).catch((error: Error) => this.#refused(error));
   }
 
   #subscribeFrame({ observe, window }: Watch): SubscribeFrame {
@@ -256,9 +249,8 @@ export class Attachment {
     if (error.retryable) {
       // What does not answer now will later: whoever waits for the session goes on waiting, and is told.
       this.view.events.emit('error', error);
-      const { clock } = this.#wire;
-      const ms = (error.retryAfterMs ?? RETRY_MS) * (1 + clock.random());
-      this.#cancelRetry = clock.after(ms, () => this.#subscribe());
+      const ms = (error.retryAfterMs ?? RETRY_MS) * (1 + this.#clock.random());
+      this.#cancelRetry = this.#clock.after(ms, () => this.#subscribe());
       return;
     }
     if (this.#waiters.length === 0) this.view.events.emit('error', error);
@@ -276,9 +268,9 @@ export class Attachment {
     if (this.#wanted === undefined) return;
     this.#wanted = undefined;
     this.#detach();
-    if (!this.#wire.isLive) return;
+    if (!this.#connection.isLive) return;
     try {
-      await this.#wire.request({ type: 'unsubscribe', session: this.session });
+      await this.#connection.request({ type: 'unsubscribe', session: this.session });
     } catch {
       // The connection that knew of the subscription is gone, or the server never had it: detached either way.
     }

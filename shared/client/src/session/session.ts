@@ -1,7 +1,8 @@
 import { isId } from '@sluice/protocol';
 import type { Item, PromptBody } from '@sluice/protocol';
 import type { AckPolicy } from '../generation/acker.ts';
-import type { Attachment, Watch, Wire } from './attachment.ts';
+import type { Attachment, Watch } from './attachment.ts';
+import type { EdgeConnection } from '../connection/edge-connection.ts';
 import type { Listener } from '../emitter.ts';
 import { RequestError } from '../errors.ts';
 import { Generation } from '../generation/generation.ts';
@@ -24,7 +25,7 @@ export type MessageOptions = {
 
 type SessionOptions = {
   readonly attachment: Attachment;
-  readonly wire: Wire;
+  readonly connection: EdgeConnection;
   readonly ack: AckPolicy;
   /** the client forgets this session */
   readonly forget: () => void;
@@ -34,14 +35,14 @@ type SessionOptions = {
 export class Session {
   readonly id: string;
   readonly #attachment: Attachment;
-  readonly #wire: Wire;
+  readonly #connection: EdgeConnection;
   readonly #ack: AckPolicy;
   readonly #forget: () => void;
 
-  constructor({ attachment, wire, ack, forget }: SessionOptions) {
+  constructor({ attachment, connection, ack, forget }: SessionOptions) {
     this.id = attachment.session;
     this.#attachment = attachment;
-    this.#wire = wire;
+    this.#connection = connection;
     this.#ack = ack;
     this.#forget = forget;
   }
@@ -130,7 +131,7 @@ export class Session {
   async message(text: string, { id = newId(), data }: MessageOptions = {}): Promise<string> {
     checkId('message', id);
     const withData = data === undefined ? {} : { data };
-    await this.#wire.request({ type: 'message', session: this.id, message: id, text, ...withData });
+    await this.#connection.request({ type: 'message', session: this.id, message: id, text, ...withData });
     return id;
   }
 
@@ -139,13 +140,13 @@ export class Session {
    * connection.
    */
   signal(data: unknown): void {
-    this.#wire.send({ type: 'signal', session: this.id, data });
+    this.#connection.send({ type: 'signal', session: this.id, data });
   }
 
   async #ask(generation: string, body: PromptBody, isNew: boolean): Promise<{ readonly created: boolean }> {
     const request = { type: 'prompt', session: this.id, generation, ...body } as const;
     try {
-      const { created = true } = await this.#wire.request(request);
+      const { created = true } = await this.#connection.request(request);
       // It exists, but was announced before this client watched: ask for its item.
       if (!created && !this.#exists(generation)) this.#attachment.refresh();
       return { created };
@@ -180,7 +181,7 @@ export class Session {
       owner: {
         consumed: (position) => attachment.consumed(track, position),
         cancel: async () => {
-          await this.#wire.request({ type: 'cancel', session: this.id, generation });
+          await this.#connection.request({ type: 'cancel', session: this.id, generation });
         },
         release: () => attachment.release(track),
       },

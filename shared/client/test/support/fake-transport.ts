@@ -5,7 +5,8 @@ import type { ConnectOptions } from '../../src/connect.ts';
 import type { Client } from '../../src/client.ts';
 import type { Page } from '../../src/connection/page-events.ts';
 import type { Status } from '../../src/connection/status.ts';
-import type { Transport, TransportKind, TransportListener } from '../../src/link/transport.ts';
+import { Dialer } from '../../src/link/dialer.ts';
+import type { Endpoint, Transport, TransportKind, TransportListener } from '../../src/link/transport.ts';
 import { ManualClock } from './manual-clock.ts';
 
 export const readyFrame = (limits: Partial<Limits> = {}): ReadyFrame => ({
@@ -35,13 +36,17 @@ export class FakeTransport implements Transport {
     this.#listener = listener;
   }
 
+  handOver(listener: TransportListener): void {
+    if (this.#listener !== undefined) this.#listener = listener;
+  }
+
   send(frame: ClientFrame): void {
     this.sent.push(frame);
   }
 
   close(code: number, reason: string): void {
     this.closedWith = { code, reason };
-    this.#listener?.closed(code, reason);
+    this.drop(code, reason);
   }
 
   /** The server sends. */
@@ -51,7 +56,9 @@ export class FakeTransport implements Transport {
 
   /** The server, or the network, closes. */
   drop(code: number, reason = ''): void {
-    this.#listener?.closed(code, reason);
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.closed(code, reason);
   }
 
   /** Frames of one type that the client sent. */
@@ -90,9 +97,9 @@ export class Bench {
         clock: this.clock,
         page,
         WebSocket: undefined,
-        ladder: {
-          open: ({ token }) => this.#opened(new FakeTransport(token, kind)),
-          openBest: kind === 'websocket' ? undefined : ({ token }) => this.#opened(new FakeTransport(token)),
+        dialer: {
+          dial: this.#dialer(kind).dial,
+          dialBest: kind === 'websocket' ? undefined : this.#dialer('websocket').dial,
         },
       },
       { url: 'ws://edge', token: 'jwt', onStatus: (status) => this.statuses.push(status), ...options },
@@ -107,9 +114,13 @@ export class Bench {
     return transport;
   }
 
-  #opened(transport: FakeTransport): FakeTransport {
-    this.transports.push(transport);
-    return transport;
+  #dialer(kind: TransportKind): Dialer {
+    const open = ({ token }: Endpoint): FakeTransport => {
+      const transport = new FakeTransport(token, kind);
+      this.transports.push(transport);
+      return transport;
+    };
+    return new Dialer([{ kind, open }], this.clock);
   }
 
   /** Lets promises settle: tokens are fetched asynchronously. */

@@ -1,11 +1,12 @@
 import type { AckFrame, ClientFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
+import type { Transport } from '../link/transport.ts';
 
 type OutboxOptions = {
   readonly clock: Clock;
   /** what the server allows on one connection */
   readonly maxFramesPerSecond: number;
-  readonly send: (frame: ClientFrame) => void;
+  readonly transport: Pick<Transport, 'send'>;
 };
 
 /**
@@ -46,7 +47,7 @@ export class Outbox {
       const frame = this.#next();
       if (frame === undefined) return;
       this.#budget -= 1;
-      this.#options.send(frame);
+      this.#options.transport.send(frame);
     }
     if (this.#frames.length + this.#acks.size === 0) return;
     const ms = ((1 - this.#budget) / this.#half) * 1000;

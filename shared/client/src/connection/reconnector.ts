@@ -1,0 +1,49 @@
+import type { Clock } from '../clock.ts';
+import { INITIAL_STATE, step, untilOf } from './reconnect.ts';
+import type { Backoff, ReconnectAction, ReconnectEvent, ReconnectState } from './reconnect.ts';
+
+type ReconnectorOptions = {
+  readonly clock: Clock;
+  readonly backoff: Backoff;
+  readonly refreshable: boolean;
+  /** told of each step before its actions are carried out */
+  readonly changed: (before: ReconnectState, after: ReconnectState) => void;
+  readonly perform: (action: ReconnectAction) => void;
+};
+
+/** Runs the reconnect machine: holds its state, owns its one timer, and has its actions carried out. */
+export class Reconnector {
+  readonly #options: ReconnectorOptions;
+  #state: ReconnectState = INITIAL_STATE;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(options: ReconnectorOptions) {
+    this.#options = options;
+  }
+
+  get state(): ReconnectState {
+    return this.#state;
+  }
+
+  step(event: ReconnectEvent): void {
+    const { clock, backoff, refreshable, changed, perform } = this.#options;
+    const before = this.#state;
+    const context = { now: clock.now(), random: clock.random(), backoff, refreshable };
+    const { state, actions } = step(before, event, context);
+    this.#state = state;
+    if (untilOf(state) !== untilOf(before)) this.#arm(untilOf(state));
+    changed(before, state);
+    for (const action of actions) perform(action);
+  }
+
+  #arm(until: number | undefined): void {
+    this.#cancelTimer();
+    if (until === undefined) return;
+    const { clock } = this.#options;
+    // A timer may fire a moment early by the other clock; the machine would ignore it, so look again.
+    this.#cancelTimer = clock.after(Math.max(0, Math.ceil(until - clock.now())), () => {
+      if (clock.now() < until) this.#arm(until);
+      else this.step({ type: 'due' });
+    });
+  }
+}
