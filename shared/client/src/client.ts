@@ -1,4 +1,4 @@
-import { CLOSE_CODES, isId } from '@sluice/protocol';
+import { CLOSE_CODES, parseSessionId } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
 import type { Clock } from './clock.ts';
 import { EdgeConnection } from './connection/edge-connection.ts';
@@ -8,7 +8,7 @@ import { Emitter } from './emitter.ts';
 import type { Listener } from './emitter.ts';
 import { ClosedError } from './errors.ts';
 import type { AckPolicy } from './generation/acker.ts';
-import { Attachment } from './session/attachment.ts';
+import { SessionSubscription } from './session/session-subscription.ts';
 import { Session } from './session/session.ts';
 
 /** Who the server took us for. */
@@ -87,17 +87,21 @@ export class Client {
 
   /** The same object for the same id. @throws TypeError when the id cannot be one */
   session(id: string): Session {
-    if (!isId(id)) throw new TypeError('session: expected 1-64 characters of A-Z a-z 0-9 _ -');
+    parseSessionId(id);
     const known = this.#sessions.get(id);
     if (known !== undefined) return known;
     const connection = this.#connection;
-    const attachment = new Attachment(id, { clock: this.#clock, connection, window: this.#window });
-    const leave = connection.join(id, attachment);
+    const subscription = new SessionSubscription(id, {
+      clock: this.#clock,
+      connection,
+      window: this.#window,
+    });
+    const leave = connection.join(id, subscription);
     const forget = (): void => {
       if (this.#sessions.get(id) === session) this.#sessions.delete(id);
       leave();
     };
-    const session = new Session({ attachment, connection, ack: this.#ack, forget });
+    const session = new Session({ subscription, connection, ack: this.#ack, forget });
     this.#sessions.set(id, session);
     return session;
   }

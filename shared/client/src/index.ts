@@ -6,7 +6,7 @@ import { currentPage } from './connection/page-events.ts';
 import type { WebSocketConstructor } from './link/websocket.ts';
 
 export type { AckPolicy } from './generation/acker.ts';
-export type { Watch } from './session/attachment.ts';
+export type { SubscribeOptions } from './session/subscribe-state.ts';
 export { Client } from './client.ts';
 export type { ClientEvents, Ready } from './client.ts';
 export type { ConnectOptions } from './connect.ts';

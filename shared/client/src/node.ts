@@ -6,7 +6,7 @@ import { connectOn } from './connect.ts';
 import type { ConnectOptions } from './connect.ts';
 
 export type { AckPolicy } from './generation/acker.ts';
-export type { Watch } from './session/attachment.ts';
+export type { SubscribeOptions } from './session/subscribe-state.ts';
 export { Client } from './client.ts';
 export type { ClientEvents, Ready } from './client.ts';
 export type { ConnectOptions } from './connect.ts';

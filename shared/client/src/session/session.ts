@@ -1,13 +1,14 @@
-import { isId } from '@sluice/protocol';
+import { parseGenerationId, parseItemId } from '@sluice/protocol';
 import type { Item, PromptBody } from '@sluice/protocol';
 import type { AckPolicy } from '../generation/acker.ts';
-import type { Attachment, Watch } from './attachment.ts';
+import type { SessionSubscription } from './session-subscription.ts';
 import type { EdgeConnection } from '../connection/edge-connection.ts';
 import type { Listener } from '../emitter.ts';
 import { RequestError } from '../errors.ts';
 import { Generation } from '../generation/generation.ts';
 import { newId } from '../new-id.ts';
 import type { SessionEvents } from './session-events.ts';
+import type { SubscribeOptions } from './subscribe-state.ts';
 import type { Track } from '../generation/track.ts';
 
 export type PromptOptions = PromptBody & {
@@ -24,7 +25,7 @@ export type MessageOptions = {
 };
 
 type SessionOptions = {
-  readonly attachment: Attachment;
+  readonly subscription: SessionSubscription;
   readonly connection: EdgeConnection;
   readonly ack: AckPolicy;
   /** the client forgets this session */
@@ -34,14 +35,14 @@ type SessionOptions = {
 /** One conversation: its items, who watches it, and the ways to add to it. Made by `client.session(id)`. */
 export class Session {
   readonly id: string;
-  readonly #attachment: Attachment;
+  readonly #subscription: SessionSubscription;
   readonly #connection: EdgeConnection;
   readonly #ack: AckPolicy;
   readonly #forget: () => void;
 
-  constructor({ attachment, connection, ack, forget }: SessionOptions) {
-    this.id = attachment.session;
-    this.#attachment = attachment;
+  constructor({ subscription, connection, ack, forget }: SessionOptions) {
+    this.id = subscription.session;
+    this.#subscription = subscription;
     this.#connection = connection;
     this.#ack = ack;
     this.#forget = forget;
@@ -52,38 +53,38 @@ export class Session {
    * the same map, brought up to date when this is read.
    */
   get items(): ReadonlyMap<string, Item> {
-    return this.#attachment.view.items.view();
+    return this.#subscription.view.items.view();
   }
 
   /** Viewers attached, this one included, as last told. */
   get viewers(): number {
-    return this.#attachment.view.viewers;
+    return this.#subscription.view.viewers;
   }
 
   /** @returns the function that removes the listener */
   on<Name extends keyof SessionEvents>(name: Name, listener: Listener<SessionEvents[Name]>): () => void {
-    return this.#attachment.view.events.on(name, listener);
+    return this.#subscription.view.events.on(name, listener);
   }
 
   /**
    * Watches the session until `unsubscribe`, over reconnects. Resolves when every item is here.
-   * @param watch `observe`: do not count as a viewer for flow control, default false; `window`: most un-acked
+   * @param options `observe`: do not count as a viewer for flow control, default false; `window`: most un-acked
    * delta frames in flight, 1..256, default the client's
    * @throws RequestError when the server refuses, ClosedError, DetachedError
    */
-  subscribe(watch: Partial<Watch> = {}): Promise<void> {
-    return this.#attachment.subscribe(watch);
+  subscribe(options: Partial<SubscribeOptions> = {}): Promise<void> {
+    return this.#subscription.subscribe(options);
   }
 
   /** Stops watching; nothing stops at the server. Generations still open here are detached from. */
   unsubscribe(): Promise<void> {
-    return this.#attachment.unsubscribe();
+    return this.#subscription.unsubscribe();
   }
 
   /** Unsubscribes and forgets the session's items; `client.session(id)` then makes a new one. */
   async close(): Promise<void> {
     this.#forget();
-    await this.#attachment.unsubscribe();
+    await this.#subscription.unsubscribe();
   }
 
   /**
@@ -115,7 +116,7 @@ export class Session {
    * @throws RequestError when the server refuses, ClosedError, DetachedError
    */
   running(): Promise<readonly Generation[]> {
-    return this.#attachment.peek(() =>
+    return this.#subscription.peek(() =>
       [...this.items.values()]
         .filter((item) => item.kind === 'generation' && item.status !== 'done')
         .sort((left, right) => left.createdAt - right.createdAt)
@@ -129,7 +130,7 @@ export class Session {
    * @throws RequestError, ClosedError; TypeError when the id cannot be one
    */
   async message(text: string, { id = newId(), data }: MessageOptions = {}): Promise<string> {
-    checkId('message', id);
+    parseItemId(id);
     const withData = data === undefined ? {} : { data };
     await this.#connection.request({ type: 'message', session: this.id, message: id, text, ...withData });
     return id;
@@ -148,7 +149,7 @@ export class Session {
     try {
       const { created = true } = await this.#connection.request(request);
       // It exists, but was announced before this client watched: ask for its item.
-      if (!created && !this.#exists(generation)) this.#attachment.refresh();
+      if (!created && !this.#exists(generation)) this.#subscription.refresh();
       return { created };
     } catch (error) {
       // Taken once, then sent again over a reconnect and refused for the moment: it runs all the same.
@@ -159,12 +160,12 @@ export class Session {
   }
 
   #exists(generation: string): boolean {
-    return this.#attachment.view.items.get(generation) !== undefined;
+    return this.#subscription.view.items.get(generation) !== undefined;
   }
 
   #follow(generation: string, ack: AckPolicy | undefined): Track {
-    checkId('generation', generation);
-    const track = this.#attachment.follow(generation);
+    parseGenerationId(generation);
+    const track = this.#subscription.follow(generation);
     const policy = ack ?? this.#ack;
     // A second handle that does not say otherwise leaves the first one's policy alone.
     if (ack !== undefined || policy === 'consumed') track.ackPolicy = policy;
@@ -173,22 +174,18 @@ export class Session {
 
   #handle(track: Track, accepted: Promise<{ readonly created: boolean }>): Generation {
     const { id: generation } = track;
-    const attachment = this.#attachment;
+    const subscription = this.#subscription;
     return new Generation({
       track,
       accepted,
-      failure: attachment.failure,
+      failure: this.#connection.closed,
       owner: {
-        consumed: (position) => attachment.consumed(track, position),
+        consumed: (position) => subscription.consumed(track, position),
         cancel: async () => {
           await this.#connection.request({ type: 'cancel', session: this.id, generation });
         },
-        release: () => attachment.release(track),
+        release: () => subscription.release(track),
       },
     });
   }
 }
-
-const checkId = (what: string, id: string): void => {
-  if (!isId(id)) throw new TypeError(`${what}: expected 1-64 characters of A-Z a-z 0-9 _ -`);
-};

@@ -135,6 +135,37 @@ describe('a subscription', () => {
     await subscribed;
   });
 
+  test('made again before the first was answered begins with the second answer', async () => {
+    const bench = new Bench();
+    const session = bench.client.session('s');
+    void session.subscribe().catch(() => undefined);
+    const transport = await bench.goLive();
+    const left = session.unsubscribe();
+    const subscribed = session.subscribe();
+    const generation = session.generation('g');
+    transport.deliver({ type: 'subscribed', session: 's', rev: 1, viewers: 1, items: [item(1)] });
+    transport.deliver(delta(0, 2, 'ab'));
+    transport.answer('unsubscribe');
+    await left;
+    transport.deliver({ type: 'subscribed', session: 's', rev: 1, viewers: 1, items: [item(1)] });
+    await subscribed;
+    transport.deliver(delta(0, 3, 'abc'));
+    expect(generation.text).toBe('abc');
+    expect([transport.all('subscribe').length, bench.errors]).toEqual([2, []]);
+  });
+
+  test('asked for by whoever hears of its refusal is not asked for twice', async () => {
+    const bench = new Bench();
+    const session = bench.client.session('s');
+    session.on('error', () => void session.subscribe());
+    void session.subscribe();
+    const transport = await bench.goLive();
+    transport.refuse('subscribe', 'unavailable', true);
+    await bench.settle();
+    bench.clock.advance(2_000);
+    expect(transport.all('subscribe')).toHaveLength(2);
+  });
+
   test('passes on presence, signals, states and errors', async () => {
     const { bench, transport } = await attached([item(1)], 1);
     const session = bench.client.session('s');

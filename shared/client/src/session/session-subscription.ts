@@ -1,0 +1,257 @@
+import type { Position, SubscribedFrame, SubscribeFrame } from '@sluice/protocol';
+import type { Clock } from '../clock.ts';
+import type { EdgeConnection, SessionFrame, SessionListener } from '../connection/edge-connection.ts';
+import { ClosedError, DetachedError, ProtocolError, RequestError } from '../errors.ts';
+import { AckSender } from '../generation/ack-sender.ts';
+import type { Track } from '../generation/track.ts';
+import { SessionView } from './session-view.ts';
+import { INITIAL_STATE, isCurrent, step } from './subscribe-state.ts';
+import type { SubscribeAction, SubscribeEvent, SubscribeOptions, SubscribeState } from './subscribe-state.ts';
+
+type SessionSubscriptionOptions = {
+  readonly clock: Clock;
+  readonly connection: EdgeConnection;
+  /** default of {@link SubscribeOptions} */
+  readonly window: number;
+};
+
+type Waiter = { readonly resolve: () => void; readonly reject: (error: Error) => void };
+
+/** Before trying again after a refusal that names no delay, ms. */
+const RETRY_MS = 1_000;
+
+/**
+ * This client as a viewer of one session: carries out what the subscribe machine says. Deltas count only
+ * between a `subscribed` and the next `subscribe`: what is in flight around a repeated subscription would
+ * overlap with what that one asks for.
+ */
+export class SessionSubscription implements SessionListener {
+  readonly session: string;
+  readonly view = new SessionView();
+  readonly #clock: Clock;
+  readonly #connection: EdgeConnection;
+  readonly #defaults: SubscribeOptions;
+  readonly #acks: AckSender;
+  #state: SubscribeState;
+  #waiters: Waiter[] = [];
+  /** resolves when the last `unsubscribe` was answered, or never will be */
+  #left: Promise<void> | undefined;
+  #cancelRetry: () => void = () => undefined;
+
+  constructor(session: string, { clock, connection, window }: SessionSubscriptionOptions) {
+    this.session = session;
+    this.#clock = clock;
+    this.#connection = connection;
+    this.#defaults = { observe: false, window };
+    this.#acks = new AckSender(session, { clock, uplink: connection });
+    this.#state = { ...INITIAL_STATE, isLive: connection.isLive };
+  }
+
+  /**
+   * Resolves when every item is here; a refusal that may pass is retried and told as an `error` event.
+   * @throws RequestError, ClosedError, DetachedError
+   */
+  subscribe(options: Partial<SubscribeOptions>): Promise<void> {
+    return this.#settled({ type: 'subscribe', options: { ...this.#defaults, ...options } });
+  }
+
+  /**
+   * Looks at the session once every item is here; it is let go afterwards, unless somebody wants it by then.
+   * @throws as `subscribe`
+   */
+  async peek<Found>(look: () => Found): Promise<Found> {
+    const settled = this.#settled({ type: 'follow', options: this.#defaults });
+    try {
+      await settled;
+      return look();
+    } finally {
+      this.#step({ type: 'unfollow' });
+    }
+  }
+
+  /** Resolves when the server let go, or the connection that knew of it is gone. */
+  async unsubscribe(): Promise<void> {
+    this.view.fail((generation) => new DetachedError(generation));
+    this.#reject(new DetachedError(this.session));
+    this.#step({ type: 'unsubscribe' });
+    await this.#left;
+  }
+
+  /** The track of a generation, for somebody who calls `release` when done with it. */
+  follow(generation: string): Track {
+    const track = this.view.track(generation);
+    track.follow();
+    this.#step({ type: 'follow', options: this.#defaults });
+    return track;
+  }
+
+  release(track: Track): void {
+    track.release(this.#clock.now());
+    this.#acks.look(track);
+    this.view.forgetUnknown(track);
+    this.#step({ type: 'unfollow' });
+  }
+
+  /** An iterator of the application is through with everything up to there; the furthest one counts. */
+  consumed(track: Track, { epoch, seq }: Position): void {
+    // What was read before a restart says nothing about the new text.
+    if (track.ackPolicy !== 'consumed' || epoch !== track.transcript.position.epoch) return;
+    track.acker?.processed(seq, this.#clock.now());
+    this.#acks.look(track);
+  }
+
+  /** Asks for everything that changed, on a live subscription as well. */
+  refresh(): void {
+    this.#step({ type: 'refresh' });
+  }
+
+  live(): void {
+    this.#step({ type: 'live' });
+  }
+
+  lost(): void {
+    this.#step({ type: 'lost' });
+  }
+
+  /** The client is closed for good. */
+  closed(error: Error): void {
+    this.#step({ type: 'closed' });
+    this.#reject(error);
+    this.view.fail(() => error);
+  }
+
+  failed(error: Error): void {
+    this.view.events.emit('error', error);
+  }
+
+  /** @throws ProtocolError when the frame contradicts what came before it */
+  receive(frame: SessionFrame): void {
+    const { view } = this;
+    const { wanted, type } = this.#state;
+    if (wanted === undefined) return;
+    switch (frame.type) {
+      case 'subscribed':
+        return this.#subscribed(frame);
+      case 'item':
+        view.put(frame.item, 'item');
+        return this.#step({ type: 'item', rev: frame.rev });
+      case 'presence': {
+        const { type: _type, session: _session, ...presence } = frame;
+        return view.watched(presence);
+      }
+      case 'signal':
+        return view.events.emit('signal', { user: frame.user, data: frame.data });
+      default:
+        if (type === 'attached') this.#acks.look(view.advance(frame, this.#clock.now()));
+    }
+  }
+
+  /** Items first: when one of them contradicts what is here, they are asked for again. */
+  #subscribed({ rev, viewers, present, items, more: isCut }: SubscribedFrame): void {
+    this.view.watched({ viewers, ...(present && { present }) });
+    const more = isCut === true;
+    if (isCurrent(this.#state, rev)) {
+      if (more && rev <= this.#state.rev) throw new ProtocolError('subscribed: a page that leads nowhere');
+      for (const item of items) this.view.put(item, 'subscribed');
+    }
+    this.#step({ type: 'subscribed', rev, more });
+  }
+
+  /** Resolves when the session is watched as wanted. */
+  #settled(event: SubscribeEvent): Promise<void> {
+    const { closed } = this.#connection;
+    if (closed !== undefined) return Promise.reject(closed);
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      this.#step(event);
+    });
+  }
+
+  /** @param refusal what a `refused` event is about */
+  #step(event: SubscribeEvent, refusal?: RequestError): void {
+    const { state, actions } = step(this.#state, event);
+    this.#state = state;
+    if (state.type !== 'waiting') this.#cancelRetry();
+    for (const action of actions) this.#perform(action, refusal);
+  }
+
+  #perform(action: SubscribeAction, refusal: RequestError | undefined): void {
+    switch (action.type) {
+      case 'subscribe':
+        return this.#ask(action.options, action.ask);
+      case 'unsubscribe':
+        this.#left = this.#leave();
+        return;
+      case 'forget':
+        return this.view.items.clear();
+      case 'attach':
+        return this.#attach(action.options, action.hasLostStore);
+      case 'detach':
+        this.#acks.clear();
+        return this.view.detached();
+      case 'settle':
+        for (const waiter of this.#waiters.splice(0)) waiter.resolve();
+        return;
+      case 'wait': {
+        const ms = (refusal?.retryAfterMs ?? RETRY_MS) * (1 + this.#clock.random());
+        this.#cancelRetry = this.#clock.after(ms, () => this.#step({ type: 'due' }));
+        // What does not answer now will later: whoever waits for the session goes on waiting, and is told.
+        if (refusal !== undefined) this.failed(refusal);
+        return;
+      }
+      case 'give-up':
+        if (refusal !== undefined) this.#giveUp(refusal);
+    }
+  }
+
+  #ask({ observe, window }: SubscribeOptions, ask: number): void {
+    const { rev } = this.#state;
+    const positions = this.view.positions();
+    const frame: SubscribeFrame = {
+      type: 'subscribe',
+      session: this.session,
+      ...(rev === 0 ? {} : { rev }),
+      ...(Object.keys(positions).length === 0 ? {} : { positions }),
+      ...(observe ? { observe } : { window }),
+    };
+    this.#connection.request(frame).catch((error: unknown) => {
+      // A connection that was lost is no refusal: `live` asks again.
+      if (error instanceof RequestError)
+        this.#step({ type: 'refused', ask, retryable: error.retryable }, error);
+    });
+  }
+
+  async #leave(): Promise<void> {
+    try {
+      await this.#connection.request({ type: 'unsubscribe', session: this.session });
+    } catch (error) {
+      // The connection that knew of the subscription is gone, and with it what was unanswered.
+      if (error instanceof ClosedError) return;
+    }
+    this.#step({ type: 'left' });
+  }
+
+  #attach({ observe, window }: SubscribeOptions, hasLostStore: boolean): void {
+    const { view } = this;
+    view.attached(observe ? undefined : window);
+    if (!hasLostStore) return;
+    for (const [id, track] of view.tracks)
+      if (view.items.get(id) === undefined) track.fail(new RequestError(lostGeneration));
+  }
+
+  #giveUp(refusal: RequestError): void {
+    if (this.#waiters.length === 0) this.failed(refusal);
+    this.#reject(refusal);
+    this.view.fail(() => refusal);
+  }
+
+  #reject(error: Error): void {
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+  }
+}
+
+const lostGeneration = {
+  code: 'not_found',
+  message: 'the server lost this generation',
+  retryable: false,
+} as const;

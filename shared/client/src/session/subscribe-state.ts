@@ -1,0 +1,190 @@
+/**
+ * When to subscribe to a session and when to leave it: a pure state machine. The subscription carries out the
+ * actions and reports what happened as events.
+ *
+ * `subscribed` frames name no request. So at most one `subscribe` is unanswered at any time, and a `subscribed`
+ * counts as its answer only when no `unsubscribe` sent before it is unanswered too.
+ */
+
+/** How a session is watched. `window`: most un-acked delta frames in flight, 1..256. */
+export type SubscribeOptions = { readonly observe: boolean; readonly window: number };
+
+export type SubscribeState = {
+  /** `waiting`: refused for the moment, a timer runs */
+  readonly type: 'detached' | 'waiting' | 'subscribing' | 'attached';
+  /** undefined when nobody wants the session */
+  readonly wanted: SubscribeOptions | undefined;
+  /** what the last `subscribe` asked for */
+  readonly asked: SubscribeOptions | undefined;
+  /** the application subscribed, so the session is kept when the last follower leaves */
+  readonly isPinned: boolean;
+  /** handles on generations of the session, and looks at it */
+  readonly followers: number;
+  readonly isLive: boolean;
+  /** everything up to here is known */
+  readonly rev: number;
+  /** announced while pages were missing */
+  readonly newestRev: number;
+  /** the server forgot what it knew, and not everything has come anew since */
+  readonly hasLostStore: boolean;
+  /** `subscribe` frames so far: which of them a refusal is for */
+  readonly asks: number;
+  /** `unsubscribe` frames without an answer */
+  readonly leaving: number;
+};
+
+export type SubscribeEvent =
+  | { readonly type: 'live' | 'lost' | 'closed' }
+  /** the application subscribes, or changes how it watches; or takes that back */
+  | { readonly type: 'subscribe'; readonly options: SubscribeOptions }
+  | { readonly type: 'unsubscribe' }
+  /** somebody needs the session, whoever else does; `options` if nobody else says how */
+  | { readonly type: 'follow'; readonly options: SubscribeOptions }
+  | { readonly type: 'unfollow' }
+  /** ask for everything that changed */
+  | { readonly type: 'refresh' }
+  | { readonly type: 'subscribed'; readonly rev: number; readonly more: boolean }
+  | { readonly type: 'item'; readonly rev: number }
+  | { readonly type: 'refused'; readonly ask: number; readonly retryable: boolean }
+  /** the pause after a refusal is over */
+  | { readonly type: 'due' }
+  /** an `unsubscribe` was answered */
+  | { readonly type: 'left' };
+
+export type SubscribeAction =
+  | { readonly type: 'subscribe'; readonly options: SubscribeOptions; readonly ask: number }
+  | { readonly type: 'unsubscribe' }
+  /** what is held of the session cannot be trusted any more */
+  | { readonly type: 'forget' }
+  /** everything is here, and frames count from now on */
+  | { readonly type: 'attach'; readonly options: SubscribeOptions; readonly hasLostStore: boolean }
+  | { readonly type: 'detach' }
+  /** it is watched as wanted: whoever waited for that is told */
+  | { readonly type: 'settle' }
+  /** ask for a `due` event later */
+  | { readonly type: 'wait' }
+  /** refused for good */
+  | { readonly type: 'give-up' };
+
+export type SubscribeStep = {
+  readonly state: SubscribeState;
+  readonly actions: readonly SubscribeAction[];
+};
+
+export const INITIAL_STATE: SubscribeState = {
+  type: 'detached',
+  wanted: undefined,
+  asked: undefined,
+  isPinned: false,
+  followers: 0,
+  isLive: false,
+  rev: 0,
+  newestRev: 0,
+  hasLostStore: false,
+  asks: 0,
+  leaving: 0,
+};
+
+const to = (state: SubscribeState, ...actions: readonly SubscribeAction[]): SubscribeStep => ({
+  state,
+  actions,
+});
+
+const detached = (state: SubscribeState, ...actions: readonly SubscribeAction[]): SubscribeStep =>
+  to({ ...state, type: 'detached', newestRev: 0 }, { type: 'detach' }, ...actions);
+
+/** Asks for what is wanted, from where the client is. */
+const subscribe = (state: SubscribeState): SubscribeStep => {
+  const { wanted, isLive, asks } = state;
+  if (!isLive || wanted === undefined) return to({ ...state, type: 'detached' });
+  const ask = asks + 1;
+  const next: SubscribeState = { ...state, type: 'subscribing', asked: wanted, asks: ask };
+  return to(next, { type: 'subscribe', options: wanted, ask });
+};
+
+/** Somebody wants the session: what is under way already needs no second `subscribe`. */
+const want = (state: SubscribeState): SubscribeStep => {
+  const { type, wanted, asked } = state;
+  if (type === 'subscribing') return to(state);
+  const isAsked = wanted?.observe === asked?.observe && wanted?.window === asked?.window;
+  return type === 'attached' && isAsked ? to(state, { type: 'settle' }) : subscribe(state);
+};
+
+const leave = (state: SubscribeState): SubscribeStep => {
+  if (state.wanted === undefined) return to(state);
+  const left: SubscribeState = { ...state, wanted: undefined };
+  if (!state.isLive) return detached(left);
+  return detached({ ...left, leaving: state.leaving + 1 }, { type: 'unsubscribe' });
+};
+
+/** Whether the items of a `subscribed` with this rev hold here. Not when the server knows less than it once did: it lost its store. */
+export const isCurrent = (state: SubscribeState, rev: number): boolean =>
+  state.leaving === 0 && (state.type !== 'subscribing' || rev >= state.rev);
+
+const afterSubscribed = (state: SubscribeState, rev: number, more: boolean): SubscribeStep => {
+  const { type, asked, newestRev, hasLostStore } = state;
+  if (state.leaving > 0) return to(state);
+  if (type !== 'subscribing' || asked === undefined) return to({ ...state, rev: Math.max(state.rev, rev) });
+  if (rev < state.rev) {
+    const next = subscribe({ ...state, rev: 0, newestRev: 0, hasLostStore: true });
+    return to(next.state, { type: 'forget' }, ...next.actions);
+  }
+  if (more) return subscribe({ ...state, rev });
+  const next = want({
+    ...state,
+    type: 'attached',
+    rev: Math.max(rev, newestRev),
+    newestRev: 0,
+    hasLostStore: false,
+  });
+  return to(next.state, { type: 'attach', options: asked, hasLostStore }, ...next.actions);
+};
+
+const afterItem = (state: SubscribeState, rev: number): SubscribeStep =>
+  state.type === 'attached'
+    ? to({ ...state, rev: Math.max(state.rev, rev) })
+    : to({ ...state, newestRev: Math.max(state.newestRev, rev) });
+
+const afterRefusal = (state: SubscribeState, ask: number, retryable: boolean): SubscribeStep => {
+  if (state.type !== 'subscribing' || ask !== state.asks) return to(state);
+  if (!retryable) return detached({ ...state, wanted: undefined, isPinned: false }, { type: 'give-up' });
+  const { state: next, actions } = detached(state, { type: 'wait' });
+  return to({ ...next, type: 'waiting' }, ...actions);
+};
+
+const unfollow = (state: SubscribeState): SubscribeStep => {
+  const next = { ...state, followers: state.followers - 1 };
+  return next.followers === 0 && !next.isPinned ? leave(next) : to(next);
+};
+
+/** The machine. */
+export const step = (state: SubscribeState, event: SubscribeEvent): SubscribeStep => {
+  switch (event.type) {
+    case 'live':
+      return subscribe({ ...state, isLive: true });
+    case 'lost':
+      return detached({ ...state, isLive: false, leaving: 0 });
+    case 'closed':
+      return detached({ ...state, isLive: false, leaving: 0, wanted: undefined });
+    case 'subscribe':
+      return want({ ...state, isPinned: true, wanted: event.options });
+    case 'unsubscribe':
+      return leave({ ...state, isPinned: false });
+    case 'follow':
+      return want({ ...state, followers: state.followers + 1, wanted: state.wanted ?? event.options });
+    case 'unfollow':
+      return unfollow(state);
+    case 'refresh':
+      return state.type === 'attached' ? subscribe(state) : to(state);
+    case 'subscribed':
+      return afterSubscribed(state, event.rev, event.more);
+    case 'item':
+      return afterItem(state, event.rev);
+    case 'refused':
+      return afterRefusal(state, event.ask, event.retryable);
+    case 'due':
+      return state.type === 'waiting' ? subscribe(state) : to(state);
+    case 'left':
+      return to({ ...state, leaving: Math.max(0, state.leaving - 1) });
+  }
+};

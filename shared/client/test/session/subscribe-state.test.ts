@@ -1,0 +1,165 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { INITIAL_STATE, step } from '../../src/session/subscribe-state.ts';
+import type {
+  SubscribeAction,
+  SubscribeEvent,
+  SubscribeState,
+  SubscribeStep,
+} from '../../src/session/subscribe-state.ts';
+
+const narrow = { observe: false, window: 4 };
+const wide = { observe: false, window: 32 };
+
+const run = (...events: readonly SubscribeEvent[]): SubscribeStep =>
+  events.reduce<SubscribeStep>((before, event) => step(before.state, event), {
+    state: INITIAL_STATE,
+    actions: [],
+  });
+
+const types = (actions: readonly SubscribeAction[]): readonly string[] => actions.map(({ type }) => type);
+
+const live: SubscribeEvent = { type: 'live' };
+const lost: SubscribeEvent = { type: 'lost' };
+const want: SubscribeEvent = { type: 'subscribe', options: wide };
+const follow: SubscribeEvent = { type: 'follow', options: wide };
+const subscribed = (rev: number, more = false): SubscribeEvent => ({ type: 'subscribed', rev, more });
+
+describe('a session that is wanted', () => {
+  test('is subscribed to once the connection is live', () => {
+    expect(run(want).actions).toEqual([]);
+    expect(run(want, live).actions).toEqual([{ type: 'subscribe', options: wide, ask: 1 }]);
+    expect(run(live, want).actions).toEqual([{ type: 'subscribe', options: wide, ask: 1 }]);
+  });
+
+  test('is attached after the last page, knowing what was announced meanwhile', () => {
+    const paged = run(live, want, subscribed(5, true));
+    expect(types(paged.actions)).toEqual(['subscribe']);
+    const { state, actions } = run(live, want, subscribed(5, true), { type: 'item', rev: 9 }, subscribed(7));
+    expect(types(actions)).toEqual(['attach', 'settle']);
+    expect(state).toMatchObject({ type: 'attached', rev: 9 });
+  });
+
+  test('in another way than was asked for is asked for again after the answer', () => {
+    const other: SubscribeEvent = { type: 'subscribe', options: narrow };
+    expect(run(live, want, other).actions).toEqual([]);
+    expect(run(live, want, other, subscribed(1)).actions).toEqual([
+      { type: 'attach', options: wide, hasLostStore: false },
+      { type: 'subscribe', options: narrow, ask: 2 },
+    ]);
+  });
+
+  test('starts over when the server knows less than it did', () => {
+    const { state, actions } = run(live, want, subscribed(8), lost, live, subscribed(2));
+    expect(types(actions)).toEqual(['forget', 'subscribe']);
+    expect(state).toMatchObject({ rev: 0, hasLostStore: true });
+    expect(step(state, subscribed(2)).actions[0]).toMatchObject({ type: 'attach', hasLostStore: true });
+  });
+
+  test('is let go with the last who follows it, unless the application subscribed', () => {
+    const followed = [live, follow, follow, subscribed(1), { type: 'unfollow' }] as const;
+    expect(run(...followed).actions).toEqual([]);
+    expect(types(run(...followed, { type: 'unfollow' }).actions)).toEqual(['detach', 'unsubscribe']);
+    expect(run(want, ...followed, { type: 'unfollow' }).actions).toEqual([]);
+  });
+});
+
+describe('a refusal', () => {
+  const refused = (retryable: boolean, ask = 1): SubscribeEvent => ({ type: 'refused', ask, retryable });
+
+  test('for the moment is waited out, unless somebody asks sooner', () => {
+    const { state, actions } = run(live, want, refused(true));
+    expect([state.type, types(actions)]).toEqual(['waiting', ['detach', 'wait']]);
+    expect(types(step(state, { type: 'due' }).actions)).toEqual(['subscribe']);
+    const sooner = step(state, follow);
+    expect(types(sooner.actions)).toEqual(['subscribe']);
+    expect(step(sooner.state, { type: 'due' }).actions).toEqual([]);
+  });
+
+  test('for good ends it', () => {
+    const { state, actions } = run(live, want, refused(false));
+    expect(types(actions)).toEqual(['detach', 'give-up']);
+    expect(state.wanted).toBeUndefined();
+  });
+
+  test('of a request that is void already means nothing', () => {
+    expect(run(live, want, { type: 'unsubscribe' }, want, refused(false)).actions).toEqual([]);
+  });
+});
+
+test('an answer to what was left before is not taken for the answer to what was asked after', () => {
+  const again = run(live, want, { type: 'unsubscribe' }, want);
+  expect(types(again.actions)).toEqual(['subscribe']);
+  const stale = step(again.state, subscribed(3));
+  expect(stale).toEqual({ state: again.state, actions: [] });
+  const { state, actions } = step(step(stale.state, { type: 'left' }).state, subscribed(3));
+  expect([state.type, types(actions)]).toEqual(['attached', ['attach', 'settle']]);
+});
+
+const anyOptions = fc.constantFrom(narrow, wide, { observe: true, window: 32 });
+const anyEvent: fc.Arbitrary<SubscribeEvent> = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom<SubscribeEvent>(live, lost) },
+  fc.constantFrom<SubscribeEvent>(
+    { type: 'closed' },
+    { type: 'unsubscribe' },
+    { type: 'refresh' },
+    { type: 'due' },
+    { type: 'left' },
+    { type: 'unfollow' },
+  ),
+  fc.record({ type: fc.constant('subscribe' as const), options: anyOptions }),
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('follow' as const), options: anyOptions }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      type: fc.constant('subscribed' as const),
+      rev: fc.nat(20),
+      more: fc.boolean(),
+    }),
+  },
+  fc.record({ type: fc.constant('item' as const), rev: fc.nat(20) }),
+  fc.record({
+    type: fc.constant('refused' as const),
+    ask: fc.integer({ min: 1, max: 8 }),
+    retryable: fc.boolean(),
+  }),
+);
+
+/** Whether the event answers the `subscribe` that is in flight, or makes it void. */
+const settles = (before: SubscribeState, event: SubscribeEvent): boolean =>
+  event.type === 'lost' ||
+  event.type === 'closed' ||
+  (event.type === 'subscribed' && before.leaving === 0) ||
+  (event.type === 'refused' && event.ask === before.asks);
+
+test('whatever happens: one subscribe in flight, no position that goes back, one subscribe after a reconnect', () => {
+  fc.assert(
+    fc.property(fc.array(anyEvent, { maxLength: 60 }), (events) => {
+      let state: SubscribeState = INITIAL_STATE;
+      let inFlight = false;
+      for (const event of events) {
+        // A connection is live once, then lost: the order its owner keeps to.
+        if (event.type === 'live' && state.isLive) continue;
+        const before: SubscribeState = state;
+        const { state: after, actions } = step(before, event);
+        const asked = actions.filter(({ type }) => type === 'subscribe').length;
+        if (settles(before, event) || types(actions).includes('unsubscribe')) inFlight = false;
+        expect(asked).toBeLessThanOrEqual(inFlight ? 0 : 1);
+        inFlight ||= asked === 1;
+        expect(inFlight).toBe(after.type === 'subscribing');
+        if (!types(actions).includes('forget')) expect(after.rev).toBeGreaterThanOrEqual(before.rev);
+        if (event.type === 'live') expect(asked).toBe(before.wanted === undefined ? 0 : 1);
+        if (after.type === 'subscribing' || after.type === 'attached') {
+          expect(after.isLive).toBe(true);
+          expect(after.wanted).toBeDefined();
+        }
+        if (types(actions).includes('settle'))
+          expect(after).toMatchObject({ type: 'attached', asked: after.wanted });
+        if (after.type === 'attached' && before.type !== 'attached') expect(event.type).toBe('subscribed');
+        expect(after.leaving).toBeGreaterThanOrEqual(0);
+        state = after;
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+});
