@@ -1,12 +1,11 @@
 import type { Position, ToolCall } from '@sluice/protocol';
 import type { Cursor } from './delta-log.ts';
-import { Emitter } from '../emitter.ts';
 import type { Listener } from '../emitter.ts';
 import { DetachedError, GenerationFailedError } from '../errors.ts';
-import type { GenerationStatus, Track, TrackEvents } from './track.ts';
+import type { GenerationStatus, TextEvents, Track } from './track.ts';
 import type { Delta, GenerationEnd } from './transcript.ts';
 
-export type GenerationEvents = Omit<TrackEvents, 'failed'>;
+export type GenerationEvents = TextEvents & { readonly state: GenerationStatus };
 
 /** What a handle needs of its session. */
 export interface GenerationOwner {
@@ -47,8 +46,8 @@ export class Generation implements AsyncIterable<Delta> {
   readonly done: Promise<string>;
   readonly #track: Track;
   readonly #owner: GenerationOwner;
-  readonly #events = new Emitter<GenerationEvents>();
-  readonly #removals: (() => void)[];
+  /** what removes each listener on the track */
+  readonly #removals = new Set<() => void>();
   /** there was text before this handle, perhaps the answer to another prompt */
   readonly #isKnown: boolean;
   #failure: Error | undefined;
@@ -73,7 +72,7 @@ export class Generation implements AsyncIterable<Delta> {
     });
     // Whoever looks at one of the promises is told; whoever looks at none need not crash for it.
     for (const promise of [this.accepted, this.end, this.done]) promise.catch(() => undefined);
-    this.#removals = this.#listen();
+    this.#listen();
     this.#isKnown = track.end !== undefined || track.transcript.position.seq > 0;
     if (track.end !== undefined) this.#finish(track.end);
     else if (failure !== undefined) this.#fail(failure);
@@ -106,7 +105,13 @@ export class Generation implements AsyncIterable<Delta> {
     name: Name,
     listener: Listener<GenerationEvents[Name]>,
   ): () => void {
-    return this.#events.on(name, listener);
+    if (this.#isSettled) return () => undefined;
+    const stop = this.#track.events.on(name, listener);
+    this.#removals.add(stop);
+    return () => {
+      this.#removals.delete(stop);
+      stop();
+    };
   }
 
   /**
@@ -172,24 +177,11 @@ export class Generation implements AsyncIterable<Delta> {
     this.#wake();
   }
 
-  #listen(): (() => void)[] {
-    const { events } = this.#track;
-    return [
-      events.on('delta', (delta) => {
-        this.#notify();
-        this.#events.emit('delta', delta);
-      }),
-      events.on('reset', (reset) => {
-        this.#notify();
-        this.#events.emit('reset', reset);
-      }),
-      events.on('state', (state) => this.#events.emit('state', state)),
-      events.on('end', (end) => {
-        this.#finish(end);
-        this.#events.emit('end', end);
-      }),
-      events.on('failed', (error) => this.#fail(error)),
-    ];
+  #listen(): void {
+    this.on('delta', () => this.#notify());
+    this.on('reset', () => this.#notify());
+    this.on('end', ({ generation: _generation, ...end }) => this.#finish(end));
+    this.#removals.add(this.#track.events.on('failed', (error) => this.#fail(error)));
   }
 
   /** Only an accepted prompt has this end: under the same id there may be the answer to another one. */

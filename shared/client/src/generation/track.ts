@@ -15,15 +15,40 @@ import type { Delta, GenerationEnd } from './transcript.ts';
 
 export type GenerationStatus = 'queued' | GenerationState | 'done';
 
-export type TrackEvents = {
-  readonly delta: Delta;
+type OfGeneration = { readonly generation: string };
+
+/** What becomes of a generation's text, in the words of its session. */
+export type TextEvents = {
+  readonly delta: Delta & OfGeneration;
   /** the text restarted in this epoch */
-  readonly reset: { readonly epoch: number; readonly reason: string };
+  readonly reset: OfGeneration & { readonly epoch: number; readonly reason: string };
+  readonly end: GenerationEnd & OfGeneration;
+};
+
+export type TrackEvents = TextEvents & {
   readonly state: GenerationStatus;
-  readonly end: GenerationEnd;
   /** the session is out of reach for good; the generation itself may go on */
   readonly failed: Error;
 };
+
+export type SessionStateEvent = OfGeneration & { readonly state: GenerationStatus };
+
+/** The session's events, as far as a generation causes them. */
+export interface SessionEmitter {
+  emit(name: 'delta', event: TextEvents['delta']): void;
+  emit(name: 'reset', event: TextEvents['reset']): void;
+  emit(name: 'end', event: TextEvents['end']): void;
+  emit(name: 'state', event: SessionStateEvent): void;
+}
+
+type TrackOptions = {
+  readonly session: SessionEmitter;
+  /** The text or the end is another one now; called before any event says so. */
+  readonly changed: (generation: string) => void;
+};
+
+/** Frames about one generation. */
+export type TrackFrame = DeltaFrame | ResetFrame | StateFrame | EndFrame;
 
 /** States that a new token disproves. Not `parked`: a late viewer of a parked text receives tokens too. */
 const DISPROVED_BY_TOKENS: ReadonlySet<GenerationStatus> = new Set(['queued', 'paused', 'recovering']);
@@ -37,6 +62,7 @@ export class Track {
   readonly events = new Emitter<TrackEvents>();
   readonly transcript = new Transcript();
   readonly log = new DeltaLog();
+  readonly #options: TrackOptions;
   ackPolicy: AckPolicy = 'received';
   /** undefined while detached and for observers, who need no acks */
   acker: Acker | undefined;
@@ -45,8 +71,9 @@ export class Track {
   #window: number | undefined;
   #followers = 0;
 
-  constructor(id: string) {
+  constructor(id: string, options: TrackOptions) {
     this.id = id;
+    this.#options = options;
   }
 
   get status(): GenerationStatus {
@@ -63,8 +90,19 @@ export class Track {
     this.acker = window === undefined ? undefined : new Acker(window);
   }
 
-  /** @throws ProtocolError when the delta does not continue the transcript */
-  delta(frame: DeltaFrame, now: number): void {
+  /** @throws ProtocolError when the frame does not continue the transcript */
+  receive(frame: TrackFrame, now: number): void {
+    if (frame.type === 'delta') this.#delta(frame, now);
+    else if (frame.type === 'end') this.#endFrame(frame);
+    else if (this.#end !== undefined) return;
+    else if (frame.type === 'state') this.#become(frame.state);
+    else {
+      this.transcript.restart(frame.epoch);
+      this.#restarted(frame.epoch, frame.reason);
+    }
+  }
+
+  #delta(frame: DeltaFrame, now: number): void {
     if (this.#end !== undefined) {
       // Completed from its item: the rest is known, but the server waits for its acks all the same.
       this.acker?.arrived(frame.seq);
@@ -76,21 +114,19 @@ export class Track {
     this.acker?.arrived(delta.seq);
     if (this.ackPolicy === 'received') this.acker?.processed(delta.seq, now);
     if (DISPROVED_BY_TOKENS.has(this.#status)) this.#become('running');
-    this.events.emit('delta', delta);
+    this.#emitDelta(delta);
   }
 
-  reset({ epoch, reason }: ResetFrame): void {
-    if (this.#end !== undefined) return;
-    this.transcript.restart(epoch);
-    this.#restarted(epoch, reason);
+  /** One event for all who listen: those of the session, then those of this generation. */
+  #emitDelta(delta: Delta): void {
+    const { session, changed } = this.#options;
+    const event = { ...delta, generation: this.id };
+    changed(this.id);
+    session.emit('delta', event);
+    this.events.emit('delta', event);
   }
 
-  state({ state }: StateFrame): void {
-    if (this.#end === undefined) this.#become(state);
-  }
-
-  /** @throws ProtocolError when tokens are missing before the end */
-  finish(frame: EndFrame): void {
+  #endFrame(frame: EndFrame): void {
     this.acker?.finish();
     if (this.#end !== undefined) return;
     this.transcript.checkEnd(frame);
@@ -116,7 +152,7 @@ export class Track {
     if (completion.restarted) this.#restarted(item.epoch, 'completed in another epoch');
     for (const delta of completion.deltas) {
       this.log.append(delta);
-      this.events.emit('delta', delta);
+      this.#emitDelta(delta);
     }
     this.#finish(item);
   }
@@ -142,12 +178,17 @@ export class Track {
   #restarted(epoch: number, reason: string): void {
     this.log.restart(epoch);
     this.attached(this.#window);
-    this.events.emit('reset', { epoch, reason });
+    const { session, changed } = this.#options;
+    const event = { epoch, reason, generation: this.id };
+    changed(this.id);
+    session.emit('reset', event);
+    this.events.emit('reset', event);
   }
 
   #become(status: GenerationStatus): void {
     if (status === this.#status) return;
     this.#status = status;
+    this.#options.session.emit('state', { state: status, generation: this.id });
     this.events.emit('state', status);
   }
 
@@ -163,6 +204,10 @@ export class Track {
     this.#end = end;
     this.acker?.finish();
     this.#become('done');
-    this.events.emit('end', end);
+    const { session, changed } = this.#options;
+    const event = { ...end, generation: this.id };
+    changed(this.id);
+    session.emit('end', event);
+    this.events.emit('end', event);
   }
 }

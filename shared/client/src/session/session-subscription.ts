@@ -141,8 +141,12 @@ export class SessionSubscription implements SessionListener {
       }
       case 'signal':
         return view.events.emit('signal', { user: frame.user, data: frame.data });
-      default:
-        if (type === 'attached') this.#acks.look(view.advance(frame, this.#clock.now()));
+      default: {
+        if (type !== 'attached') return;
+        const track = view.track(frame.generation);
+        track.receive(frame, this.#clock.now());
+        this.#acks.look(track);
+      }
     }
   }
 

@@ -1,11 +1,8 @@
-import type { DeltaFrame, EndFrame, Item, Position, ResetFrame, StateFrame } from '@sluice/protocol';
+import type { Item, Position } from '@sluice/protocol';
 import { Emitter } from '../emitter.ts';
 import { ItemList } from './item-list.ts';
 import type { Presence, SessionEvents } from './session-events.ts';
 import { Track } from '../generation/track.ts';
-
-/** Frames about one generation. */
-export type TrackFrame = DeltaFrame | ResetFrame | StateFrame | EndFrame;
 
 /** What a session looks like from here: its items and the tracks of its generations. Outlives connections. */
 export class SessionView {
@@ -31,10 +28,12 @@ export class SessionView {
   track(id: string): Track {
     const known = this.tracks.get(id);
     if (known !== undefined) return known;
-    const track = new Track(id);
+    const track = new Track(id, {
+      session: this.events,
+      changed: (generation) => this.items.touch(generation),
+    });
     this.tracks.set(id, track);
     track.attached(this.#window);
-    this.#relay(track);
     const item = this.items.get(id);
     if (item?.kind === 'generation' && item.status === 'done') track.complete(item);
     return track;
@@ -55,16 +54,6 @@ export class SessionView {
     for (const [id, track] of this.tracks)
       if (track.end === undefined || !this.#settled.has(id)) positions[id] = track.transcript.position;
     return positions;
-  }
-
-  /** @throws ProtocolError when the frame does not continue the generation's track */
-  advance(frame: TrackFrame, now: number): Track {
-    const track = this.track(frame.generation);
-    if (frame.type === 'delta') track.delta(frame, now);
-    else if (frame.type === 'reset') track.reset(frame);
-    else if (frame.type === 'state') track.state(frame);
-    else track.finish(frame);
-    return track;
   }
 
   /**
@@ -91,22 +80,5 @@ export class SessionView {
   /** Whoever follows a generation that has not ended is told that nothing more comes. */
   fail(reason: (generation: string) => Error): void {
     for (const track of this.tracks.values()) track.fail(reason(track.id));
-  }
-
-  #relay(track: Track): void {
-    const { id: generation, events } = track;
-    events.on('delta', (delta) => {
-      this.items.touch(generation);
-      this.events.emit('delta', { ...delta, generation });
-    });
-    events.on('reset', (reset) => {
-      this.items.touch(generation);
-      this.events.emit('reset', { ...reset, generation });
-    });
-    events.on('end', (end) => {
-      this.items.touch(generation);
-      this.events.emit('end', { ...end, generation });
-    });
-    events.on('state', (state) => this.events.emit('state', { state, generation }));
   }
 }
