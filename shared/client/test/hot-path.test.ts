@@ -1,9 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { ClientFrame, ServerFrame } from '@sluice/protocol';
-import { connectOn } from '../src/connect.ts';
-import type { Client } from '../src/client.ts';
-import { readyFrame } from './support/fake-transport.ts';
-import { ManualClock } from './support/manual-clock.ts';
+import { attachedOverSocket, FakeSocket } from './support/fake-socket.ts';
 import { delta, ids } from './support/session-frames.ts';
 
 /** Through how much of the SDK a token and its ack pass. */
@@ -22,49 +18,6 @@ const pathHere = (): Path => {
   return { files: [...new Set(own)], frames: own.length };
 };
 
-type Listener = (event: { data: unknown; code: number; reason: string }) => void;
-
-/** A socket whose other end is the test. */
-class FakeSocket {
-  static newest: FakeSocket | undefined;
-  static sent: (frame: ClientFrame) => void = () => undefined;
-  readonly protocol = 'sluice.v1';
-  readonly readyState = 1;
-  readonly #listeners = new Map<string, Listener>();
-
-  constructor() {
-    FakeSocket.newest = this;
-  }
-
-  addEventListener(type: string, listener: Listener): void {
-    this.#listeners.set(type, listener);
-  }
-
-  send(text: string): void {
-    FakeSocket.sent(JSON.parse(text) as ClientFrame);
-  }
-
-  close(): void {
-    this.#listeners.get('close')?.({ data: undefined, code: 1000, reason: '' });
-  }
-
-  deliver(frame: ServerFrame): void {
-    this.#listeners.get('message')?.({ data: JSON.stringify(frame), code: 0, reason: '' });
-  }
-}
-
-const attached = async (): Promise<{ client: Client; clock: ManualClock; socket: FakeSocket }> => {
-  const clock = new ManualClock();
-  const client = connectOn({ clock, page: {}, WebSocket: FakeSocket }, { url: 'ws://edge', token: 'jwt' });
-  void client.session('s').subscribe();
-  await new Promise((resolve) => setImmediate(resolve));
-  const socket = FakeSocket.newest;
-  if (socket === undefined) throw new Error('nothing was opened');
-  socket.deliver(readyFrame());
-  socket.deliver({ type: 'subscribed', session: 's', rev: 0, viewers: 1, items: [] });
-  return { client, clock, socket };
-};
-
 const expectShort = ({ files, frames }: Path | undefined = { files: [], frames: 0 }): void => {
   expect(files.length).toBeGreaterThan(1);
   expect(files.length).toBeLessThanOrEqual(MAX_FILES);
@@ -73,7 +26,7 @@ const expectShort = ({ files, frames }: Path | undefined = { files: [], frames: 
 
 describe('from socket to application', () => {
   test('a token passes at most 6 files and 9 frames, and is told once to each listener', async () => {
-    const { client, socket } = await attached();
+    const { client, socket } = await attachedOverSocket();
     const paths: Path[] = [];
     const session = client.session('s');
     session.on('delta', () => paths.push(pathHere()));
@@ -95,7 +48,7 @@ describe('from application to socket', () => {
   };
 
   test('an ack that was waited for passes at most 6 files and 9 frames', async () => {
-    const { client, clock, socket } = await attached();
+    const { client, clock, socket } = await attachedOverSocket();
     const found = pathOfAck();
     socket.deliver(delta(0, 1, 'a'));
     expect(found.path).toBeUndefined();
@@ -105,7 +58,7 @@ describe('from application to socket', () => {
   });
 
   test('an ack that is due at once does so on top of the frame that made it due', async () => {
-    const { client, socket } = await attached();
+    const { client, socket } = await attachedOverSocket();
     const found = pathOfAck();
     socket.deliver(delta(0, 8, 'a'));
     expectShort(found.path);

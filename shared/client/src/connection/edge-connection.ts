@@ -245,8 +245,9 @@ export class EdgeConnection {
     try {
       if ('session' in frame && frame.type !== 'error') this.#sessions.get(frame.session)?.receive(frame);
       else this.#control(frame);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
+    } catch (cause) {
+      // What listeners throw does not get here: whatever cannot be made sense of is the frame's fault.
+      const error = cause instanceof ProtocolError ? cause : new ProtocolError(String(cause), { cause });
       if ('session' in frame) this.#sessions.get(frame.session ?? '')?.failed(error);
       this.#violated(error);
     }

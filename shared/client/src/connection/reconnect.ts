@@ -26,15 +26,12 @@ export const DEFAULT_BACKOFF: Backoff = {
 export const OPEN_TIMEOUT_MS = 15_000;
 /** Answer to a probe after the page became visible or the network changed, ms. */
 export const PROBE_TIMEOUT_MS = 2_000;
-/** So many violations of the protocol without a stable connection between them close for good. */
-export const MAX_STRIKES = 3;
 /** Close code towards the server when it broke the protocol: "reconnect". */
 export const VIOLATION_CLOSE = 4000;
 
 type Memory = {
   /** attempts to connect since the last stable connection */
   readonly attempt: number;
-  readonly strikes: number;
   /** the credential was fetched anew since the last stable connection */
   readonly refreshed: boolean;
   readonly online: boolean;
@@ -90,7 +87,6 @@ export type ReconnectStep = {
 export const INITIAL_STATE: ReconnectState = {
   type: 'idle',
   attempt: 0,
-  strikes: 0,
   refreshed: false,
   online: true,
   reason: undefined,
@@ -101,9 +97,8 @@ const stay = (state: ReconnectState, ...actions: readonly ReconnectAction[]): Re
   actions,
 });
 
-const memoryOf = ({ attempt, strikes, refreshed, online, reason }: ReconnectState): Memory => ({
+const memoryOf = ({ attempt, refreshed, online, reason }: ReconnectState): Memory => ({
   attempt,
-  strikes,
   refreshed,
   online,
   reason,
@@ -132,11 +127,11 @@ const jittered = (attempt: number, { random, backoff }: ReconnectContext): numbe
 const overloaded = (attempt: number, { random, backoff }: ReconnectContext): number =>
   (0.5 + random / 2) * Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(attempt + 3, 30));
 
-/** What is remembered when a connection is over; a stable one clears the counts. */
+/** What is remembered when a connection is over; a stable one clears the count. */
 const memoryAfter = (state: ReconnectState, reason: string, context: ReconnectContext): Memory => {
   const stable = state.type === 'live' && context.now - state.since >= context.backoff.stableMs;
   const memory = memoryOf(state);
-  return stable ? { ...memory, attempt: 0, strikes: 0, refreshed: false, reason } : { ...memory, reason };
+  return stable ? { ...memory, attempt: 0, refreshed: false, reason } : { ...memory, reason };
 };
 
 const wait = (memory: Memory, ms: number, patient: boolean, context: ReconnectContext): ReconnectStep => {
@@ -162,13 +157,10 @@ const afterLoss = (
   return wait(memory, jittered(memory.attempt, context), false, context);
 };
 
+/** Never final: the server may be mended, and the next frames may make sense. */
 const afterViolation = (state: ReconnectState, reason: string, context: ReconnectContext): ReconnectStep => {
-  const remembered = memoryAfter(state, reason, context);
-  const memory: Memory = { ...remembered, strikes: remembered.strikes + 1 };
-  const next =
-    memory.strikes >= MAX_STRIKES
-      ? giveUp(memory, CLOSE_CODES.badFrames, reason)
-      : wait(memory, jittered(memory.attempt, context), false, context);
+  const memory = memoryAfter(state, reason, context);
+  const next = wait(memory, jittered(memory.attempt, context), false, context);
   return { state: next.state, actions: dropping(state, VIOLATION_CLOSE, 'protocol violation') };
 };
 

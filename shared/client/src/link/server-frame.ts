@@ -1,29 +1,25 @@
-import type { ServerFrame } from '@sluice/protocol';
+import type { GenerationState, ServerFrame } from '@sluice/protocol';
 import { ProtocolError } from '../errors.ts';
 
-type Kind = 'string' | 'number' | 'boolean' | 'object' | 'list';
+/** What a field must be; `?` may be absent too. A list of strings: one of them. */
+type Kind = 'string' | 'number' | 'object' | 'list' | 'object?' | 'list?' | readonly string[];
+type Fields = Readonly<Record<string, Kind>>;
 
-/**
- * The fields the SDK relies on. Optional ones are not listed: they are read with care where they are used,
- * and a field nobody knows is ignored.
- */
-const REQUIRED: { readonly [Type in ServerFrame['type']]: Readonly<Record<string, Kind>> } = {
+const OF_SESSION = { session: 'string' } as const;
+const OF_GENERATION = { ...OF_SESSION, generation: 'string' } as const;
+const STATES: readonly GenerationState[] = ['running', 'paused', 'parked', 'recovering'];
+
+/** The fields the SDK relies on. The rest are read with care where they are used. */
+const EXPECTED: { readonly [Type in ServerFrame['type']]: Fields } = {
   ready: { connection: 'string', user: 'string', org: 'string', heartbeatMs: 'number', limits: 'object' },
-  subscribed: { session: 'string', rev: 'number', viewers: 'number', items: 'list' },
-  item: { session: 'string', rev: 'number', item: 'object' },
-  delta: {
-    session: 'string',
-    generation: 'string',
-    epoch: 'number',
-    from: 'number',
-    seq: 'number',
-    text: 'string',
-  },
-  reset: { session: 'string', generation: 'string', epoch: 'number' },
-  state: { session: 'string', generation: 'string', state: 'string' },
-  end: { session: 'string', generation: 'string', epoch: 'number', seq: 'number', reason: 'string' },
-  presence: { session: 'string', viewers: 'number' },
-  signal: { session: 'string', user: 'string' },
+  subscribed: { ...OF_SESSION, rev: 'number', viewers: 'number', items: 'list' },
+  item: { ...OF_SESSION, rev: 'number', item: 'object' },
+  delta: { ...OF_GENERATION, epoch: 'number', from: 'number', seq: 'number', text: 'string' },
+  reset: { ...OF_GENERATION, epoch: 'number' },
+  state: { ...OF_GENERATION, state: STATES },
+  end: { ...OF_GENERATION, epoch: 'number', seq: 'number', reason: 'string' },
+  presence: { ...OF_SESSION, viewers: 'number', joined: 'object?', left: 'object?', present: 'list?' },
+  signal: { ...OF_SESSION, user: 'string' },
   ok: { re: 'string' },
   error: { code: 'string', message: 'string' },
   expiring: { expiresAt: 'number' },
@@ -33,16 +29,29 @@ const REQUIRED: { readonly [Type in ServerFrame['type']]: Readonly<Record<string
   close: { code: 'number', reason: 'string' },
 };
 
+/** Frames that move no position and, without a `re`, answer no request. What makes no sense in one of them does no harm. */
+const INFORMATIVE: ReadonlySet<string> = new Set<ServerFrame['type']>([
+  'state',
+  'presence',
+  'signal',
+  'error',
+  'expiring',
+  'goaway',
+]);
+
 const isKind = (value: unknown, kind: Kind): boolean => {
+  if (typeof kind !== 'string') return kind.some((word) => word === value);
+  if (kind.endsWith('?')) return value === undefined || isKind(value, kind === 'list?' ? 'list' : 'object');
   if (kind === 'list') return Array.isArray(value);
-  if (kind === 'object') return typeof value === 'object' && value !== null;
+  if (kind === 'object') return typeof value === 'object' && value !== null && !Array.isArray(value);
   return typeof value === kind;
 };
 
 /**
  * Parses one frame from the server.
- * @returns undefined for a type this version does not know: additions must not break old clients
- * @throws ProtocolError for text that is no frame, and for a known type without a field it needs
+ * @returns undefined for a type this version does not know, and for a frame that only informs and makes no
+ * sense: additions must not break old clients
+ * @throws ProtocolError for text that is no frame, and for a frame without which positions would be wrong
  */
 export const parseServerFrame = (text: unknown): ServerFrame | undefined => {
   let frame: unknown;
@@ -53,13 +62,14 @@ export const parseServerFrame = (text: unknown): ServerFrame | undefined => {
   }
   if (!isKind(frame, 'object')) throw new ProtocolError('expected a text frame with one JSON object');
   const fields = frame as Record<string, unknown>;
-  const { type } = fields;
-  if (typeof type !== 'string' || !Object.hasOwn(REQUIRED, type)) return undefined;
-  const required = REQUIRED[type as ServerFrame['type']];
-  for (const name in required) {
-    const kind = required[name] as Kind;
-    if (!isKind(fields[name], kind))
-      throw new ProtocolError(`frame ${type}: expected \`${name}\` to be a ${kind}`);
+  const { type, re } = fields;
+  if (typeof type !== 'string' || !Object.hasOwn(EXPECTED, type)) return undefined;
+  const expected = EXPECTED[type as ServerFrame['type']];
+  for (const name in expected) {
+    const kind = expected[name] as Kind;
+    if (isKind(fields[name], kind)) continue;
+    if (INFORMATIVE.has(type) && re === undefined) return undefined;
+    throw new ProtocolError(`frame ${type}: expected \`${name}\` to be a ${String(kind)}`);
   }
   return frame as ServerFrame;
 };
