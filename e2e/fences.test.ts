@@ -63,7 +63,7 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   // nats only in bus, testkit and tests
   ['shared/core/src', 'nats'],
   ['shared/client/src', '@nats-io/kv'],
-  ['shared/client/src/node.ts', 'nats'],
+  ['shared/client/src/node-platform.ts', 'nats'],
   ['shared/runtime/src', '@nats-io/jetstream'],
   ['services/edge/src', 'nats'],
   ['services/edge/src/transports', '@nats-io/jetstream'],
@@ -72,7 +72,7 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['services/loadgen/src', 'nats'],
   ['services/cli/src', '@nats-io/transport-node'],
 
-  // ws only in the edge's transports, the client's node entry, loadgen, testkit and tests
+  // ws only in the edge's transports, the client's node-platform.ts, loadgen, testkit and tests
   ['shared/core/src', 'ws'],
   ['shared/bus/src', 'ws'],
   ['shared/runtime/src', 'ws'],
@@ -84,7 +84,7 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
 
   // prom-client only in runtime
   ['shared/bus/src', 'prom-client'],
-  ['shared/client/src/node-socket.ts', 'prom-client'],
+  ['shared/client/src/node-platform.ts', 'prom-client'],
   ['services/edge/src', 'prom-client'],
   ['services/edge/src/transports', 'prom-client'],
   ['services/worker/src/engines', 'prom-client'],
@@ -131,8 +131,8 @@ const allowed: ReadonlyArray<readonly [string, string]> = [
   ['shared/bus/src/nats', 'nats'],
   ['shared/bus/src', '@nats-io/jetstream'],
   ['shared/client/src', '@sluice/core'],
-  ['shared/client/src/node.ts', 'ws'],
-  ['shared/client/src/node-socket.ts', 'node:crypto'],
+  ['shared/client/src/node-platform.ts', 'ws'],
+  ['shared/client/src/node-platform.ts', 'node:crypto'],
   ['shared/runtime/src', 'prom-client'],
   ['shared/runtime/src', 'node:http'],
   ['shared/testkit/src', '@sluice/runtime'],
@@ -160,7 +160,6 @@ const allowed: ReadonlyArray<readonly [string, string]> = [
   ['services/cli/src', '@sluice/client'],
   ['services/cli/src/demo-worker', '@sluice/worker'],
   ['services/cli/src/demo-worker', '@sluice/simulator'],
-  ['services/cli/src', '@sluice/client/node'],
   ['services/web/src', '@sluice/client'],
   ['e2e', '@sluice/edge'],
   ['e2e', 'nats'],
@@ -236,7 +235,7 @@ function fileOf([place, module]: readonly [string, string], index: number): read
   return [place.endsWith('.ts') ? numbered(place, index) : `${place}/case-${index}.ts`, imports(module)];
 }
 
-/** Names matter (metrics.ts, node*.ts), so the number goes into the folder or behind `node`. */
+/** Names matter (metrics.ts, node*.ts), so the number goes into the folder or behind the name. */
 function numbered(place: string, index: number): string {
   if (place.endsWith('/metrics.ts')) return `${dirname(place)}/case-${index}/metrics.ts`;
   return place.replace(/\.ts$/, `-${index}.ts`);

@@ -1,9 +1,11 @@
 /** The entry for chats of the Vercel AI SDK: `useChat({ transport })`. Takes only types from the SDK. */
 import { uiMessageIdOf, UiChunkWriter, uiPromptOf } from '@sluice/core';
 import type { UiChunk, UiMessage } from '@sluice/core';
+import { SluiceError } from '@sluice/protocol';
 import type { PromptBody } from '@sluice/protocol';
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai';
 import type { Client } from './client.ts';
+import { RequestError } from './errors.ts';
 import type { Generation } from './generation/generation.ts';
 import { newId } from './new-id.ts';
 
@@ -42,7 +44,7 @@ export class SluiceChatTransport<Message extends UIMessage = UIMessage> implemen
 
   /**
    * Asks; the same question again finds its answer.
-   * @throws SluiceError bad_frame for messages that no prompt can be made of; TypeError for a chat id that
+   * @throws RequestError bad_frame for messages that no prompt can be made of; TypeError for a chat id that
    * cannot be a session's. What the server refuses fails the stream, with RequestError
    */
   async sendMessages(request: SendOptions<Message>): Promise<ReadableStream<UIMessageChunk>> {
@@ -50,7 +52,7 @@ export class SluiceChatTransport<Message extends UIMessage = UIMessage> implemen
     abortSignal?.throwIfAborted();
     const options: ChatOptions = { ...this.#options, ...body };
     const asked = { trigger, messages: messages as readonly UiMessage[], options, request: newId() };
-    const { generation, messageId, body: prompt } = uiPromptOf(asked);
+    const { generation, messageId, body: prompt } = promptOf(asked);
     const answer = this.#client.session(chatId).prompt({ ...prompt, generation });
     return this.#streamOf(answer, messageId, abortSignal);
   }
@@ -121,6 +123,16 @@ export class SluiceChatTransport<Message extends UIMessage = UIMessage> implemen
     }
   }
 }
+
+const promptOf = (asked: Parameters<typeof uiPromptOf>[0]): ReturnType<typeof uiPromptOf> => {
+  try {
+    return uiPromptOf(asked);
+  } catch (error) {
+    if (error instanceof SluiceError)
+      throw new RequestError({ code: error.code, message: error.message, retryable: false });
+    throw error;
+  }
+};
 
 async function* chunksOf(answer: Generation, messageId: string): AsyncGenerator<UiChunk, undefined> {
   await answer.accepted;

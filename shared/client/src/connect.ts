@@ -107,8 +107,7 @@ const candidatesOf = (platform: Platform, options: ConnectOptions): readonly Can
           });
         },
       };
-    if (WebSocket === undefined)
-      throw new TypeError('WebSocket: this platform has none; pass one, or import @sluice/client/node');
+    if (WebSocket === undefined) throw new TypeError('WebSocket: this platform has none; pass one');
     return { kind, open: (endpoint) => new WebSocketTransport({ ...endpoint, WebSocket }) };
   });
 };

@@ -2,8 +2,9 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { build } from 'esbuild';
-import * as browser from '../src/index.ts';
-import * as node from '../src/node.ts';
+import * as entry from '@sluice/client';
+import { platform as browser } from '../src/browser-platform.ts';
+import { connectOn } from '../src/connect.ts';
 
 const MAX_GZIPPED_BYTES = 12_000;
 const MAX_FALLBACK_BYTES = 3_000;
@@ -52,7 +53,9 @@ describe('the browser build', () => {
     expect(bytes).toBeLessThan(MAX_GZIPPED_BYTES);
     expect(lazyBytes).toBeLessThan(MAX_FALLBACK_BYTES);
     expect(lazyBytes).toBeGreaterThan(0);
-    expect(inputs.filter((path) => path.includes('node_modules') || path.endsWith('node.ts'))).toEqual([]);
+    expect(
+      inputs.filter((path) => path.includes('node_modules') || path.endsWith('node-platform.ts')),
+    ).toEqual([]);
     expect(inputs).toContain('shared/client/src/index.ts');
     expect(inputs).not.toContain('shared/client/src/link/http.ts');
     expect(inputs.filter((path) => path.endsWith('ai-sdk.ts') || path.startsWith('shared/core'))).toEqual([]);
@@ -65,12 +68,21 @@ describe('the browser build', () => {
     expect(inputs).toContain('shared/client/src/ai-sdk.ts');
   });
 
-  test('offers the same names as the Node build', () => {
-    expect(Object.keys(browser).sort()).toEqual(Object.keys(node).sort());
+  test('offers one way in, its errors and nothing that takes internals', () => {
+    expect(Object.keys(entry).sort()).toEqual([
+      'ClientError',
+      'ClosedError',
+      'DetachedError',
+      'GenerationFailedError',
+      'ProtocolError',
+      'RequestError',
+      'connect',
+      'newId',
+    ]);
   });
 
   test('says what is missing on a platform without WebSocket', () => {
-    const hasNone = !('WebSocket' in globalThis);
-    if (hasNone) expect(() => browser.connect({ url: 'ws://edge', token: 'jwt' })).toThrow('WebSocket');
+    const platform = { ...browser(), WebSocket: undefined };
+    expect(() => connectOn(platform, { url: 'ws://edge', token: 'jwt' })).toThrow('WebSocket');
   });
 });

@@ -1,5 +1,5 @@
-import { RequestError } from '@sluice/client/node';
-import type { Delta, Generation, GenerationEnd } from '@sluice/client/node';
+import { RequestError } from '@sluice/client';
+import type { Delta, Generation, GenerationEnd } from '@sluice/client';
 import { stdoutColours as pc } from '../terminal/colours.ts';
 import type { Screen } from '../terminal/screen.ts';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { DetachedError } from '@sluice/client/node';
-import type { Client, Generation, Item, Session } from '@sluice/client/node';
+import { DetachedError } from '@sluice/client';
+import type { Client, Generation, Item, Session } from '@sluice/client';
 import { CliError } from '../cli-error.ts';
 import { stdoutColours as pc } from '../terminal/colours.ts';
 import { linkNotes } from '../terminal/link-notes.ts';

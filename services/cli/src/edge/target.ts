@@ -1,5 +1,5 @@
-import { connect } from '@sluice/client/node';
-import type { Client, Status } from '@sluice/client/node';
+import { connect } from '@sluice/client';
+import type { Client, Status } from '@sluice/client';
 import { CLOSE_CODES } from '@sluice/protocol';
 import { CliError } from '../cli-error.ts';
 import { readDemo } from '../demo-file.ts';

@@ -1,4 +1,4 @@
-import type { Delta, Item, SessionEvents } from '@sluice/client/node';
+import type { Delta, Item, SessionEvents } from '@sluice/client';
 import { stdoutColours as pc } from '../terminal/colours.ts';
 import type { Screen } from '../terminal/screen.ts';
 import { Turns } from './turns.ts';

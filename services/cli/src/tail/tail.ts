@@ -1,5 +1,5 @@
-import type { Session } from '@sluice/client/node';
-import { ClosedError } from '@sluice/client/node';
+import type { Session } from '@sluice/client';
+import { ClosedError } from '@sluice/client';
 import { linkNotes } from '../terminal/link-notes.ts';
 import { Screen } from '../terminal/screen.ts';
 import { connectTo, refusal, targetOf } from '../edge/target.ts';

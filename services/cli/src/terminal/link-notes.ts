@@ -1,4 +1,4 @@
-import type { Status } from '@sluice/client/node';
+import type { Status } from '@sluice/client';
 import type { Screen } from './screen.ts';
 
 /** Tells a person about a lost connection, in one line that changes in place, and when it is back. */
