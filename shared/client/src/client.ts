@@ -98,7 +98,8 @@ export class Client {
     });
     const leave = connection.join(id, subscription);
     const forget = (): void => {
-      if (this.#sessions.get(id) === session) this.#sessions.delete(id);
+      if (this.#sessions.get(id) !== session) return;
+      this.#sessions.delete(id);
       leave();
     };
     const session = new Session({ subscription, connection, ack: this.#ack, forget });

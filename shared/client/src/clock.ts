@@ -4,7 +4,7 @@ export interface Clock {
   now(): number;
   /** uniform in [0, 1) */
   random(): number;
-  /** Runs `task` once after `ms`; the returned function cancels it. */
+  /** Runs `task` once after `ms`, at once when that is past; the returned function cancels it. */
   after(ms: number, task: () => void): () => void;
 }
 
@@ -12,7 +12,8 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   random: () => Math.random(),
   after: (ms, task) => {
-    const timer = setTimeout(task, ms);
+    // A timer takes whole ms; one that fires early would find nothing due.
+    const timer = setTimeout(task, Math.ceil(ms));
     return () => clearTimeout(timer);
   },
 };

@@ -4,9 +4,8 @@ import type { Clock } from '../clock.ts';
 import { ClosedError, ProtocolError, RequestError } from '../errors.ts';
 import type { Dial, Dialing } from '../link/dialer.ts';
 import { EdgeLink } from '../link/edge-link.ts';
-import type { EdgeLinkListener } from '../link/edge-link.ts';
 import { ABNORMAL } from '../link/transport.ts';
-import type { Transport } from '../link/transport.ts';
+import type { Transport, TransportListener } from '../link/transport.ts';
 import type { Upgrade } from '../link/upgrade.ts';
 import type { Credential } from './credential.ts';
 import { Outbox } from './outbox.ts';
@@ -15,7 +14,7 @@ import type { Page } from './page-events.ts';
 import type { Backoff, ReconnectAction, ReconnectState } from './reconnect.ts';
 import { Reconnector } from './reconnector.ts';
 import { Requests } from './requests.ts';
-import type { Request } from './requests.ts';
+import type { Answered, Request } from './requests.ts';
 import { sameStatus, statusOf } from './status.ts';
 import type { Status } from './status.ts';
 
@@ -38,10 +37,8 @@ export type SessionFrame = Exclude<Extract<ServerFrame, { readonly session: stri
 
 /** What the connection tells each session it carries. */
 export interface SessionListener {
-  live(): void;
-  /** The link is gone: whatever was asked on it will not be answered. */
-  lost(): void;
-  closed(error: ClosedError): void;
+  /** `lost`: the link is gone, and whatever was asked on it will not be answered. `closed`: for good */
+  changed(to: 'live' | 'lost' | 'closed'): void;
   /** @throws ProtocolError to have the link dropped and everything resumed from the last good position */
   receive(frame: SessionFrame): void;
   /** Something went wrong that answers no request. */
@@ -117,9 +114,7 @@ export class EdgeConnection {
   /** Frames of this session go to its listener until the returned function is called. */
   join(session: string, listener: SessionListener): () => void {
     this.#sessions.set(session, listener);
-    return () => {
-      if (this.#sessions.get(session) === listener) this.#sessions.delete(session);
-    };
+    return () => void this.#sessions.delete(session);
   }
 
   /** @returns false when there is no live link; nothing is kept for later */
@@ -130,8 +125,14 @@ export class EdgeConnection {
   }
 
   /** As {@link Requests.send}. */
+  ask(request: Request, answered: Answered): void {
+    if (this.#closed === undefined) this.#requests.send(request, answered);
+    else answered.reject(this.#closed);
+  }
+
+  /** @throws RequestError, ClosedError */
   request(request: Request): Promise<OkFrame> {
-    return this.#closed === undefined ? this.#requests.send(request) : Promise.reject(this.#closed);
+    return new Promise((resolve, reject) => this.ask(request, { resolve, reject }));
   }
 
   /** Resolves when the link is closed or its peer did not answer for 2 s. Idempotent. */
@@ -156,13 +157,13 @@ export class EdgeConnection {
     this.#upgrade = undefined;
     this.#outbox?.stop();
     this.#requests.lost();
-    for (const session of this.#sessions.values()) session.lost();
+    this.#tell('lost');
   }
 
   #resume(ready: ReadyFrame): void {
     this.#listener.ready(ready);
     // Sessions first: what a repeated prompt starts is then already watched.
-    for (const session of this.#sessions.values()) session.live();
+    this.#tell('live');
     this.#requests.live(ready.limits);
     if (this.#link?.kind !== 'websocket') void this.#lookForBetter();
   }
@@ -171,7 +172,11 @@ export class EdgeConnection {
     this.#closed = error;
     this.#unwatch();
     this.#requests.fail(error);
-    for (const session of this.#sessions.values()) session.closed(error);
+    this.#tell('closed');
+  }
+
+  #tell(change: Parameters<SessionListener['changed']>[0]): void {
+    for (const session of this.#sessions.values()) session.changed(change);
   }
 
   #perform(action: ReconnectAction): void {
@@ -194,17 +199,16 @@ export class EdgeConnection {
       this.#dialing = dial(
         { url, token },
         {
+          ...this.#linkListener,
           ready: (transport, ready) => {
             this.#take(transport, ready);
             this.#reconnector.step({ type: 'ready' });
           },
-          broken: (error) => this.#violated(error),
-          failed: (code, reason) => this.#reconnector.step({ type: 'lost', code, reason }),
         },
       );
     } catch (cause) {
       if (turn !== this.#turn) return;
-      const error = cause instanceof Error ? cause : new Error(String(cause));
+      const error = errorOf(cause);
       this.#listener.error(error);
       this.#reconnector.step({ type: 'lost', code: ABNORMAL, reason: `cannot open: ${error.message}` });
     }
@@ -253,15 +257,10 @@ export class EdgeConnection {
     }
   };
 
-  readonly #linkListener: EdgeLinkListener = {
+  readonly #linkListener: TransportListener = {
     frame: this.#receive,
     broken: (error) => this.#violated(error),
     closed: (code, reason) => this.#reconnector.step({ type: 'lost', code, reason }),
-    dead: () => {
-      const [code, reason] = [CLOSE_CODES.heartbeatMissed, 'no answer to a ping'];
-      void this.#link?.close(code, reason);
-      this.#reconnector.step({ type: 'lost', code, reason });
-    },
   };
 
   #control(frame: Exclude<ServerFrame, SessionFrame>): void {
@@ -303,7 +302,10 @@ export class EdgeConnection {
       const token = await credential.fresh();
       if (this.#link === link) this.send({ type: 'auth', token });
     } catch (cause) {
-      this.#listener.error(cause instanceof Error ? cause : new Error(String(cause)));
+      this.#listener.error(errorOf(cause));
     }
   }
 }
+
+/** What an application's function threw. */
+const errorOf = (cause: unknown): Error => (cause instanceof Error ? cause : new Error(String(cause)));

@@ -51,7 +51,7 @@ export class Outbox {
     }
     if (this.#frames.length + this.#acks.size === 0) return;
     const ms = ((1 - this.#budget) / this.#half) * 1000;
-    this.#cancel = this.#options.clock.after(Math.ceil(ms), () => {
+    this.#cancel = this.#options.clock.after(ms, () => {
       this.#cancel = undefined;
       this.#drain();
     });

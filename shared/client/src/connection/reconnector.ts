@@ -41,7 +41,7 @@ export class Reconnector {
     if (until === undefined) return;
     const { clock } = this.#options;
     // A timer may fire a moment early by the other clock; the machine would ignore it, so look again.
-    this.#cancelTimer = clock.after(Math.max(0, Math.ceil(until - clock.now())), () => {
+    this.#cancelTimer = clock.after(until - clock.now(), () => {
       if (clock.now() < until) this.#arm(until);
       else this.step({ type: 'due' });
     });

@@ -8,10 +8,18 @@ export type Request = Extract<
   { readonly type: 'prompt' | 'message' | 'cancel' | 'subscribe' | 'unsubscribe' }
 >;
 
-type Pending = {
-  readonly frame: Request & { readonly id: string };
+/** Told at once, before the next frame is looked at; a promise would be late. */
+export type Answered = {
   readonly resolve: (answer: OkFrame) => void;
+  /**
+   * RequestError when the server refuses, or the frame is larger than the server allows; ClosedError when the
+   * client closes first, or the connection a subscription was made on is lost
+   */
   readonly reject: (error: Error) => void;
+};
+
+type Pending = Answered & {
+  readonly frame: Request & { readonly id: string };
   /** when the first refusal for the moment came, ms */
   since?: number;
   cancel?: () => void;
@@ -45,18 +53,12 @@ export class Requests {
     this.#options = options;
   }
 
-  /**
-   * @throws RequestError when the server refuses, or the frame is larger than the server allows
-   * @throws ClosedError when the client closes first, or the connection a subscription was made on is lost
-   */
-  send(request: Request): Promise<OkFrame> {
+  send(request: Request, { resolve, reject }: Answered): void {
     this.#count += 1;
     const id = `r${this.#count}`;
-    return new Promise((resolve, reject) => {
-      const pending: Pending = { frame: { ...request, id }, resolve, reject };
-      this.#pending.set(id, pending);
-      this.#try(pending);
-    });
+    const pending: Pending = { frame: { ...request, id }, resolve, reject };
+    this.#pending.set(id, pending);
+    this.#try(pending);
   }
 
   /** @returns false when the frame answers nothing that waits here */

@@ -36,7 +36,7 @@ export class AckSender {
     }
     this.#owing.add(track);
     // The first to owe sets the timer; whoever owes later is due later.
-    this.#cancel ??= clock.after(Math.max(0, Math.ceil(dueAt - now)), () => {
+    this.#cancel ??= clock.after(dueAt - now, () => {
       this.#cancel = undefined;
       for (const owing of [...this.#owing]) this.look(owing);
     });

@@ -17,11 +17,13 @@ export type GenerationStatus = 'queued' | GenerationState | 'done';
 
 type OfGeneration = { readonly generation: string };
 
+type Reset = { readonly epoch: number; readonly reason: string };
+
 /** What becomes of a generation's text, in the words of its session. */
 export type TextEvents = {
   readonly delta: Delta & OfGeneration;
   /** the text restarted in this epoch */
-  readonly reset: OfGeneration & { readonly epoch: number; readonly reason: string };
+  readonly reset: Reset & OfGeneration;
   readonly end: GenerationEnd & OfGeneration;
 };
 
@@ -33,19 +35,15 @@ export type TrackEvents = TextEvents & {
 
 export type SessionStateEvent = OfGeneration & { readonly state: GenerationStatus };
 
-/** The session's events, as far as a generation causes them. */
-export interface SessionEmitter {
-  emit(name: 'delta', event: TextEvents['delta']): void;
-  emit(name: 'reset', event: TextEvents['reset']): void;
-  emit(name: 'end', event: TextEvents['end']): void;
-  emit(name: 'state', event: SessionStateEvent): void;
-}
-
-type TrackOptions = {
-  readonly session: SessionEmitter;
+/** What a track tells its session. */
+export interface TrackSession {
+  readonly events: {
+    emit(name: 'state', event: SessionStateEvent): void;
+    emit(name: keyof TextEvents, event: TextEvents[keyof TextEvents]): void;
+  };
   /** The text or the end is another one now; called before any event says so. */
-  readonly changed: (generation: string) => void;
-};
+  readonly items: { touch(generation: string): void };
+}
 
 /** Frames about one generation. */
 export type TrackFrame = DeltaFrame | ResetFrame | StateFrame | EndFrame;
@@ -62,7 +60,7 @@ export class Track {
   readonly events = new Emitter<TrackEvents>();
   readonly transcript = new Transcript();
   readonly log = new DeltaLog();
-  readonly #options: TrackOptions;
+  readonly #session: TrackSession;
   ackPolicy: AckPolicy = 'received';
   /** undefined while detached and for observers, who need no acks */
   acker: Acker | undefined;
@@ -71,9 +69,9 @@ export class Track {
   #window: number | undefined;
   #followers = 0;
 
-  constructor(id: string, options: TrackOptions) {
+  constructor(id: string, session: TrackSession) {
     this.id = id;
-    this.#options = options;
+    this.#session = session;
   }
 
   get status(): GenerationStatus {
@@ -114,16 +112,15 @@ export class Track {
     this.acker?.arrived(delta.seq);
     if (this.ackPolicy === 'received') this.acker?.processed(delta.seq, now);
     if (DISPROVED_BY_TOKENS.has(this.#status)) this.#become('running');
-    this.#emitDelta(delta);
+    this.#emit('delta', delta);
   }
 
   /** One event for all who listen: those of the session, then those of this generation. */
-  #emitDelta(delta: Delta): void {
-    const { session, changed } = this.#options;
-    const event = { ...delta, generation: this.id };
-    changed(this.id);
-    session.emit('delta', event);
-    this.events.emit('delta', event);
+  #emit(name: keyof TextEvents, what: Delta | Reset | GenerationEnd): void {
+    const event = { ...what, generation: this.id };
+    this.#session.items.touch(this.id);
+    this.#session.events.emit(name, event);
+    this.events.emit(name, event);
   }
 
   #endFrame(frame: EndFrame): void {
@@ -152,7 +149,7 @@ export class Track {
     if (completion.restarted) this.#restarted(item.epoch, 'completed in another epoch');
     for (const delta of completion.deltas) {
       this.log.append(delta);
-      this.#emitDelta(delta);
+      this.#emit('delta', delta);
     }
     this.#finish(item);
   }
@@ -178,17 +175,13 @@ export class Track {
   #restarted(epoch: number, reason: string): void {
     this.log.restart(epoch);
     this.attached(this.#window);
-    const { session, changed } = this.#options;
-    const event = { epoch, reason, generation: this.id };
-    changed(this.id);
-    session.emit('reset', event);
-    this.events.emit('reset', event);
+    this.#emit('reset', { epoch, reason });
   }
 
   #become(status: GenerationStatus): void {
     if (status === this.#status) return;
     this.#status = status;
-    this.#options.session.emit('state', { state: status, generation: this.id });
+    this.#session.events.emit('state', { state: status, generation: this.id });
     this.events.emit('state', status);
   }
 
@@ -204,10 +197,6 @@ export class Track {
     this.#end = end;
     this.acker?.finish();
     this.#become('done');
-    const { session, changed } = this.#options;
-    const event = { ...end, generation: this.id };
-    changed(this.id);
-    session.emit('end', event);
-    this.events.emit('end', event);
+    this.#emit('end', end);
   }
 }

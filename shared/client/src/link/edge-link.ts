@@ -1,28 +1,26 @@
-import { HEARTBEAT_MS } from '@sluice/protocol';
+import { CLOSE_CODES, HEARTBEAT_MS } from '@sluice/protocol';
 import type { ReadyFrame, ServerFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { closeTransport } from './transport.ts';
 import type { Transport, TransportKind, TransportListener } from './transport.ts';
 
-export type EdgeLinkListener = TransportListener & {
-  /** The peer is silent although it was asked; the link is to be closed and replaced. */
-  dead(): void;
-};
-
 type EdgeLinkOptions = {
   readonly transport: Transport;
   /** what the transport began with */
   readonly ready: ReadyFrame;
   readonly clock: Clock;
-  readonly listener: EdgeLinkListener;
+  readonly listener: TransportListener;
 };
 
-/** A transport from `ready` to its end, with its heartbeat. After `close` the listener hears nothing more. */
+/**
+ * A transport from `ready` to its end, with its heartbeat: a peer that is silent although it was asked has
+ * closed. After `close` the listener hears nothing more.
+ */
 export class EdgeLink {
   readonly #transport: Transport;
   readonly #clock: Clock;
-  readonly #listener: EdgeLinkListener;
+  readonly #listener: TransportListener;
   readonly #heartbeat: Heartbeat;
   #isOver = false;
 
@@ -34,11 +32,15 @@ export class EdgeLink {
       clock,
       intervalMs: heartbeatMs > 0 ? heartbeatMs : HEARTBEAT_MS,
       ping: () => transport.send({ type: 'ping' }),
-      dead: () => listener.dead(),
+      dead: () => {
+        const [code, reason] = [CLOSE_CODES.heartbeatMissed, 'no answer to a ping'];
+        void this.close(code, reason);
+        listener.closed(code, reason);
+      },
     });
     transport.handOver({
+      ...listener,
       frame: this.#receive,
-      broken: (error) => listener.broken(error),
       closed: (code, reason) => {
         this.#end();
         listener.closed(code, reason);

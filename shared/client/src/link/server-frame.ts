@@ -1,8 +1,8 @@
 import type { GenerationState, ServerFrame } from '@sluice/protocol';
 import { ProtocolError } from '../errors.ts';
 
-/** What a field must be; `?` may be absent too. A list of strings: one of them. */
-type Kind = 'string' | 'number' | 'object' | 'list' | 'object?' | 'list?' | readonly string[];
+/** What a field must be. A list of strings: one of them. */
+type Kind = 'string' | 'number' | 'object' | 'list' | readonly string[];
 type Fields = Readonly<Record<string, Kind>>;
 
 const OF_SESSION = { session: 'string' } as const;
@@ -18,7 +18,7 @@ const EXPECTED: { readonly [Type in ServerFrame['type']]: Fields } = {
   reset: { ...OF_GENERATION, epoch: 'number' },
   state: { ...OF_GENERATION, state: STATES },
   end: { ...OF_GENERATION, epoch: 'number', seq: 'number', reason: 'string' },
-  presence: { ...OF_SESSION, viewers: 'number', joined: 'object?', left: 'object?', present: 'list?' },
+  presence: { ...OF_SESSION, viewers: 'number' },
   signal: { ...OF_SESSION, user: 'string' },
   ok: { re: 'string' },
   error: { code: 'string', message: 'string' },
@@ -41,9 +41,8 @@ const INFORMATIVE: ReadonlySet<string> = new Set<ServerFrame['type']>([
 
 const isKind = (value: unknown, kind: Kind): boolean => {
   if (typeof kind !== 'string') return kind.some((word) => word === value);
-  if (kind.endsWith('?')) return value === undefined || isKind(value, kind === 'list?' ? 'list' : 'object');
   if (kind === 'list') return Array.isArray(value);
-  if (kind === 'object') return typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (kind === 'object') return typeof value === 'object' && value !== null;
   return typeof value === kind;
 };
 

@@ -77,7 +77,7 @@ export class Upgrade {
     };
     try {
       const endpoint = { url, token: await token() };
-      if (turn === this.#turn) this.#dialing = dialBest(endpoint, { ready, broken: failed, failed });
+      if (turn === this.#turn) this.#dialing = dialBest(endpoint, { ready, broken: failed, closed: failed });
     } catch {
       // Why there is no token is told by the connection itself, when it needs one.
       failed();

@@ -1,7 +1,7 @@
 import type { Position, SubscribedFrame, SubscribeFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
 import type { EdgeConnection, SessionFrame, SessionListener } from '../connection/edge-connection.ts';
-import { ClosedError, DetachedError, ProtocolError, RequestError } from '../errors.ts';
+import { DetachedError, ProtocolError, RequestError } from '../errors.ts';
 import { AckSender } from '../generation/ack-sender.ts';
 import type { Track } from '../generation/track.ts';
 import { SessionView } from './session-view.ts';
@@ -105,19 +105,12 @@ export class SessionSubscription implements SessionListener {
     this.#step({ type: 'refresh' });
   }
 
-  live(): void {
-    this.#step({ type: 'live' });
-  }
-
-  lost(): void {
-    this.#step({ type: 'lost' });
-  }
-
-  /** The client is closed for good. */
-  closed(error: Error): void {
-    this.#step({ type: 'closed' });
-    this.#reject(error);
-    this.view.fail(() => error);
+  changed(to: 'live' | 'lost' | 'closed'): void {
+    this.#step({ type: to });
+    const { closed } = this.#connection;
+    if (closed === undefined) return;
+    this.#reject(closed);
+    this.view.fail(() => closed);
   }
 
   failed(error: Error): void {
@@ -180,16 +173,16 @@ export class SessionSubscription implements SessionListener {
   }
 
   #perform(action: SubscribeAction, refusal: RequestError | undefined): void {
-    switch (action.type) {
+    switch (action) {
       case 'subscribe':
-        return this.#ask(action.options, action.ask);
+        return this.#subscribe();
       case 'unsubscribe':
-        this.#left = this.#leave();
+        this.#left = new Promise((resolve) => this.#leave(resolve));
         return;
       case 'forget':
-        return this.view.items.clear();
+        return this.view.forget();
       case 'attach':
-        return this.#attach(action.options, action.hasLostStore);
+        return this.view.attached(this.#asked.observe ? undefined : this.#asked.window);
       case 'detach':
         this.#acks.clear();
         return this.view.detached();
@@ -208,7 +201,12 @@ export class SessionSubscription implements SessionListener {
     }
   }
 
-  #ask({ observe, window }: SubscribeOptions, ask: number): void {
+  get #asked(): SubscribeOptions {
+    return this.#state.asked ?? this.#defaults;
+  }
+
+  #subscribe(): void {
+    const { observe, window } = this.#asked;
     const { rev } = this.#state;
     const positions = this.view.positions();
     const frame: SubscribeFrame = {
@@ -218,29 +216,23 @@ export class SessionSubscription implements SessionListener {
       ...(Object.keys(positions).length === 0 ? {} : { positions }),
       ...(observe ? { observe } : { window }),
     };
-    this.#connection.request(frame).catch((error: unknown) => {
-      // A connection that was lost is no refusal: `live` asks again.
-      if (error instanceof RequestError)
-        this.#step({ type: 'refused', ask, retryable: error.retryable }, error);
+    this.#connection.ask(frame, {
+      // The `subscribed` before it has said everything.
+      resolve: () => undefined,
+      reject: (error) => {
+        // A connection that was lost is no refusal: it is asked again on the next.
+        if (error instanceof RequestError) this.#step({ type: 'refused', retryable: error.retryable }, error);
+      },
     });
   }
 
-  async #leave(): Promise<void> {
-    try {
-      await this.#connection.request({ type: 'unsubscribe', session: this.session });
-    } catch (error) {
-      // The connection that knew of the subscription is gone, and with it what was unanswered.
-      if (error instanceof ClosedError) return;
-    }
-    this.#step({ type: 'left' });
-  }
-
-  #attach({ observe, window }: SubscribeOptions, hasLostStore: boolean): void {
-    const { view } = this;
-    view.attached(observe ? undefined : window);
-    if (!hasLostStore) return;
-    for (const [id, track] of view.tracks)
-      if (view.items.get(id) === undefined) track.fail(new RequestError(lostGeneration));
+  #leave(done: () => void): void {
+    // The server let go, or never knew, or the connection that knew is gone: detached in any case.
+    const left = (): void => {
+      this.#step({ type: 'left' });
+      done();
+    };
+    this.#connection.ask({ type: 'unsubscribe', session: this.session }, { resolve: left, reject: left });
   }
 
   #giveUp(refusal: RequestError): void {
@@ -253,9 +245,3 @@ export class SessionSubscription implements SessionListener {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 }
-
-const lostGeneration = {
-  code: 'not_found',
-  message: 'the server lost this generation',
-  retryable: false,
-} as const;

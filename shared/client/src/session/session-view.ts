@@ -2,6 +2,7 @@ import type { Item, Position } from '@sluice/protocol';
 import { Emitter } from '../emitter.ts';
 import { ItemList } from './item-list.ts';
 import type { Presence, SessionEvents } from './session-events.ts';
+import { RequestError } from '../errors.ts';
 import { Track } from '../generation/track.ts';
 
 /** What a session looks like from here: its items and the tracks of its generations. Outlives connections. */
@@ -11,27 +12,34 @@ export class SessionView {
   readonly items = new ItemList(this.tracks);
   viewers = 0;
   #window: number | undefined;
+  #hasForgotten = false;
   /** generations whose item says done: the server sends nothing of them unless it is asked */
   readonly #settled = new Set<string>();
 
-  /** A new attachment begins. @param window undefined when it needs no acks */
+  /** A new attachment begins, and every item is here. @param window undefined when it needs no acks */
   attached(window: number | undefined): void {
-    this.#window = window;
-    for (const track of this.tracks.values()) track.attached(window);
+    this.#setWindow(window);
+    if (!this.#hasForgotten) return;
+    this.#hasForgotten = false;
+    for (const [id, track] of this.tracks)
+      if (this.items.get(id) === undefined) track.fail(new RequestError(LOST));
   }
 
   detached(): void {
-    this.attached(undefined);
+    this.#setWindow(undefined);
+  }
+
+  /** The server's store was lost: what is held cannot be trusted, and what it does not name again is gone. */
+  forget(): void {
+    this.items.clear();
+    this.#hasForgotten = true;
   }
 
   /** The track of a generation, made when it is first heard of. */
   track(id: string): Track {
     const known = this.tracks.get(id);
     if (known !== undefined) return known;
-    const track = new Track(id, {
-      session: this.events,
-      changed: (generation) => this.items.touch(generation),
-    });
+    const track = new Track(id, this);
     this.tracks.set(id, track);
     track.attached(this.#window);
     const item = this.items.get(id);
@@ -81,4 +89,11 @@ export class SessionView {
   fail(reason: (generation: string) => Error): void {
     for (const track of this.tracks.values()) track.fail(reason(track.id));
   }
+
+  #setWindow(window: number | undefined): void {
+    this.#window = window;
+    for (const track of this.tracks.values()) track.attached(window);
+  }
 }
+
+const LOST = { code: 'not_found', message: 'the server lost this generation', retryable: false } as const;

@@ -2,8 +2,8 @@
  * When to subscribe to a session and when to leave it: a pure state machine. The subscription carries out the
  * actions and reports what happened as events.
  *
- * `subscribed` frames name no request. So at most one `subscribe` is unanswered at any time, and a `subscribed`
- * counts as its answer only when no `unsubscribe` sent before it is unanswered too.
+ * `subscribed` frames name no request, but answers come in order. So at most one `subscribe` is unanswered at any
+ * time, and nothing counts as its answer while an `unsubscribe` sent before it is unanswered too.
  */
 
 /** How a session is watched. `window`: most un-acked delta frames in flight, 1..256. */
@@ -25,10 +25,6 @@ export type SubscribeState = {
   readonly rev: number;
   /** announced while pages were missing */
   readonly newestRev: number;
-  /** the server forgot what it knew, and not everything has come anew since */
-  readonly hasLostStore: boolean;
-  /** `subscribe` frames so far: which of them a refusal is for */
-  readonly asks: number;
   /** `unsubscribe` frames without an answer */
   readonly leaving: number;
 };
@@ -45,26 +41,27 @@ export type SubscribeEvent =
   | { readonly type: 'refresh' }
   | { readonly type: 'subscribed'; readonly rev: number; readonly more: boolean }
   | { readonly type: 'item'; readonly rev: number }
-  | { readonly type: 'refused'; readonly ask: number; readonly retryable: boolean }
+  | { readonly type: 'refused'; readonly retryable: boolean }
   /** the pause after a refusal is over */
   | { readonly type: 'due' }
   /** an `unsubscribe` was answered */
   | { readonly type: 'left' };
 
 export type SubscribeAction =
-  | { readonly type: 'subscribe'; readonly options: SubscribeOptions; readonly ask: number }
-  | { readonly type: 'unsubscribe' }
+  /** as `asked` in the state */
+  | 'subscribe'
+  | 'unsubscribe'
   /** what is held of the session cannot be trusted any more */
-  | { readonly type: 'forget' }
+  | 'forget'
   /** everything is here, and frames count from now on */
-  | { readonly type: 'attach'; readonly options: SubscribeOptions; readonly hasLostStore: boolean }
-  | { readonly type: 'detach' }
+  | 'attach'
+  | 'detach'
   /** it is watched as wanted: whoever waited for that is told */
-  | { readonly type: 'settle' }
+  | 'settle'
   /** ask for a `due` event later */
-  | { readonly type: 'wait' }
+  | 'wait'
   /** refused for good */
-  | { readonly type: 'give-up' };
+  | 'give-up';
 
 export type SubscribeStep = {
   readonly state: SubscribeState;
@@ -80,8 +77,6 @@ export const INITIAL_STATE: SubscribeState = {
   isLive: false,
   rev: 0,
   newestRev: 0,
-  hasLostStore: false,
-  asks: 0,
   leaving: 0,
 };
 
@@ -91,15 +86,13 @@ const to = (state: SubscribeState, ...actions: readonly SubscribeAction[]): Subs
 });
 
 const detached = (state: SubscribeState, ...actions: readonly SubscribeAction[]): SubscribeStep =>
-  to({ ...state, type: 'detached', newestRev: 0 }, { type: 'detach' }, ...actions);
+  to({ ...state, type: 'detached', newestRev: 0 }, 'detach', ...actions);
 
 /** Asks for what is wanted, from where the client is. */
 const subscribe = (state: SubscribeState): SubscribeStep => {
-  const { wanted, isLive, asks } = state;
+  const { wanted, isLive } = state;
   if (!isLive || wanted === undefined) return to({ ...state, type: 'detached' });
-  const ask = asks + 1;
-  const next: SubscribeState = { ...state, type: 'subscribing', asked: wanted, asks: ask };
-  return to(next, { type: 'subscribe', options: wanted, ask });
+  return to({ ...state, type: 'subscribing', asked: wanted }, 'subscribe');
 };
 
 /** Somebody wants the session: what is under way already needs no second `subscribe`. */
@@ -107,14 +100,14 @@ const want = (state: SubscribeState): SubscribeStep => {
   const { type, wanted, asked } = state;
   if (type === 'subscribing') return to(state);
   const isAsked = wanted?.observe === asked?.observe && wanted?.window === asked?.window;
-  return type === 'attached' && isAsked ? to(state, { type: 'settle' }) : subscribe(state);
+  return type === 'attached' && isAsked ? to(state, 'settle') : subscribe(state);
 };
 
 const leave = (state: SubscribeState): SubscribeStep => {
   if (state.wanted === undefined) return to(state);
   const left: SubscribeState = { ...state, wanted: undefined };
   if (!state.isLive) return detached(left);
-  return detached({ ...left, leaving: state.leaving + 1 }, { type: 'unsubscribe' });
+  return detached({ ...left, leaving: state.leaving + 1 }, 'unsubscribe');
 };
 
 /** Whether the items of a `subscribed` with this rev hold here. Not when the server knows less than it once did: it lost its store. */
@@ -122,22 +115,17 @@ export const isCurrent = (state: SubscribeState, rev: number): boolean =>
   state.leaving === 0 && (state.type !== 'subscribing' || rev >= state.rev);
 
 const afterSubscribed = (state: SubscribeState, rev: number, more: boolean): SubscribeStep => {
-  const { type, asked, newestRev, hasLostStore } = state;
+  const { type, asked } = state;
   if (state.leaving > 0) return to(state);
   if (type !== 'subscribing' || asked === undefined) return to({ ...state, rev: Math.max(state.rev, rev) });
   if (rev < state.rev) {
-    const next = subscribe({ ...state, rev: 0, newestRev: 0, hasLostStore: true });
-    return to(next.state, { type: 'forget' }, ...next.actions);
+    const next = subscribe({ ...state, rev: 0, newestRev: 0 });
+    return to(next.state, 'forget', ...next.actions);
   }
   if (more) return subscribe({ ...state, rev });
-  const next = want({
-    ...state,
-    type: 'attached',
-    rev: Math.max(rev, newestRev),
-    newestRev: 0,
-    hasLostStore: false,
-  });
-  return to(next.state, { type: 'attach', options: asked, hasLostStore }, ...next.actions);
+  const known = Math.max(rev, state.newestRev);
+  const next = want({ ...state, type: 'attached', rev: known, newestRev: 0 });
+  return to(next.state, 'attach', ...next.actions);
 };
 
 const afterItem = (state: SubscribeState, rev: number): SubscribeStep =>
@@ -145,10 +133,10 @@ const afterItem = (state: SubscribeState, rev: number): SubscribeStep =>
     ? to({ ...state, rev: Math.max(state.rev, rev) })
     : to({ ...state, newestRev: Math.max(state.newestRev, rev) });
 
-const afterRefusal = (state: SubscribeState, ask: number, retryable: boolean): SubscribeStep => {
-  if (state.type !== 'subscribing' || ask !== state.asks) return to(state);
-  if (!retryable) return detached({ ...state, wanted: undefined, isPinned: false }, { type: 'give-up' });
-  const { state: next, actions } = detached(state, { type: 'wait' });
+const afterRefusal = (state: SubscribeState, retryable: boolean): SubscribeStep => {
+  if (state.type !== 'subscribing' || state.leaving > 0) return to(state);
+  if (!retryable) return detached({ ...state, wanted: undefined, isPinned: false }, 'give-up');
+  const { state: next, actions } = detached(state, 'wait');
   return to({ ...next, type: 'waiting' }, ...actions);
 };
 
@@ -181,7 +169,7 @@ export const step = (state: SubscribeState, event: SubscribeEvent): SubscribeSte
     case 'item':
       return afterItem(state, event.rev);
     case 'refused':
-      return afterRefusal(state, event.ask, event.retryable);
+      return afterRefusal(state, event.retryable);
     case 'due':
       return state.type === 'waiting' ? subscribe(state) : to(state);
     case 'left':

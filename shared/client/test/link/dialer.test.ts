@@ -39,7 +39,7 @@ class Dials {
           this.heard.push(`${transport.kind} ${type}`);
         },
         broken: (error) => this.heard.push(error.message),
-        failed: (code) => this.heard.push(`failed ${code}`),
+        closed: (code) => this.heard.push(`failed ${code}`),
       },
     );
     await this.settle();
@@ -208,7 +208,7 @@ test('a transport that cannot be loaded is a lost connection', async () => {
   const failed = new Promise((resolve) =>
     dialer.dial(
       { url: 'ws://edge', token: 'jwt' },
-      { ready: () => undefined, broken: () => undefined, failed: (...args) => resolve(args) },
+      { ready: () => undefined, broken: () => undefined, closed: (...args) => resolve(args) },
     ),
   );
   expect(await failed).toEqual([1006, 'cannot load: offline']);

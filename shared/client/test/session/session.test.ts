@@ -145,10 +145,10 @@ describe('a subscription', () => {
     const generation = session.generation('g');
     transport.deliver({ type: 'subscribed', session: 's', rev: 1, viewers: 1, items: [item(1)] });
     transport.deliver(delta(0, 2, 'ab'));
+    // Both at once, as they come in one packet.
     transport.answer('unsubscribe');
-    await left;
     transport.deliver({ type: 'subscribed', session: 's', rev: 1, viewers: 1, items: [item(1)] });
-    await subscribed;
+    await Promise.all([left, subscribed]);
     transport.deliver(delta(0, 3, 'abc'));
     expect(generation.text).toBe('abc');
     expect([transport.all('subscribe').length, bench.errors]).toEqual([2, []]);
