@@ -1,4 +1,4 @@
-import { CLOSE_CODES, parseSessionId } from '@sluice/protocol';
+import { CLOSE_CODES } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
 import type { Clock } from './clock.ts';
 import { EdgeConnection } from './connection/edge-connection.ts';
@@ -9,7 +9,7 @@ import type { Listener } from './emitter.ts';
 import { ClosedError } from './errors.ts';
 import type { AckPolicy } from './generation/acker.ts';
 import { SessionSubscription } from './session/session-subscription.ts';
-import { Session } from './session/session.ts';
+import { checkId, Session } from './session/session.ts';
 
 /** Who the server took us for. */
 export type Ready = {
@@ -87,7 +87,7 @@ export class Client {
 
   /** The same object for the same id. @throws TypeError when the id cannot be one */
   session(id: string): Session {
-    parseSessionId(id);
+    checkId('session', id);
     const known = this.#sessions.get(id);
     if (known !== undefined) return known;
     const connection = this.#connection;

@@ -64,28 +64,20 @@ export const connectOn = (platform: Platform, options: ConnectOptions): Client =
     throw new TypeError(`window: expected 1..${DEFAULT_LIMITS.maxWindow}, got ${window}`);
   const { clock, page } = platform;
   const { dial, dialBest } = platform.dialer ?? new Dialer(candidatesOf(platform, options), clock);
-  const url = socketUrl(options.url);
-  const credential = new Credential(token);
-  const fullBackoff = { ...DEFAULT_BACKOFF, ...backoff };
+  const common = {
+    url: socketUrl(options.url),
+    credential: new Credential(token),
+    backoff: { ...DEFAULT_BACKOFF, ...backoff },
+    clock,
+  };
   const startUpgrade: StartUpgrade | undefined =
     dialBest &&
     (async (found) => {
       // It is here already: the lesser transport came with it.
       const { Upgrade } = await import('./fallback.ts');
-      const { upgradeMs } = fullBackoff;
-      return new Upgrade({ url, token: () => credential.current(), clock, upgradeMs, dialBest, found });
+      return new Upgrade({ ...common, dialBest, found });
     });
-  const client = new Client({
-    url,
-    credential,
-    window,
-    ack,
-    backoff: fullBackoff,
-    clock,
-    page,
-    dial,
-    startUpgrade,
-  });
+  const client = new Client({ ...common, window, ack, page, dial, startUpgrade });
   if (onStatus !== undefined) client.on('status', onStatus);
   return client;
 };

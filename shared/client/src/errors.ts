@@ -45,8 +45,9 @@ export class ClosedError extends ClientError {
 export class DetachedError extends ClientError {
   readonly code = 'detached';
 
-  constructor(generation: string) {
-    super(`detached from generation ${generation} before it ended`);
+  /** @param what was let go of */
+  constructor(what: string) {
+    super(`detached from ${what} before it ended`);
   }
 }
 

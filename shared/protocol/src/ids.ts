@@ -34,8 +34,8 @@ export class InvalidIdError extends TypeError {
 const describe = (value: unknown): string =>
   typeof value === 'string' ? `a string of ${value.length} characters` : `a value of type ${typeof value}`;
 
-const parser =
-  <Id extends string>(what: string) =>
+// Marked for bundlers: a page that only asks `isId` carries none of the parsers.
+const parser = /* @__NO_SIDE_EFFECTS__ */ <Id extends string>(what: string) =>
   (value: unknown): Id => {
     if (!isId(value)) throw new InvalidIdError(what, value);
     return value as Id;

@@ -37,12 +37,14 @@ type Memory = {
   readonly online: boolean;
   /** why the last connection was lost; undefined before the first loss */
   readonly reason: string | undefined;
+  /** when the machine wants a `due` event, if it does */
+  readonly until: number | undefined;
 };
 
 export type ReconnectState =
   | (Memory & { readonly type: 'idle' })
   /** `until` is set when the socket is being opened: fetching a credential may take a person's time */
-  | (Memory & { readonly type: 'connecting'; readonly until: number | undefined })
+  | (Memory & { readonly type: 'connecting' })
   /** `goawayUntil`: the server will close; not to be back before this */
   | (Memory & { readonly type: 'live'; readonly since: number; readonly goawayUntil: number | undefined })
   /** `patient`: the server named the delay or is overloaded, so nothing shortens it */
@@ -90,6 +92,7 @@ export const INITIAL_STATE: ReconnectState = {
   refreshed: false,
   online: true,
   reason: undefined,
+  until: undefined,
 };
 
 const stay = (state: ReconnectState, ...actions: readonly ReconnectAction[]): ReconnectStep => ({
@@ -97,22 +100,14 @@ const stay = (state: ReconnectState, ...actions: readonly ReconnectAction[]): Re
   actions,
 });
 
-const memoryOf = ({ attempt, refreshed, online, reason }: ReconnectState): Memory => ({
-  attempt,
-  refreshed,
-  online,
-  reason,
-});
+const open = (state: ReconnectState, freshToken: boolean): ReconnectStep =>
+  stay({ ...state, type: 'connecting', until: undefined }, { type: 'open', freshToken });
 
-const open = (memory: Memory, freshToken: boolean): ReconnectStep => ({
-  state: { ...memory, type: 'connecting', until: undefined },
-  actions: [{ type: 'open', freshToken }],
-});
+const live = (state: ReconnectState, { now }: ReconnectContext): ReconnectStep =>
+  stay({ ...state, type: 'live', since: now, goawayUntil: undefined, until: undefined });
 
-const giveUp = (memory: Memory, code: number, reason: string): ReconnectStep => ({
-  state: { ...memory, reason, type: 'closed', code },
-  actions: [],
-});
+const giveUp = (state: ReconnectState, code: number, reason: string): ReconnectStep =>
+  stay({ ...state, reason, type: 'closed', code, until: undefined });
 
 const hasLink = (state: ReconnectState): boolean => state.type === 'connecting' || state.type === 'live';
 
@@ -128,15 +123,19 @@ const overloaded = (attempt: number, { random, backoff }: ReconnectContext): num
   (0.5 + random / 2) * Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(attempt + 3, 30));
 
 /** What is remembered when a connection is over; a stable one clears the count. */
-const memoryAfter = (state: ReconnectState, reason: string, context: ReconnectContext): Memory => {
+const remembering = (state: ReconnectState, reason: string, context: ReconnectContext): ReconnectState => {
   const stable = state.type === 'live' && context.now - state.since >= context.backoff.stableMs;
-  const memory = memoryOf(state);
-  return stable ? { ...memory, attempt: 0, refreshed: false, reason } : { ...memory, reason };
+  return stable ? { ...state, attempt: 0, refreshed: false, reason } : { ...state, reason };
 };
 
-const wait = (memory: Memory, ms: number, patient: boolean, context: ReconnectContext): ReconnectStep => {
-  const next: Memory = { ...memory, attempt: memory.attempt + 1 };
-  if (!memory.online) return stay({ ...next, type: 'offline', until: context.now + context.backoff.capMs });
+const wait = (
+  state: ReconnectState,
+  ms: number,
+  patient: boolean,
+  context: ReconnectContext,
+): ReconnectStep => {
+  const next: ReconnectState = { ...state, attempt: state.attempt + 1 };
+  if (!state.online) return stay({ ...next, type: 'offline', until: context.now + context.backoff.capMs });
   return stay({ ...next, type: 'waiting', until: context.now + ms, patient });
 };
 
@@ -146,7 +145,7 @@ const afterLoss = (
   reason: string,
   context: ReconnectContext,
 ): ReconnectStep => {
-  const memory = memoryAfter(state, reason === '' ? `closed with ${code}` : reason, context);
+  const memory = remembering(state, reason === '' ? `closed with ${code}` : reason, context);
   if (code === CLOSE_CODES.credential && context.refreshable && !memory.refreshed)
     return open({ ...memory, refreshed: true }, true);
   if (!mayReconnect(code)) return giveUp(memory, code, reason);
@@ -159,15 +158,14 @@ const afterLoss = (
 
 /** Never final: the server may be mended, and the next frames may make sense. */
 const afterViolation = (state: ReconnectState, reason: string, context: ReconnectContext): ReconnectStep => {
-  const memory = memoryAfter(state, reason, context);
+  const memory = remembering(state, reason, context);
   const next = wait(memory, jittered(memory.attempt, context), false, context);
   return { state: next.state, actions: dropping(state, VIOLATION_CLOSE, 'protocol violation') };
 };
 
 const afterDue = (state: ReconnectState, context: ReconnectContext): ReconnectStep => {
-  const until = untilOf(state);
-  if (until === undefined || context.now < until) return stay(state);
-  if (state.type !== 'connecting') return open(memoryOf(state), false);
+  if (state.until === undefined || context.now < state.until) return stay(state);
+  if (state.type !== 'connecting') return open(state, false);
   const next = afterLoss(state, CLOSE_CODES.heartbeatMissed, 'no answer in time', context);
   return { state: next.state, actions: dropping(state, CLOSE_CODES.heartbeatMissed, 'no answer in time') };
 };
@@ -175,7 +173,7 @@ const afterDue = (state: ReconnectState, context: ReconnectContext): ReconnectSt
 /** The network or the page came back: do not sit out a long delay, do not trust an old link. */
 const nudge = (state: ReconnectState): ReconnectStep => {
   if (state.type === 'live') return stay(state, { type: 'probe', deadlineMs: PROBE_TIMEOUT_MS });
-  if (state.type === 'waiting' && !state.patient) return open(memoryOf(state), false);
+  if (state.type === 'waiting' && !state.patient) return open(state, false);
   return stay(state);
 };
 
@@ -189,23 +187,23 @@ const afterPageEvent = (
       return nudge(state);
     case 'online':
       return state.type === 'offline'
-        ? open({ ...memoryOf(state), online: true }, false)
+        ? open({ ...state, online: true }, false)
         : nudge({ ...state, online: true });
     case 'offline': {
       const offline = { ...state, online: false };
       if (offline.type === 'waiting')
-        return stay({ ...memoryOf(offline), type: 'offline', until: context.now + context.backoff.capMs });
+        return stay({ ...offline, type: 'offline', until: context.now + context.backoff.capMs });
       // A live link may well have survived: ask it instead of dropping it.
       return nudge(offline);
     }
     case 'hidden':
       if (state.type === 'idle') return stay(state);
       return {
-        state: { ...memoryOf(state), reason: 'the page was suspended', type: 'suspended' },
+        state: { ...state, reason: 'the page was suspended', type: 'suspended', until: undefined },
         actions: dropping(state, CLOSE_CODES.normal, 'page suspended'),
       };
     case 'shown':
-      return state.type === 'suspended' ? open(memoryOf(state), false) : nudge(state);
+      return state.type === 'suspended' ? open(state, false) : nudge(state);
   }
 };
 
@@ -218,19 +216,15 @@ export const step = (
   if (state.type === 'closed') return stay(state);
   switch (event.type) {
     case 'start':
-      return state.type === 'idle' ? open(memoryOf(state), false) : stay(state);
+      return state.type === 'idle' ? open(state, false) : stay(state);
     case 'opening':
       return state.type === 'connecting'
         ? stay({ ...state, until: context.now + OPEN_TIMEOUT_MS })
         : stay(state);
     case 'ready':
-      return state.type === 'connecting'
-        ? stay({ ...memoryOf(state), type: 'live', since: context.now, goawayUntil: undefined })
-        : stay(state);
+      return state.type === 'connecting' ? live(state, context) : stay(state);
     case 'moved':
-      return state.type === 'live'
-        ? stay({ ...memoryOf(state), type: 'live', since: context.now, goawayUntil: undefined })
-        : stay(state);
+      return state.type === 'live' ? live(state, context) : stay(state);
     case 'goaway':
       return state.type === 'live'
         ? stay({ ...state, goawayUntil: context.now + event.reconnectMs })
@@ -242,14 +236,10 @@ export const step = (
     case 'due':
       return afterDue(state, context);
     case 'close': {
-      const { state: next } = giveUp(memoryOf(state), event.code, event.reason);
+      const { state: next } = giveUp(state, event.code, event.reason);
       return { state: next, actions: dropping(state, event.code, event.reason) };
     }
     default:
       return afterPageEvent(state, event.type, context);
   }
 };
-
-/** When the machine wants a `due` event, if it does. */
-export const untilOf = (state: ReconnectState): number | undefined =>
-  'until' in state ? state.until : undefined;

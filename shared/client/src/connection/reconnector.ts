@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import { INITIAL_STATE, step, untilOf } from './reconnect.ts';
+import { INITIAL_STATE, step } from './reconnect.ts';
 import type { Backoff, ReconnectAction, ReconnectEvent, ReconnectState } from './reconnect.ts';
 
 type ReconnectorOptions = {
@@ -31,7 +31,7 @@ export class Reconnector {
     const context = { now: clock.now(), random: clock.random(), backoff, refreshable };
     const { state, actions } = step(before, event, context);
     this.#state = state;
-    if (untilOf(state) !== untilOf(before)) this.#arm(untilOf(state));
+    if (state.until !== before.until) this.#arm(state.until);
     changed(before, state);
     for (const action of actions) perform(action);
   }

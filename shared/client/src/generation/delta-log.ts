@@ -26,8 +26,8 @@ const joined = (left: Delta, right: Delta): Delta => ({
  */
 export class DeltaLog {
   #runs: Delta[] = [];
-  /** how many runs each open cursor has read */
-  readonly #read = new Map<Cursor, number>();
+  /** of each open cursor: how many runs it has read */
+  readonly #readers = new Set<{ read: number }>();
 
   append(delta: Delta): void {
     const last = this.#runs.at(-1);
@@ -43,30 +43,28 @@ export class DeltaLog {
    */
   restart(epoch: number): void {
     this.#runs = [{ epoch, from: 0, seq: 0, text: '' }];
-    for (const cursor of this.#read.keys()) this.#read.set(cursor, 0);
+    for (const reader of this.#readers) reader.read = 0;
   }
 
   /** A reader that begins with the first token there is. */
   open(): Cursor {
-    const cursor: Cursor = {
+    const reader = { read: 0 };
+    this.#readers.add(reader);
+    return {
       next: () => {
-        const read = this.#read.get(cursor);
-        const run = read === undefined ? undefined : this.#runs[read];
-        if (read !== undefined && run !== undefined) this.#read.set(cursor, read + 1);
+        const run = this.#runs[reader.read];
+        if (run !== undefined) reader.read += 1;
         return run;
       },
       close: () => {
-        this.#read.delete(cursor);
-        if (this.#read.size === 0) this.#compact();
+        this.#readers.delete(reader);
+        if (this.#readers.size === 0) this.#compact();
       },
     };
-    this.#read.set(cursor, 0);
-    return cursor;
   }
 
   #isLastRunRead(): boolean {
-    for (const read of this.#read.values()) if (read >= this.#runs.length) return true;
-    return false;
+    return [...this.#readers].some(({ read }) => read >= this.#runs.length);
   }
 
   /** Without readers, one run for each change of kind is enough. */

@@ -9,12 +9,14 @@ export type GenerationEvents = TextEvents & { readonly state: GenerationStatus }
 
 /** What a handle needs of its session. */
 export interface GenerationOwner {
+  /** why nothing will ever come again */
+  readonly failure: Error | undefined;
   /** An iterator is through with everything up to this position. */
-  consumed(position: Position): void;
+  consumed(track: Track, position: Position): void;
   /** Resolves when the server has taken the request. */
-  cancel(): Promise<void>;
+  cancel(track: Track): Promise<void>;
   /** The handle is done with its track. */
-  release(): void;
+  release(track: Track): void;
 }
 
 type GenerationOptions = {
@@ -22,7 +24,6 @@ type GenerationOptions = {
   readonly owner: GenerationOwner;
   /** resolves when the server has answered the prompt; settled already when there was none to send */
   readonly accepted: Promise<{ readonly created: boolean }>;
-  readonly failure: Error | undefined;
 };
 
 /**
@@ -57,7 +58,7 @@ export class Generation implements AsyncIterable<Delta> {
   #changed: Promise<void> | undefined;
   #wake: () => void = () => undefined;
 
-  constructor({ track, owner, accepted, failure }: GenerationOptions) {
+  constructor({ track, owner, accepted }: GenerationOptions) {
     this.id = track.id;
     this.accepted = accepted;
     this.#track = track;
@@ -75,7 +76,7 @@ export class Generation implements AsyncIterable<Delta> {
     this.#listen();
     this.#isKnown = track.end !== undefined || track.transcript.position.seq > 0;
     if (track.end !== undefined) this.#finish(track.end);
-    else if (failure !== undefined) this.#fail(failure);
+    else if (owner.failure !== undefined) this.#fail(owner.failure);
     accepted.catch((error: Error) => this.#fail(error));
   }
 
@@ -122,7 +123,7 @@ export class Generation implements AsyncIterable<Delta> {
    */
   async cancel(): Promise<void> {
     try {
-      if (!this.#track.end) await this.#owner.cancel();
+      if (!this.#track.end) await this.#owner.cancel(this.#track);
     } catch (error) {
       // The end may come before the answer, and then there is nobody to wait for that.
       if (!this.#track.end) throw error;
@@ -131,7 +132,7 @@ export class Generation implements AsyncIterable<Delta> {
 
   /** Lets go: iterators return, `end` and `done` reject with DetachedError, nothing stops at the server. */
   detach(): void {
-    this.#fail(new DetachedError(this.id));
+    this.#fail(new DetachedError(`generation ${this.id}`));
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Delta, void, undefined> {
@@ -141,7 +142,7 @@ export class Generation implements AsyncIterable<Delta> {
     try {
       for (;;) {
         const delta = cursor.next();
-        if (last !== undefined) this.#owner.consumed(last);
+        if (last !== undefined) this.#owner.consumed(this.#track, last);
         last = delta;
         if (delta !== undefined) yield delta;
         else if (this.#isOver()) return;
@@ -154,7 +155,7 @@ export class Generation implements AsyncIterable<Delta> {
 
   #close(cursor: Cursor, last: Delta | undefined): void {
     cursor.close();
-    if (last !== undefined) this.#owner.consumed(last);
+    if (last !== undefined) this.#owner.consumed(this.#track, last);
   }
 
   /** @throws the reason, when there is nothing more to come that should have come */
@@ -206,6 +207,6 @@ export class Generation implements AsyncIterable<Delta> {
     this.#notify();
     for (const remove of this.#removals) remove();
     // Not within the frame that ended it: its ack goes out before the session may be let go.
-    queueMicrotask(() => this.#owner.release());
+    queueMicrotask(() => this.#owner.release(this.#track));
   }
 }

@@ -9,10 +9,10 @@ const NORMAL: CloseCode = 1000;
 
 type UpgradeOptions = {
   readonly url: string;
-  readonly token: () => Promise<string>;
+  readonly credential: { current(): Promise<string> };
   readonly clock: Clock;
   /** until the first look, ms */
-  readonly upgradeMs: number;
+  readonly backoff: { readonly upgradeMs: number };
   /** tries the best transport alone */
   readonly dialBest: Dial;
   /** It works; its new owner calls `handOver` before it returns. */
@@ -54,14 +54,14 @@ export class Upgrade {
   }
 
   #arm(): void {
-    const { clock, upgradeMs } = this.#options;
-    const ms = upgradeMs * this.#factor * (0.75 + clock.random() / 2);
+    const { clock, backoff } = this.#options;
+    const ms = backoff.upgradeMs * this.#factor * (0.75 + clock.random() / 2);
     this.#factor = Math.min(this.#factor * 2, MAX_FACTOR);
     this.#cancel = clock.after(ms, () => void this.#look());
   }
 
   async #look(): Promise<void> {
-    const { token, url, dialBest, found } = this.#options;
+    const { credential, url, dialBest, found } = this.#options;
     this.#cancel = undefined;
     this.#turn += 1;
     const turn = this.#turn;
@@ -76,7 +76,7 @@ export class Upgrade {
       found(transport, frame);
     };
     try {
-      const endpoint = { url, token: await token() };
+      const endpoint = { url, token: await credential.current() };
       if (turn === this.#turn) this.#dialing = dialBest(endpoint, { ready, broken: failed, closed: failed });
     } catch {
       // Why there is no token is told by the connection itself, when it needs one.

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { EdgeConnection, SessionFrame, SessionListener } from '../connection/edge-connection.ts';
 import { DetachedError, ProtocolError, RequestError } from '../errors.ts';
 import { AckSender } from '../generation/ack-sender.ts';
+import type { GenerationOwner } from '../generation/generation.ts';
 import type { Track } from '../generation/track.ts';
 import { SessionView } from './session-view.ts';
 import { INITIAL_STATE, isCurrent, step } from './subscribe-state.ts';
@@ -25,7 +26,7 @@ const RETRY_MS = 1_000;
  * between a `subscribed` and the next `subscribe`: what is in flight around a repeated subscription would
  * overlap with what that one asks for.
  */
-export class SessionSubscription implements SessionListener {
+export class SessionSubscription implements SessionListener, GenerationOwner {
   readonly session: string;
   readonly view = new SessionView();
   readonly #clock: Clock;
@@ -71,8 +72,7 @@ export class SessionSubscription implements SessionListener {
 
   /** Resolves when the server let go, or the connection that knew of it is gone. */
   async unsubscribe(): Promise<void> {
-    this.view.fail((generation) => new DetachedError(generation));
-    this.#reject(new DetachedError(this.session));
+    this.#fail(new DetachedError(`session ${this.session}`));
     this.#step({ type: 'unsubscribe' });
     await this.#left;
   }
@@ -83,6 +83,15 @@ export class SessionSubscription implements SessionListener {
     track.follow();
     this.#step({ type: 'follow', options: this.#defaults });
     return track;
+  }
+
+  /** why nothing will ever come again */
+  get failure(): Error | undefined {
+    return this.#connection.closed;
+  }
+
+  async cancel({ id: generation }: Track): Promise<void> {
+    await this.#connection.request({ type: 'cancel', session: this.session, generation });
   }
 
   release(track: Track): void {
@@ -107,10 +116,8 @@ export class SessionSubscription implements SessionListener {
 
   changed(to: 'live' | 'lost' | 'closed'): void {
     this.#step({ type: to });
-    const { closed } = this.#connection;
-    if (closed === undefined) return;
-    this.#reject(closed);
-    this.view.fail(() => closed);
+    const { failure } = this;
+    if (failure !== undefined) this.#fail(failure);
   }
 
   failed(error: Error): void {
@@ -156,8 +163,7 @@ export class SessionSubscription implements SessionListener {
 
   /** Resolves when the session is watched as wanted. */
   #settled(event: SubscribeEvent): Promise<void> {
-    const { closed } = this.#connection;
-    if (closed !== undefined) return Promise.reject(closed);
+    if (this.failure !== undefined) return Promise.reject(this.failure);
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
       this.#step(event);
@@ -197,7 +203,9 @@ export class SessionSubscription implements SessionListener {
         return;
       }
       case 'give-up':
-        if (refusal !== undefined) this.#giveUp(refusal);
+        if (refusal === undefined) return;
+        if (this.#waiters.length === 0) this.failed(refusal);
+        this.#fail(refusal);
     }
   }
 
@@ -235,13 +243,9 @@ export class SessionSubscription implements SessionListener {
     this.#connection.ask({ type: 'unsubscribe', session: this.session }, { resolve: left, reject: left });
   }
 
-  #giveUp(refusal: RequestError): void {
-    if (this.#waiters.length === 0) this.failed(refusal);
-    this.#reject(refusal);
-    this.view.fail(() => refusal);
-  }
-
-  #reject(error: Error): void {
+  /** Nothing more comes: whoever waits or follows is told. */
+  #fail(error: Error): void {
+    this.view.fail(error);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 }

@@ -86,8 +86,8 @@ export class SessionView {
   }
 
   /** Whoever follows a generation that has not ended is told that nothing more comes. */
-  fail(reason: (generation: string) => Error): void {
-    for (const track of this.tracks.values()) track.fail(reason(track.id));
+  fail(error: Error): void {
+    for (const track of this.tracks.values()) track.fail(error);
   }
 
   #setWindow(window: number | undefined): void {

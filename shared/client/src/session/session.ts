@@ -1,4 +1,4 @@
-import { parseGenerationId, parseItemId } from '@sluice/protocol';
+import { isId } from '@sluice/protocol';
 import type { Item, PromptBody } from '@sluice/protocol';
 import type { AckPolicy } from '../generation/acker.ts';
 import type { SessionSubscription } from './session-subscription.ts';
@@ -130,7 +130,7 @@ export class Session {
    * @throws RequestError, ClosedError; TypeError when the id cannot be one
    */
   async message(text: string, { id = newId(), data }: MessageOptions = {}): Promise<string> {
-    parseItemId(id);
+    checkId('message', id);
     const withData = data === undefined ? {} : { data };
     await this.#connection.request({ type: 'message', session: this.id, message: id, text, ...withData });
     return id;
@@ -164,7 +164,7 @@ export class Session {
   }
 
   #follow(generation: string, ack: AckPolicy | undefined): Track {
-    parseGenerationId(generation);
+    checkId('generation', generation);
     const track = this.#subscription.follow(generation);
     const policy = ack ?? this.#ack;
     // A second handle that does not say otherwise leaves the first one's policy alone.
@@ -173,19 +173,11 @@ export class Session {
   }
 
   #handle(track: Track, accepted: Promise<{ readonly created: boolean }>): Generation {
-    const { id: generation } = track;
-    const subscription = this.#subscription;
-    return new Generation({
-      track,
-      accepted,
-      failure: this.#connection.closed,
-      owner: {
-        consumed: (position) => subscription.consumed(track, position),
-        cancel: async () => {
-          await this.#connection.request({ type: 'cancel', session: this.id, generation });
-        },
-        release: () => subscription.release(track),
-      },
-    });
+    return new Generation({ track, accepted, owner: this.#subscription });
   }
 }
+
+/** @throws TypeError */
+export const checkId = (what: string, id: string): void => {
+  if (!isId(id)) throw new TypeError(`${what}: expected 1-64 characters of A-Z a-z 0-9 _ -`);
+};

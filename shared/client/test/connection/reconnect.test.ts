@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { CLOSE_CODES } from '@sluice/protocol';
 import fc from 'fast-check';
-import { DEFAULT_BACKOFF, INITIAL_STATE, step, untilOf } from '../../src/connection/reconnect.ts';
+import { DEFAULT_BACKOFF, INITIAL_STATE, step } from '../../src/connection/reconnect.ts';
 import type { ReconnectContext, ReconnectEvent, ReconnectState } from '../../src/connection/reconnect.ts';
 import { statusOf } from '../../src/connection/status.ts';
 
@@ -72,7 +72,7 @@ describe('delays', () => {
     let state = run([{ type: 'start' }]);
     return Array.from({ length: 9 }, () => {
       state = step(state, lost(code), context({ random })).state;
-      const delay = untilOf(state) ?? -1;
+      const delay = state.until ?? -1;
       state = step(state, { type: 'due' }, context({ now: delay })).state;
       return delay;
     });
@@ -98,7 +98,7 @@ describe('delays', () => {
 
   test('what is left of a goaway when the server closes is all that is waited', () => {
     const told = run([...toLive, { type: 'goaway', reconnectMs: 3_000 }]);
-    const waits = [1_000, 2_990, 3_500].map((now) => untilOf(step(told, lost(1012), context({ now })).state));
+    const waits = [1_000, 2_990, 3_500].map((now) => step(told, lost(1012), context({ now })).state.until);
     expect(waits).toEqual([3_000, 3_000, 3_500]);
   });
 
@@ -117,7 +117,7 @@ test('a server that breaks the protocol is left alone ever longer, and never giv
     const next = step(state, { type: 'violated', reason: 'hole' }, context({ now, random: 0.9999 }));
     expect(next.actions).toEqual([{ type: 'drop', code: 4000, reason: 'protocol violation' }]);
     const since = now;
-    now = untilOf(next.state) ?? now;
+    now = next.state.until ?? now;
     state = [{ type: 'due' } as const, ...toLive.slice(1)].reduce(
       (before, event) => step(before, event, context({ now })).state,
       next.state,
@@ -165,7 +165,7 @@ test('whatever happens: one link at a time, every wait ends, closed is final', (
         expect(open).toBe(state.type === 'connecting' || state.type === 'live' ? 1 : 0);
         if (before.type === 'closed') expect(next).toEqual({ state: before, actions: [] });
         if (state.type === 'waiting' || state.type === 'offline') {
-          const until = untilOf(state) as number;
+          const until = state.until;
           expect(step(state, { type: 'due' }, context({ now: until })).actions[0]?.type).toBe('open');
         }
         expect(statusOf(state, now).type).toBeDefined();
