@@ -3,7 +3,8 @@ import type { ClientFrame, ErrorFrame, OkFrame, ReadyFrame, ServerFrame } from '
 import type { Clock } from '../clock.ts';
 import { ClosedError, ProtocolError, RequestError } from '../errors.ts';
 import type { Dial, Dialing } from '../link/dialer.ts';
-import { EdgeLink } from '../link/edge-link.ts';
+import { linkOver } from '../link/edge-link.ts';
+import type { EdgeLink } from '../link/edge-link.ts';
 import { ABNORMAL } from '../link/transport.ts';
 import type { Transport, TransportListener } from '../link/transport.ts';
 import type { Upgrade } from '../link/upgrade.ts';
@@ -220,7 +221,7 @@ export class EdgeConnection {
     const limits = { ...DEFAULT_LIMITS, ...ready.limits };
     this.#dialing = undefined;
     this.#ready = { ...ready, limits };
-    this.#link = new EdgeLink({ transport, ready, clock, listener: this.#linkListener });
+    this.#link = linkOver({ transport, ready, clock, listener: this.#linkListener });
     this.#outbox = new Outbox({ clock, maxFramesPerSecond: limits.maxFramesPerSecond, transport });
     return this.#ready;
   }
@@ -272,7 +273,7 @@ export class EdgeConnection {
         if (!this.#requests.answer(frame)) this.#report(frame);
         return;
       case 'goaway':
-        this.#reconnector.step({ type: 'goaway', reconnectMs: frame.reconnectMs });
+        this.#reconnector.step(frame);
         return;
       case 'expiring':
         void this.#refresh();

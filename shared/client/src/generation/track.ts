@@ -90,14 +90,16 @@ export class Track {
 
   /** @throws ProtocolError when the frame does not continue the transcript */
   receive(frame: TrackFrame, now: number): void {
-    if (frame.type === 'delta') this.#delta(frame, now);
-    else if (frame.type === 'end') this.#endFrame(frame);
-    else if (this.#end !== undefined) return;
-    else if (frame.type === 'state') this.#become(frame.state);
-    else {
-      this.transcript.restart(frame.epoch);
-      this.#restarted(frame.epoch, frame.reason);
+    if (frame.type === 'delta') return this.#delta(frame, now);
+    if (frame.type === 'end') this.acker?.finish();
+    if (this.#end !== undefined) return;
+    if (frame.type === 'state') return this.#become(frame.state);
+    if (frame.type === 'end') {
+      this.transcript.checkEnd(frame);
+      return this.#finish(frame);
     }
+    this.transcript.restart(frame.epoch);
+    this.#restarted(frame.epoch, frame.reason);
   }
 
   #delta(frame: DeltaFrame, now: number): void {
@@ -121,13 +123,6 @@ export class Track {
     this.#session.items.touch(this.id);
     this.#session.events.emit(name, event);
     this.events.emit(name, event);
-  }
-
-  #endFrame(frame: EndFrame): void {
-    this.acker?.finish();
-    if (this.#end !== undefined) return;
-    this.transcript.checkEnd(frame);
-    this.#finish(frame);
   }
 
   /** The item's version of the state; its text is not looked at. */

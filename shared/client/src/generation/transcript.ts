@@ -69,14 +69,7 @@ export class Transcript {
       throw new ProtocolError(
         `delta: expected to continue epoch ${this.#epoch} at ${this.#seq}, got epoch ${epoch} at ${from}`,
       );
-    const delta: Delta = {
-      epoch,
-      from,
-      seq,
-      text: frame.text,
-      ...(frame.kind === undefined ? {} : { kind: frame.kind }),
-      ...(frame.tool === undefined ? {} : { tool: frame.tool }),
-    };
+    const { type: _type, session: _session, generation: _generation, at: _at, ...delta } = frame;
     this.#append(delta);
     return delta;
   }

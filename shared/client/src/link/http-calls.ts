@@ -1,5 +1,6 @@
 import type { CloseCode, ErrorCode, ServerFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
+import type { ProtocolError } from '../errors.ts';
 import type { ABNORMAL as Abnormal } from './transport.ts';
 
 export const ABNORMAL: typeof Abnormal = 1006;
@@ -49,8 +50,7 @@ export type CallOptions = {
   readonly token: string;
   readonly fetch: Fetch;
   readonly clock: Clock;
-  /** @throws ProtocolError */
-  readonly parse: (text: string) => ServerFrame | undefined;
+  readonly parse: (text: string) => ServerFrame | ProtocolError | undefined;
 };
 
 /** The HTTP requests of one connection, each with its credential. */

@@ -1,5 +1,4 @@
 import type { ClientFrame, ServerFrame } from '@sluice/protocol';
-import type { ProtocolError } from '../errors.ts';
 import type { Transport, TransportListener } from './transport.ts';
 import { ABNORMAL, CallError, HttpCalls } from './http-calls.ts';
 import type { CallOptions } from './http-calls.ts';
@@ -73,15 +72,11 @@ export class HttpTransport implements Transport {
   }
 
   #receive(text: string): void {
-    let frame: ServerFrame | undefined;
-    try {
-      frame = this.#options.parse(text);
-    } catch (error) {
-      // Before `open` it is somebody else who answers: a login page of the network, say.
-      if (!this.#isOpen) throw error;
-      this.#listener?.broken(error as ProtocolError);
-    }
-    if (frame !== undefined) this.#deliver(frame);
+    const frame = this.#options.parse(text);
+    if (!(frame instanceof Error)) return frame && this.#deliver(frame);
+    // Before `open` it is somebody else who answers: a login page of the network, say.
+    if (!this.#isOpen) throw frame;
+    this.#listener?.broken(frame);
   }
 
   #deliver(frame: ServerFrame): void {

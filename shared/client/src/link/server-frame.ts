@@ -49,17 +49,17 @@ const isKind = (value: unknown, kind: Kind): boolean => {
 /**
  * Parses one frame from the server.
  * @returns undefined for a type this version does not know, and for a frame that only informs and makes no
- * sense: additions must not break old clients
- * @throws ProtocolError for text that is no frame, and for a frame without which positions would be wrong
+ * sense: additions must not break old clients; ProtocolError for text that is no frame, and for a frame without
+ * which positions would be wrong
  */
-export const parseServerFrame = (text: unknown): ServerFrame | undefined => {
+export const parseServerFrame = (text: unknown): ServerFrame | ProtocolError | undefined => {
   let frame: unknown;
   try {
     frame = typeof text === 'string' ? JSON.parse(text) : undefined;
   } catch {
     frame = undefined;
   }
-  if (!isKind(frame, 'object')) throw new ProtocolError('expected a text frame with one JSON object');
+  if (!isKind(frame, 'object')) return new ProtocolError('expected a text frame with one JSON object');
   const fields = frame as Record<string, unknown>;
   const { type, re } = fields;
   if (typeof type !== 'string' || !Object.hasOwn(EXPECTED, type)) return undefined;
@@ -68,7 +68,7 @@ export const parseServerFrame = (text: unknown): ServerFrame | undefined => {
     const kind = expected[name] as Kind;
     if (isKind(fields[name], kind)) continue;
     if (INFORMATIVE.has(type) && re === undefined) return undefined;
-    throw new ProtocolError(`frame ${type}: expected \`${name}\` to be a ${String(kind)}`);
+    return new ProtocolError(`frame ${type}: expected \`${name}\` to be a ${String(kind)}`);
   }
   return frame as ServerFrame;
 };

@@ -1,5 +1,5 @@
 import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOL } from '@sluice/protocol';
-import type { ClientFrame, ServerFrame } from '@sluice/protocol';
+import type { ClientFrame } from '@sluice/protocol';
 import { ProtocolError } from '../errors.ts';
 import { parseServerFrame } from './server-frame.ts';
 import type { Endpoint, Transport, TransportListener } from './transport.ts';
@@ -48,17 +48,22 @@ export class WebSocketTransport implements Transport {
     const socket = new WebSocket(url, protocols);
     this.#socket = socket;
     socket.addEventListener('open', () => {
-      if (socket.protocol !== SUBPROTOCOL) this.#broken(`the server did not select ${SUBPROTOCOL}`);
+      if (socket.protocol !== SUBPROTOCOL)
+        this.#listener?.broken(new ProtocolError(`the server did not select ${SUBPROTOCOL}`));
       else if (!inHandshake) this.send({ type: 'auth', token });
     });
-    socket.addEventListener('message', this.#receive);
-    socket.addEventListener('close', ({ code, reason }) => this.#closed(code, reason));
+    socket.addEventListener('message', ({ data }) => {
+      const frame = parseServerFrame(data);
+      if (frame instanceof ProtocolError) this.#listener?.broken(frame);
+      else if (frame !== undefined) this.#listener?.frame(frame);
+    });
+    socket.addEventListener('close', ({ code, reason }) => this.#listener?.closed(code, reason));
     // `close` always follows and says what there is to say; without a listener `ws` would throw.
     socket.addEventListener('error', () => undefined);
   }
 
   handOver(listener: TransportListener): void {
-    if (this.#listener !== undefined) this.#listener = listener;
+    this.#listener = listener;
   }
 
   send(frame: ClientFrame): void {
@@ -67,26 +72,5 @@ export class WebSocketTransport implements Transport {
 
   close(code: number, reason: string): void {
     this.#socket?.close(code, reason);
-  }
-
-  /** Only parsing is tried: what the owner makes of a frame is its own to mend. */
-  readonly #receive = ({ data }: { readonly data: unknown }): void => {
-    let frame: ServerFrame | undefined;
-    try {
-      frame = parseServerFrame(data);
-    } catch (error) {
-      this.#listener?.broken(error as ProtocolError);
-    }
-    if (frame !== undefined) this.#listener?.frame(frame);
-  };
-
-  #broken(message: string): void {
-    this.#listener?.broken(new ProtocolError(message));
-  }
-
-  #closed(code: number, reason: string): void {
-    const listener = this.#listener;
-    this.#listener = undefined;
-    listener?.closed(code, reason);
   }
 }

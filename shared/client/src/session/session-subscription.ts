@@ -183,8 +183,7 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
       case 'subscribe':
         return this.#subscribe();
       case 'unsubscribe':
-        this.#left = new Promise((resolve) => this.#leave(resolve));
-        return;
+        return this.#leave();
       case 'forget':
         return this.view.forget();
       case 'attach':
@@ -234,13 +233,12 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
     });
   }
 
-  #leave(done: () => void): void {
-    // The server let go, or never knew, or the connection that knew is gone: detached in any case.
-    const left = (): void => {
-      this.#step({ type: 'left' });
-      done();
-    };
-    this.#connection.ask({ type: 'unsubscribe', session: this.session }, { resolve: left, reject: left });
+  #leave(): void {
+    this.#left = new Promise((resolve) => {
+      // The server let go, or never knew, or the connection that knew is gone: detached in any case.
+      const left = (): void => resolve(this.#step({ type: 'left' }));
+      this.#connection.ask({ type: 'unsubscribe', session: this.session }, { resolve: left, reject: left });
+    });
   }
 
   /** Nothing more comes: whoever waits or follows is told. */
