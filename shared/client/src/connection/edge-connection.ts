@@ -13,7 +13,8 @@ import { Outbox } from './outbox.ts';
 import { watchPage } from './page-events.ts';
 import type { Page } from './page-events.ts';
 import type { Backoff, ReconnectAction, ReconnectState } from './reconnect.ts';
-import { Reconnector } from './reconnector.ts';
+import { runReconnector } from './reconnector.ts';
+import type { Reconnector } from './reconnector.ts';
 import { Requests } from './requests.ts';
 import type { Answered, Request } from './requests.ts';
 import { sameStatus, statusOf } from './status.ts';
@@ -38,8 +39,11 @@ export type SessionFrame = Exclude<Extract<ServerFrame, { readonly session: stri
 
 /** What the connection tells each session it carries. */
 export interface SessionListener {
-  /** `lost`: the link is gone, and whatever was asked on it will not be answered. `closed`: for good */
-  changed(to: 'live' | 'lost' | 'closed'): void;
+  live(): void;
+  /** The link is gone: whatever was asked on it will not be answered. */
+  lost(): void;
+  /** For good; `lost` before it, if it was live. */
+  closed(error: ClosedError): void;
   /** @throws ProtocolError to have the link dropped and everything resumed from the last good position */
   receive(frame: SessionFrame): void;
   /** Something went wrong that answers no request. */
@@ -61,7 +65,7 @@ export class EdgeConnection {
   readonly #options: ConnectionOptions;
   readonly #listener: ConnectionListener;
   readonly #requests: Requests;
-  readonly #sessions = new Map<string, SessionListener>();
+  readonly #sessions = new Map<string | undefined, SessionListener>();
   readonly #reconnector: Reconnector;
   readonly #unwatch: () => void;
   #status: Status = { type: 'connecting' };
@@ -82,7 +86,7 @@ export class EdgeConnection {
     this.#options = options;
     this.#listener = listener;
     this.#requests = new Requests({ clock, transmit: (frame) => this.send(frame) });
-    this.#reconnector = new Reconnector({
+    this.#reconnector = runReconnector({
       clock,
       backoff,
       refreshable: credential.refreshable,
@@ -158,13 +162,13 @@ export class EdgeConnection {
     this.#upgrade = undefined;
     this.#outbox?.stop();
     this.#requests.lost();
-    this.#tell('lost');
+    for (const session of this.#sessions.values()) session.lost();
   }
 
   #resume(ready: ReadyFrame): void {
     this.#listener.ready(ready);
     // Sessions first: what a repeated prompt starts is then already watched.
-    this.#tell('live');
+    for (const session of this.#sessions.values()) session.live();
     this.#requests.live(ready.limits);
     if (this.#link?.kind !== 'websocket') void this.#lookForBetter();
   }
@@ -173,11 +177,7 @@ export class EdgeConnection {
     this.#closed = error;
     this.#unwatch();
     this.#requests.fail(error);
-    this.#tell('closed');
-  }
-
-  #tell(change: Parameters<SessionListener['changed']>[0]): void {
-    for (const session of this.#sessions.values()) session.changed(change);
+    for (const session of this.#sessions.values()) session.closed(error);
   }
 
   #perform(action: ReconnectAction): void {
@@ -222,7 +222,7 @@ export class EdgeConnection {
     this.#dialing = undefined;
     this.#ready = { ...ready, limits };
     this.#link = linkOver({ transport, ready, clock, listener: this.#linkListener });
-    this.#outbox = new Outbox({ clock, maxFramesPerSecond: limits.maxFramesPerSecond, transport });
+    this.#outbox = new Outbox({ clock, transport, ...limits });
     return this.#ready;
   }
 
@@ -243,17 +243,17 @@ export class EdgeConnection {
     this.#lost();
     this.#resume(this.#take(transport, ready));
     this.#reconnector.step({ type: 'moved' });
-    void old?.close(CLOSE_CODES.normal, 'moved to another transport');
+    void old?.close(CLOSE_CODES.normal, 'moved');
   }
 
   readonly #receive = (frame: ServerFrame): void => {
     try {
-      if ('session' in frame && frame.type !== 'error') this.#sessions.get(frame.session)?.receive(frame);
+      if ('session' in frame && frame.type !== 'error') this.#sessionOf(frame)?.receive(frame);
       else this.#control(frame);
     } catch (cause) {
       // What listeners throw does not get here: whatever cannot be made sense of is the frame's fault.
       const error = cause instanceof ProtocolError ? cause : new ProtocolError(String(cause), { cause });
-      if ('session' in frame) this.#sessions.get(frame.session ?? '')?.failed(error);
+      this.#sessionOf(frame)?.failed(error);
       this.#violated(error);
     }
   };
@@ -284,9 +284,13 @@ export class EdgeConnection {
 
   #report(frame: ErrorFrame): void {
     const error = new RequestError(frame);
-    const session = this.#sessions.get(frame.session ?? '');
+    const session = this.#sessionOf(frame);
     if (session === undefined) this.#listener.error(error);
     else session.failed(error);
+  }
+
+  #sessionOf(frame: ServerFrame): SessionListener | undefined {
+    return 'session' in frame ? this.#sessions.get(frame.session) : undefined;
   }
 
   #violated(error: ProtocolError): void {

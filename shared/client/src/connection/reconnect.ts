@@ -29,6 +29,8 @@ export const PROBE_TIMEOUT_MS = 2_000;
 /** Close code towards the server when it broke the protocol: "reconnect". */
 export const VIOLATION_CLOSE = 4000;
 
+const SUSPENDED = 'page suspended';
+
 type Memory = {
   /** attempts to connect since the last stable connection */
   readonly attempt: number;
@@ -36,9 +38,9 @@ type Memory = {
   readonly refreshed: boolean;
   readonly online: boolean;
   /** why the last connection was lost; undefined before the first loss */
-  readonly reason: string | undefined;
+  readonly reason?: string;
   /** when the machine wants a `due` event, if it does */
-  readonly until: number | undefined;
+  readonly until?: number | undefined;
 };
 
 export type ReconnectState =
@@ -46,7 +48,7 @@ export type ReconnectState =
   /** `until` is set when the socket is being opened: fetching a credential may take a person's time */
   | (Memory & { readonly type: 'connecting' })
   /** `goawayUntil`: the server will close; not to be back before this */
-  | (Memory & { readonly type: 'live'; readonly since: number; readonly goawayUntil: number | undefined })
+  | (Memory & { readonly type: 'live'; readonly since: number; readonly goawayUntil?: number | undefined })
   /** `patient`: the server named the delay or is overloaded, so nothing shortens it */
   | (Memory & { readonly type: 'waiting'; readonly until: number; readonly patient: boolean })
   /** `until`: the browser's word may be wrong, so a try is made at the slowest pace all the same */
@@ -91,8 +93,6 @@ export const INITIAL_STATE: ReconnectState = {
   attempt: 0,
   refreshed: false,
   online: true,
-  reason: undefined,
-  until: undefined,
 };
 
 const stay = (state: ReconnectState, ...actions: readonly ReconnectAction[]): ReconnectStep => ({
@@ -199,8 +199,8 @@ const afterPageEvent = (
     case 'hidden':
       if (state.type === 'idle') return stay(state);
       return {
-        state: { ...state, reason: 'the page was suspended', type: 'suspended', until: undefined },
-        actions: dropping(state, CLOSE_CODES.normal, 'page suspended'),
+        state: { ...state, reason: SUSPENDED, type: 'suspended', until: undefined },
+        actions: dropping(state, CLOSE_CODES.normal, SUSPENDED),
       };
     case 'shown':
       return state.type === 'suspended' ? open(state, false) : nudge(state);

@@ -22,29 +22,13 @@ export const statusOf = (
   now: number,
   transport: TransportKind = 'websocket',
 ): Status => {
-  const { attempt, reason } = state;
-  switch (state.type) {
-    case 'idle':
-      return { type: 'connecting' };
-    case 'connecting':
-      return reason === undefined
-        ? { type: 'connecting' }
-        : { type: 'reconnecting', inMs: 0, attempt: Math.max(attempt, 1), reason };
-    case 'live':
-      return { type: 'live', transport };
-    case 'waiting':
-      return {
-        type: 'reconnecting',
-        inMs: Math.max(0, Math.ceil(state.until - now)),
-        attempt,
-        reason: reason ?? '',
-      };
-    case 'offline':
-    case 'suspended':
-      return { type: 'offline' };
-    case 'closed':
-      return { type: 'closed', code: state.code, reason: reason ?? '' };
-  }
+  const { type, attempt, reason, until = now } = state;
+  if (type === 'live') return { type, transport };
+  if (type === 'closed') return { type, code: state.code, reason: reason ?? '' };
+  if (type === 'offline' || type === 'suspended') return { type: 'offline' };
+  if (reason === undefined) return { type: 'connecting' };
+  const inMs = type === 'waiting' ? Math.max(0, Math.ceil(until - now)) : 0;
+  return { type: 'reconnecting', inMs, attempt: Math.max(attempt, 1), reason };
 };
 
 export const sameStatus = (left: Status, right: Status): boolean =>

@@ -1,5 +1,4 @@
 import type { Position, ToolCall } from '@sluice/protocol';
-import type { Cursor } from './delta-log.ts';
 import type { Listener } from '../emitter.ts';
 import { DetachedError, GenerationFailedError } from '../errors.ts';
 import type { GenerationStatus, TextEvents, Track } from './track.ts';
@@ -149,13 +148,9 @@ export class Generation implements AsyncIterable<Delta> {
         else await this.#nextChange();
       }
     } finally {
-      this.#close(cursor, last);
+      cursor.close();
+      if (last !== undefined) this.#owner.consumed(this.#track, last);
     }
-  }
-
-  #close(cursor: Cursor, last: Delta | undefined): void {
-    cursor.close();
-    if (last !== undefined) this.#owner.consumed(this.#track, last);
   }
 
   /** @throws the reason, when there is nothing more to come that should have come */

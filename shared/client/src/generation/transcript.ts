@@ -63,11 +63,10 @@ export class Transcript {
     const { epoch, from, seq } = frame;
     // Before the first token any epoch is news, not a contradiction: nothing is shown yet.
     const starts = this.#seq === 0 && from === 0;
-    if (!isCount(epoch) || !isCount(from) || !isCount(seq) || seq <= from)
-      throw new ProtocolError(`delta: (${from}, ${seq}] of epoch ${epoch} is no range of tokens`);
-    if (from !== this.#seq || (epoch !== this.#epoch && !starts))
+    const continues = from === this.#seq && (epoch === this.#epoch || starts);
+    if (!continues || !isCount(epoch) || !isCount(seq) || seq <= from)
       throw new ProtocolError(
-        `delta: expected to continue epoch ${this.#epoch} at ${this.#seq}, got epoch ${epoch} at ${from}`,
+        `delta: expected to continue epoch ${this.#epoch} at ${this.#seq}, got (${from}, ${seq}] of epoch ${epoch}`,
       );
     const { type: _type, session: _session, generation: _generation, at: _at, ...delta } = frame;
     this.#append(delta);
@@ -102,10 +101,7 @@ export class Transcript {
     if (item.epoch !== this.#epoch) this.restart(item.epoch);
     const remainders = this.#remainders(item);
     const missing = item.seq - this.#seq;
-    if (missing < 0 || remainders.length > missing)
-      throw new ProtocolError(
-        `item: its text up to ${item.seq} contradicts what was received up to ${this.#seq}`,
-      );
+    if (missing < 0 || remainders.length > missing) throw contradiction('length');
     const deltas = remainders.map((remainder, index): Delta => {
       const from = this.#seq + index;
       // Where tokens end inside a finished text is not known: the last piece takes what the others leave.
@@ -153,6 +149,9 @@ export class Transcript {
 }
 
 const rest = (what: string, full: string, known: string): string => {
-  if (!full.startsWith(known)) throw new ProtocolError(`item: its ${what} contradicts what was received`);
+  if (!full.startsWith(known)) throw contradiction(what);
   return full.slice(known.length);
 };
+
+const contradiction = (what: string): ProtocolError =>
+  new ProtocolError(`item: its ${what} contradicts what was received`);

@@ -92,7 +92,7 @@ export class Dialer {
       isOver = true;
       tried = undefined;
       cancelTimer();
-      if (transport !== undefined) await closeTransport(transport, clock, { code, reason });
+      if (transport !== undefined) await closeTransport(transport, clock, code, reason);
       await fallback?.close(code, reason);
     };
     const run = (transport: Transport): void => {
@@ -102,7 +102,7 @@ export class Dialer {
       if (index + 1 < this.#candidates.length)
         cancelTimer = clock.after(READY_TIMEOUT_MS, () => {
           const reason = 'no answer in time';
-          void closeTransport(transport, clock, { code: CLOSE_CODES.heartbeatMissed, reason });
+          void closeTransport(transport, clock, CLOSE_CODES.heartbeatMissed, reason);
           end(ABNORMAL, reason);
         });
       transport.open({

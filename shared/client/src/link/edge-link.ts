@@ -32,16 +32,16 @@ export const linkOver = ({ transport, ready, clock, listener }: EdgeLinkOptions)
   const close = async (code: number, reason: string): Promise<void> => {
     if (isOver) return;
     end();
-    await closeTransport(transport, clock, { code, reason });
+    await closeTransport(transport, clock, code, reason);
   };
   const heartbeat = new Heartbeat({
     clock,
     intervalMs: ready.heartbeatMs > 0 ? ready.heartbeatMs : HEARTBEAT_MS,
     ping: () => transport.send({ type: 'ping' }),
     dead: () => {
-      const [code, reason] = [CLOSE_CODES.heartbeatMissed, 'no answer to a ping'];
-      void close(code, reason);
-      listener.closed(code, reason);
+      const lost = [CLOSE_CODES.heartbeatMissed, 'no answer to a ping'] as const;
+      void close(...lost);
+      listener.closed(...lost);
     },
   });
   transport.handOver({

@@ -41,7 +41,8 @@ const CLOSE_TIMEOUT_MS = 2_000;
 export const closeTransport = (
   transport: Transport,
   clock: Clock,
-  { code, reason }: { readonly code: number; readonly reason: string },
+  code: number,
+  reason: string,
 ): Promise<void> =>
   new Promise((resolve) => {
     const cancel = clock.after(CLOSE_TIMEOUT_MS, resolve);

@@ -1,12 +1,13 @@
 import type { Position, SubscribedFrame, SubscribeFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
 import type { EdgeConnection, SessionFrame, SessionListener } from '../connection/edge-connection.ts';
-import { DetachedError, ProtocolError, RequestError } from '../errors.ts';
+import type { ClosedError } from '../errors.ts';
+import { DetachedError, RequestError } from '../errors.ts';
 import { AckSender } from '../generation/ack-sender.ts';
 import type { GenerationOwner } from '../generation/generation.ts';
 import type { Track } from '../generation/track.ts';
 import { SessionView } from './session-view.ts';
-import { INITIAL_STATE, isCurrent, step } from './subscribe-state.ts';
+import { INITIAL_STATE, step } from './subscribe-state.ts';
 import type { SubscribeAction, SubscribeEvent, SubscribeOptions, SubscribeState } from './subscribe-state.ts';
 
 type SessionSubscriptionOptions = {
@@ -114,10 +115,16 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
     this.#step({ type: 'refresh' });
   }
 
-  changed(to: 'live' | 'lost' | 'closed'): void {
-    this.#step({ type: to });
-    const { failure } = this;
-    if (failure !== undefined) this.#fail(failure);
+  live(): void {
+    this.#step({ type: 'live' });
+  }
+
+  lost(): void {
+    this.#step({ type: 'lost' });
+  }
+
+  closed(error: ClosedError): void {
+    this.#fail(error);
   }
 
   failed(error: Error): void {
@@ -151,14 +158,11 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
   }
 
   /** Items first: when one of them contradicts what is here, they are asked for again. */
-  #subscribed({ rev, viewers, present, items, more: isCut }: SubscribedFrame): void {
+  #subscribed({ rev, viewers, present, items, more }: SubscribedFrame): void {
     this.view.watched({ viewers, ...(present && { present }) });
-    const more = isCut === true;
-    if (isCurrent(this.#state, rev)) {
-      if (more && rev <= this.#state.rev) throw new ProtocolError('subscribed: a page that leads nowhere');
-      for (const item of items) this.view.put(item, 'subscribed');
-    }
-    this.#step({ type: 'subscribed', rev, more });
+    // Not when the server knows less than it once did: it lost its store, and all is asked for anew.
+    if (rev >= this.#state.rev) for (const item of items) this.view.put(item, 'subscribed');
+    this.#step({ type: 'subscribed', rev, more: more === true });
   }
 
   /** Resolves when the session is watched as wanted. */
@@ -170,15 +174,14 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
     });
   }
 
-  /** @param refusal what a `refused` event is about */
-  #step(event: SubscribeEvent, refusal?: RequestError): void {
+  #step(event: SubscribeEvent): void {
     const { state, actions } = step(this.#state, event);
     this.#state = state;
     if (state.type !== 'waiting') this.#cancelRetry();
-    for (const action of actions) this.#perform(action, refusal);
+    for (const action of actions) this.#perform(action);
   }
 
-  #perform(action: SubscribeAction, refusal: RequestError | undefined): void {
+  #perform(action: SubscribeAction): void {
     switch (action) {
       case 'subscribe':
         return this.#subscribe();
@@ -193,18 +196,6 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
         return this.view.detached();
       case 'settle':
         for (const waiter of this.#waiters.splice(0)) waiter.resolve();
-        return;
-      case 'wait': {
-        const ms = (refusal?.retryAfterMs ?? RETRY_MS) * (1 + this.#clock.random());
-        this.#cancelRetry = this.#clock.after(ms, () => this.#step({ type: 'due' }));
-        // What does not answer now will later: whoever waits for the session goes on waiting, and is told.
-        if (refusal !== undefined) this.failed(refusal);
-        return;
-      }
-      case 'give-up':
-        if (refusal === undefined) return;
-        if (this.#waiters.length === 0) this.failed(refusal);
-        this.#fail(refusal);
     }
   }
 
@@ -223,14 +214,25 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
       ...(Object.keys(positions).length === 0 ? {} : { positions }),
       ...(observe ? { observe } : { window }),
     };
-    this.#connection.ask(frame, {
-      // The `subscribed` before it has said everything.
-      resolve: () => undefined,
-      reject: (error) => {
-        // A connection that was lost is no refusal: it is asked again on the next.
-        if (error instanceof RequestError) this.#step({ type: 'refused', retryable: error.retryable }, error);
-      },
-    });
+    // The `subscribed` before an `ok` has said everything.
+    const resolve = (): void => undefined;
+    this.#connection.ask(frame, { resolve, reject: (error) => this.#refused(error) });
+  }
+
+  #refused(error: Error): void {
+    // A connection that was lost is no refusal: it is asked again on the next.
+    if (!(error instanceof RequestError)) return;
+    const before = this.#state;
+    this.#step({ type: 'refused', retryable: error.retryable });
+    if (this.#state === before) return;
+    if (error.retryable) {
+      // What does not answer now will later: whoever waits for the session goes on waiting, and is told.
+      const ms = (error.retryAfterMs ?? RETRY_MS) * (1 + this.#clock.random());
+      this.#cancelRetry = this.#clock.after(ms, () => this.#step({ type: 'due' }));
+      return this.failed(error);
+    }
+    if (this.#waiters.length === 0) this.failed(error);
+    this.#fail(error);
   }
 
   #leave(): void {

@@ -6,16 +6,18 @@
  * time, and nothing counts as its answer while an `unsubscribe` sent before it is unanswered too.
  */
 
+import { ProtocolError } from '../errors.ts';
+
 /** How a session is watched. `window`: most un-acked delta frames in flight, 1..256. */
 export type SubscribeOptions = { readonly observe: boolean; readonly window: number };
 
 export type SubscribeState = {
-  /** `waiting`: refused for the moment, a timer runs */
+  /** `waiting`: refused for the moment, to be asked again at `due` */
   readonly type: 'detached' | 'waiting' | 'subscribing' | 'attached';
   /** undefined when nobody wants the session */
-  readonly wanted: SubscribeOptions | undefined;
+  readonly wanted?: SubscribeOptions | undefined;
   /** what the last `subscribe` asked for */
-  readonly asked: SubscribeOptions | undefined;
+  readonly asked?: SubscribeOptions;
   /** the application subscribed, so the session is kept when the last follower leaves */
   readonly isPinned: boolean;
   /** handles on generations of the session, and looks at it */
@@ -30,7 +32,7 @@ export type SubscribeState = {
 };
 
 export type SubscribeEvent =
-  | { readonly type: 'live' | 'lost' | 'closed' }
+  | { readonly type: 'live' | 'lost' }
   /** the application subscribes, or changes how it watches; or takes that back */
   | { readonly type: 'subscribe'; readonly options: SubscribeOptions }
   | { readonly type: 'unsubscribe' }
@@ -57,11 +59,7 @@ export type SubscribeAction =
   | 'attach'
   | 'detach'
   /** it is watched as wanted: whoever waited for that is told */
-  | 'settle'
-  /** ask for a `due` event later */
-  | 'wait'
-  /** refused for good */
-  | 'give-up';
+  | 'settle';
 
 export type SubscribeStep = {
   readonly state: SubscribeState;
@@ -70,8 +68,6 @@ export type SubscribeStep = {
 
 export const INITIAL_STATE: SubscribeState = {
   type: 'detached',
-  wanted: undefined,
-  asked: undefined,
   isPinned: false,
   followers: 0,
   isLive: false,
@@ -110,10 +106,7 @@ const leave = (state: SubscribeState): SubscribeStep => {
   return detached({ ...left, leaving: state.leaving + 1 }, 'unsubscribe');
 };
 
-/** Whether the items of a `subscribed` with this rev hold here. Not when the server knows less than it once did: it lost its store. */
-export const isCurrent = (state: SubscribeState, rev: number): boolean =>
-  state.leaving === 0 && (state.type !== 'subscribing' || rev >= state.rev);
-
+/** @throws ProtocolError */
 const afterSubscribed = (state: SubscribeState, rev: number, more: boolean): SubscribeStep => {
   const { type, asked } = state;
   if (state.leaving > 0) return to(state);
@@ -122,6 +115,7 @@ const afterSubscribed = (state: SubscribeState, rev: number, more: boolean): Sub
     const next = subscribe({ ...state, rev: 0, newestRev: 0 });
     return to(next.state, 'forget', ...next.actions);
   }
+  if (more && rev === state.rev) throw new ProtocolError('subscribed: a page that leads nowhere');
   if (more) return subscribe({ ...state, rev });
   const known = Math.max(rev, state.newestRev);
   const next = want({ ...state, type: 'attached', rev: known, newestRev: 0 });
@@ -135,9 +129,8 @@ const afterItem = (state: SubscribeState, rev: number): SubscribeStep =>
 
 const afterRefusal = (state: SubscribeState, retryable: boolean): SubscribeStep => {
   if (state.type !== 'subscribing' || state.leaving > 0) return to(state);
-  if (!retryable) return detached({ ...state, wanted: undefined, isPinned: false }, 'give-up');
-  const { state: next, actions } = detached(state, 'wait');
-  return to({ ...next, type: 'waiting' }, ...actions);
+  if (!retryable) return detached({ ...state, wanted: undefined, isPinned: false });
+  return to({ ...detached(state).state, type: 'waiting' }, 'detach');
 };
 
 const unfollow = (state: SubscribeState): SubscribeStep => {
@@ -152,8 +145,6 @@ export const step = (state: SubscribeState, event: SubscribeEvent): SubscribeSte
       return subscribe({ ...state, isLive: true });
     case 'lost':
       return detached({ ...state, isLive: false, leaving: 0 });
-    case 'closed':
-      return detached({ ...state, isLive: false, leaving: 0, wanted: undefined });
     case 'subscribe':
       return want({ ...state, isPinned: true, wanted: event.options });
     case 'unsubscribe':

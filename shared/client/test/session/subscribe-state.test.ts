@@ -33,6 +33,10 @@ describe('a session that is wanted', () => {
     expect(state).toMatchObject({ type: 'attached', rev: 9 });
   });
 
+  test('refuses a page that leads nowhere', () => {
+    expect(() => run(live, want, subscribed(5, true), subscribed(5, true))).toThrow('leads nowhere');
+  });
+
   test('in another way than was asked for is asked for again after the answer', () => {
     const other: SubscribeEvent = { type: 'subscribe', options: narrow };
     expect(run(live, want, other).actions).toEqual([]);
@@ -60,7 +64,7 @@ describe('a refusal', () => {
 
   test('for the moment is waited out, unless somebody asks sooner', () => {
     const { state, actions } = run(live, want, refused(true));
-    expect([state.type, actions]).toEqual(['waiting', ['detach', 'wait']]);
+    expect([state.type, actions]).toEqual(['waiting', ['detach']]);
     expect(step(state, { type: 'due' }).actions).toEqual(['subscribe']);
     const sooner = step(state, follow);
     expect(sooner.actions).toEqual(['subscribe']);
@@ -69,7 +73,7 @@ describe('a refusal', () => {
 
   test('for good ends it', () => {
     const { state, actions } = run(live, want, refused(false));
-    expect(actions).toEqual(['detach', 'give-up']);
+    expect(actions).toEqual(['detach']);
     expect(state.wanted).toBeUndefined();
   });
 
@@ -91,7 +95,6 @@ const anyOptions = fc.constantFrom(narrow, wide, { observe: true, window: 32 });
 const anyEvent: fc.Arbitrary<SubscribeEvent> = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom<SubscribeEvent>(live, lost) },
   fc.constantFrom<SubscribeEvent>(
-    { type: 'closed' },
     { type: 'unsubscribe' },
     { type: 'refresh' },
     { type: 'due' },
@@ -118,7 +121,6 @@ const anyEvent: fc.Arbitrary<SubscribeEvent> = fc.oneof(
 /** Whether the event answers the `subscribe` that is in flight, or makes it void. */
 const settles = (before: SubscribeState, event: SubscribeEvent): boolean =>
   event.type === 'lost' ||
-  event.type === 'closed' ||
   ((event.type === 'subscribed' || event.type === 'refused') && before.leaving === 0);
 
 test('whatever happens: one subscribe in flight, no position that goes back, one subscribe after a reconnect', () => {
@@ -129,6 +131,8 @@ test('whatever happens: one subscribe in flight, no position that goes back, one
       for (const event of events) {
         // A connection is live once, then lost: the order its owner keeps to.
         if (event.type === 'live' && state.isLive) continue;
+        // A page that leads nowhere is refused, see below.
+        if (event.type === 'subscribed' && event.more && event.rev === state.rev) continue;
         const before: SubscribeState = state;
         const { state: after, actions } = step(before, event);
         const asked = actions.filter((action) => action === 'subscribe').length;
