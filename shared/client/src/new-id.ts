@@ -3,5 +3,5 @@ const BYTES = 16;
 /** 128 random bits as an id. Not `crypto.randomUUID`: a page from plain http on the local network has none. */
 export const newId = (): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(BYTES)), (byte) =>
-    byte.toString(16).padStart(2, '0'),
+    (byte + 256).toString(16).slice(1),
   ).join('');

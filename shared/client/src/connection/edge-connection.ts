@@ -3,8 +3,7 @@ import type { ClientFrame, ErrorFrame, OkFrame, ReadyFrame, ServerFrame } from '
 import type { Clock } from '../clock.ts';
 import { ClosedError, ProtocolError, RequestError } from '../errors.ts';
 import type { Dial, Dialing } from '../link/dialer.ts';
-import { linkOver } from '../link/edge-link.ts';
-import type { EdgeLink } from '../link/edge-link.ts';
+import { EdgeLink } from '../link/edge-link.ts';
 import { ABNORMAL } from '../link/transport.ts';
 import type { Transport, TransportListener } from '../link/transport.ts';
 import type { Upgrade } from '../link/upgrade.ts';
@@ -13,8 +12,7 @@ import { Outbox } from './outbox.ts';
 import { watchPage } from './page-events.ts';
 import type { Page } from './page-events.ts';
 import type { Backoff, ReconnectAction, ReconnectState } from './reconnect.ts';
-import { runReconnector } from './reconnector.ts';
-import type { Reconnector } from './reconnector.ts';
+import { Reconnector } from './reconnector.ts';
 import { Requests } from './requests.ts';
 import type { Answered, Request } from './requests.ts';
 import { sameStatus, statusOf } from './status.ts';
@@ -86,7 +84,7 @@ export class EdgeConnection {
     this.#options = options;
     this.#listener = listener;
     this.#requests = new Requests({ clock, transmit: (frame) => this.send(frame) });
-    this.#reconnector = runReconnector({
+    this.#reconnector = new Reconnector({
       clock,
       backoff,
       refreshable: credential.refreshable,
@@ -221,7 +219,7 @@ export class EdgeConnection {
     const limits = { ...DEFAULT_LIMITS, ...ready.limits };
     this.#dialing = undefined;
     this.#ready = { ...ready, limits };
-    this.#link = linkOver({ transport, ready, clock, listener: this.#linkListener });
+    this.#link = new EdgeLink({ transport, ready, clock, listener: this.#linkListener });
     this.#outbox = new Outbox({ clock, transport, ...limits });
     return this.#ready;
   }

@@ -29,8 +29,6 @@ export const PROBE_TIMEOUT_MS = 2_000;
 /** Close code towards the server when it broke the protocol: "reconnect". */
 export const VIOLATION_CLOSE = 4000;
 
-const SUSPENDED = 'page suspended';
-
 type Memory = {
   /** attempts to connect since the last stable connection */
   readonly attempt: number;
@@ -60,7 +58,7 @@ export type ReconnectState =
 export type ReconnectEvent =
   /** `moved`: a better transport took over while live */
   | { readonly type: 'start' | 'opening' | 'ready' | 'moved' | 'due' }
-  | { readonly type: 'online' | 'offline' | 'visible' | 'hidden' | 'shown' }
+  | { readonly type: 'online' | 'offline' | 'visible' | 'pagehide' | 'pageshow' }
   | { readonly type: 'goaway'; readonly reconnectMs: number }
   /** the transport closed by itself or by the server */
   | { readonly type: 'lost'; readonly code: number; readonly reason: string }
@@ -179,7 +177,7 @@ const nudge = (state: ReconnectState): ReconnectStep => {
 
 const afterPageEvent = (
   state: ReconnectState,
-  type: 'online' | 'offline' | 'visible' | 'hidden' | 'shown',
+  type: 'online' | 'offline' | 'visible' | 'pagehide' | 'pageshow',
   context: ReconnectContext,
 ): ReconnectStep => {
   switch (type) {
@@ -196,13 +194,13 @@ const afterPageEvent = (
       // A live link may well have survived: ask it instead of dropping it.
       return nudge(offline);
     }
-    case 'hidden':
+    case 'pagehide':
       if (state.type === 'idle') return stay(state);
       return {
-        state: { ...state, reason: SUSPENDED, type: 'suspended', until: undefined },
-        actions: dropping(state, CLOSE_CODES.normal, SUSPENDED),
+        state: { ...state, reason: 'page suspended', type: 'suspended', until: undefined },
+        actions: dropping(state, CLOSE_CODES.normal, 'page suspended'),
       };
-    case 'shown':
+    case 'pageshow':
       return state.type === 'suspended' ? open(state, false) : nudge(state);
   }
 };

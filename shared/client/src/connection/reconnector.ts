@@ -11,43 +11,39 @@ type ReconnectorOptions = {
   readonly perform: (action: ReconnectAction) => void;
 };
 
-/** The reconnect machine as it runs. */
-export interface Reconnector {
-  readonly state: ReconnectState;
-  step(event: ReconnectEvent): void;
-}
-
 /** Runs the reconnect machine: holds its state, owns its one timer, and has its actions carried out. */
-export const runReconnector = ({
-  clock,
-  backoff,
-  refreshable,
-  changed,
-  perform,
-}: ReconnectorOptions): Reconnector => {
-  let state: ReconnectState = INITIAL_STATE;
-  let cancelTimer = (): void => undefined;
-  const arm = (until: number | undefined): void => {
-    cancelTimer();
-    if (until === undefined) return;
-    // A timer may fire a moment early by the other clock; the machine would ignore it, so look again.
-    cancelTimer = clock.after(until - clock.now(), () => {
-      if (clock.now() < until) arm(until);
-      else run({ type: 'due' });
-    });
-  };
-  const run = (event: ReconnectEvent): void => {
-    const before = state;
-    const next = step(before, event, { now: clock.now(), random: clock.random(), backoff, refreshable });
-    ({ state } = next);
-    if (state.until !== before.until) arm(state.until);
+export class Reconnector {
+  readonly #options: ReconnectorOptions;
+  #state: ReconnectState = INITIAL_STATE;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(options: ReconnectorOptions) {
+    this.#options = options;
+  }
+
+  get state(): ReconnectState {
+    return this.#state;
+  }
+
+  step(event: ReconnectEvent): void {
+    const { clock, backoff, refreshable, changed, perform } = this.#options;
+    const before = this.#state;
+    const context = { now: clock.now(), random: clock.random(), backoff, refreshable };
+    const { state, actions } = step(before, event, context);
+    this.#state = state;
+    if (state.until !== before.until) this.#arm(state.until);
     changed(before, state);
-    for (const action of next.actions) perform(action);
-  };
-  return {
-    get state() {
-      return state;
-    },
-    step: run,
-  };
-};
+    for (const action of actions) perform(action);
+  }
+
+  #arm(until: number | undefined): void {
+    this.#cancelTimer();
+    if (until === undefined) return;
+    const { clock } = this.#options;
+    // A timer may fire a moment early by the other clock; the machine would ignore it, so look again.
+    this.#cancelTimer = clock.after(until - clock.now(), () => {
+      if (clock.now() < until) this.#arm(until);
+      else this.step({ type: 'due' });
+    });
+  }
+}

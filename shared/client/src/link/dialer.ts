@@ -95,33 +95,34 @@ export class Dialer {
       if (transport !== undefined) await closeTransport(transport, clock, code, reason);
       await fallback?.close(code, reason);
     };
-    const run = (transport: Transport): void => {
-      if (isOver) return;
-      tried = transport;
-      // Nothing is gained by hurrying the last candidate.
-      if (index + 1 < this.#candidates.length)
-        cancelTimer = clock.after(READY_TIMEOUT_MS, () => {
-          const reason = 'no answer in time';
-          void closeTransport(transport, clock, CLOSE_CODES.heartbeatMissed, reason);
-          end(ABNORMAL, reason);
+    const run = async (): Promise<void> => {
+      try {
+        const transport = await this.#candidates[index]?.open(endpoint);
+        if (isOver || transport === undefined) return;
+        tried = transport;
+        // Nothing is gained by hurrying the last candidate.
+        if (index + 1 < this.#candidates.length)
+          cancelTimer = clock.after(READY_TIMEOUT_MS, () => {
+            void closeTransport(transport, clock, CLOSE_CODES.heartbeatMissed, 'no answer in time');
+            end(ABNORMAL, 'no answer in time');
+          });
+        transport.open({
+          ...listener,
+          frame: (frame) => {
+            if (frame.type !== 'ready') return;
+            isOver = true;
+            cancelTimer();
+            this.#first = index;
+            this.#failures[index] = 0;
+            listener.ready(transport, frame);
+          },
+          closed: end,
         });
-      transport.open({
-        frame: (frame) => {
-          if (frame.type !== 'ready') return;
-          isOver = true;
-          cancelTimer();
-          this.#first = index;
-          this.#failures[index] = 0;
-          listener.ready(transport, frame);
-        },
-        broken: (error) => listener.broken(error),
-        closed: end,
-      });
+      } catch (cause) {
+        end(ABNORMAL, `cannot load: ${(cause as Error).message}`);
+      }
     };
-    const load = async (): Promise<Transport | undefined> => this.#candidates[index]?.open(endpoint);
-    load()
-      .then((transport) => transport && run(transport))
-      .catch((cause: Error) => end(ABNORMAL, `cannot load: ${cause.message}`));
+    void run();
     return { close };
   }
 }

@@ -1,5 +1,5 @@
 import { CLOSE_CODES, HEARTBEAT_MS } from '@sluice/protocol';
-import type { ReadyFrame } from '@sluice/protocol';
+import type { ReadyFrame, ServerFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { closeTransport } from './transport.ts';
@@ -13,47 +13,63 @@ type EdgeLinkOptions = {
   readonly listener: TransportListener;
 };
 
-/** A transport from `ready` to its end. */
-export interface EdgeLink {
-  readonly kind: TransportKind;
-  /** Asks the peer for a sign of life. */
-  probe(deadlineMs: number): void;
-  /** The listener hears nothing more. Resolves when the peer has closed as well, or did not answer for 2 s. */
-  close(code: number, reason: string): Promise<void>;
-}
+/**
+ * A transport from `ready` to its end, with its heartbeat: a peer that is silent although it was asked has
+ * closed. After `close` the listener hears nothing more.
+ */
+export class EdgeLink {
+  readonly #transport: Transport;
+  readonly #clock: Clock;
+  readonly #listener: TransportListener;
+  readonly #heartbeat: Heartbeat;
+  #isOver = false;
 
-/** Takes over a transport and adds a heartbeat: a peer that is silent although it was asked has closed. */
-export const linkOver = ({ transport, ready, clock, listener }: EdgeLinkOptions): EdgeLink => {
-  let isOver = false;
-  const end = (): void => {
-    isOver = true;
-    heartbeat.stop();
+  constructor({ transport, ready: { heartbeatMs }, clock, listener }: EdgeLinkOptions) {
+    this.#transport = transport;
+    this.#clock = clock;
+    this.#listener = listener;
+    this.#heartbeat = new Heartbeat({
+      clock,
+      intervalMs: heartbeatMs > 0 ? heartbeatMs : HEARTBEAT_MS,
+      ping: () => transport.send({ type: 'ping' }),
+      dead: () => {
+        const [code, reason] = [CLOSE_CODES.heartbeatMissed, 'no answer to a ping'];
+        void this.close(code, reason);
+        listener.closed(code, reason);
+      },
+    });
+    transport.handOver({
+      ...listener,
+      frame: this.#receive,
+      closed: (code, reason) => {
+        this.#end();
+        listener.closed(code, reason);
+      },
+    });
+  }
+
+  get kind(): TransportKind {
+    return this.#transport.kind;
+  }
+
+  probe(deadlineMs: number): void {
+    this.#heartbeat.probe(deadlineMs);
+  }
+
+  /** Resolves when the peer has closed as well, or did not answer for 2 s. */
+  async close(code: number, reason: string): Promise<void> {
+    if (this.#isOver) return;
+    this.#end();
+    await closeTransport(this.#transport, this.#clock, code, reason);
+  }
+
+  readonly #receive = (frame: ServerFrame): void => {
+    this.#heartbeat.heard();
+    this.#listener.frame(frame);
   };
-  const close = async (code: number, reason: string): Promise<void> => {
-    if (isOver) return;
-    end();
-    await closeTransport(transport, clock, code, reason);
-  };
-  const heartbeat = new Heartbeat({
-    clock,
-    intervalMs: ready.heartbeatMs > 0 ? ready.heartbeatMs : HEARTBEAT_MS,
-    ping: () => transport.send({ type: 'ping' }),
-    dead: () => {
-      const lost = [CLOSE_CODES.heartbeatMissed, 'no answer to a ping'] as const;
-      void close(...lost);
-      listener.closed(...lost);
-    },
-  });
-  transport.handOver({
-    ...listener,
-    frame: (frame) => {
-      heartbeat.heard();
-      listener.frame(frame);
-    },
-    closed: (code, reason) => {
-      end();
-      listener.closed(code, reason);
-    },
-  });
-  return { kind: transport.kind, probe: (deadlineMs) => heartbeat.probe(deadlineMs), close };
-};
+
+  #end(): void {
+    this.#isOver = true;
+    this.#heartbeat.stop();
+  }
+}

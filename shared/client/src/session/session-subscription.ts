@@ -189,8 +189,10 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
         return this.#leave();
       case 'forget':
         return this.view.forget();
-      case 'attach':
-        return this.view.attached(this.#asked.observe ? undefined : this.#asked.window);
+      case 'attach': {
+        const { observe, window } = this.#state.asked ?? this.#defaults;
+        return this.view.attached(observe ? undefined : window);
+      }
       case 'detach':
         this.#acks.clear();
         return this.view.detached();
@@ -199,12 +201,8 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
     }
   }
 
-  get #asked(): SubscribeOptions {
-    return this.#state.asked ?? this.#defaults;
-  }
-
   #subscribe(): void {
-    const { observe, window } = this.#asked;
+    const { observe, window } = this.#state.asked ?? this.#defaults;
     const { rev } = this.#state;
     const positions = this.view.positions();
     const frame: SubscribeFrame = {

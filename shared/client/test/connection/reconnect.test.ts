@@ -129,16 +129,16 @@ test('a server that breaks the protocol is left alone ever longer, and never giv
 });
 
 test('a page that comes back from the cache connects at once, one that goes there lets go', () => {
-  const hidden = step(run(toLive), { type: 'hidden' }, context());
+  const hidden = step(run(toLive), { type: 'pagehide' }, context());
   expect(hidden.actions).toEqual([{ type: 'drop', code: 1000, reason: 'page suspended' }]);
-  expect(step(hidden.state, { type: 'shown' }, context()).actions).toEqual([
+  expect(step(hidden.state, { type: 'pageshow' }, context()).actions).toEqual([
     { type: 'open', freshToken: false },
   ]);
 });
 
 const events: fc.Arbitrary<ReconnectEvent> = fc.oneof(
   fc
-    .constantFrom('start', 'opening', 'ready', 'due', 'online', 'offline', 'visible', 'hidden', 'shown')
+    .constantFrom('start', 'opening', 'ready', 'due', 'online', 'offline', 'visible', 'pagehide', 'pageshow')
     .map((type) => ({ type }) as ReconnectEvent),
   fc.nat(20_000).map((reconnectMs) => ({ type: 'goaway', reconnectMs }) as const),
   fc
