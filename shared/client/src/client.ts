@@ -7,7 +7,7 @@ import type { Status } from './connection/status.ts';
 import { Emitter } from './emitter.ts';
 import type { Listener } from './emitter.ts';
 import { ClosedError } from './errors.ts';
-import type { AckPolicy } from './generation/acker.ts';
+import type { AckPolicy } from './generation/ack-schedule.ts';
 import { SessionSubscription } from './session/session-subscription.ts';
 import { checkId, Session } from './session/session.ts';
 

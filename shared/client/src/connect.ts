@@ -1,13 +1,13 @@
 import { DEFAULT_LIMITS } from '@sluice/protocol';
-import type { AckPolicy } from './generation/acker.ts';
+import type { AckPolicy } from './generation/ack-schedule.ts';
 import { Client } from './client.ts';
 import type { Clock } from './clock.ts';
 import type { StartUpgrade } from './connection/edge-connection.ts';
 import { Credential } from './connection/credential.ts';
 import type { TokenSource } from './connection/credential.ts';
 import type { Page } from './connection/page-events.ts';
-import { DEFAULT_BACKOFF } from './connection/reconnect.ts';
-import type { Backoff } from './connection/reconnect.ts';
+import { DEFAULT_BACKOFF } from './connection/reconnect-state.ts';
+import type { Backoff } from './connection/reconnect-state.ts';
 import { parseServerFrame } from './link/server-frame.ts';
 import type { Status } from './connection/status.ts';
 import type { TransportKind } from './link/transport.ts';

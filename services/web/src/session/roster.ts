@@ -1,4 +1,4 @@
-import type { Presence, Session } from '@sluice/client';
+import type { PresenceEvent, Session } from '@sluice/client';
 import type { ViewerRef } from '@sluice/protocol';
 
 export type Person = { readonly user: string; readonly connections: number };
@@ -51,7 +51,7 @@ export class Roster {
     for (const timer of this.#typing.values()) clearTimeout(timer);
   }
 
-  #presence({ present, joined, left }: Presence): void {
+  #presence({ present, joined, left }: PresenceEvent): void {
     if (present !== undefined) this.#others.clear();
     for (const { connection, user } of present ?? []) this.#others.set(connection, user);
     if (joined !== undefined) this.#others.set(joined.connection, joined.user);

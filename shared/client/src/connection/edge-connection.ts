@@ -11,7 +11,7 @@ import type { Credential } from './credential.ts';
 import { Outbox } from './outbox.ts';
 import { watchPage } from './page-events.ts';
 import type { Page } from './page-events.ts';
-import type { Backoff, ReconnectAction, ReconnectState } from './reconnect.ts';
+import type { Backoff, ReconnectAction, ReconnectState } from './reconnect-state.ts';
 import { Reconnector } from './reconnector.ts';
 import { Requests } from './requests.ts';
 import type { Answered, Request } from './requests.ts';

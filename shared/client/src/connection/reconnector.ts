@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
-import { INITIAL_STATE, step } from './reconnect.ts';
-import type { Backoff, ReconnectAction, ReconnectEvent, ReconnectState } from './reconnect.ts';
+import { INITIAL_RECONNECT_STATE, stepReconnect } from './reconnect-state.ts';
+import type { Backoff, ReconnectAction, ReconnectEvent, ReconnectState } from './reconnect-state.ts';
 
 type ReconnectorOptions = {
   readonly clock: Clock;
@@ -14,7 +14,7 @@ type ReconnectorOptions = {
 /** Runs the reconnect machine: holds its state, owns its one timer, and has its actions carried out. */
 export class Reconnector {
   readonly #options: ReconnectorOptions;
-  #state: ReconnectState = INITIAL_STATE;
+  #state: ReconnectState = INITIAL_RECONNECT_STATE;
   #cancelTimer: () => void = () => undefined;
 
   constructor(options: ReconnectorOptions) {
@@ -29,7 +29,7 @@ export class Reconnector {
     const { clock, backoff, refreshable, changed, perform } = this.#options;
     const before = this.#state;
     const context = { now: clock.now(), random: clock.random(), backoff, refreshable };
-    const { state, actions } = step(before, event, context);
+    const { state, actions } = stepReconnect(before, event, context);
     this.#state = state;
     if (state.until !== before.until) this.#arm(state.until);
     changed(before, state);

@@ -1,4 +1,4 @@
-import type { ReconnectState } from './reconnect.ts';
+import type { ReconnectState } from './reconnect-state.ts';
 import type { TransportKind } from '../link/transport.ts';
 
 /** What a person may be told about the connection. Only `closed` is final. */

@@ -24,12 +24,12 @@ export class AckSender {
   look(track: Track): void {
     const { clock, uplink } = this.#options;
     const now = clock.now();
-    const seq = track.acker?.take(now);
+    const seq = track.acks?.take(now);
     if (seq !== undefined) {
-      const { epoch } = track.transcript.position;
+      const { epoch } = track.content.position;
       uplink.send({ type: 'ack', session: this.#session, generation: track.id, epoch, seq });
     }
-    const dueAt = track.acker?.dueAt;
+    const dueAt = track.acks?.dueAt;
     if (dueAt === undefined) {
       this.#owing.delete(track);
       return;

@@ -1,4 +1,4 @@
-import type { Delta } from './transcript.ts';
+import type { Delta } from './assembled-text.ts';
 
 /** A reader's place in a {@link DeltaLog}. */
 export interface Cursor {

@@ -2,7 +2,7 @@ import type { Position, ToolCall } from '@sluice/protocol';
 import type { Listener } from '../emitter.ts';
 import { DetachedError, GenerationFailedError } from '../errors.ts';
 import type { GenerationStatus, TextEvents, Track } from './track.ts';
-import type { Delta, GenerationEnd } from './transcript.ts';
+import type { Delta, GenerationEnd } from './assembled-text.ts';
 
 export type GenerationEvents = TextEvents & { readonly state: GenerationStatus };
 
@@ -73,27 +73,27 @@ export class Generation implements AsyncIterable<Delta> {
     // Whoever looks at one of the promises is told; whoever looks at none need not crash for it.
     for (const promise of [this.accepted, this.end, this.done]) promise.catch(() => undefined);
     this.#listen();
-    this.#isKnown = track.end !== undefined || track.transcript.position.seq > 0;
+    this.#isKnown = track.end !== undefined || track.content.position.seq > 0;
     if (track.end !== undefined) this.#finish(track.end);
     else if (owner.failure !== undefined) this.#fail(owner.failure);
     accepted.catch((error: Error) => this.#fail(error));
   }
 
   get text(): string {
-    return this.#track.transcript.text;
+    return this.#track.content.text;
   }
 
   get reasoning(): string {
-    return this.#track.transcript.reasoning;
+    return this.#track.content.reasoning;
   }
 
   get toolCalls(): readonly ToolCall[] {
-    return this.#track.transcript.toolCalls;
+    return this.#track.content.toolCalls;
   }
 
   /** The last token that is here. */
   get position(): Position {
-    return this.#track.transcript.position;
+    return this.#track.content.position;
   }
 
   get status(): GenerationStatus {

@@ -6,12 +6,12 @@ import type {
   ResetFrame,
   StateFrame,
 } from '@sluice/protocol';
-import { Acker } from './acker.ts';
-import type { AckPolicy } from './acker.ts';
+import { AckSchedule } from './ack-schedule.ts';
+import type { AckPolicy } from './ack-schedule.ts';
 import { DeltaLog } from './delta-log.ts';
 import { Emitter } from '../emitter.ts';
-import { Transcript } from './transcript.ts';
-import type { Delta, GenerationEnd } from './transcript.ts';
+import { AssembledText } from './assembled-text.ts';
+import type { Delta, GenerationEnd } from './assembled-text.ts';
 
 export type GenerationStatus = 'queued' | GenerationState | 'done';
 
@@ -52,18 +52,18 @@ export type TrackFrame = DeltaFrame | ResetFrame | StateFrame | EndFrame;
 const DISPROVED_BY_TOKENS: ReadonlySet<GenerationStatus> = new Set(['queued', 'paused', 'recovering']);
 
 /**
- * One generation as this client follows it: its transcript, status, end and acks. It outlives connections; the
+ * One generation as this client follows it: its content, status, end and acks. It outlives connections; the
  * acks belong to one attachment and start anew with each.
  */
 export class Track {
   readonly id: string;
   readonly events = new Emitter<TrackEvents>();
-  readonly transcript = new Transcript();
+  readonly content = new AssembledText();
   readonly log = new DeltaLog();
   readonly #session: TrackSession;
   ackPolicy: AckPolicy = 'received';
   /** undefined while detached and for observers, who need no acks */
-  acker: Acker | undefined;
+  acks: AckSchedule | undefined;
   #status: GenerationStatus = 'queued';
   #end: GenerationEnd | undefined;
   #window: number | undefined;
@@ -85,34 +85,34 @@ export class Track {
   /** A new attachment begins: acks start over. @param window undefined when none are wanted */
   attached(window: number | undefined): void {
     this.#window = window;
-    this.acker = window === undefined ? undefined : new Acker(window);
+    this.acks = window === undefined ? undefined : new AckSchedule(window);
   }
 
-  /** @throws ProtocolError when the frame does not continue the transcript */
+  /** @throws ProtocolError when the frame does not continue the content */
   receive(frame: TrackFrame, now: number): void {
     if (frame.type === 'delta') return this.#delta(frame, now);
-    if (frame.type === 'end') this.acker?.finish();
+    if (frame.type === 'end') this.acks?.finish();
     if (this.#end !== undefined) return;
     if (frame.type === 'state') return this.#become(frame.state);
     if (frame.type === 'end') {
-      this.transcript.checkEnd(frame);
+      this.content.checkEnd(frame);
       return this.#finish(frame);
     }
-    this.transcript.restart(frame.epoch);
+    this.content.restart(frame.epoch);
     this.#restarted(frame.epoch, frame.reason);
   }
 
   #delta(frame: DeltaFrame, now: number): void {
     if (this.#end !== undefined) {
       // Completed from its item: the rest is known, but the server waits for its acks all the same.
-      this.acker?.arrived(frame.seq);
-      this.acker?.processed(frame.seq, now);
+      this.acks?.arrived(frame.seq);
+      this.acks?.processed(frame.seq, now);
       return;
     }
-    const delta = this.transcript.apply(frame);
+    const delta = this.content.apply(frame);
     this.log.append(delta);
-    this.acker?.arrived(delta.seq);
-    if (this.ackPolicy === 'received') this.acker?.processed(delta.seq, now);
+    this.acks?.arrived(delta.seq);
+    if (this.ackPolicy === 'received') this.acks?.processed(delta.seq, now);
     if (DISPROVED_BY_TOKENS.has(this.#status)) this.#become('running');
     this.#emit('delta', delta);
   }
@@ -128,7 +128,7 @@ export class Track {
   /** The item's version of the state; its text is not looked at. */
   announce(item: GenerationItem): void {
     if (this.#end !== undefined) return;
-    const { epoch, seq } = this.transcript.position;
+    const { epoch, seq } = this.content.position;
     // Nothing more can come, whether or not an `end` frame follows.
     if (item.status === 'done' && item.seq === seq && (item.epoch === epoch || seq === 0)) this.#finish(item);
     else if (item.status !== 'done') this.#become(item.status);
@@ -140,7 +140,7 @@ export class Track {
    */
   complete(item: GenerationItem): void {
     if (this.#end !== undefined) return;
-    const completion = this.transcript.complete(item);
+    const completion = this.content.complete(item);
     if (completion.restarted) this.#restarted(item.epoch, 'completed in another epoch');
     for (const delta of completion.deltas) {
       this.log.append(delta);
@@ -159,7 +159,7 @@ export class Track {
     this.#followers -= 1;
     if (this.#followers > 0 || this.#end !== undefined) return;
     this.ackPolicy = 'received';
-    this.acker?.processed(this.transcript.position.seq, now);
+    this.acks?.processed(this.content.position.seq, now);
   }
 
   /** Those who follow are told that nothing more comes; the track itself can go on in a later attachment. */
@@ -183,14 +183,14 @@ export class Track {
   #finish(from: EndFrame | GenerationItem): void {
     const { reason = 'stop', usage, error, receipt } = from;
     const end: GenerationEnd = {
-      ...this.transcript.position,
+      ...this.content.position,
       reason,
       ...(usage === undefined ? {} : { usage }),
       ...(error === undefined ? {} : { error }),
       ...(receipt === undefined ? {} : { receipt }),
     };
     this.#end = end;
-    this.acker?.finish();
+    this.acks?.finish();
     this.#become('done');
     this.#emit('end', end);
   }

@@ -5,7 +5,7 @@ import { ABNORMAL, closeTransport } from './transport.ts';
 import type { Endpoint, Transport, TransportKind, TransportListener } from './transport.ts';
 
 /** A transport that is not `ready` by then is held up by something in between, ms. */
-export const READY_TIMEOUT_MS = 4_000;
+const READY_TIMEOUT_MS = 4_000;
 /** A transport that has worked before is left after so many failures in a row. */
 const PATIENCE = 2;
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 
 /** How long an idle link may take to answer a ping, ms. */
-export const PONG_TIMEOUT_MS = 10_000;
+const PONG_TIMEOUT_MS = 10_000;
 
 type HeartbeatOptions = {
   readonly clock: Clock;

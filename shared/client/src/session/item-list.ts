@@ -74,12 +74,12 @@ const keepingText = (known: Item | undefined, item: Item): Item =>
     ? { ...known, ...item }
     : item;
 
-const withTrack = (item: GenerationItem, { transcript, end }: Track): GenerationItem => {
-  const { text, reasoning, toolCalls } = transcript;
+const withTrack = (item: GenerationItem, { content, end }: Track): GenerationItem => {
+  const { text, reasoning, toolCalls } = content;
   const { reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = item;
   return {
     ...rest,
-    ...(end === undefined ? transcript.position : { ...end, status: 'done' as const }),
+    ...(end === undefined ? content.position : { ...end, status: 'done' as const }),
     text,
     ...(reasoning === '' ? {} : { reasoning }),
     ...(toolCalls.length === 0 ? {} : { toolCalls }),

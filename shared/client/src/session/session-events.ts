@@ -2,7 +2,7 @@ import type { Item, ViewerRef } from '@sluice/protocol';
 import type { SessionStateEvent, TextEvents } from '../generation/track.ts';
 
 /** Who watches: `viewers` is the count now, `joined` or `left` what changed it, or `present` everybody. */
-export type Presence = {
+export type PresenceEvent = {
   readonly viewers: number;
   readonly joined?: ViewerRef;
   readonly left?: ViewerRef;
@@ -13,7 +13,7 @@ export type Presence = {
 export type SessionEvents = TextEvents & {
   /** an item was created or changed; with its text as far as it is known */
   readonly item: Item;
-  readonly presence: Presence;
+  readonly presence: PresenceEvent;
   readonly signal: { readonly user: string; readonly data: unknown };
   readonly state: SessionStateEvent;
   /** something about this session went wrong that no promise reports */

@@ -7,7 +7,7 @@ import { AckSender } from '../generation/ack-sender.ts';
 import type { GenerationOwner } from '../generation/generation.ts';
 import type { Track } from '../generation/track.ts';
 import { SessionView } from './session-view.ts';
-import { INITIAL_STATE, step } from './subscribe-state.ts';
+import { INITIAL_SUBSCRIBE_STATE, stepSubscribe } from './subscribe-state.ts';
 import type { SubscribeAction, SubscribeEvent, SubscribeOptions, SubscribeState } from './subscribe-state.ts';
 
 type SessionSubscriptionOptions = {
@@ -46,7 +46,7 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
     this.#connection = connection;
     this.#defaults = { observe: false, window };
     this.#acks = new AckSender(session, { clock, uplink: connection });
-    this.#state = { ...INITIAL_STATE, isLive: connection.isLive };
+    this.#state = { ...INITIAL_SUBSCRIBE_STATE, isLive: connection.isLive };
   }
 
   /**
@@ -105,8 +105,8 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
   /** An iterator of the application is through with everything up to there; the furthest one counts. */
   consumed(track: Track, { epoch, seq }: Position): void {
     // What was read before a restart says nothing about the new text.
-    if (track.ackPolicy !== 'consumed' || epoch !== track.transcript.position.epoch) return;
-    track.acker?.processed(seq, this.#clock.now());
+    if (track.ackPolicy !== 'consumed' || epoch !== track.content.position.epoch) return;
+    track.acks?.processed(seq, this.#clock.now());
     this.#acks.look(track);
   }
 
@@ -175,7 +175,7 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
   }
 
   #step(event: SubscribeEvent): void {
-    const { state, actions } = step(this.#state, event);
+    const { state, actions } = stepSubscribe(this.#state, event);
     this.#state = state;
     if (state.type !== 'waiting') this.#cancelRetry();
     for (const action of actions) this.#perform(action);

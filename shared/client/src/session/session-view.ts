@@ -1,7 +1,7 @@
 import type { Item, Position } from '@sluice/protocol';
 import { Emitter } from '../emitter.ts';
 import { ItemList } from './item-list.ts';
-import type { Presence, SessionEvents } from './session-events.ts';
+import type { PresenceEvent, SessionEvents } from './session-events.ts';
 import { RequestError } from '../errors.ts';
 import { Track } from '../generation/track.ts';
 
@@ -49,7 +49,7 @@ export class SessionView {
 
   /** A prompt that was refused leaves nothing behind. */
   forgetUnknown(track: Track): void {
-    const isEmpty = track.end === undefined && track.transcript.position.seq === 0;
+    const isEmpty = track.end === undefined && track.content.position.seq === 0;
     if (isEmpty && this.items.get(track.id) === undefined) this.tracks.delete(track.id);
   }
 
@@ -60,7 +60,7 @@ export class SessionView {
   positions(): Readonly<Record<string, Position>> {
     const positions: Record<string, Position> = {};
     for (const [id, track] of this.tracks)
-      if (track.end === undefined || !this.#settled.has(id)) positions[id] = track.transcript.position;
+      if (track.end === undefined || !this.#settled.has(id)) positions[id] = track.content.position;
     return positions;
   }
 
@@ -80,7 +80,7 @@ export class SessionView {
     this.events.emit('item', this.items.get(item.id) ?? item);
   }
 
-  watched(presence: Presence): void {
+  watched(presence: PresenceEvent): void {
     this.viewers = presence.viewers;
     this.events.emit('presence', presence);
   }

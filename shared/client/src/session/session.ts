@@ -1,6 +1,6 @@
 import { isId } from '@sluice/protocol';
 import type { Item, PromptBody } from '@sluice/protocol';
-import type { AckPolicy } from '../generation/acker.ts';
+import type { AckPolicy } from '../generation/ack-schedule.ts';
 import type { SessionSubscription } from './session-subscription.ts';
 import type { EdgeConnection } from '../connection/edge-connection.ts';
 import type { Listener } from '../emitter.ts';

@@ -66,7 +66,7 @@ export type SubscribeStep = {
   readonly actions: readonly SubscribeAction[];
 };
 
-export const INITIAL_STATE: SubscribeState = {
+export const INITIAL_SUBSCRIBE_STATE: SubscribeState = {
   type: 'detached',
   isPinned: false,
   followers: 0,
@@ -139,7 +139,7 @@ const unfollow = (state: SubscribeState): SubscribeStep => {
 };
 
 /** The machine. */
-export const step = (state: SubscribeState, event: SubscribeEvent): SubscribeStep => {
+export const stepSubscribe = (state: SubscribeState, event: SubscribeEvent): SubscribeStep => {
   switch (event.type) {
     case 'live':
       return subscribe({ ...state, isLive: true });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { Dialer, READY_TIMEOUT_MS } from '../../src/link/dialer.ts';
+import { Dialer } from '../../src/link/dialer.ts';
 import type { Dialing } from '../../src/link/dialer.ts';
 import type { Transport, TransportKind } from '../../src/link/transport.ts';
 import { FakeTransport, readyFrame } from '../support/fake-transport.ts';
@@ -64,7 +64,7 @@ class Dials {
   }
 
   async wait(): Promise<void> {
-    this.clock.advance(READY_TIMEOUT_MS);
+    this.clock.advance(4_000);
     await this.settle();
   }
 

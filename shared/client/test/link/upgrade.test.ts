@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { DEFAULT_BACKOFF } from '../../src/connection/reconnect.ts';
+import { DEFAULT_BACKOFF } from '../../src/connection/reconnect-state.ts';
 import { Bench, readyFrame } from '../support/fake-transport.ts';
 import type { FakeTransport } from '../support/fake-transport.ts';
 

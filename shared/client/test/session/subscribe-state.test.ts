@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { INITIAL_STATE, step } from '../../src/session/subscribe-state.ts';
+import { INITIAL_SUBSCRIBE_STATE, stepSubscribe } from '../../src/session/subscribe-state.ts';
 import type { SubscribeEvent, SubscribeState, SubscribeStep } from '../../src/session/subscribe-state.ts';
 
 const narrow = { observe: false, window: 4 };
 const wide = { observe: false, window: 32 };
 
 const run = (...events: readonly SubscribeEvent[]): SubscribeStep =>
-  events.reduce<SubscribeStep>((before, event) => step(before.state, event), {
-    state: INITIAL_STATE,
+  events.reduce<SubscribeStep>((before, event) => stepSubscribe(before.state, event), {
+    state: INITIAL_SUBSCRIBE_STATE,
     actions: [],
   });
 
@@ -48,7 +48,7 @@ describe('a session that is wanted', () => {
     const { state, actions } = run(live, want, subscribed(8), lost, live, subscribed(2));
     expect(actions).toEqual(['forget', 'subscribe']);
     expect(state.rev).toBe(0);
-    expect(step(state, subscribed(2)).actions).toEqual(['attach', 'settle']);
+    expect(stepSubscribe(state, subscribed(2)).actions).toEqual(['attach', 'settle']);
   });
 
   test('is let go with the last who follows it, unless the application subscribed', () => {
@@ -65,10 +65,10 @@ describe('a refusal', () => {
   test('for the moment is waited out, unless somebody asks sooner', () => {
     const { state, actions } = run(live, want, refused(true));
     expect([state.type, actions]).toEqual(['waiting', ['detach']]);
-    expect(step(state, { type: 'due' }).actions).toEqual(['subscribe']);
-    const sooner = step(state, follow);
+    expect(stepSubscribe(state, { type: 'due' }).actions).toEqual(['subscribe']);
+    const sooner = stepSubscribe(state, follow);
     expect(sooner.actions).toEqual(['subscribe']);
-    expect(step(sooner.state, { type: 'due' }).actions).toEqual([]);
+    expect(stepSubscribe(sooner.state, { type: 'due' }).actions).toEqual([]);
   });
 
   test('for good ends it', () => {
@@ -85,9 +85,9 @@ describe('a refusal', () => {
 test('an answer to what was left before is not taken for the answer to what was asked after', () => {
   const again = run(live, want, { type: 'unsubscribe' }, want);
   expect(again.actions).toEqual(['subscribe']);
-  const stale = step(again.state, subscribed(3));
+  const stale = stepSubscribe(again.state, subscribed(3));
   expect(stale).toEqual({ state: again.state, actions: [] });
-  const { state, actions } = step(step(stale.state, { type: 'left' }).state, subscribed(3));
+  const { state, actions } = stepSubscribe(stepSubscribe(stale.state, { type: 'left' }).state, subscribed(3));
   expect([state.type, actions]).toEqual(['attached', ['attach', 'settle']]);
 });
 
@@ -126,7 +126,7 @@ const settles = (before: SubscribeState, event: SubscribeEvent): boolean =>
 test('whatever happens: one subscribe in flight, no position that goes back, one subscribe after a reconnect', () => {
   fc.assert(
     fc.property(fc.array(anyEvent, { maxLength: 60 }), (events) => {
-      let state: SubscribeState = INITIAL_STATE;
+      let state: SubscribeState = INITIAL_SUBSCRIBE_STATE;
       let inFlight = false;
       for (const event of events) {
         // A connection is live once, then lost: the order its owner keeps to.
@@ -134,7 +134,7 @@ test('whatever happens: one subscribe in flight, no position that goes back, one
         // A page that leads nowhere is refused, see below.
         if (event.type === 'subscribed' && event.more && event.rev === state.rev) continue;
         const before: SubscribeState = state;
-        const { state: after, actions } = step(before, event);
+        const { state: after, actions } = stepSubscribe(before, event);
         const asked = actions.filter((action) => action === 'subscribe').length;
         if (settles(before, event) || actions.includes('unsubscribe')) inFlight = false;
         expect(asked).toBeLessThanOrEqual(inFlight ? 0 : 1);

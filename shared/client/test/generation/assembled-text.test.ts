@@ -3,8 +3,8 @@ import type { DeltaFrame, GenerationItem } from '@sluice/protocol';
 import fc from 'fast-check';
 import { DeltaLog } from '../../src/generation/delta-log.ts';
 import { ProtocolError } from '../../src/errors.ts';
-import { Transcript } from '../../src/generation/transcript.ts';
-import type { Delta } from '../../src/generation/transcript.ts';
+import { AssembledText } from '../../src/generation/assembled-text.ts';
+import type { Delta } from '../../src/generation/assembled-text.ts';
 
 const frame = (from: number, seq: number, text: string, more: Partial<DeltaFrame> = {}): DeltaFrame => ({
   type: 'delta',
@@ -36,7 +36,7 @@ const doneItem = (fields: Partial<GenerationItem>): GenerationItem => ({
 
 describe('a transcript', () => {
   test('keeps text, reasoning and tool calls apart', () => {
-    const transcript = new Transcript();
+    const transcript = new AssembledText();
     transcript.apply(frame(0, 1, 'hm', { kind: 'reasoning' }));
     transcript.apply(frame(1, 3, 'Hi'));
     transcript.apply(frame(3, 4, '{"a"', { kind: 'tool_call', tool: { index: 1, id: 'c1', name: 'add' } }));
@@ -56,27 +56,27 @@ describe('a transcript', () => {
     ['another epoch without a reset', frame(2, 3, 'x', { epoch: 1 })],
     ['a fraction', frame(2, 2.5, 'x')],
   ])('refuses %s and stays as it was', (_name, bad) => {
-    const transcript = new Transcript();
+    const transcript = new AssembledText();
     transcript.apply(frame(0, 2, 'ab'));
     expect(() => transcript.apply(bad)).toThrow(ProtocolError);
     expect([transcript.text, transcript.position]).toEqual(['ab', { epoch: 0, seq: 2 }]);
   });
 
   test('starts in whatever epoch the first delta names', () => {
-    const transcript = new Transcript();
+    const transcript = new AssembledText();
     transcript.apply(frame(0, 1, 'a', { epoch: 3 }));
     expect(transcript.position).toEqual({ epoch: 3, seq: 1 });
   });
 
   test('refuses an end that comes before the last token', () => {
-    const transcript = new Transcript();
+    const transcript = new AssembledText();
     transcript.apply(frame(0, 2, 'ab'));
     expect(() => transcript.checkEnd({ epoch: 0, seq: 3 })).toThrow(ProtocolError);
     expect(() => transcript.checkEnd({ epoch: 0, seq: 2 })).not.toThrow();
   });
 
   test('is completed by the rest of a finished item', () => {
-    const transcript = new Transcript();
+    const transcript = new AssembledText();
     transcript.apply(frame(0, 2, 'ab'));
     const { restarted, deltas } = transcript.complete(doneItem({ seq: 5, text: 'abcde', reasoning: 'hm' }));
     expect(restarted).toBe(false);
@@ -88,14 +88,14 @@ describe('a transcript', () => {
   });
 
   test('is replaced by a finished item of another epoch', () => {
-    const transcript = new Transcript();
+    const transcript = new AssembledText();
     transcript.apply(frame(0, 2, 'ab'));
     expect(transcript.complete(doneItem({ epoch: 1, seq: 3, text: 'xyz' })).restarted).toBe(true);
     expect([transcript.text, transcript.position]).toEqual(['xyz', { epoch: 1, seq: 3 }]);
   });
 
   test('refuses a finished item that contradicts it', () => {
-    const transcript = new Transcript();
+    const transcript = new AssembledText();
     transcript.apply(frame(0, 2, 'ab'));
     expect(() => transcript.complete(doneItem({ seq: 3, text: 'axc' }))).toThrow(ProtocolError);
     expect(() => transcript.complete(doneItem({ seq: 1, text: 'ab' }))).toThrow(ProtocolError);

@@ -23,11 +23,11 @@ export const DEFAULT_BACKOFF: Backoff = {
 };
 
 /** From opening the socket until `ready`, ms. */
-export const OPEN_TIMEOUT_MS = 15_000;
+const OPEN_TIMEOUT_MS = 15_000;
 /** Answer to a probe after the page became visible or the network changed, ms. */
-export const PROBE_TIMEOUT_MS = 2_000;
+const PROBE_TIMEOUT_MS = 2_000;
 /** Close code towards the server when it broke the protocol: "reconnect". */
-export const VIOLATION_CLOSE = 4000;
+const VIOLATION_CLOSE = 4000;
 
 type Memory = {
   /** attempts to connect since the last stable connection */
@@ -86,7 +86,7 @@ export type ReconnectStep = {
   readonly actions: readonly ReconnectAction[];
 };
 
-export const INITIAL_STATE: ReconnectState = {
+export const INITIAL_RECONNECT_STATE: ReconnectState = {
   type: 'idle',
   attempt: 0,
   refreshed: false,
@@ -206,7 +206,7 @@ const afterPageEvent = (
 };
 
 /** The machine. Nothing leads out of `closed`. */
-export const step = (
+export const stepReconnect = (
   state: ReconnectState,
   event: ReconnectEvent,
   context: ReconnectContext,

@@ -1,8 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import { CLOSE_CODES } from '@sluice/protocol';
 import fc from 'fast-check';
-import { DEFAULT_BACKOFF, INITIAL_STATE, step } from '../../src/connection/reconnect.ts';
-import type { ReconnectContext, ReconnectEvent, ReconnectState } from '../../src/connection/reconnect.ts';
+import {
+  DEFAULT_BACKOFF,
+  INITIAL_RECONNECT_STATE,
+  stepReconnect,
+} from '../../src/connection/reconnect-state.ts';
+import type {
+  ReconnectContext,
+  ReconnectEvent,
+  ReconnectState,
+} from '../../src/connection/reconnect-state.ts';
 import { statusOf } from '../../src/connection/status.ts';
 
 const context = (fields: Partial<ReconnectContext> = {}): ReconnectContext => ({
@@ -14,7 +22,10 @@ const context = (fields: Partial<ReconnectContext> = {}): ReconnectContext => ({
 });
 
 const run = (events: readonly ReconnectEvent[], fields: Partial<ReconnectContext> = {}): ReconnectState =>
-  events.reduce((state, event) => step(state, event, context(fields)).state, INITIAL_STATE);
+  events.reduce(
+    (state, event) => stepReconnect(state, event, context(fields)).state,
+    INITIAL_RECONNECT_STATE,
+  );
 
 const toLive: readonly ReconnectEvent[] = [{ type: 'start' }, { type: 'opening' }, { type: 'ready' }];
 const lost = (code: number): ReconnectEvent => ({ type: 'lost', code, reason: '' });
@@ -44,9 +55,9 @@ describe('close codes', () => {
   });
 
   test('4401 fetches a fresh credential once and then gives up', () => {
-    const first = step(run(toLive), lost(CLOSE_CODES.credential), context());
+    const first = stepReconnect(run(toLive), lost(CLOSE_CODES.credential), context());
     expect(first.actions).toEqual([{ type: 'open', freshToken: true }]);
-    expect(step(first.state, lost(CLOSE_CODES.credential), context()).state).toMatchObject({
+    expect(stepReconnect(first.state, lost(CLOSE_CODES.credential), context()).state).toMatchObject({
       type: 'closed',
       code: 4401,
     });
@@ -60,9 +71,9 @@ describe('close codes', () => {
   });
 
   test('4401 after a stable connection is worth another fresh credential', () => {
-    let { state } = step(run(toLive), lost(4401), context());
-    for (const event of toLive.slice(1)) state = step(state, event, context()).state;
-    const { actions } = step(state, lost(4401), context({ now: DEFAULT_BACKOFF.stableMs }));
+    let { state } = stepReconnect(run(toLive), lost(4401), context());
+    for (const event of toLive.slice(1)) state = stepReconnect(state, event, context()).state;
+    const { actions } = stepReconnect(state, lost(4401), context({ now: DEFAULT_BACKOFF.stableMs }));
     expect(actions).toEqual([{ type: 'open', freshToken: true }]);
   });
 });
@@ -71,9 +82,9 @@ describe('delays', () => {
   const delays = (code: number, random: number): number[] => {
     let state = run([{ type: 'start' }]);
     return Array.from({ length: 9 }, () => {
-      state = step(state, lost(code), context({ random })).state;
+      state = stepReconnect(state, lost(code), context({ random })).state;
       const delay = state.until ?? -1;
-      state = step(state, { type: 'due' }, context({ now: delay })).state;
+      state = stepReconnect(state, { type: 'due' }, context({ now: delay })).state;
       return delay;
     });
   };
@@ -93,19 +104,21 @@ describe('delays', () => {
     const state = run([...toLive, { type: 'goaway', reconnectMs: 3_333 }, lost(1012)]);
     expect(state).toMatchObject({ type: 'waiting', until: 3_333, patient: true });
     for (const type of ['online', 'visible'] as const)
-      expect(step(state, { type }, context()).state.type).toBe('waiting');
+      expect(stepReconnect(state, { type }, context()).state.type).toBe('waiting');
   });
 
   test('what is left of a goaway when the server closes is all that is waited', () => {
     const told = run([...toLive, { type: 'goaway', reconnectMs: 3_000 }]);
-    const waits = [1_000, 2_990, 3_500].map((now) => step(told, lost(1012), context({ now })).state.until);
+    const waits = [1_000, 2_990, 3_500].map(
+      (now) => stepReconnect(told, lost(1012), context({ now })).state.until,
+    );
     expect(waits).toEqual([3_000, 3_000, 3_500]);
   });
 
   test('only a stable connection starts the count anew', () => {
     const live = { ...run(toLive), attempt: 4 } as ReconnectState;
-    const early = step(live, lost(1006), context({ now: DEFAULT_BACKOFF.stableMs - 1 }));
-    const late = step(live, lost(1006), context({ now: DEFAULT_BACKOFF.stableMs }));
+    const early = stepReconnect(live, lost(1006), context({ now: DEFAULT_BACKOFF.stableMs - 1 }));
+    const late = stepReconnect(live, lost(1006), context({ now: DEFAULT_BACKOFF.stableMs }));
     expect([early.state.attempt, late.state.attempt]).toEqual([5, 1]);
   });
 });
@@ -114,12 +127,12 @@ test('a server that breaks the protocol is left alone ever longer, and never giv
   let state = run(toLive);
   let now = 0;
   const pauses = Array.from({ length: 9 }, () => {
-    const next = step(state, { type: 'violated', reason: 'hole' }, context({ now, random: 0.9999 }));
+    const next = stepReconnect(state, { type: 'violated', reason: 'hole' }, context({ now, random: 0.9999 }));
     expect(next.actions).toEqual([{ type: 'drop', code: 4000, reason: 'protocol violation' }]);
     const since = now;
     now = next.state.until ?? now;
     state = [{ type: 'due' } as const, ...toLive.slice(1)].reduce(
-      (before, event) => step(before, event, context({ now })).state,
+      (before, event) => stepReconnect(before, event, context({ now })).state,
       next.state,
     );
     return Math.round(now - since);
@@ -129,9 +142,9 @@ test('a server that breaks the protocol is left alone ever longer, and never giv
 });
 
 test('a page that comes back from the cache connects at once, one that goes there lets go', () => {
-  const hidden = step(run(toLive), { type: 'pagehide' }, context());
+  const hidden = stepReconnect(run(toLive), { type: 'pagehide' }, context());
   expect(hidden.actions).toEqual([{ type: 'drop', code: 1000, reason: 'page suspended' }]);
-  expect(step(hidden.state, { type: 'pageshow' }, context()).actions).toEqual([
+  expect(stepReconnect(hidden.state, { type: 'pageshow' }, context()).actions).toEqual([
     { type: 'open', freshToken: false },
   ]);
 });
@@ -151,13 +164,13 @@ test('whatever happens: one link at a time, every wait ends, closed is final', (
   const history = fc.array(fc.tuple(events, fc.nat(12_000), fc.double({ min: 0, max: 0.999, noNaN: true })));
   fc.assert(
     fc.property(history, fc.boolean(), (steps, refreshable) => {
-      let state: ReconnectState = INITIAL_STATE;
+      let state: ReconnectState = INITIAL_RECONNECT_STATE;
       let now = 0;
       let open = 0;
       for (const [event, ms, random] of [[{ type: 'start' } as const, 0, 0] as const, ...steps]) {
         now += ms;
         const before = state;
-        const next = step(before, event, context({ now, random, refreshable }));
+        const next = stepReconnect(before, event, context({ now, random, refreshable }));
         if (event.type === 'lost' && (before.type === 'connecting' || before.type === 'live')) open -= 1;
         for (const action of next.actions)
           open += action.type === 'open' ? 1 : action.type === 'drop' ? -1 : 0;
@@ -166,7 +179,9 @@ test('whatever happens: one link at a time, every wait ends, closed is final', (
         if (before.type === 'closed') expect(next).toEqual({ state: before, actions: [] });
         if (state.type === 'waiting' || state.type === 'offline') {
           const until = state.until;
-          expect(step(state, { type: 'due' }, context({ now: until })).actions[0]?.type).toBe('open');
+          expect(stepReconnect(state, { type: 'due' }, context({ now: until })).actions[0]?.type).toBe(
+            'open',
+          );
         }
         expect(statusOf(state, now).type).toBeDefined();
       }

@@ -23,7 +23,7 @@ export type Delta = Position & {
 /** How and where a generation ended. */
 export type GenerationEnd = End & Position;
 
-/** What a finished item adds to a transcript: `restarted` when the text before it is void. */
+/** What a finished item adds to a text: `restarted` when the text before it is void. */
 export type Completion = { readonly restarted: boolean; readonly deltas: readonly Delta[] };
 
 type Remainder = Pick<Delta, 'text' | 'kind' | 'tool'>;
@@ -34,7 +34,7 @@ const isCount = (value: number): boolean => Number.isSafeInteger(value) && value
  * The text of one generation, put together from deltas that must tile (R1): each begins where the last one
  * ended. Anything else throws and changes nothing, so a position always describes the text that goes with it.
  */
-export class Transcript {
+export class AssembledText {
   #epoch = 0;
   #seq = 0;
   #text = '';

@@ -7,7 +7,7 @@ export type AckPolicy = 'received' | 'consumed';
  * When to ack one generation on one attachment: a quarter of the window or 8 tokens, or 250 ms after the first
  * frame that is owed, whichever is first; at the end at once. Pure: it knows frames and numbers, its owner has the timer.
  */
-export class Acker {
+export class AckSchedule {
   readonly #quarter: number;
   /** seq of each frame that arrived and is not processed; the server keeps it within the window */
   readonly #unprocessed: number[] = [];
