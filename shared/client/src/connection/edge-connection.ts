@@ -15,6 +15,7 @@ import type { Backoff, ReconnectAction, ReconnectState } from './reconnect-state
 import { Reconnector } from './reconnector.ts';
 import { Requests } from './requests.ts';
 import type { Answered, Request } from './requests.ts';
+import type { SessionFrame, SessionListener } from './session-listener.ts';
 import { sameStatus, statusOf } from './status.ts';
 import type { Status } from './status.ts';
 
@@ -31,22 +32,6 @@ export type ConnectionOptions = {
   /** undefined when there is only one transport */
   readonly startUpgrade: StartUpgrade | undefined;
 };
-
-/** Frames that belong to one session. */
-export type SessionFrame = Exclude<Extract<ServerFrame, { readonly session: string }>, ErrorFrame>;
-
-/** What the connection tells each session it carries. */
-export interface SessionListener {
-  live(): void;
-  /** The link is gone: whatever was asked on it will not be answered. */
-  lost(): void;
-  /** For good; `lost` before it, if it was live. */
-  closed(error: ClosedError): void;
-  /** @throws ProtocolError to have the link dropped and everything resumed from the last good position */
-  receive(frame: SessionFrame): void;
-  /** Something went wrong that answers no request. */
-  failed(error: Error): void;
-}
 
 /** What the connection tells the client. */
 export interface ConnectionListener {

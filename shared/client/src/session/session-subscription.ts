@@ -1,6 +1,7 @@
 import type { Position, SubscribedFrame, SubscribeFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
-import type { EdgeConnection, SessionFrame, SessionListener } from '../connection/edge-connection.ts';
+import type { EdgeConnection } from '../connection/edge-connection.ts';
+import type { SessionFrame, SessionListener } from '../connection/session-listener.ts';
 import type { ClosedError } from '../errors.ts';
 import { DetachedError, RequestError } from '../errors.ts';
 import { AckSender } from '../generation/ack-sender.ts';
