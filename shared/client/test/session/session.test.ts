@@ -221,6 +221,17 @@ describe('continuity', () => {
     expect(bench.client.session('s').generation('g').text).toBe('ab');
   });
 
+  test('an item that contradicts the text is asked for again', async () => {
+    const { bench, transport } = await attached([item(1)], 1);
+    transport.deliver(delta(0, 2, 'ab'));
+    const other = item(2, { status: 'done', reason: 'stop', seq: 2, text: 'xy' });
+    transport.deliver({ type: 'item', session: 's', rev: 2, item: other });
+    expect(transport.closedWith?.code).toBe(4000);
+    bench.clock.advance(10_000);
+    const again = await bench.goLive();
+    expect(again.all('subscribe')[0]?.rev).toBe(1);
+  });
+
   test('a reset restarts the text in its epoch, for iterators as well', async () => {
     const { bench, transport } = await attached([item(1)], 1);
     const generation = bench.client.session('s').generation('g');
