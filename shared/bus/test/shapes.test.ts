@@ -57,7 +57,6 @@ const SAME: Same = {
   directoryEntry: true,
   item: true,
   job: true,
-  killReply: true,
   presence: true,
   prompt: true,
   record: true,
