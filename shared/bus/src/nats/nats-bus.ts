@@ -12,7 +12,7 @@ import type { NatsOptions } from './connection.ts';
 import { leaveCutOff } from './cut-off.ts';
 import { createNatsLink, watchConnection } from './link.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
-import { createNatsJobQueue } from './nats-job-queue.ts';
+import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
 import { createNatsRelay } from './nats-relay.ts';
 import { createNatsSessionStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './nats-token-log.ts';

@@ -1,6 +1,6 @@
 import type { Consumer, JetStreamManager } from '@nats-io/jetstream';
-import type { Job } from '../job-queue.ts';
-import { STREAMS, ownJobSubjects } from '../subjects.ts';
+import type { Job } from '../../job-queue.ts';
+import { STREAMS, ownJobSubjects } from '../../subjects.ts';
 import type { JobConsumers } from './job-consumers.ts';
 import { toDelivery } from './job-pull.ts';
 

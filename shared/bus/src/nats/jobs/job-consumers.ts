@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { AckPolicy, JetStreamApiError } from '@nats-io/jetstream';
 import type { Consumer, ConsumerConfig, JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
-import type { Border } from '../border.ts';
-import { ANY_QUEUE } from '../job-queue.ts';
-import { STREAMS, jobSubject, ownJobSubjects } from '../subjects.ts';
+import type { Border } from '../../border.ts';
+import { ANY_QUEUE } from '../../job-queue.ts';
+import { STREAMS, jobSubject, ownJobSubjects } from '../../subjects.ts';
 import { GivenUpRequests } from './job-pull.ts';
 import type { ConsumerSource } from './job-pull.ts';
 

@@ -1,13 +1,13 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
-import { ANY_QUEUE } from '../job-queue.ts';
-import type { Job, JobQueue } from '../job-queue.ts';
-import { STREAMS, jobSubject, jobSubjects, queueOfJobSubject } from '../subjects.ts';
+import { ANY_QUEUE } from '../../job-queue.ts';
+import type { Job, JobQueue } from '../../job-queue.ts';
+import { STREAMS, jobSubject, jobSubjects, queueOfJobSubject } from '../../subjects.ts';
 import { adoptQueue } from './job-adoption.ts';
 import { JobConsumers } from './job-consumers.ts';
 import type { ConsumerOptions } from './job-consumers.ts';
 import { pullOne } from './job-pull.ts';
-import { unavailable } from './last-message.ts';
-import { retryUnstored } from './write.ts';
+import { unavailable } from '../last-message.ts';
+import { retryUnstored } from '../write.ts';
 
 export const createNatsJobQueue = (
   js: JetStreamClient,

@@ -1,8 +1,8 @@
 import type { Consumer, ConsumerMessages, JsMsg } from '@nats-io/jetstream';
-import type { Border } from '../border.ts';
-import type { Delivery } from '../job-queue.ts';
-import { parseJob } from '../messages.ts';
-import { within } from './within.ts';
+import type { Border } from '../../border.ts';
+import type { Delivery } from '../../job-queue.ts';
+import { parseJob } from '../../messages.ts';
+import { within } from '../within.ts';
 
 /**
  * A wait is a row of requests of at most this long. The server cannot be told that a request is no
