@@ -62,7 +62,7 @@ const start = (session = 's'): Generation => viewer.client.session(session).prom
 /** What a model server says that nobody kills. */
 const wholeText = (): string => {
   const model = new SimulatedEngine({ tokens: TOKENS });
-  return tokensOf(model.transcript({ messages: [{ role: 'user', content: 'go' }], params: {} }))
+  return tokensOf(model.script({ messages: [{ role: 'user', content: 'go' }], params: {} }))
     .map(textOf)
     .join('');
 };

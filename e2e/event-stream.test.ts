@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { MIN_LEAD } from '@sluice/core';
 import type { Position, ServerFrame } from '@sluice/protocol';
 import { checkTranscript, openEventStream, sha256, startFaultProxy, waitFor } from '@sluice/testkit';
-import type { Attachment, RawEventStream } from '@sluice/testkit';
+import type { ReceivedFrames, RawEventStream } from '@sluice/testkit';
 import { SimulatedEngine } from '@sluice/simulator';
 import { EventSource } from 'eventsource';
 import { keyOf, storedText, tokenFor } from './support/clients.ts';
@@ -38,7 +38,7 @@ const positionOf = (lastEventId: string): Position => {
 };
 
 /** What one connection of the stream of a generation received, and where it had said it was. */
-const attachmentOf = (stream: RawEventStream, lastEventId: string | undefined): Attachment => {
+const attachmentOf = (stream: RawEventStream, lastEventId: string | undefined): ReceivedFrames => {
   const frames = stream.events.flatMap(({ data }) =>
     data === undefined ? [] : [JSON.parse(data) as ServerFrame],
   );
@@ -75,7 +75,7 @@ test('an EventSource goes on where it was when its edge is killed, and stays awa
   proxy.setTarget({ host: '127.0.0.1', port: second.port });
 
   await waitFor(() => source.readyState === EventSource.CLOSED, { what: 'the end', timeoutMs: 30_000 });
-  const seen = attachments.map((frames, i): Attachment => {
+  const seen = attachments.map((frames, i): ReceivedFrames => {
     const place = given[i];
     return place === undefined ? { frames } : { frames, given: positionOf(place) };
   });
@@ -99,7 +99,7 @@ test('a stream cut at 200 random points ends with the stored text, nothing twice
   const path = '/v1/sessions/s/generations/g';
   await put(edge.url, path, { input: 'go', params: { simulated: { tokens } } });
 
-  const attachments: Attachment[] = [];
+  const attachments: ReceivedFrames[] = [];
   let lastEventId: string | undefined;
   for (let cut = 0; lastEventId?.endsWith('end') !== true; cut += 1) {
     // The head of the answer is about 500 bytes, so some cuts fall before the first event.

@@ -1,6 +1,6 @@
 import type { Fetch } from '@sluice/client';
 import type { ClientFrame, Position, ServerFrame } from '@sluice/protocol';
-import type { Attachment } from '@sluice/testkit';
+import type { ReceivedFrames } from '@sluice/testkit';
 import { WebSocket } from 'ws';
 
 /** Every frame of one connection, both ways, taken below the SDK. */
@@ -87,7 +87,7 @@ export const recordFetch = (sockets: RecordedSocket[]): Fetch => {
  * What each connection received of a generation, with the position it had named for it. Connections
  * that had nothing to do with it are left out: those cut before they asked, or opened after its end.
  */
-export const attachmentsOf = (sockets: readonly RecordedSocket[], generation: string): Attachment[] =>
+export const attachmentsOf = (sockets: readonly RecordedSocket[], generation: string): ReceivedFrames[] =>
   sockets.flatMap(({ received, sent }) => {
     const frames = received.map(({ frame }) => frame);
     const given = sent

@@ -24,7 +24,7 @@ type Answer = { readonly id: number; readonly value?: unknown; readonly error?: 
 type Waiting = { readonly resolve: (value: never) => void; readonly reject: (error: Error) => void };
 
 /**
- * Starts `script`, which calls {@link serveRemote}, with this process's own Node flags.
+ * Starts `script`, which calls {@pipe serveRemote}, with this process's own Node flags.
  * @param script URL of the entry file
  */
 export const startRemote = <Api extends RemoteApi>(script: URL): Remote<Api> => {

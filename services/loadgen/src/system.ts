@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { mintToken, readyMessage, startChild, startNatsServer, TEST_SECRET } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
-import type { EdgeTarget } from './clients/link.ts';
+import type { EdgeTarget } from './clients/pipe.ts';
 
 export type EdgeProcess = {
   readonly pid: number;

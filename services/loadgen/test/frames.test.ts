@@ -34,7 +34,7 @@ describe('the frame decoder', () => {
     const decoder = new FrameDecoder((opcode, payload) => found.push([opcode, payload.toString()]));
     const buffer = Buffer.alloc(Math.min(size, bytes.length));
     for (let at = 0; at < bytes.length; at += size) {
-      // As the link does it, every read lands in the same buffer.
+      // As the pipe does it, every read lands in the same buffer.
       const length = bytes.copy(buffer, 0, at, at + size);
       decoder.push(buffer.subarray(0, length));
     }

@@ -8,7 +8,7 @@ import { startJobLoops } from './jobs/job-loop.ts';
 import { JobRunner } from './jobs/job-runner.ts';
 import { Liveness } from './peers/liveness.ts';
 import { createWorkerMetrics } from './tally/metrics.ts';
-import { Reach } from './peers/reach.ts';
+import { Connectivity } from './peers/connectivity.ts';
 import { Settlement } from './runs/settlement.ts';
 import { Slots } from './jobs/slots.ts';
 import { Takeover } from './peers/takeover.ts';
@@ -62,9 +62,9 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const settlement = new Settlement(bus, clock, giveUp.signal);
   const own = { bus, clock, worker: name, slots: slots.size };
   const stats = new WorkerStats({ ...own, tally, load: (org) => runner.load(org) });
-  const reach = new Reach(bus.link, clock);
+  const connectivity = new Connectivity(bus.link, clock);
   const runner: JobRunner = new JobRunner({
-    ...{ bus, engine, settlement, clock, logger, tally, stats, reach, slots, worker: name },
+    ...{ bus, engine, settlement, clock, logger, tally, stats, connectivity, slots, worker: name },
     ...{ pulling: pulling.signal, giveUp: giveUp.signal },
     ...{
       onTaken: (run) => liveness.taken(run),
@@ -74,7 +74,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   });
   const liveness = new Liveness({ ...own, logger, models, ownQueue, running: () => runner.running });
   const watch = new EngineWatch({ engine, slots, liveness, clock, logger });
-  const takeover = new Takeover({ bus, clock, logger, placement, tally, reach, worker: name });
+  const takeover = new Takeover({ bus, clock, logger, placement, tally, connectivity, worker: name });
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   for (const part of [takeover, liveness, stats]) await persist(() => part.start(), clock, pulling.signal);
@@ -102,7 +102,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     await loops.close();
     giveUp.abort();
     clearInterval(ticking);
-    for (const part of [liveness, stats, reach, foreign, metrics]) part.close();
+    for (const part of [liveness, stats, connectivity, foreign, metrics]) part.close();
   };
   return {
     ...{ name, metrics, tally },

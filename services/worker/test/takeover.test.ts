@@ -23,7 +23,7 @@ beforeEach(async () => {
   takeover = new Takeover({
     ...{ bus: world.bus, clock: systemClock, logger: silentLogger, tally },
     ...{ placement: new Placement(), worker: SELF },
-    reach: { lastedFor: () => (canHear ? Infinity : 0) },
+    connectivity: { upFor: () => (canHear ? Infinity : 0) },
   });
   await takeover.start();
   await world.submit('g', {}, { status: 'running', attempt: 1, worker: DEAD });

@@ -1,9 +1,9 @@
-export { systemClock } from './engine/clock.ts';
-export type { Clock } from './engine/clock.ts';
+export { simulatorClock } from './engine/simulator-clock.ts';
+export type { SimulatorClock } from './engine/simulator-clock.ts';
 export { SimulatedEngine } from './engine/simulated-engine.ts';
 export type { SimulatedOptions } from './engine/simulated-engine.ts';
-export { tokensOf } from './engine/transcript.ts';
-export type { Transcript } from './engine/transcript.ts';
+export { tokensOf } from './engine/script.ts';
+export type { Script } from './engine/script.ts';
 export type { MockFaults } from './mock/faults.ts';
 export type { MockRequest } from './mock/mock-request.ts';
 export { startMockServer } from './mock/mock-server.ts';

@@ -1,9 +1,9 @@
-import type { Clock } from '../src/engine/clock.ts';
+import type { SimulatorClock } from '../src/engine/simulator-clock.ts';
 
 type Timer = { readonly atMs: number; readonly callback: () => void };
 
 /** Time that only moves when told to. */
-export class ManualClock implements Clock {
+export class ManualClock implements SimulatorClock {
   readonly #timers = new Set<Timer>();
   #nowMs = 1_000;
   /** how many timers were ever set */

@@ -13,7 +13,7 @@ import { ManualClock } from './manual-clock.ts';
 
 const FAST = { ttftMs: 0, tokensPerSecond: 0 };
 const saying = (options: SimulatedOptions, content = 'hi', params = {}): string =>
-  joined(tokensOf(new SimulatedEngine(options).transcript(requestOf(content, { params }))));
+  joined(tokensOf(new SimulatedEngine(options).script(requestOf(content, { params }))));
 
 describe('what the simulated engine says', () => {
   test('is one authored answer, whole', () => {
@@ -37,9 +37,9 @@ describe('what the simulated engine says', () => {
         }),
         ({ seed, content, source, order }) => {
           const options = { seed, source, tokens: 300, reasoningTokens: 20 };
-          const inOrder = tokensOf(new SimulatedEngine(options).transcript(requestOf(content)));
-          const transcript = new SimulatedEngine(options).transcript(requestOf(content));
-          for (const seq of order) expect(transcript.tokenAt(seq)).toEqual(inOrder[seq - 1]);
+          const inOrder = tokensOf(new SimulatedEngine(options).script(requestOf(content)));
+          const script = new SimulatedEngine(options).script(requestOf(content));
+          for (const seq of order) expect(script.tokenAt(seq)).toEqual(inOrder[seq - 1]);
         },
       ),
       { numRuns: 30 },
@@ -68,10 +68,10 @@ describe('what the simulated engine says', () => {
 
   test('a token may be asked for anywhere within the text, and nowhere else', () => {
     const options: SimulatedOptions = { source: 'ngram', tokens: 1_000_000 };
-    const transcript = new SimulatedEngine(options).transcript(requestOf('x'));
-    expect(textOf(transcript.tokenAt(1_000_000))).not.toBe('');
-    expect(() => transcript.tokenAt(1_000_001)).toThrow(RangeError);
-    expect(() => transcript.tokenAt(0)).toThrow(RangeError);
+    const script = new SimulatedEngine(options).script(requestOf('x'));
+    expect(textOf(script.tokenAt(1_000_000))).not.toBe('');
+    expect(() => script.tokenAt(1_000_001)).toThrow(RangeError);
+    expect(() => script.tokenAt(0)).toThrow(RangeError);
   });
 
   test('pieces join to the text they were cut from', () => {
@@ -87,7 +87,7 @@ describe('what the simulated engine says', () => {
       watermark: 'wm',
       toolCall: { name: 'f', arguments: { a: 1 } },
     };
-    const tokens = tokensOf(new SimulatedEngine(options).transcript(requestOf('x')));
+    const tokens = tokensOf(new SimulatedEngine(options).script(requestOf('x')));
     const spoken = tokens.slice(0, 10);
     expect(spoken.map(kindOf)).toEqual([...Array(4).fill('reasoning'), ...Array(6).fill('text')]);
     expect(spoken.map(textOf)).toEqual(Array.from({ length: 10 }, (_, index) => `⟦wm.${index + 1}⟧`));
@@ -130,7 +130,7 @@ describe('how a simulated run is set', () => {
 
   test('a crash ends the first run as unavailable and lets the continued one live', async () => {
     const engine = new SimulatedEngine({ ...FAST, crashAtToken: 4, tokens: 8 });
-    const whole = tokensOf(engine.transcript(requestOf('x')));
+    const whole = tokensOf(engine.script(requestOf('x')));
     const first = engine.generate(requestOf('x'), never());
     for (const token of whole.slice(0, 3)) expect((await first.next()).value).toBe(token);
     await expect(first.next()).rejects.toMatchObject({ code: 'upstream_unavailable' });

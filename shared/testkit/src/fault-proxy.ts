@@ -48,7 +48,7 @@ export type FaultProxy = {
   close(): Promise<void>;
 };
 
-type Link = { cut(options: CutOptions): void; wake(): void };
+type Tunnel = { cut(options: CutOptions): void; wake(): void };
 type PlannedCut = { readonly bytes: number; readonly direction: Direction };
 
 const end = (socket: Socket, { rst = false }: CutOptions): void => {
@@ -56,7 +56,7 @@ const end = (socket: Socket, { rst = false }: CutOptions): void => {
   else socket.destroy();
 };
 
-type LinkOptions = {
+type TunnelOptions = {
   readonly client: Socket;
   readonly target: ProxyTarget;
   readonly faults: Faults;
@@ -66,7 +66,7 @@ type LinkOptions = {
 };
 
 /** Joins an accepted socket to a new one to the target by two pipes. */
-const openLink = (options: LinkOptions): Link => {
+const openLink = (options: TunnelOptions): Tunnel => {
   const { client, target, faults, random, plannedCut } = options;
   const server = connect({ ...target, allowHalfOpen: true, noDelay: true });
   const cutAfterBytes = (direction: Direction): number | undefined =>
@@ -114,7 +114,7 @@ export const startFaultProxy = async (options: FaultProxyOptions): Promise<Fault
     sliceBytes: undefined,
     blackhole: 'none',
   };
-  const links = new Set<Link>();
+  const links = new Set<Tunnel>();
   const plannedCuts: PlannedCut[] = [];
   let { target } = options;
   let accepted = 0;

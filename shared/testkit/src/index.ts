@@ -28,6 +28,6 @@ export { openEventStream } from './raw-event-stream.ts';
 export type { RawEvent, RawEventStream, RawStreamOptions } from './raw-event-stream.ts';
 export { chosenSeed, SeededRandom } from './seeded-random.ts';
 export { checkTranscript, sha256 } from './transcript.ts';
-export type { Attachment, TranscriptReport } from './transcript.ts';
+export type { ReceivedFrames, TranscriptReport } from './transcript.ts';
 export { deferred, Queue, waitFor, WaitTimeoutError, withTimeout } from './wait.ts';
 export type { Deferred, WaitOptions } from './wait.ts';

@@ -9,7 +9,7 @@ import type {
 } from '@sluice/protocol';
 
 /** What one attachment (a connection, from one `subscribe` on) received, in order. */
-export type Attachment = {
+export type ReceivedFrames = {
   readonly frames: readonly ServerFrame[];
   /** the position the client named in `subscribe`; default none */
   readonly given?: Position;
@@ -88,7 +88,7 @@ class Checker {
     this.#generation = generation;
   }
 
-  attach({ frames, given }: Attachment): void {
+  attach({ frames, given }: ReceivedFrames): void {
     this.#attachment += 1;
     this.#ended = false;
     this.#item = undefined;
@@ -217,7 +217,10 @@ class Checker {
  * within an attachment the deltas of an epoch tile (given position, end] without hole or overlap, a change of epoch
  * is preceded by `reset`, and `end` comes at most once, last, at the seq that the deltas reached.
  */
-export const checkTranscript = (generation: string, attachments: readonly Attachment[]): TranscriptReport => {
+export const checkTranscript = (
+  generation: string,
+  attachments: readonly ReceivedFrames[],
+): TranscriptReport => {
   const checker = new Checker(generation);
   for (const attachment of attachments) checker.attach(attachment);
   const { content, epoch, seq, reason, ends, wireDuplicates, holes, overlaps, violations } = checker;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DeltaFrame, EndFrame, ServerFrame, SubscribedFrame } from '@sluice/protocol';
 import { checkTranscript, sha256 } from '../src/index.ts';
-import type { Attachment, TranscriptReport } from '../src/index.ts';
+import type { ReceivedFrames, TranscriptReport } from '../src/index.ts';
 
 const ids = { session: 's', generation: 'g' } as const;
 const TOKENS = Array.from({ length: 12 }, (_, i) => `t${i + 1} `);
@@ -47,7 +47,7 @@ const subscribed = (item: object = {}): SubscribedFrame => {
   return { type: 'subscribed', session: 's', rev: 1, viewers: 1, items: [done] };
 };
 
-const check = (...attachments: Attachment[]): TranscriptReport => checkTranscript('g', attachments);
+const check = (...attachments: ReceivedFrames[]): TranscriptReport => checkTranscript('g', attachments);
 const GOOD = [delta(0, 3), delta(3, 4), delta(4, 9), delta(9, 12), end(12)];
 
 describe('faultless transcripts', () => {
@@ -130,7 +130,8 @@ describe('faultless transcripts', () => {
 });
 
 describe('mutations of a faultless transcript are caught', () => {
-  const found = (attachments: Attachment[]): Partial<TranscriptReport> => checkTranscript('g', attachments);
+  const found = (attachments: ReceivedFrames[]): Partial<TranscriptReport> =>
+    checkTranscript('g', attachments);
 
   test.each([0, 1, 2, 3])('frame %i lost', (index) => {
     const report = found([{ frames: GOOD.toSpliced(index, 1) }]);
@@ -156,7 +157,7 @@ describe('mutations of a faultless transcript are caught', () => {
     expect(report.overlaps).toBeGreaterThan(0);
   });
 
-  const broken: [string, Attachment[]][] = [
+  const broken: [string, ReceivedFrames[]][] = [
     ['one token skipped', [{ frames: [delta(0, 3), delta(4, 12), end(12)] }]],
     ['one token repeated', [{ frames: [delta(0, 3), delta(2, 12), end(12)] }]],
     ['the first token skipped', [{ frames: [delta(1, 12), end(12)] }]],

@@ -1,4 +1,4 @@
-import type { Target } from './link.ts';
+import type { Target } from './pipe.ts';
 import { Crowd } from './crowd.ts';
 import type { Join, PromptOrder, RecordedFrame, Verification } from './crowd.ts';
 import type { Received } from './tally.ts';

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { PromptBody } from '@sluice/protocol';
 import { AckClock } from './ack-clock.ts';
-import type { Target } from './link.ts';
+import type { Target } from './pipe.ts';
 import { readStoredTexts } from './stored-texts.ts';
 import { Tally } from './tally.ts';
 import type { Received } from './tally.ts';
-import { fingerprintOf } from './transcript.ts';
+import { fingerprintOf } from './received-text.ts';
 import { Viewer } from './viewer.ts';
 import type { FirstDelta } from './viewer.ts';
 

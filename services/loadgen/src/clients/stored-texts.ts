@@ -1,18 +1,18 @@
 import type { Item, ServerFrame } from '@sluice/protocol';
-import { openLink } from './link.ts';
-import type { Link, Target } from './link.ts';
+import { openPipe } from './pipe.ts';
+import type { Pipe, Target } from './pipe.ts';
 
 const CONNECTIONS = 8;
 /** A generation's item is written after its end was sent: it is read again until it is done. */
 const TRIES = 50;
 const RETRY_MS = 100;
 
-type Watch = { readonly link: Link; readonly items: (session: string) => Promise<readonly Item[]> };
+type Watch = { readonly pipe: Pipe; readonly items: (session: string) => Promise<readonly Item[]> };
 
 const openWatch = async (target: Target): Promise<Watch> => {
   let resolve: (items: readonly Item[]) => void = () => {};
   let reject: (error: Error) => void = () => {};
-  const link = await openLink(target, '/', {
+  const pipe = await openPipe(target, '/', {
     text: (payload) => {
       const frame = JSON.parse(payload.toString()) as ServerFrame;
       if (frame.type === 'subscribed') resolve(frame.items);
@@ -24,10 +24,10 @@ const openWatch = async (target: Target): Promise<Watch> => {
     new Promise((onItems, onError) => {
       resolve = onItems;
       reject = onError;
-      link.send({ type: 'subscribe', session, observe: true });
-      link.send({ type: 'unsubscribe', session });
+      pipe.send({ type: 'subscribe', session, observe: true });
+      pipe.send({ type: 'unsubscribe', session });
     });
-  return { link, items };
+  return { pipe, items };
 };
 
 const isDone = (item: Item): boolean => item.kind !== 'generation' || item.status === 'done';
@@ -52,7 +52,7 @@ export const readStoredTexts = async (
     for (let session = left.pop(); session !== undefined; session = left.pop())
       for (const item of await readSession(watch, session))
         if (item.kind === 'generation' && item.text !== undefined) texts.set(item.id, item.text);
-    watch.link.close();
+    watch.pipe.close();
   };
   await Promise.all(Array.from({ length: Math.min(CONNECTIONS, sessions.length) }, work));
   return texts;

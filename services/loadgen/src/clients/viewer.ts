@@ -3,10 +3,10 @@ import type { DeltaFrame, PromptBody, ServerFrame } from '@sluice/protocol';
 import type { AckClock, Acker } from './ack-clock.ts';
 import { TEXT } from './frame-decoder.ts';
 import { encodeClientFrame } from './frame-encoder.ts';
-import { openLink } from './link.ts';
-import type { Link, Target } from './link.ts';
+import { openPipe } from './pipe.ts';
+import type { Pipe, Target } from './pipe.ts';
 import type { Tally } from './tally.ts';
-import { Transcript } from './transcript.ts';
+import { ReceivedText } from './received-text.ts';
 
 /** A quarter of the window, as clients should. */
 const ACK_EVERY_FRAMES = DEFAULT_LIMITS.defaultWindow / 4;
@@ -29,7 +29,7 @@ export type FirstDelta = { readonly seq: number; readonly text: string; readonly
  */
 export class Viewer implements Acker {
   readonly session: string;
-  readonly transcripts = new Map<string, Transcript>();
+  readonly transcripts = new Map<string, ReceivedText>();
   /** anything that should not have come */
   readonly faults: string[] = [];
   firstDelta: FirstDelta | undefined;
@@ -37,7 +37,7 @@ export class Viewer implements Acker {
   onRawDelta: ((raw: string) => void) | undefined;
   readonly #target: Target;
   readonly #context: ViewerContext;
-  #link: Link | undefined;
+  #pipe: Pipe | undefined;
   #waiting: Waiting | undefined;
   #unacked = 0;
   /** seq of the newest token acked of the generation that is owed one */
@@ -54,7 +54,7 @@ export class Viewer implements Acker {
   /** Resolves when frames can be sent. @throws Error when the connection is refused */
   async open(): Promise<void> {
     const ready = this.#target.kind === 'edge' ? this.#next('ready') : undefined;
-    this.#link = await openLink(this.#target, `/${this.session}`, {
+    this.#pipe = await openPipe(this.#target, `/${this.session}`, {
       text: (payload) => this.#onText(payload.toString()),
       lost: (reason) => {
         this.faults.push(reason);
@@ -66,18 +66,18 @@ export class Viewer implements Acker {
 
   async subscribe(): Promise<void> {
     const subscribed = this.#next('subscribed');
-    this.#link?.send({ type: 'subscribe', session: this.session });
+    this.#pipe?.send({ type: 'subscribe', session: this.session });
     await subscribed;
   }
 
   prompt(generation: string, body: PromptBody): void {
-    this.#link?.send({ type: 'prompt', session: this.session, generation, ...body });
+    this.#pipe?.send({ type: 'prompt', session: this.session, generation, ...body });
   }
 
   /** Asks for the end of what has not ended. */
   cancel(): void {
     for (const [generation, { ended }] of this.transcripts)
-      if (!ended) this.#link?.send({ type: 'cancel', session: this.session, generation });
+      if (!ended) this.#pipe?.send({ type: 'cancel', session: this.session, generation });
   }
 
   ackIfDue(): void {
@@ -86,7 +86,7 @@ export class Viewer implements Acker {
   }
 
   close(): void {
-    this.#link?.close();
+    this.#pipe?.close();
   }
 
   #next(type: ServerFrame['type']): Promise<void> {
@@ -130,13 +130,13 @@ export class Viewer implements Acker {
     this.#unacked = 0;
     this.#acked = seq;
     const json = `{"type":"ack","session":"${session}","generation":"${generation}","epoch":${epoch},"seq":${seq}}`;
-    this.#link?.sendEncoded(encodeClientFrame(TEXT, json));
+    this.#pipe?.sendEncoded(encodeClientFrame(TEXT, json));
   }
 
-  #transcript(generation: string): Transcript {
+  #transcript(generation: string): ReceivedText {
     const known = this.transcripts.get(generation);
     if (known !== undefined) return known;
-    const transcript = new Transcript();
+    const transcript = new ReceivedText();
     this.transcripts.set(generation, transcript);
     this.#context.tally.started += 1;
     return transcript;

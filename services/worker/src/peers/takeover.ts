@@ -3,7 +3,7 @@ import { fnv1a } from '@sluice/core';
 import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import { adoptRun } from './adoption.ts';
-import type { Reach } from './reach.ts';
+import type { Connectivity } from './connectivity.ts';
 import type { WorkerTally } from '../tally/worker-tally.ts';
 
 /**
@@ -30,7 +30,7 @@ export type TakeoverDeps = {
   readonly logger: Logger;
   /** this worker's name */
   readonly worker: string;
-  readonly reach: Pick<Reach, 'lastedFor'>;
+  readonly connectivity: Pick<Connectivity, 'upFor'>;
   /** told who lives, and at once who does not */
   readonly placement: Placement;
   readonly tally: Pick<WorkerTally, 'takenOver' | 'adopted'>;
@@ -91,8 +91,8 @@ export class Takeover {
   }
 
   #onOwnBeat(): void {
-    const { reach, clock } = this.#deps;
-    const canHear = reach.lastedFor(clock.now()) > 0;
+    const { connectivity, clock } = this.#deps;
+    const canHear = connectivity.upFor(clock.now()) > 0;
     for (const [name, peer] of this.#peers) {
       peer.missed = canHear ? peer.missed + 1 : 0;
       const isDue = peer.missed === SILENT_BEATS ? this.#isOurTurn(name) : peer.missed === ANYBODY_BEATS;

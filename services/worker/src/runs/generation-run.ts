@@ -10,7 +10,7 @@ import type { Claimed } from './claim.ts';
 import { Credit } from './credit.ts';
 import type { Engine, EngineRequest } from '@sluice/core';
 import type { Settlement } from './settlement.ts';
-import type { Reach } from '../peers/reach.ts';
+import type { Connectivity } from '../peers/connectivity.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 import type { WorkerStats } from '../tally/worker-stats.ts';
 import type { WorkerTally } from '../tally/worker-tally.ts';
@@ -44,7 +44,7 @@ export type RunContext = {
   readonly logger: Logger;
   readonly tally: WorkerTally;
   readonly stats: WorkerStats;
-  readonly reach: Reach;
+  readonly connectivity: Connectivity;
   /** The engine did not answer, or stopped in the middle: it may be dead. */
   readonly onEngineLost: () => void;
 };
@@ -131,7 +131,7 @@ export class GenerationRun {
   }
 
   tick(now: number): void {
-    const reachableMs = this.#context.reach.lastedFor(now);
+    const reachableMs = this.#context.connectivity.upFor(now);
     if (reachableMs === 0) return;
     this.#credit.tick(now);
     this.#showPause(this.#credit.heldFor(now) >= PAUSE_SHOWN_MS);

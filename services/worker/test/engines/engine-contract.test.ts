@@ -1,6 +1,6 @@
 import type { Engine } from '@sluice/core';
-import { SimulatedEngine, startMockServer, systemClock } from '@sluice/simulator';
-import type { Clock, MockFaults } from '@sluice/simulator';
+import { SimulatedEngine, startMockServer, simulatorClock } from '@sluice/simulator';
+import type { SimulatorClock, MockFaults } from '@sluice/simulator';
 import { waitFor } from '@sluice/testkit';
 import { OpenAiEngine } from '../../src/engines/openai/openai-engine.ts';
 import { PROFILES } from '../../src/engines/openai/profile.ts';
@@ -9,10 +9,10 @@ import { describeEngineContract } from './engine-contract.ts';
 import type { EngineHarness, EngineSubject } from './engine-contract.ts';
 
 /** The system's clock, with a count of the timers that are set. */
-const countingClock = (): Clock & { readonly pending: () => number } => {
+const countingClock = (): SimulatorClock & { readonly pending: () => number } => {
   const open = new Set<object>();
   return {
-    now: () => systemClock.now(),
+    now: () => simulatorClock.now(),
     pending: () => open.size,
     setTimer: (callback, ms) => {
       const entry = {};
@@ -21,7 +21,7 @@ const countingClock = (): Clock & { readonly pending: () => number } => {
         open.delete(entry);
         callback();
       };
-      const cancel = systemClock.setTimer(fire, ms);
+      const cancel = simulatorClock.setTimer(fire, ms);
       return () => {
         open.delete(entry);
         cancel();
@@ -68,7 +68,7 @@ const simulated: EngineHarness = {
     const inner = new SimulatedEngine({ ...options, clock });
     return {
       ...counted(inner),
-      transcript: (request) => inner.transcript(request),
+      script: (request) => inner.script(request),
       leftovers: async () => clock.pending(),
       close: async () => undefined,
     };
@@ -84,7 +84,7 @@ const openAi = (quirks: Profile, faults: MockFaults = {}): EngineHarness => ({
     const mock = await startMockServer({ quirks, simulated: options, faults });
     return {
       engine: new OpenAiEngine({ upstream: mock.url, profile: quirks, apiKey: 'sk-secret' }),
-      transcript: (request) => mock.engine.transcript(request),
+      script: (request) => mock.engine.script(request),
       running: () => mock.requests.filter(({ stoppedAt }) => stoppedAt === undefined).length,
       madeWhileUnread: async () => {
         const [request] = mock.requests;

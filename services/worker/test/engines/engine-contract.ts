@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Engine, EngineRequest, EngineRun } from '@sluice/core';
 import { kindOf, textOf, toolOf } from '@sluice/protocol';
 import type { Token } from '@sluice/protocol';
-import type { SimulatedOptions, Transcript } from '@sluice/simulator';
+import type { SimulatedOptions, Script } from '@sluice/simulator';
 import { collect, joined, never, requestOf, waitFor } from '@sluice/testkit';
 import fc from 'fast-check';
 
@@ -10,7 +10,7 @@ import fc from 'fast-check';
 export type EngineSubject = {
   readonly engine: Engine;
   /** what a run of this request has to say */
-  readonly transcript: (request: EngineRequest) => Transcript;
+  readonly script: (request: EngineRequest) => Script;
   /** runs behind the engine that have not stopped */
   readonly running: () => number;
   /** how many tokens were made for the latest run when nothing moves any more because nobody reads */
@@ -31,8 +31,8 @@ export type EngineHarness = {
 
 const FAST: SimulatedOptions = { ttftMs: 0, tokensPerSecond: 0 };
 
-const tokensUpTo = (transcript: Transcript, seq: number): readonly Token[] =>
-  Array.from({ length: seq }, (_, index) => transcript.tokenAt(index + 1));
+const tokensUpTo = (script: Script, seq: number): readonly Token[] =>
+  Array.from({ length: seq }, (_, index) => script.tokenAt(index + 1));
 
 /** What every engine owes the worker, whatever is behind it. */
 export const describeEngineContract = (harness: EngineHarness): void => {
@@ -66,10 +66,10 @@ const describeOutput = (start: Start): void => {
   });
 
   test('streams the whole text, token by token and in order, then its end and usage', async () => {
-    const { engine, transcript } = await start();
+    const { engine, script } = await start();
     const request = requestOf('what is backpressure?');
     const { tokens, end } = await collect(engine.generate(request, never()));
-    const expected = tokensUpTo(transcript(request), transcript(request).length);
+    const expected = tokensUpTo(script(request), script(request).length);
     expect(tokens).toEqual(expected);
     expect(end).toMatchObject({
       reason: 'stop',
@@ -78,10 +78,10 @@ const describeOutput = (start: Start): void => {
   });
 
   test('passes on text of any script unharmed', async () => {
-    const { engine, transcript } = await start({ tokens: 40, watermark: 'žluťoučký 漢字 🧗‍♀️ "\\\n' });
+    const { engine, script } = await start({ tokens: 40, watermark: 'žluťoučký 漢字 🧗‍♀️ "\\\n' });
     const request = requestOf('x');
     const { tokens } = await collect(engine.generate(request, never()));
-    expect(joined(tokens)).toBe(joined(tokensUpTo(transcript(request), 40)));
+    expect(joined(tokens)).toBe(joined(tokensUpTo(script(request), 40)));
   });
 
   test('ends with reason length when max_tokens is used up', async () => {
@@ -94,10 +94,10 @@ const describeOutput = (start: Start): void => {
   });
 
   test('marks reasoning and keeps it apart from the text', async () => {
-    const { engine, transcript } = await start({ reasoningTokens: 12, tokens: 30 });
+    const { engine, script } = await start({ reasoningTokens: 12, tokens: 30 });
     const request = requestOf('x');
     const { tokens } = await collect(engine.generate(request, never()));
-    expect(tokens).toEqual(tokensUpTo(transcript(request), 30));
+    expect(tokens).toEqual(tokensUpTo(script(request), 30));
     expect(tokens.map(kindOf).lastIndexOf('reasoning')).toBe(11);
   });
 
@@ -129,13 +129,13 @@ const describeOutput = (start: Start): void => {
 
 const describeContinuation = (start: Start, cuts: number): void => {
   test('continues a text from any token with exactly what would have followed', async () => {
-    const { engine, transcript } = await start();
+    const { engine, script } = await start();
     if (!engine.canContinue(['some text'])) return;
     const cut = fc.tuple(fc.string(), fc.double({ min: 0, max: 1, noNaN: true }));
     await fc.assert(
       fc.asyncProperty(cut, async ([content, share]) => {
         const request = requestOf(content);
-        const whole = transcript(request);
+        const whole = script(request);
         const seq = Math.floor(share * whole.length);
         const prefix = tokensUpTo(whole, seq);
         const { tokens, end } = await collect(engine.generate({ ...request, prefix }, never()));
@@ -148,13 +148,13 @@ const describeContinuation = (start: Start, cuts: number): void => {
   });
 
   test('counts the continued tokens against max_tokens', async () => {
-    const { engine, transcript } = await start();
+    const { engine, script } = await start();
     if (!engine.canContinue(['some text'])) return;
     for (let seq = 0; seq <= 25; seq += 1) {
       const request = requestOf('x', { params: { max_tokens: 25 } });
-      const prefix = tokensUpTo(transcript(request), seq);
+      const prefix = tokensUpTo(script(request), seq);
       const { tokens, end } = await collect(engine.generate({ ...request, prefix }, never()));
-      expect(textsOf([...prefix, ...tokens])).toBe(textsOf(tokensUpTo(transcript(request), 25)));
+      expect(textsOf([...prefix, ...tokens])).toBe(textsOf(tokensUpTo(script(request), 25)));
       expect(end.reason).toBe('length');
     }
   });
@@ -164,7 +164,7 @@ const textsOf = (tokens: readonly Token[]): string => tokens.map(textOf).join(''
 
 const describeStopping = (start: Start, abortMs: number): void => {
   test('fails as unavailable when what is behind it breaks off, having invented nothing', async () => {
-    const { engine, transcript } = await start({ crashAtToken: 5 });
+    const { engine, script } = await start({ crashAtToken: 5 });
     const request = requestOf('x');
     const tokens: Token[] = [];
     const run = async (): Promise<void> => {
@@ -172,7 +172,7 @@ const describeStopping = (start: Start, abortMs: number): void => {
     };
     await expect(run()).rejects.toMatchObject({ code: 'upstream_unavailable' });
     // A connection that breaks may take with it what was on its way.
-    expect(tokens).toEqual(tokensUpTo(transcript(request), tokens.length));
+    expect(tokens).toEqual(tokensUpTo(script(request), tokens.length));
     expect(tokens.length).toBeLessThan(5);
   });
 

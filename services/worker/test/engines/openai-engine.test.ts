@@ -119,7 +119,7 @@ describe('failures of an upstream', () => {
     const { mock, engine } = await start({ quirks, faults: { errorAtToken: 6 } });
     const run = engine.generate(requestOf('x'), never());
     for (let seq = 1; seq <= 5; seq += 1)
-      expect((await run.next()).value).toBe(mock.engine.transcript(requestOf('x')).tokenAt(seq));
+      expect((await run.next()).value).toBe(mock.engine.script(requestOf('x')).tokenAt(seq));
     await expect(run.next()).rejects.toMatchObject({ code: 'upstream_unavailable', status: 500 });
   });
 
@@ -244,7 +244,7 @@ test('reads a text of 100,000 tokens whole', async () => {
     simulated: { source: 'ngram', tokens: 100_000, ttftMs: 0, tokensPerSecond: 0 },
   });
   const { tokens } = await collect(engine.generate(requestOf('x'), never()));
-  const transcript = mock.engine.transcript(requestOf('x'));
+  const script = mock.engine.script(requestOf('x'));
   expect(tokens).toHaveLength(100_000);
-  expect(joined(tokens)).toBe(joined(tokensOf(transcript)));
+  expect(joined(tokens)).toBe(joined(tokensOf(script)));
 });

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import type { SimulatorClock } from './simulator-clock.ts';
 import { TickHeap } from './tick-heap.ts';
 
 /** Width of the slots that due times are rounded up to. Runs due in the same slot share one wake-up. */
@@ -11,14 +11,14 @@ const BREATHE_EVERY = 128;
  * second at most, not 20,000. Due times are absolute: being late once delays nothing that follows.
  */
 export class Pacer {
-  readonly #clock: Clock;
+  readonly #clock: SimulatorClock;
   readonly #resolutionMs: number;
   readonly #slots = new Map<number, Set<() => void>>();
   readonly #ticks = new TickHeap();
   #waiting = 0;
   #armed: { readonly tick: number; readonly cancel: () => void } | undefined;
 
-  constructor(clock: Clock, resolutionMs = DEFAULT_RESOLUTION_MS) {
+  constructor(clock: SimulatorClock, resolutionMs = DEFAULT_RESOLUTION_MS) {
     this.#clock = clock;
     this.#resolutionMs = resolutionMs;
   }
@@ -91,12 +91,12 @@ export class Pacer {
 /** Waiting, as one run does it. One abort listener serves all of the run's waits. */
 export class Pace {
   readonly #pacer: Pacer;
-  readonly #clock: Clock;
+  readonly #clock: SimulatorClock;
   readonly #signal: AbortSignal;
   #wait: { readonly reject: (reason: unknown) => void; readonly takeBack: () => void } | undefined;
   #unpaced = 0;
 
-  constructor(pacer: Pacer, clock: Clock, signal: AbortSignal) {
+  constructor(pacer: Pacer, clock: SimulatorClock, signal: AbortSignal) {
     this.#pacer = pacer;
     this.#clock = clock;
     this.#signal = signal;

@@ -1,7 +1,7 @@
 import { kindOf, textOf } from '@sluice/protocol';
 import type { ChatMessage, Token } from '@sluice/protocol';
 import { hashText, mix } from './fixed-numbers.ts';
-import { conversationOf } from './transcript.ts';
+import { conversationOf } from './script.ts';
 
 /** A cache holds whole blocks of a prompt, as engines keep theirs. */
 const BLOCK_TOKENS = 16;

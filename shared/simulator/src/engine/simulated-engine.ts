@@ -2,22 +2,22 @@ import type { Token } from '@sluice/protocol';
 import { setMaxListeners } from 'node:events';
 import { EngineError } from '@sluice/core';
 import type { Engine, EngineEnd, EngineRequest, EngineRun } from '@sluice/core';
-import { systemClock } from './clock.ts';
-import type { Clock } from './clock.ts';
+import { simulatorClock } from './simulator-clock.ts';
+import type { SimulatorClock } from './simulator-clock.ts';
 import { Pacer } from './pacer.ts';
 import { dueAfterMs } from './schedule.ts';
 import { DEFAULT_PREFILL, Prefill, Reading } from './prefill.ts';
 import type { PrefillSettings } from './prefill.ts';
 import { DEFAULT_SIMULATED_SETTINGS, settingsFor } from './settings.ts';
 import type { SimulatedSettings } from './settings.ts';
-import { TranscriptLibrary } from './transcript.ts';
-import type { Transcript } from './transcript.ts';
+import { ScriptLibrary } from './script.ts';
+import type { Script } from './script.ts';
 
 export type SimulatedOptions = Partial<SimulatedSettings & PrefillSettings> & {
   /** Default `['simulated']` */
   readonly models?: readonly string[];
   /** Default: the system's clock */
-  readonly clock?: Clock;
+  readonly clock?: SimulatorClock;
 };
 
 /**
@@ -28,14 +28,14 @@ export class SimulatedEngine implements Engine {
   readonly name = 'simulated';
   readonly #models: readonly string[];
   readonly #settings: SimulatedSettings;
-  readonly #clock: Clock;
-  readonly #library = new TranscriptLibrary();
+  readonly #clock: SimulatorClock;
+  readonly #library = new ScriptLibrary();
   readonly #pacer: Pacer;
   readonly #prefill: Prefill;
   readonly #closing = new AbortController();
 
   constructor(options: SimulatedOptions = {}) {
-    const { models = ['simulated'], clock = systemClock, ...settings } = options;
+    const { models = ['simulated'], clock = simulatorClock, ...settings } = options;
     this.#models = models;
     this.#settings = { ...DEFAULT_SIMULATED_SETTINGS, ...settings };
     this.#clock = clock;
@@ -58,13 +58,13 @@ export class SimulatedEngine implements Engine {
    * All that a run of this request says, without running it.
    * @throws EngineError upstream_rejected when `params.simulated` is out of bounds
    */
-  transcript(request: Pick<EngineRequest, 'messages' | 'params'>): Transcript {
-    return this.#library.transcript(request, settingsFor(this.#settings, request.params));
+  script(request: Pick<EngineRequest, 'messages' | 'params'>): Script {
+    return this.#library.script(request, settingsFor(this.#settings, request.params));
   }
 
   expectedTokens(request: EngineRequest): number | undefined {
     try {
-      return this.transcript(request).length;
+      return this.script(request).length;
     } catch {
       // Settings out of bounds: the run itself says so.
       return undefined;
@@ -74,7 +74,7 @@ export class SimulatedEngine implements Engine {
   async *generate(request: EngineRequest, signal: AbortSignal): EngineRun {
     const started = this.#clock.now();
     const settings = settingsFor(this.#settings, request.params);
-    const transcript = this.#library.transcript(request, settings);
+    const script = this.#library.script(request, settings);
     const prefix = request.prefix.length;
     const stopping = new AbortController();
     const unlink = follow(stopping, [signal, this.#closing.signal]);
@@ -84,15 +84,15 @@ export class SimulatedEngine implements Engine {
       : new Reading(this.#prefill, request.messages, request.prefix);
     try {
       const begun = started + (reading?.ms ?? 0);
-      for (let seq = prefix + 1; seq <= transcript.length; seq += 1) {
+      for (let seq = prefix + 1; seq <= script.length; seq += 1) {
         await pace.until(begun + dueAfterMs(settings, prefix, seq - prefix - 1));
         this.#misbehave(settings, prefix, seq);
-        const token = transcript.tokenAt(seq);
+        const token = script.tokenAt(seq);
         reading?.write(token);
         yield token;
       }
       stopping.signal.throwIfAborted();
-      return endOf(transcript, reading);
+      return endOf(script, reading);
     } finally {
       reading?.end();
       pace.close();
@@ -113,7 +113,7 @@ export class SimulatedEngine implements Engine {
 }
 
 /** As OpenAI's usage says it, the cache's share only where there is one. */
-const endOf = ({ reason, promptTokens, length }: Transcript, reading: Reading | undefined): EngineEnd => ({
+const endOf = ({ reason, promptTokens, length }: Script, reading: Reading | undefined): EngineEnd => ({
   reason,
   usage: {
     prompt_tokens: promptTokens,

@@ -9,7 +9,7 @@ import type { SimulatedSettings } from './settings.ts';
 import type { TextSource } from './text-source.ts';
 
 /** Everything a run will say, known before it starts: a pure function of settings and conversation. */
-export interface Transcript {
+export interface Script {
   /** tokens until the end, `max_tokens` included */
   readonly length: number;
   readonly reason: EngineEnd['reason'];
@@ -18,12 +18,12 @@ export interface Transcript {
   tokenAt(seq: number): Token;
 }
 
-/** Made once per engine: cuts and learns the texts that all transcripts draw from. */
-export class TranscriptLibrary {
+/** Made once per engine: cuts and learns the texts that all scripts draw from. */
+export class ScriptLibrary {
   readonly #authored = new AuthoredLibrary();
   readonly #ngram = new NgramModel();
 
-  transcript(request: Pick<EngineRequest, 'messages' | 'params'>, settings: SimulatedSettings): Transcript {
+  script(request: Pick<EngineRequest, 'messages' | 'params'>, settings: SimulatedSettings): Script {
     const hash = hashText(conversationOf(request.messages), settings.seed);
     const text = settings.source === 'ngram' ? this.#ngram.source(hash) : this.#authored.source(hash);
     const reasoning = this.#ngram.source(mix(hash, settings.reasoningTokens));
@@ -55,19 +55,16 @@ export class TranscriptLibrary {
   }
 }
 
-/** All tokens of a transcript, in order. For tests and for transcripts known to be short. */
-export const tokensOf = (transcript: Transcript): readonly Token[] =>
-  Array.from({ length: transcript.length }, (_, index) => transcript.tokenAt(index + 1));
+/** All tokens of a script, in order. For tests and for scripts known to be short. */
+export const tokensOf = (script: Script): readonly Token[] =>
+  Array.from({ length: script.length }, (_, index) => script.tokenAt(index + 1));
 
-/** How many whole tokens of the transcript a text covers, and how much of the next one it holds already. */
-export const locate = (
-  transcript: Transcript,
-  text: string,
-): { readonly tokens: number; readonly into: number } => {
+/** How many whole tokens of the script a text covers, and how much of the next one it holds already. */
+export const locate = (script: Script, text: string): { readonly tokens: number; readonly into: number } => {
   let tokens = 0;
   let rest = text.length;
-  while (tokens < transcript.length) {
-    const length = textOf(transcript.tokenAt(tokens + 1)).length;
+  while (tokens < script.length) {
+    const length = textOf(script.tokenAt(tokens + 1)).length;
     if (length > rest) break;
     rest -= length;
     tokens += 1;

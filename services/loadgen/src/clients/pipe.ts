@@ -12,7 +12,7 @@ export type Target =
   | { readonly kind: 'relay'; readonly port: number }
   | { readonly kind: 'bytes'; readonly port: number };
 
-export type LinkListener = {
+export type PipeListener = {
   /** A text frame; the payload is valid only during the call. */
   text(payload: Buffer): void;
   /** Called at most once, and not after `close()`. */
@@ -20,7 +20,7 @@ export type LinkListener = {
 };
 
 /** One connection at the level of bytes. */
-export type Link = {
+export type Pipe = {
   send(frame: object): void;
   /** Sends a frame that was encoded before. */
   sendEncoded(frame: Buffer): void;
@@ -61,7 +61,7 @@ class Handshake {
 }
 
 /** Resolves when the upgrade is done, or at once for `bytes`. @throws Error when it is refused */
-export const openLink = (target: Target, path: string, listener: LinkListener): Promise<Link> =>
+export const openPipe = (target: Target, path: string, listener: PipeListener): Promise<Pipe> =>
   new Promise((resolve, reject) => {
     let closed = false;
     let handshake = target.kind === 'bytes' ? undefined : new Handshake();
@@ -77,7 +77,7 @@ export const openLink = (target: Target, path: string, listener: LinkListener): 
       else if (opcode === PING) socket.write(encodeClientFrame(PONG, payload));
       else if (opcode === CLOSE) lose(closeReason(payload));
     });
-    const link: Link = {
+    const pipe: Pipe = {
       send: (frame) => socket.write(encodeClientFrame(TEXT, JSON.stringify(frame))),
       sendEncoded: (frame) => socket.write(frame),
       close: () => {
@@ -90,7 +90,7 @@ export const openLink = (target: Target, path: string, listener: LinkListener): 
       const rest = handshake.push(bytes);
       if (rest === undefined) return;
       handshake = undefined;
-      resolve(link);
+      resolve(pipe);
       decoder.push(rest);
     };
     const socket: Socket = connect({
@@ -111,7 +111,7 @@ export const openLink = (target: Target, path: string, listener: LinkListener): 
       return true;
     };
     socket.once('connect', () => {
-      if (target.kind === 'bytes') resolve(link);
+      if (target.kind === 'bytes') resolve(pipe);
       else socket.write(upgradeOf(target, path));
     });
     socket.on('error', (error) => lose(error.message));

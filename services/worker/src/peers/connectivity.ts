@@ -8,7 +8,7 @@ const RETURN_MS = 3_000;
  * Whether others can be heard at all: the acks of viewers and the beats of workers come over NATS. While it is away,
  * and until others have found it again, a silence says nothing about them.
  */
-export class Reach {
+export class Connectivity {
   readonly #link: Pick<Link, 'connected' | 'onReconnect'>;
   readonly #subscription: Subscription;
   #since = -Infinity;
@@ -19,7 +19,7 @@ export class Reach {
   }
 
   /** For how long a silence has been the others' own, ms; 0 while it is not. */
-  lastedFor(now: number): number {
+  upFor(now: number): number {
     return this.#link.connected ? Math.max(0, now - this.#since) : 0;
   }
 

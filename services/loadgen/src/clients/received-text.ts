@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { DeltaFrame, EndFrame } from '@sluice/protocol';
 
 /** What one viewer received of one generation, and every rule of the protocol that was broken on the way. */
-export class Transcript {
+export class ReceivedText {
   readonly faults: string[] = [];
   #epoch = 0;
   #seq = 0;
