@@ -33,6 +33,8 @@ const GENERATION = 'g';
 
 const parseItem = keptParserOf(storedItemSchema);
 
+const chunkOf = (subject: string): number => Number(subject.slice(subject.lastIndexOf('.') + 1));
+
 /** A small system in this process, on the memory bus, whose parts can be given a bus that lies to them. */
 export class Scene {
   readonly hub: MemoryHub = createMemoryHub();
@@ -121,7 +123,9 @@ export class Scene {
       return {
         ...{ org, session: SESSION, generation: GENERATION, accepted: this.#accepted.has(org) },
         log: this.hub.log.flatMap(({ subject, text }, index) =>
-          subject.endsWith(`.${path}`) ? { sequence: index + 1, record: parseRecord(text) } : [],
+          subject.includes(`.${path}.`)
+            ? { sequence: index + 1, chunk: chunkOf(subject), record: parseRecord(text) }
+            : [],
         ),
         item: item?.kind === 'generation' ? item : undefined,
         acked: orgs.length > 1 ? [] : [...this.#told],

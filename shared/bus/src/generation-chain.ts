@@ -1,22 +1,33 @@
-import { ChunkWalk } from '@sluice/core';
-import type { Walk } from '@sluice/core';
-import type { GenerationKey, Token, TokenRecord } from '@sluice/protocol';
+import { chunksMissing } from '@sluice/core';
+import type { GenerationKey, StoredRecord, Token, TokenRecord } from '@sluice/protocol';
 import type { TokenLog } from './token-log.ts';
 
 /** Records oldest first, and whether they reach back to the token after the one asked for. */
 export type Chain = { readonly records: readonly TokenRecord[]; readonly complete: boolean };
 
-/** Reads the records that a reader at `from` misses up to `newest`. @throws BusUnavailableError */
+/** Most chunks that are asked for at once: an answer of 2 MiB where each is full. */
+const MAX_CHUNKS = 256;
+
+/**
+ * Reads the records that a reader at `from` misses up to `newest`: in one request where the text has fewer than
+ * 8,192 tokens. @throws BusUnavailableError
+ */
 export const readChain = async (
   tokens: TokenLog,
   key: GenerationKey,
-  newest: TokenRecord,
+  newest: StoredRecord,
   from: number,
 ): Promise<Chain> => {
-  const walk = new ChunkWalk(newest, from);
-  let step: Walk = walk.next();
-  while (step.type === 'fetch') step = walk.step(await tokens.at(key, step.sequence));
-  return { records: step.records, complete: step.type === 'complete' };
+  const chunks = [newest];
+  for (let oldest = newest; oldest.record.base > from; oldest = chunks[0] ?? oldest) {
+    const count = Math.min(MAX_CHUNKS, chunksMissing(oldest, from));
+    const found = count === 0 ? [] : await tokens.before(key, oldest, count);
+    if (found.length === 0) return { records: recordsOf(chunks), complete: false };
+    chunks.unshift(...found);
+  }
+  return { records: recordsOf(chunks), complete: true };
 };
+
+const recordsOf = (chunks: readonly StoredRecord[]): TokenRecord[] => chunks.map(({ record }) => record);
 
 export const tokensOf = ({ records }: Chain): Token[] => records.flatMap(({ tokens }) => tokens);

@@ -40,7 +40,7 @@ const contentOf = async (
   item: StoredGeneration,
   head: StoredRecord | undefined,
 ): Promise<{ readonly at: Position; readonly transcript: Transcript }> => {
-  const chain = head === undefined ? undefined : await readChain(bus.tokens, key, head.record, 0);
+  const chain = head === undefined ? undefined : await readChain(bus.tokens, key, head, 0);
   if (head !== undefined && chain?.complete === true) {
     const at = { epoch: head.record.epoch, seq: headOf(head.record) };
     return { at, transcript: transcriptOf(tokensOf(chain)) };

@@ -18,10 +18,21 @@ export const kvStream = (bucket: string): string => `KV_${bucket}`;
 export const partitionOf = ({ org, session }: SessionKey, partitions: number): number =>
   partitions === 1 ? 0 : fnv1a(`${org}.${session}`) % partitions;
 
-export const tokenSubject = (partition: number, { org, session, generation }: GenerationKey): string =>
+/** Where one chunk's newest record is. */
+export const chunkSubject = (partition: number, key: GenerationKey, chunk: number): string =>
+  `${generationPath(partition, key)}.${chunk}`;
+/** All chunks of a generation: the newest of their messages is its head. */
+export const chunkSubjects = (partition: number, key: GenerationKey): string =>
+  `${generationPath(partition, key)}.*`;
+const generationPath = (partition: number, { org, session, generation }: GenerationKey): string =>
   `tok.${partition}.${org}.${session}.${generation}`;
-export const tokenSubjects = (partition: number): string => `tok.${partition}.*.*.*`;
-/** The server republishes each stored record here: what is seen live is in the log. */
+/** The inverse of {@link chunkSubject}, as far as the chunk is concerned; undefined: none of its subjects. */
+export const chunkOfSubject = (subject: string): number | undefined => {
+  const part = subject.slice(subject.lastIndexOf('.') + 1);
+  return /^(0|[1-9]\d{0,8})$/.test(part) ? Number(part) : undefined;
+};
+export const tokenSubjects = (partition: number): string => `tok.${partition}.*.*.*.*`;
+/** The server republishes each stored record here, without its chunk: what is seen live is in the log. */
 export const tokenRepublish = (partition: number): { src: string; dest: string } => ({
   src: tokenSubjects(partition),
   dest: 'live.tok.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}',

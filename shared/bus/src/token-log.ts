@@ -28,17 +28,18 @@ export type Subscription = { close(): void };
 /** The token records of all generations. */
 export type TokenLog = {
   /**
-   * Publishes one drafted record, fenced by the sequence it expects: that of the newest record. What follows that
-   * one and is no record does not count. Resolves whatever happens; `unknown` means the record may or may not be stored.
+   * Publishes one drafted record in place of its chunk's earlier one, fenced by the sequence it expects: that of the
+   * newest record. Foreign messages after that one do not count. Resolves whatever happens; `unknown` means the record
+   * may or may not be stored.
    */
   append(key: GenerationKey, draft: Draft): Promise<PublishOutcome>;
   /** The newest message that is a record, as the stream's leader has it. @throws BusUnavailableError */
   head(key: GenerationKey): Promise<StoredRecord | undefined>;
   /**
-   * The record with this stream sequence, undefined when retention has removed it, when it belongs to another
-   * generation or when it is none. @throws BusUnavailableError
+   * The chunks right before `next` that lead up to it, oldest first: `count` of them, or fewer where the epoch
+   * begins, or where retention or a foreign message has removed some. @throws BusUnavailableError
    */
-  at(key: GenerationKey, sequence: number): Promise<StoredRecord | undefined>;
+  before(key: GenerationKey, next: StoredRecord, count: number): Promise<readonly StoredRecord[]>;
   /**
    * Everything live of a session, by one subscription. Resolves once the server has the subscription: whatever is
    * stored after that is delivered, or found by a later read of the head.

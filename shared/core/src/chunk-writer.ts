@@ -10,8 +10,10 @@ const CHUNK_SOFT_LENGTH = 8 * 1024;
 /** An encoded record, ready to publish, and the seq its newest token has. */
 export type Draft = {
   readonly payload: string;
-  /** stream sequence that must still be the subject's last one; 0: the subject must be empty */
+  /** stream sequence that must still be the generation's last one; 0: it must have no record yet */
   readonly expected: number;
+  /** number of the chunk it is the newest record of */
+  readonly chunk: number;
   readonly attempt: number;
   readonly epoch: number;
   readonly head: number;
@@ -19,8 +21,8 @@ export type Draft = {
 };
 
 type Chunk = {
+  number: number;
   base: number;
-  prev: number;
   count: number;
   /** the tokens, each encoded as JSON, joined by commas: appended to, never encoded again */
   json: string;
@@ -52,11 +54,11 @@ export class ChunkWriter {
     this.#last = head?.sequence ?? 0;
     this.#ended = head?.record.end !== undefined;
     if (head === undefined || head.record.epoch !== epoch) {
-      this.#chunk = { base: 0, prev: 0, count: 0, json: '' };
+      this.#chunk = { number: head === undefined ? 0 : head.chunk + 1, base: 0, count: 0, json: '' };
     } else {
-      const { base, prev, tokens } = head.record;
+      const { base, tokens } = head.record;
       const json = tokens.map((token) => JSON.stringify(token)).join(',');
-      this.#chunk = { base, prev, count: tokens.length, json };
+      this.#chunk = { number: head.chunk, base, count: tokens.length, json };
     }
   }
 
@@ -95,13 +97,14 @@ export class ChunkWriter {
     const final = end !== undefined && taken === pending.length;
     const tail = final ? `],"end":${JSON.stringify(end)}}` : ']}';
     const payload =
-      `{"v":1,"epoch":${this.epoch},"attempt":${this.attempt},"base":${chunk.base},"prev":${chunk.prev},` +
-      `"at":${at},"tokens":[${chunk.json}${tail}`;
+      `{"v":2,"epoch":${this.epoch},"attempt":${this.attempt},"base":${chunk.base},"at":${at},` +
+      `"tokens":[${chunk.json}${tail}`;
     assertFits(payload);
     this.#next = { chunk, final };
+    const { attempt, epoch } = this;
     const head = chunk.base + chunk.count;
     return {
-      draft: { payload, expected: this.#last, attempt: this.attempt, epoch: this.epoch, head, final },
+      draft: { payload, expected: this.#last, chunk: chunk.number, attempt, epoch, head, final },
       taken,
     };
   }
@@ -115,11 +118,11 @@ export class ChunkWriter {
     this.#last = sequence;
   }
 
-  /** The chunk the next token goes to: the open one while it has room, else a new one linked to it. */
+  /** The chunk the next token goes to: the open one while it has room, else the next one. */
   #open(next: Token | undefined): Chunk {
     const room = this.#chunk.count < MAX_CHUNK_TOKENS && this.#chunk.json.length < CHUNK_SOFT_LENGTH;
     if (next === undefined || room) return { ...this.#chunk };
-    return { base: this.head, prev: this.#last, count: 0, json: '' };
+    return { number: this.#chunk.number + 1, base: this.head, count: 0, json: '' };
   }
 }
 
@@ -139,7 +142,8 @@ const assertFits = (payload: string): void => {
 };
 
 /** Whether a stored record is the one this draft would have written: the head read after an unclear publish. */
-export const isSameRecord = (draft: Draft, { record }: StoredRecord): boolean =>
+export const isSameRecord = (draft: Draft, { chunk, record }: StoredRecord): boolean =>
+  chunk === draft.chunk &&
   record.attempt === draft.attempt &&
   record.epoch === draft.epoch &&
   headOf(record) === draft.head &&

@@ -1,7 +1,7 @@
 import { headOf, kindOf, textOf, toolOf } from '@sluice/protocol';
 import type { End, Token, TokenKind, TokenRecord, ToolRef } from '@sluice/protocol';
 
-/** What applying a record did. `hole`: tokens before it are missing, fetch them along `prev` first. */
+/** What applying a record did. `hole`: tokens before it are missing, read their chunks first. */
 export type Applied = 'advanced' | 'unchanged' | 'restarted' | 'hole';
 
 /** Consecutive tokens that one frame may hold: one kind, and one tool call. */

@@ -20,8 +20,7 @@ export type { HeadFinding, PublishAction, PublishOutcome, PublishState } from '.
 export { Reader } from './reader.ts';
 export type { LogBounds } from './reader.ts';
 export { markOf, RecentRuns } from './recent-runs.ts';
-export { ChunkWalk } from './replay.ts';
-export type { Walk } from './replay.ts';
+export { chunksMissing, linkedBefore } from './replay.ts';
 export { StatsLeases } from './stats-leases.ts';
 export { TranscriptWriter, transcriptOf } from './transcript.ts';
 export type { Transcript } from './transcript.ts';

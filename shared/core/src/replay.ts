@@ -1,53 +1,29 @@
-import { headOf } from '@sluice/protocol';
-import type { StoredRecord, TokenRecord } from '@sluice/protocol';
+import { MAX_CHUNK_TOKENS, headOf } from '@sluice/protocol';
+import type { StoredRecord } from '@sluice/protocol';
 
 /**
- * Walks a generation's log backwards along `prev`, one record per chunk, until the chunk that holds
- * the token after `from`. Cost: the missed tokens / 32 reads, whatever else the stream holds.
+ * The chunks that a reader at `from` lacks before the oldest one it has: how many have to be read at least. A chunk
+ * holds at most {@link MAX_CHUNK_TOKENS} tokens, and fewer where tokens are large.
+ * @param from seq the reader has, in that chunk's epoch
  */
-export type Walk =
-  /** read the record with this stream sequence and hand it to `step` */
-  | { readonly type: 'fetch'; readonly sequence: number }
-  /** records oldest first: applying them in order tiles (from, head] */
-  | { readonly type: 'complete'; readonly records: readonly TokenRecord[] }
-  /** retention has removed what was needed; the records are those that are left */
-  | { readonly type: 'expired'; readonly records: readonly TokenRecord[] };
-
-export class ChunkWalk {
-  readonly #from: number;
-  /** newest first */
-  readonly #records: TokenRecord[];
-
-  /** @param from seq the reader has, in the newest record's epoch */
-  constructor(newest: TokenRecord, from: number) {
-    this.#from = from;
-    this.#records = [newest];
-  }
-
-  next(): Walk {
-    const oldest = this.#records.at(-1) as TokenRecord;
-    if (oldest.base <= this.#from) return { type: 'complete', records: this.#ordered() };
-    if (oldest.prev === 0) return { type: 'expired', records: this.#ordered() };
-    return { type: 'fetch', sequence: oldest.prev };
-  }
-
-  /** The record read for the last `fetch`; undefined when the stream no longer has it. */
-  step(fetched: StoredRecord | undefined): Walk {
-    const oldest = this.#records.at(-1) as TokenRecord;
-    const linked = fetched?.sequence === oldest.prev && isLinked(fetched.record, oldest);
-    if (!linked) return { type: 'expired', records: this.#ordered() };
-    this.#records.push(fetched.record);
-    return this.next();
-  }
-
-  #ordered(): TokenRecord[] {
-    return this.#records.toReversed();
-  }
-}
+export const chunksMissing = (oldest: StoredRecord, from: number): number =>
+  Math.min(oldest.chunk, Math.ceil(Math.max(0, oldest.record.base - from) / MAX_CHUNK_TOKENS));
 
 /**
- * A chunk's `prev` must be the last record of the chunk before: same epoch, ending where it starts, and
- * not empty, so that every step lowers the base and a walk over a malformed log ends.
+ * Those of the records found that tile the text up to `next`, oldest first: the chunks right before it, of its
+ * epoch, each ending where the one after it starts. Whatever is missing, malformed or of another epoch ends the row.
  */
-const isLinked = (previous: TokenRecord, next: TokenRecord): boolean =>
+export const linkedBefore = (next: StoredRecord, found: readonly StoredRecord[]): StoredRecord[] => {
+  const byChunk = new Map(found.map((stored) => [stored.chunk, stored]));
+  const row: StoredRecord[] = [];
+  for (let after = next; ;) {
+    const before = byChunk.get(after.chunk - 1);
+    if (before === undefined || !isLinked(before, after)) return row.toReversed();
+    row.push(before);
+    after = before;
+  }
+};
+
+/** Not empty either, so that every step lowers the base. */
+const isLinked = ({ record: previous }: StoredRecord, { record: next }: StoredRecord): boolean =>
   previous.epoch === next.epoch && previous.tokens.length > 0 && headOf(previous) === next.base;

@@ -39,24 +39,28 @@ export type End = {
 
 /**
  * One message of a generation's log. It repeats its whole chunk so far, hence covers
- * (base, base + tokens.length], and a lost live copy is healed by the next one.
+ * (base, base + tokens.length], replaces the chunk's earlier record, and a lost live copy is healed by the next one.
  */
 export type TokenRecord = {
-  readonly v: 1;
+  readonly v: 2;
   readonly epoch: number;
   readonly attempt: number;
   /** seq before the chunk's first token */
   readonly base: number;
-  /** stream sequence of the last record of the previous chunk, 0 for the first chunk of an epoch */
-  readonly prev: number;
   /** ms since the Unix epoch when this record was made */
   readonly at: number;
   readonly tokens: readonly Token[];
   readonly end?: End;
 };
 
-/** A record with the stream sequence NATS stored it under. */
-export type StoredRecord = { readonly sequence: number; readonly record: TokenRecord };
+/** A record as NATS stored it. */
+export type StoredRecord = {
+  /** stream sequence */
+  readonly sequence: number;
+  /** the chunk's number, counted from 0 over all epochs of the generation: the last part of the subject */
+  readonly chunk: number;
+  readonly record: TokenRecord;
+};
 
 /** seq of a record's newest token. */
 export const headOf = (record: TokenRecord): number => record.base + record.tokens.length;
@@ -125,11 +129,10 @@ export const parseRecord = (json: string): TokenRecord => {
   const record: Partial<TokenRecord> = value;
   const wrong = (field: string): ForeignMessageError =>
     new ForeignMessageError(`wrong or missing \`${field}\``);
-  if (record.v !== 1) throw wrong('v');
+  if (record.v !== 2) throw wrong('v');
   if (!isCount(record.epoch)) throw wrong('epoch');
   if (!isCount(record.attempt)) throw wrong('attempt');
   if (!isCount(record.base)) throw wrong('base');
-  if (!isCount(record.prev)) throw wrong('prev');
   if (!isCount(record.at)) throw wrong('at');
   if (!Array.isArray(record.tokens) || !record.tokens.every(isToken)) throw wrong('tokens');
   if (record.end === undefined) return record as TokenRecord;

@@ -64,7 +64,6 @@ export const tokenRecordSchema = z.object({
   epoch: count,
   attempt: attemptSchema,
   base: count,
-  prev: count,
   at: count,
   tokens: z.array(tokenSchema),
   end: z.object(endFields).exactOptional(),

@@ -35,7 +35,7 @@ export const bufferOfItem = (item: StoredGeneration): GenerationBuffer => {
   while (pieces.length < item.seq) pieces.push(filler);
   const buffer = new GenerationBuffer(item.epoch, 0);
   const { epoch, attempt, createdAt: at } = item;
-  buffer.apply({ v: 1, epoch, attempt, base: 0, prev: 0, at, tokens: pieces, end: endOf(item) });
+  buffer.apply({ v: 2, epoch, attempt, base: 0, at, tokens: pieces, end: endOf(item) });
   return buffer;
 };
 

@@ -193,10 +193,11 @@ export class GenerationTail {
 
   async #loadOnce(isStale: () => boolean): Promise<void> {
     const { tokens } = this.#bus;
-    const newest = (await tokens.head(this.#key))?.record;
-    if (newest === undefined) return this.#loadItem(isStale);
+    const head = await tokens.head(this.#key);
+    if (head === undefined) return this.#loadItem(isStale);
+    const { record: newest } = head;
     const from = this.#needed(newest);
-    const chain = await readChain(tokens, this.#key, newest, from);
+    const chain = await readChain(tokens, this.#key, head, from);
     if (isStale()) return;
     if (!chain.complete && this.item.status === 'done') return this.#loadItem(isStale);
     this.#floor = chain.complete ? 0 : (chain.records[0]?.base ?? 0);

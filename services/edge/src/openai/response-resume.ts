@@ -38,7 +38,7 @@ const tokensUpTo = async (
   const current = head?.record.epoch ?? item.epoch;
   if (epoch !== current)
     throw new SluiceError('conflict', 'the text was started again: stream from its beginning');
-  const chain = head && (await readChain(bus.tokens, key, head.record, 0));
+  const chain = head && (await readChain(bus.tokens, key, head, 0));
   if (chain?.complete === true) {
     const tokens = tokensOf(chain);
     if (seq > tokens.length) throw new SluiceError('bad_frame', '`starting_after`: no such event yet');

@@ -174,7 +174,7 @@ describe('the stream of a response', () => {
     const run = await start();
     await run.write('a', 'b');
     await run.end();
-    scene.world.hub.heads.clear();
+    scene.world.hub.chunks.clear();
     scene.world.hub.log.length = 0;
     const other = await scene.world.addEdge();
     const late = await request(other, `/v1/responses/${id}?stream=true&starting_after=15`);

@@ -7,7 +7,7 @@ const { at, finished, prompt } = scene;
 
 describe('R3: a generation whose tokens have expired', () => {
   const expire = (): void => {
-    scene.world.hub.heads.clear();
+    scene.world.hub.chunks.clear();
     scene.world.hub.log.length = 0;
   };
 

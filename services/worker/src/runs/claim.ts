@@ -125,7 +125,7 @@ export const readClaimed = async (
 
 /** Every stored token of the head's epoch. */
 const readTokens = async (bus: Bus, key: GenerationKey, head: StoredRecord): Promise<Token[] | undefined> => {
-  const chain = await readChain(bus.tokens, key, head.record, 0);
+  const chain = await readChain(bus.tokens, key, head, 0);
   return chain.complete ? tokensOf(chain) : undefined;
 };
 

@@ -107,7 +107,7 @@ export class World {
   /** Every record of a generation, oldest first. */
   records(generation: string): TokenRecord[] {
     return this.hub.log
-      .filter(({ subject }) => subject.endsWith(`.${generation}`))
+      .filter(({ subject }) => subject.includes(`.${generation}.`))
       .map(({ text }) => parseRecord(text));
   }
 

@@ -13,10 +13,10 @@ export type Listener = (text: string, respond?: (answer: string) => void) => voi
  * is text, and anybody may publish anything (`publish`).
  */
 export type MemoryHub = {
-  /** stream of token records: index + 1 is the sequence */
+  /** every message of a log that was ever stored, also replaced ones: index + 1 is the sequence */
   readonly log: { readonly subject: string; readonly text: string }[];
-  /** sequence of the newest message, by subject */
-  readonly heads: Map<string, number>;
+  /** sequences of the newest message of each chunk, by generation and by chunk's subject */
+  readonly chunks: Map<string, Map<string, number>>;
   readonly items: Map<string, { readonly rev: number; readonly text: string }>;
   readonly prompts: Map<string, string>;
   readonly workers: Map<string, string>;
@@ -34,7 +34,7 @@ export type MemoryHub = {
 
 export const createMemoryHub = (): MemoryHub => ({
   log: [],
-  heads: new Map(),
+  chunks: new Map(),
   items: new Map(),
   prompts: new Map(),
   workers: new Map(),
@@ -75,9 +75,10 @@ export const publish = (hub: MemoryHub, subject: string, text: string): void => 
 /** Stores a message of a log and republishes it. @returns its sequence */
 export const appendRecord = (hub: MemoryHub, subject: string, text: string): number => {
   const sequence = hub.log.push({ subject, text });
-  hub.heads.set(subject, sequence);
-  const [, , ...path] = subject.split('.');
-  deliver(hub, { subject: `live.tok.${path.join('.')}`, text, sequence });
+  const [, , org, session, generation] = subject.split('.');
+  const path = `${org}.${session}.${generation}`;
+  hub.chunks.set(path, (hub.chunks.get(path) ?? new Map<string, number>()).set(subject, sequence));
+  deliver(hub, { subject: `live.tok.${path}`, text, sequence });
   return sequence;
 };
 

@@ -1,7 +1,6 @@
 import type { JetStreamManager, MsgRequest, NextMsgRequest, StoredMsg } from '@nats-io/jetstream';
 import { errors } from 'nats';
 import { BusUnavailableError } from '../bus.ts';
-import { within } from './within.ts';
 
 /** Wraps whatever the library throws, so that callers know one error for "NATS did not answer". */
 export const unavailable = (what: string, cause: unknown): BusUnavailableError =>
@@ -78,48 +77,3 @@ export const readNext = async (
     throw unavailable(`read of ${stream}`, error);
   }
 };
-
-/** A replica that takes longer hangs, or cannot be reached: the leader is asked, ms. */
-const REPLICA_MS = 300;
-/** And it alone for this long, since nobody can choose which replica answers a direct get, ms. */
-const DOUBT_MS = 5_000;
-
-/**
- * Reads messages by their stream sequence. What is stored never changes, so any replica may answer; but one that
- * lags does not have it yet, so only the leader's "not found" counts, and one that hangs does not answer at all.
- */
-export class SequenceReader {
-  readonly #jsm: JetStreamManager;
-  readonly #replicas: number;
-  #leaderUntil = 0;
-
-  constructor(jsm: JetStreamManager, replicas: number) {
-    this.#jsm = jsm;
-    this.#replicas = replicas;
-  }
-
-  /** @throws BusUnavailableError */
-  async read(stream: string, sequence: number): Promise<StoredMsg | undefined> {
-    const query = { seq: sequence };
-    try {
-      if (this.#replicas === 1) return (await this.#jsm.direct.getMessage(stream, query)) ?? undefined;
-      const found = await this.#fromReplica(stream, query);
-      return found ?? (await askLeader(this.#jsm, stream, query)) ?? undefined;
-    } catch (error) {
-      throw unavailable(`read of ${stream}`, error);
-    }
-  }
-
-  /** What a replica says within its time; undefined: ask the leader. */
-  async #fromReplica(stream: string, query: { readonly seq: number }): Promise<StoredMsg | undefined> {
-    if (performance.now() < this.#leaderUntil) return undefined;
-    try {
-      const asked = this.#jsm.direct.getMessage(stream, query);
-      return (await within(REPLICA_MS, asked, 'a replica does not answer')) ?? undefined;
-    } catch {
-      // Why does not matter: the leader knows.
-      this.#leaderUntil = performance.now() + DOUBT_MS;
-      return undefined;
-    }
-  }
-}

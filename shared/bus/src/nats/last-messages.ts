@@ -10,11 +10,9 @@ const MAX_LISTED_SUBJECTS = 1024;
 export type LastMessages = {
   readonly stream: string;
   /** may hold wildcards: the newest message of each subject that matches is read */
-  readonly subject: string;
+  readonly subjects: readonly string[];
   /** lowest stream sequence wanted; default 1 */
   readonly from?: number;
-  /** the messages that were the newest when the stream had got this far; default: now */
-  readonly upTo?: number;
   /** the answer ends after this many messages, or once it exceeds this many bytes */
   readonly maxMessages?: number;
   readonly maxBytes?: number;
@@ -127,8 +125,7 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
       else fail(new Error(`status ${status} ${message.headers?.description ?? ''}`));
     };
     const subscription = nc.subscribe(inbox, { callback: onMessage });
-    const { stream, subject, from, upTo, maxMessages, maxBytes } = query;
-    const bounds = { batch: maxMessages, max_bytes: maxBytes, up_to_seq: upTo };
-    const request = { multi_last: [subject], seq: from, ...bounds };
+    const { stream, subjects, from, maxMessages, maxBytes } = query;
+    const request = { multi_last: subjects, seq: from, batch: maxMessages, max_bytes: maxBytes };
     nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply: inbox });
   });

@@ -102,7 +102,7 @@ const readPage = async (nc: NatsConnection, key: SessionKey, request: PageReques
   for (let tries = 1; ; tries += 1) {
     const { messages, more } = await readLastMessages(nc, inboxPrefix, {
       stream: SESSIONS,
-      subject: itemSubjects(key),
+      subjects: [itemSubjects(key)],
       from: since + 1,
       replicas,
       maxMessages: MAX_PAGE_ITEMS,

@@ -3,22 +3,17 @@ import type { GenerationKey } from '@sluice/protocol';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
 import { deliverTo } from '../live-message.ts';
-import { liveSubjects, partitionOf, stateSubject, tokenStream, tokenSubject } from '../subjects.ts';
+import { chunkSubject, chunkSubjects, liveSubjects, partitionOf, stateSubject } from '../subjects.ts';
 import type { TokenLog } from '../token-log.ts';
+import { ChunkReader } from './chunk-reader.ts';
+import type { ChunkReaderOptions } from './chunk-reader.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import type { Inlet } from './confirmed-subscription.ts';
 import { sequenceIn } from './last-messages.ts';
 import type { Connection } from './link.ts';
-import { LogReader } from './log-reader.ts';
-import type { LogPlace } from './log-reader.ts';
 import { RecordPublisher } from './record-publisher.ts';
 
-type TokenLogOptions = Inlet & {
-  readonly connection: Connection;
-  readonly replicas: number;
-  readonly partitions: number;
-  readonly inboxPrefix: string;
-};
+type TokenLogOptions = Inlet & ChunkReaderOptions & { readonly connection: Connection };
 
 /** So often what comes faster than a record is stored is run after. */
 const BEHIND_TRIES = 50;
@@ -30,19 +25,20 @@ export const createNatsTokenLog = (
 ): TokenLog & { close(): void } => {
   const { connection, partitions, inboxPrefix, border, onError } = options;
   const publisher = new RecordPublisher(nc, connection, inboxPrefix);
-  const reader = new LogReader(nc, jsm, options);
-  const place = (key: GenerationKey): LogPlace => {
+  const reader = new ChunkReader(nc, jsm, options);
+  const publish = (key: GenerationKey, draft: Draft, expected: number): Promise<PublishOutcome> => {
     const partition = partitionOf(key, partitions);
-    return { stream: tokenStream(partition), subject: tokenSubject(partition, key) };
+    const fence = { subjects: chunkSubjects(partition, key), expected };
+    return publisher.publish(chunkSubject(partition, key, draft.chunk), draft.payload, fence);
   };
   /** Appends behind what is no record: nobody else's garbage may end a generation. */
-  const appendBehind = async (at: LogPlace, draft: Draft): Promise<PublishOutcome> => {
+  const appendBehind = async (key: GenerationKey, draft: Draft): Promise<PublishOutcome> => {
     let known = draft.expected;
     for (let tries = 0; tries < BEHIND_TRIES; tries += 1) {
-      const tip = await reader.foreignTip(at, known).catch((error: Error) => error);
+      const tip = await reader.foreignTip(key, known).catch((error: Error) => error);
       if (tip instanceof Error) return { type: 'unknown', detail: tip.message };
       if (tip === undefined) return { type: 'wrong_sequence' };
-      const outcome = await publisher.publish(at.subject, draft.payload, tip);
+      const outcome = await publish(key, draft, tip);
       if (outcome.type !== 'wrong_sequence') return outcome;
       known = tip;
     }
@@ -50,12 +46,11 @@ export const createNatsTokenLog = (
   };
   return {
     append: async (key, draft) => {
-      const at = place(key);
-      const outcome = await publisher.publish(at.subject, draft.payload, draft.expected);
-      return outcome.type === 'wrong_sequence' ? appendBehind(at, draft) : outcome;
+      const outcome = await publish(key, draft, draft.expected);
+      return outcome.type === 'wrong_sequence' ? appendBehind(key, draft) : outcome;
     },
-    head: (key) => reader.head(place(key)),
-    at: (key, sequence) => reader.at(place(key), sequence),
+    head: (key) => reader.head(key),
+    before: (key, next, count) => reader.before(key, next, count),
     tail: (key, listener) => {
       const deliver = deliverTo(key, listener, border);
       return subscribeNow(

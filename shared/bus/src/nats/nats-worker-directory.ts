@@ -36,7 +36,7 @@ export const createNatsWorkerDirectory = (
     return subscribeNow(nc, beatSubject, onMessage, onError);
   },
   list: async () => {
-    const query = { stream: kvStream(BUCKETS.workers), subject: workerSubjects, replicas };
+    const query = { stream: kvStream(BUCKETS.workers), subjects: [workerSubjects], replicas };
     const { messages } = await readLastMessages(nc, inboxPrefix, query);
     // A worker that retired leaves a marker, which expires like an entry.
     return messages

@@ -9,6 +9,14 @@ const SWEEP_MS = 100;
 
 type Pending = { readonly settle: (outcome: PublishOutcome) => void; readonly deadline: number };
 
+/** What must still be so for a record to be stored. */
+export type Fence = {
+  /** a pattern: the chunks of one generation */
+  readonly subjects: string;
+  /** stream sequence of the newest message of all of them; 0: there is none */
+  readonly expected: number;
+};
+
 /** Server error codes and what they mean for one record. */
 const WRONG_SEQUENCE: ReadonlySet<unknown> = new Set([10071]);
 const IN_PROCESS: ReadonlySet<unknown> = new Set([10158, 10164]);
@@ -45,13 +53,14 @@ export class RecordPublisher {
     this.#sweep.unref();
   }
 
-  publish(subject: string, payload: string, expected: number): Promise<PublishOutcome> {
+  publish(subject: string, payload: string, { subjects, expected }: Fence): Promise<PublishOutcome> {
     // The library drops what is published while it is disconnected, or sends it late, without a word.
     if (!this.#connection.connected) return Promise.resolve({ type: 'unknown', detail: 'not connected' });
     return new Promise((settle) => {
       const id = (this.#next++).toString(36);
       const fence = headers();
       fence.set('Nats-Expected-Last-Subject-Sequence', String(expected));
+      fence.set('Nats-Expected-Last-Subject-Sequence-Subject', subjects);
       this.#pending.set(id, { settle, deadline: performance.now() + PUBLISH_TIMEOUT_MS });
       try {
         this.#nc.publish(subject, payload, { reply: this.#inbox + id, headers: fence });

@@ -49,7 +49,9 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     ...base,
     name: tokenStream(partition),
     subjects: [tokenSubjects(partition)],
-    max_age: nanos(retention.tokensMs ?? 60 * MINUTE_MS),
+    // A record replaces the earlier, shorter one of its chunk.
+    max_msgs_per_subject: 1,
+    max_age: nanos(retention.tokensMs ?? 24 * 60 * MINUTE_MS),
     max_bytes: maxBytes.tokens ?? 1024 * MIB,
     allow_direct: true,
     republish: tokenRepublish(partition),
