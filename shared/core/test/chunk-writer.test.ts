@@ -20,7 +20,7 @@ const store = (
 };
 
 describe('records', () => {
-  test('hold at most 32 tokens, tile the text, and link back to its first token', () => {
+  test('hold at most 32 tokens, tile the text, and are read back from the newest', () => {
     fc.assert(
       fc.property(anyTokens(150), anyGroups, fc.nat({ max: 3 }), (tokens, groups, gap) => {
         const log = new ModelLog();
@@ -35,25 +35,22 @@ describe('records', () => {
         }
         expect(log.tokens(0)).toEqual(tokens);
         if (log.head === undefined) return;
-        const walk = log.walk(log.head.record, 0);
-        expect(walk.type).toBe('complete');
-        if (walk.type === 'complete') expect(walk.records.flatMap((record) => record.tokens)).toEqual(tokens);
+        const { chunks, complete } = log.read(log.head, 0);
+        expect(complete).toBe(true);
+        expect(chunks.flatMap(({ record }) => record.tokens)).toEqual(tokens);
       }),
       { numRuns: 1_000 },
     );
   });
 
-  test('link each chunk to the last record of the chunk before', () => {
+  test('number their chunks from 0, one after the other', () => {
     const log = new ModelLog();
     const tokens = Array.from({ length: 70 }, (_, i) => `t${i}`);
     writeAll(log, new ChunkWriter(1), tokens, [5]);
-    const lastOf = (base: number): number | undefined =>
-      log.records.findLast(({ record }) => record.base === base)?.sequence;
-    const links = new Map(log.records.map(({ record }) => [record.base, record.prev]));
-    expect([...links]).toEqual([
-      [0, 0],
-      [32, lastOf(0)],
-      [64, lastOf(32)],
+    expect([...log.chunks].map(([chunk, { record }]) => [chunk, record.base, headOf(record)])).toEqual([
+      [0, 0, 32],
+      [1, 32, 64],
+      [2, 64, 70],
     ]);
   });
 
@@ -71,19 +68,22 @@ describe('records', () => {
         writeAll(handed, second, tokens.slice(cut), groups);
         expect(handed.tokens(0)).toEqual(straight.tokens(0));
         expect(second.head).toBe(tokens.length);
-        expect(handed.walk((handed.head as StoredRecord).record, 0).type).toBe('complete');
+        expect(handed.read(handed.head as StoredRecord, 0).complete).toBe(true);
+        expect(handed.chunks.size).toBe(straight.chunks.size || 1);
       }),
       { numRuns: 1_000 },
     );
   });
 
-  test('of a restart begin at zero in the new epoch and expect the old head', () => {
+  test('of a restart begin at zero in the new epoch, in the next chunk, and expect the old head', () => {
     const log = new ModelLog();
     writeAll(log, new ChunkWriter(1), ['a', 'b'], [1]);
     const writer = new ChunkWriter(2, 1, log.head);
-    const { record } = store(log, writer, ['x'], 1);
-    expect(record).toMatchObject({ epoch: 1, attempt: 2, base: 0, prev: 0, tokens: ['x'] });
+    const stored = store(log, writer, ['x'], 1);
+    expect(stored.chunk).toBe(1);
+    expect(stored.record).toMatchObject({ epoch: 1, attempt: 2, base: 0, tokens: ['x'] });
     expect(log.tokens(0)).toEqual(['a', 'b']);
+    expect(log.chunks.get(0)?.record).toMatchObject({ epoch: 0, tokens: ['a', 'b'] });
   });
 });
 
@@ -191,8 +191,8 @@ describe('draft', () => {
     writeAll(log, new ChunkWriter(1), tokens, [32]);
     const writer = new ChunkWriter(2, 0, log.head);
     const claim = store(log, writer, [], 1);
-    expect(claim.record).toMatchObject({ base: 0, prev: 0, tokens });
-    expect(store(log, writer, ['next'], 1).record).toMatchObject({ base: 32, prev: claim.sequence });
+    expect(claim).toMatchObject({ chunk: 0, record: { base: 0, attempt: 2, tokens } });
+    expect(store(log, writer, ['next'], 1)).toMatchObject({ chunk: 1, record: { base: 32 } });
   });
 
   test('confirmed twice, or never made, is a programmer error', () => {
@@ -207,7 +207,8 @@ describe('draft', () => {
 describe('a log that must not be continued', () => {
   const headWith = (change: Partial<StoredRecord['record']>): StoredRecord => ({
     sequence: 7,
-    record: { v: 1, epoch: 1, attempt: 3, base: 0, prev: 0, at: 1, tokens: ['a'], ...change },
+    chunk: 2,
+    record: { v: 2, epoch: 1, attempt: 3, base: 0, at: 1, tokens: ['a'], ...change },
   });
 
   test('is one whose head a newer attempt wrote: a claim would fence the one that fences us', () => {
@@ -232,13 +233,14 @@ describe('a log that must not be continued', () => {
 
 test('isSameRecord tells our stored record from every other', () => {
   const { draft } = new ChunkWriter(1).draft(['a', 'b'], 1);
-  const ours = { sequence: 1, record: parseRecord(draft.payload) };
+  const ours = { sequence: 1, chunk: 0, record: parseRecord(draft.payload) };
   expect(isSameRecord(draft, ours)).toBe(true);
+  expect(isSameRecord(draft, { ...ours, chunk: 1 })).toBe(false);
   for (const change of [
     { attempt: 2 },
     { epoch: 1 },
     { tokens: ['a'] },
     { end: { reason: 'stop' as const } },
   ])
-    expect(isSameRecord(draft, { sequence: 1, record: { ...ours.record, ...change } })).toBe(false);
+    expect(isSameRecord(draft, { ...ours, record: { ...ours.record, ...change } })).toBe(false);
 });

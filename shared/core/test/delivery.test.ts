@@ -141,10 +141,9 @@ class World {
 
   apply(record: TokenRecord): void {
     if (this.buffer.apply(record) !== 'hole') return;
-    const from = record.epoch === this.buffer.epoch ? this.buffer.head : 0;
-    const walk = this.log.walk(record, from);
-    if (walk.type !== 'complete') throw new Error('nothing of this log has expired');
-    for (const older of walk.records) expect(this.buffer.apply(older)).not.toBe('hole');
+    const head = this.log.head as StoredRecord;
+    const from = head.record.epoch === this.buffer.epoch ? this.buffer.head : 0;
+    for (const older of this.#chain(head, from)) expect(this.buffer.apply(older)).not.toBe('hole');
   }
 
   /** A fresh edge holds only the head's chunk; every viewer comes back with what it has. */
@@ -190,10 +189,15 @@ class World {
   }
 
   #loadOlder(): void {
-    const head = (this.log.head as StoredRecord).record;
-    const walk = this.log.walk(head, 0);
-    this.buffer = new GenerationBuffer(head.epoch, 0);
-    if (walk.type === 'complete') for (const record of walk.records) this.buffer.apply(record);
+    const head = this.log.head as StoredRecord;
+    this.buffer = new GenerationBuffer(head.record.epoch, 0);
+    for (const record of this.#chain(head, 0)) this.buffer.apply(record);
+  }
+
+  #chain(head: StoredRecord, from: number): TokenRecord[] {
+    const { chunks, complete } = this.log.read(head, from);
+    if (!complete) throw new Error('nothing of this log has expired');
+    return chunks.map(({ record }) => record);
   }
 
   #store(draft: Parameters<ModelLog['append']>[0]): void {

@@ -6,11 +6,10 @@ import { GenerationBuffer } from '../src/index.ts';
 import { anyTokens, callOf } from './any-token.ts';
 
 const record = (tokens: readonly Token[], change: Partial<TokenRecord> = {}): TokenRecord => ({
-  v: 1,
+  v: 2,
   epoch: 0,
   attempt: 1,
   base: 0,
-  prev: 0,
   at: 1,
   tokens,
   ...change,
@@ -30,7 +29,7 @@ describe('apply', () => {
     const buffer = filled('a', 'b');
     expect(buffer.apply(record(['a', 'b', 'c'], { at: 2 }))).toBe('advanced');
     expect(buffer.apply(record(['a', 'b']))).toBe('unchanged');
-    expect(buffer.apply(record(['c', 'd'], { base: 2, prev: 1, at: 3 }))).toBe('advanced');
+    expect(buffer.apply(record(['c', 'd'], { base: 2, at: 3 }))).toBe('advanced');
     expect(textAfter(buffer, 0)).toBe('abcd');
     expect(buffer).toMatchObject({ base: 0, head: 4, at: 3, bytes: 4 });
   });

@@ -1,10 +1,18 @@
-/** A generation's subject in a stream, as NATS keeps it: append-only, fenced by the expected sequence. */
+/** A generation's chunks in a stream, as NATS keeps them, fenced by the sequence of the newest. */
 import { parseRecord } from '@sluice/protocol';
-import type { StoredRecord, Token, TokenRecord } from '@sluice/protocol';
-import { ChunkWalk } from '../src/index.ts';
-import type { ChunkWriter, Draft, Walk } from '../src/index.ts';
+import type { StoredRecord, Token } from '@sluice/protocol';
+import { chunksMissing, linkedBefore } from '../src/index.ts';
+import type { ChunkWriter, Draft } from '../src/index.ts';
+
+export type ModelChain = {
+  readonly chunks: readonly StoredRecord[];
+  readonly complete: boolean;
+  /** how many chunks were asked for in each read */
+  readonly asked: readonly number[];
+};
 
 export class ModelLog {
+  /** every record that was ever stored, also replaced ones */
   readonly records: StoredRecord[] = [];
   #sequence = 0;
 
@@ -16,7 +24,7 @@ export class ModelLog {
     return this.head?.sequence ?? 0;
   }
 
-  /** Other generations share the stream: sequences of one subject have gaps. */
+  /** Other generations share the stream: sequences of one generation have gaps. */
   skip(count: number): void {
     this.#sequence += count;
   }
@@ -25,21 +33,32 @@ export class ModelLog {
   append(draft: Draft): StoredRecord | undefined {
     if (draft.expected !== this.lastSequence) return undefined;
     this.#sequence += 1;
-    const stored = { sequence: this.#sequence, record: parseRecord(draft.payload) };
+    const { chunk, payload } = draft;
+    const stored = { sequence: this.#sequence, chunk, record: parseRecord(payload) };
     this.records.push(stored);
     return stored;
   }
 
-  get(sequence: number): StoredRecord | undefined {
-    return this.records.find((stored) => stored.sequence === sequence);
+  /** The last record of each chunk: what the stream holds. */
+  get chunks(): ReadonlyMap<number, StoredRecord> {
+    return new Map(this.records.map((stored) => [stored.chunk, stored]));
   }
 
-  /** The records that tile (from, head], oldest first, found along `prev`. */
-  walk(newest: TokenRecord, from: number): Walk {
-    const walk = new ChunkWalk(newest, from);
-    let step = walk.next();
-    while (step.type === 'fetch') step = walk.step(this.get(step.sequence));
-    return step;
+  /** Reads as the bus does: at most `most` chunks at once, until the token after `from` is there. */
+  read(newest: StoredRecord, from: number, most = 4): ModelChain {
+    const chunks = [newest];
+    const asked: number[] = [];
+    for (let oldest = newest; oldest.record.base > from; oldest = chunks[0] ?? oldest) {
+      const count = Math.min(most, chunksMissing(oldest, from));
+      if (count > 0) asked.push(count);
+      const wanted = [...this.chunks.values()].filter(
+        ({ chunk }) => chunk < oldest.chunk && chunk >= oldest.chunk - count,
+      );
+      const found = linkedBefore(oldest, wanted);
+      if (found.length === 0) return { chunks, complete: false, asked };
+      chunks.unshift(...found);
+    }
+    return { chunks, complete: true, asked };
   }
 
   /** What the log says in an epoch, by the naive reading: every token at its own seq, later records last. */

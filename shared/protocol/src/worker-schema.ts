@@ -60,7 +60,7 @@ const tokenSchema = z.union([
 
 /** One message of a generation's log; `parseRecord` is the same in less time. */
 export const tokenRecordSchema = z.object({
-  v: z.literal(1),
+  v: z.literal(2),
   epoch: count,
   attempt: attemptSchema,
   base: count,

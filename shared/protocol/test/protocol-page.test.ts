@@ -154,7 +154,6 @@ const TOKEN_RECORD: FieldsOf<TokenRecord> = {
   epoch: required,
   attempt: required,
   base: required,
-  prev: required,
   at: required,
   tokens: required,
   end: optional,
@@ -242,7 +241,7 @@ describe('shapes', () => {
   });
 
   test('in the example are parsed as the page says', () => {
-    const [example] = /^ {4}\{"v":1.*$/m.exec(workers) ?? [];
+    const [example] = /^ {4}\{"v":2.*$/m.exec(workers) ?? [];
     expect(protocol.headOf(protocol.parseRecord(example ?? ''))).toBe(34);
   });
 });

@@ -4,11 +4,10 @@ import { encodeRecord, ForeignMessageError, headOf, parseRecord } from '../src/i
 import type { TokenRecord } from '../src/index.ts';
 
 const record: TokenRecord = {
-  v: 1,
+  v: 2,
   epoch: 0,
   attempt: 1,
   base: 32,
-  prev: 4711,
   at: 1_790_000_000_000,
   tokens: [
     'a',
@@ -98,14 +97,14 @@ describe('an end', () => {
 describe('an invalid record', () => {
   const wrongCounts = [undefined, null, '1', -1, 1.5, 2 ** 53, true, [], {}];
 
-  test.each(['epoch', 'attempt', 'base', 'prev', 'at'])('is one whose `%s` is no count', (field) => {
+  test.each(['epoch', 'attempt', 'base', 'at'])('is one whose `%s` is no count', (field) => {
     for (const value of wrongCounts) expect(() => parse({ [field]: value })).toThrow(`\`${field}\``);
     const infinite = JSON.stringify({ ...record, [field]: 'HERE' }).replace('"HERE"', '1e400');
     expect(() => parseRecord(infinite)).toThrow(`\`${field}\``);
   });
 
   test('is one of another version', () => {
-    for (const v of [undefined, 0, 2, '1', null]) expect(() => parse({ v })).toThrow('`v`');
+    for (const v of [undefined, 0, 1, 3, '2', null]) expect(() => parse({ v })).toThrow('`v`');
   });
 
   test('is one whose tokens are not tokens', () => {
@@ -136,7 +135,7 @@ describe('an invalid record', () => {
   });
 
   test('is text that is no JSON object', () => {
-    for (const json of ['', 'nonsense', '{', 'null', '1', '"a"', '[]', '[{"v":1}]', '\u0000'])
+    for (const json of ['', 'nonsense', '{', 'null', '1', '"a"', '[]', '[{"v":2}]', '\u0000'])
       expect(failureOf(json)).toBeDefined();
   });
 
@@ -147,7 +146,7 @@ describe('an invalid record', () => {
       expect(failure?.message).not.toContain(secret);
       expect(failure?.code).toBe('foreign_message');
     }
-    expect(failureOf(`{"v":1,"${secret}`)?.message).not.toContain(secret);
+    expect(failureOf(`{"v":2,"${secret}`)?.message).not.toContain(secret);
   });
 });
 
@@ -156,11 +155,10 @@ describe('anything at all', () => {
     const anyField = fc.oneof(fc.anything(), fc.nat(), fc.constant(1));
     const anyNear = fc.record(
       {
-        v: fc.oneof({ weight: 5, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.anything() }),
+        v: fc.oneof({ weight: 5, arbitrary: fc.constant(2) }, { weight: 1, arbitrary: fc.anything() }),
         epoch: anyField,
         attempt: anyField,
         base: anyField,
-        prev: anyField,
         at: anyField,
         tokens: fc.oneof(fc.array(fc.oneof(fc.string(), fc.anything())), fc.anything()),
         end: fc.oneof(
@@ -185,7 +183,7 @@ describe('anything at all', () => {
 
   test('never changes a prototype, whatever its keys', () => {
     const json = JSON.stringify({ ...record, end: { reason: 'stop' } })
-      .replace('{"v":1', '{"__proto__":{"polluted":true},"v":1')
+      .replace('{"v":2', '{"__proto__":{"polluted":true},"v":2')
       .replace('{"reason"', '{"__proto__":{"polluted":true},"reason"')
       .replace(
         '{"index"',

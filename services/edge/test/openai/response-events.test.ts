@@ -38,7 +38,7 @@ const framesOf = (tokens: readonly Token[], cuts: readonly boolean[], from = 0):
   const buffer = new GenerationBuffer();
   let sent = from;
   for (let head = 1; head <= tokens.length; head += 1) {
-    const record = { v: 1, epoch: 0, attempt: 1, base: 0, prev: 0, at: 1 } as const;
+    const record = { v: 2, epoch: 0, attempt: 1, base: 0, at: 1 } as const;
     buffer.apply({ ...record, tokens: tokens.slice(0, head) });
     if (cuts[head - 1] === false && head < tokens.length) continue;
     for (let slice = buffer.slice(sent); slice !== undefined; slice = buffer.slice(sent)) {
