@@ -1,16 +1,17 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { ChunkWriter } from '@sluice/core';
+import { MAX_CHUNK_TOKENS } from '@sluice/protocol';
 import { Queue, startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
-import { BusUnavailableError, WORKER_TTL_MS, createNatsBus } from '../src/index.ts';
+import { BusUnavailableError, WORKER_TTL_MS, createNatsBus, readChain } from '../src/index.ts';
 import type { Bus, ForeignMessage } from '../src/index.ts';
 import type { Connection } from '../src/nats/link.ts';
 import { readLastMessages, sequenceOf } from '../src/nats/last-messages.ts';
 import { RecordPublisher } from '../src/nats/record-publisher.ts';
-import { itemSubjects, jobSubject, parseLiveSubject } from '../src/subjects.ts';
+import { chunkSubjects, itemSubjects, jobSubject, parseLiveSubject } from '../src/subjects.ts';
 import { newKey } from './world.ts';
 
 let server: NatsServer;
@@ -50,6 +51,37 @@ const subscriptions = async (): Promise<number> => {
 };
 
 describe('what strangers publish', () => {
+  test.each(['01', 'x', '-1', '1e3', '9'.repeat(10)])(
+    'a record of chunk %j, which is no number, is no head',
+    async (chunk) => {
+      const key = newKey();
+      const subject = chunkSubjects(0, key).replace('*', chunk);
+      await jetstream(stranger).publish(subject, draftOf('a').payload);
+      expect(await bus.tokens.head(key)).toBeUndefined();
+      expect(await foreign.next()).toMatchObject({ kind: 'record' });
+    },
+  );
+
+  test('a chunk that cannot be read ends what leads up to its successor', async () => {
+    const key = newKey();
+    const writer = new ChunkWriter(1);
+    for (let chunk = 0; chunk < 4; chunk += 1) {
+      const { draft } = writer.draft(
+        Array.from({ length: MAX_CHUNK_TOKENS }, () => 'a'),
+        1,
+      );
+      const payload = chunk === 1 ? 'not a record' : draft.payload;
+      const outcome = await bus.tokens.append(key, { ...draft, payload });
+      if (outcome.type !== 'stored') throw new Error(outcome.type);
+      writer.stored(outcome.sequence);
+    }
+    const head = await bus.tokens.head(key);
+    if (head === undefined) throw new Error('expected a head, got none');
+    const chain = await readChain(bus.tokens, key, head, 0);
+    expect(chain).toMatchObject({ complete: false, records: [{ base: 64 }, { base: 96 }] });
+    expect(await foreign.next()).toMatchObject({ kind: 'record' });
+  });
+
   test('an id that is none in a subject is passed over', async () => {
     const key = newKey();
     const records = new Queue<unknown>();
@@ -104,8 +136,9 @@ describe('what strangers publish', () => {
       callback: (_error, request) => void request.respond(answers.shift() ?? ''),
     });
     await stranger.flush();
+    const fence = { subjects: 'answering', expected: 0 };
     for (const _ of [...answers])
-      expect(await publisher.publish('answering', 'x', 0)).toMatchObject({ type: 'unknown' });
+      expect(await publisher.publish('answering', 'x', fence)).toMatchObject({ type: 'unknown' });
     serving.unsubscribe();
     publisher.close();
     await asked.close();
@@ -145,7 +178,7 @@ describe('a listing', () => {
   const list = (key: ReturnType<typeof newKey>, limits: { maxMessages?: number; maxBytes?: number }) =>
     readLastMessages(stranger, '_INBOX', {
       stream: 'KV_SESSIONS',
-      subject: itemSubjects(key),
+      subjects: [itemSubjects(key)],
       replicas: 1,
       ...limits,
     });
@@ -158,7 +191,7 @@ describe('a listing', () => {
     expect(first.more).toBe(true);
     const second = await readLastMessages(stranger, '_INBOX', {
       stream: 'KV_SESSIONS',
-      subject: itemSubjects(key),
+      subjects: [itemSubjects(key)],
       from: sequenceOf(first.messages[0] as never) + 1,
       maxBytes: 100,
       replicas: 1,
@@ -184,7 +217,7 @@ describe('a listing', () => {
     });
     await stranger.flush();
     const reader = await connect({ servers: server.url });
-    const query = { stream: 'HANGING', subject: '>' };
+    const query = { stream: 'HANGING', subjects: ['>'] };
     const from = performance.now();
     expect(await readLastMessages(reader, '_INBOX', { ...query, replicas: 3 })).toMatchObject({
       messages: [],
@@ -226,7 +259,7 @@ describe('a listing', () => {
     const reader = await connect({ servers: server.url });
     const listed = await readLastMessages(reader, '_INBOX', {
       stream: 'SCRIPTED',
-      subject: '>',
+      subjects: ['>'],
       maxMessages: 10,
       replicas: 1,
     });

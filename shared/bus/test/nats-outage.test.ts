@@ -1,14 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { headOf } from '@sluice/protocol';
+import { parseRecord } from '@sluice/protocol';
 import type { TokenRecord } from '@sluice/protocol';
 import { ChunkWriter } from '@sluice/core';
 import { measured, Queue, deferred, startNatsServer, waitFor, withTimeout } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { BusUnavailableError, createNatsBus } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
-import { tokenSubject } from '../src/subjects.ts';
 import { newKey } from './world.ts';
-import { readTokens, scanTokens, writeTokens } from './writing.ts';
+import { chunksFor, chunksOf, readTokens, scanTokens, writeTokens } from './writing.ts';
 
 const draft = (text = 'a') => new ChunkWriter(1).draft([text], 1).draft;
 
@@ -67,12 +66,7 @@ describe('a nats-server killed and restarted during appends', () => {
     for (const key of keys) expect(await readTokens(bus.tokens, key)).toEqual(tokens);
 
     const stored = await scanTokens(server.url);
-    for (const key of keys) {
-      const heads = stored
-        .filter(({ subject }) => subject === tokenSubject(0, key))
-        .map(({ record }) => headOf(record));
-      expect(heads).toEqual(tokens.map((_, n) => n + 1));
-    }
+    for (const key of keys) expect(chunksOf(stored, key)).toEqual(chunksFor(tokens.length));
   }, 60_000);
 
   test('is noticed, and a tail goes on after the reconnect', async () => {
@@ -174,6 +168,7 @@ describe('while the server is down', () => {
 
   test('everything else fails as unavailable, in little more than its timeout', async () => {
     const key = newKey();
+    const stored = { sequence: 9, chunk: 1, record: parseRecord(draft().payload) };
     await server.kill('SIGKILL');
     await untilConnected(false);
     const item = { id: 'i', kind: 'message', user: 'u', createdAt: 1, text: 't' } as const;
@@ -182,7 +177,7 @@ describe('while the server is down', () => {
     const control = { ack: () => undefined, cancel: () => ({ type: 'cancelling', attempt: 1 }) as const };
     const calls: Record<string, () => Promise<unknown>> = {
       head: () => bus.tokens.head(key),
-      at: () => bus.tokens.at(key, 1),
+      before: () => bus.tokens.before(key, stored, 1),
       tail: () => bus.tokens.tail(key, listener),
       createPrompt: () => bus.sessions.createPrompt(key, prompt),
       prompt: () => bus.sessions.prompt(key),

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { jetstreamManager } from '@nats-io/jetstream';
+import { DiscardPolicy, jetstreamManager } from '@nats-io/jetstream';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { ChunkWriter } from '@sluice/core';
+import { MAX_CHUNK_TOKENS } from '@sluice/protocol';
 import { startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect } from 'nats';
@@ -11,6 +12,7 @@ import type { Bus } from '../src/index.ts';
 import type { NatsOptions } from '../src/nats/connection.ts';
 import { partitionOf, tokenStream } from '../src/subjects.ts';
 import { newKey } from './world.ts';
+import { readTokens, writeTokens } from './writing.ts';
 
 const MIB = 1024 * 1024;
 const SECOND_NS = 1_000_000_000;
@@ -59,20 +61,20 @@ describe('the streams', () => {
     expect(names).toEqual(['JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'TOKENS']);
   });
 
-  test('TOKENS keeps an hour of records, refuses instead of dropping, and republishes', async () => {
+  test('TOKENS keeps the newest record of each chunk for a day, refuses instead of dropping, and republishes', async () => {
     expect(await configOf('TOKENS')).toMatchObject({
-      subjects: ['tok.0.*.*.*'],
+      subjects: ['tok.0.*.*.*.*'],
       retention: 'limits',
       storage: 'file',
       discard: 'new',
-      max_age: 3_600 * SECOND_NS,
+      max_age: 86_400 * SECOND_NS,
       max_bytes: 1024 * MIB,
       max_msgs: -1,
-      max_msgs_per_subject: -1,
+      max_msgs_per_subject: 1,
       num_replicas: 1,
       allow_direct: true,
       republish: {
-        src: 'tok.0.*.*.*',
+        src: 'tok.0.*.*.*.*',
         dest: 'live.tok.{{wildcard(1)}}.{{wildcard(2)}}.{{wildcard(3)}}',
       },
     });
@@ -146,10 +148,28 @@ describe('a start', () => {
       const error: unknown = await other.catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(StreamMismatchError);
       expect((error as Error).message).toMatch(
-        /TOKENS.*max_age: expected 60000000000, found 3600000000000; max_bytes: expected 2097152, found 1073741824/,
+        /TOKENS.*max_age: expected 60000000000, found 86400000000000; max_bytes: expected 2097152, found 1073741824/,
       );
       await expect(openOn(server, { retention: { jobsMs: 60_000 } })).rejects.toThrow(/JOBS.*max_age/);
       await expect(openOn(server, { maxBytes: { prompts: MIB } })).rejects.toThrow(/KV_PROMPTS.*max_bytes/);
+    }),
+  );
+
+  test(
+    'on the token stream of a release that kept every record says how to move on',
+    withServer(async (server) => {
+      await withJsm(server, (jsm) =>
+        jsm.streams.add({ name: 'TOKENS', subjects: ['tok.0.*.*.*'], discard: DiscardPolicy.New }),
+      );
+      const error: unknown = await openOn(server).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(StreamMismatchError);
+      expect((error as Error).message).toMatch(
+        /TOKENS.*subjects: expected \["tok\.0\.\*\.\*\.\*\.\*"\], found \["tok\.0\.\*\.\*\.\*"\]/,
+      );
+      expect((error as Error).message).toContain(
+        'Let its generations end, stop every edge and worker, and delete it: `nats stream rm TOKENS`. ' +
+          'Finished answers are kept in SESSIONS.',
+      );
     }),
   );
 
@@ -219,18 +239,16 @@ describe('four partitions', () => {
           record: (id) => (live = id),
           item: () => undefined,
         });
-        const { draft } = new ChunkWriter(1).draft([key.session], 1);
-        const outcome = await bus.tokens.append(key, draft);
-        if (outcome.type !== 'stored') throw new Error(outcome.type);
-        expect(await bus.tokens.head(key)).toMatchObject({ record: { tokens: [key.session] } });
-        expect(await bus.tokens.at(key, outcome.sequence)).toBeDefined();
+        const tokens = Array.from({ length: MAX_CHUNK_TOKENS + 1 }, (_, n) => `${key.session} ${n}`);
+        await writeTokens(bus.tokens, key, tokens);
+        expect(await readTokens(bus.tokens, key)).toEqual(tokens);
         await waitFor(() => live === key.generation, { what: 'the live record' });
         tail.close();
       }
       expect([...used.keys()].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
       for (const [partition, sessions] of used) {
         const { state } = await withJsm(server, (jsm) => jsm.streams.info(tokenStream(partition)));
-        expect(state.messages).toBe(sessions);
+        expect(state.messages).toBe(sessions * 2);
       }
       await bus.close();
     }),

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ChunkWriter } from '@sluice/core';
-import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
-import type { GenerationKey, TokenRecord } from '@sluice/protocol';
+import type { Draft } from '@sluice/core';
+import { MAX_CHUNK_TOKENS, parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
+import type { GenerationKey, StoredRecord, TokenRecord } from '@sluice/protocol';
 import { Queue } from '@sluice/testkit';
+import { readChain, tokensOf } from '../src/index.ts';
 import type { Bus, StoredItem, TailListener } from '../src/index.ts';
 import { backends, newKey } from './world.ts';
 import type { World } from './world.ts';
@@ -25,6 +27,29 @@ const appendOk = async (bus: Bus, key: GenerationKey, text: string, expected = 0
   const outcome = await bus.tokens.append(key, draftOf(text, expected));
   if (outcome.type !== 'stored') throw new Error(`expected stored, got ${JSON.stringify(outcome)}`);
   return outcome.sequence;
+};
+
+const texts = (count: number): string[] => Array.from({ length: count }, (_, n) => `${n} `);
+
+type WriteOptions = { readonly writer?: ChunkWriter; readonly change?: (draft: Draft) => Draft };
+
+/** Writes the tokens in as few records as there can be. @returns the head */
+const write = async (
+  bus: Bus,
+  key: GenerationKey,
+  tokens: readonly string[],
+  { writer = new ChunkWriter(1), change = (draft) => draft }: WriteOptions = {},
+): Promise<StoredRecord> => {
+  for (let written = 0; written < tokens.length;) {
+    const { draft, taken } = writer.draft(tokens.slice(written, written + MAX_CHUNK_TOKENS), 1);
+    const outcome = await bus.tokens.append(key, change(draft));
+    if (outcome.type !== 'stored') throw new Error(`expected stored, got ${JSON.stringify(outcome)}`);
+    writer.stored(outcome.sequence);
+    written += taken;
+  }
+  const head = await bus.tokens.head(key);
+  if (head === undefined) throw new Error('expected a head, got none');
+  return head;
 };
 
 const message = (id: string, text = 'hello') =>
@@ -72,18 +97,99 @@ describe.each(backends)('TokenLog on $name', ({ start }) => {
     expect(outcomes.filter(({ type }) => type === 'wrong_sequence')).toHaveLength(19);
   });
 
-  test('a record is read by its sequence, but only in its own generation, session and org', async () => {
+  test('of 20 workers that append after the same record, to its chunk or the next, exactly one succeeds', async () => {
+    for (let round = 0; round < 20; round += 1) {
+      const key = newKey();
+      const first = await appendOk(bus, key, 'a');
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, (_, n) =>
+          (n % 2 ? bus : other).tokens.append(key, { ...draftOf(`${n}`, first), chunk: n % 3 === 0 ? 0 : 1 }),
+        ),
+      );
+      const won = outcomes.filter(({ type }) => type === 'stored');
+      expect(won).toHaveLength(1);
+      expect(outcomes.filter(({ type }) => type === 'wrong_sequence')).toHaveLength(19);
+      expect(await bus.tokens.head(key)).toMatchObject({
+        sequence: (won[0] as { sequence: number }).sequence,
+      });
+    }
+  });
+
+  test('a record of an earlier chunk is as much a record: the next expects it, and it is the head', async () => {
     const key = newKey();
     const sequence = await appendOk(bus, key, 'a');
-    expect(await other.tokens.at(key, sequence)).toMatchObject({ sequence, record: { tokens: ['a'] } });
+    const next = await bus.tokens.append(key, { ...draftOf('b', sequence), chunk: 1 });
+    if (next.type !== 'stored') throw new Error(next.type);
+    expect(await bus.tokens.append(key, draftOf('c', sequence))).toEqual({ type: 'wrong_sequence' });
+    const rewritten = await appendOk(bus, key, 'c', next.sequence);
+    expect(await other.tokens.head(key)).toMatchObject({ sequence: rewritten, chunk: 0 });
+  });
+
+  test('the chunks before one are read up to it, as many as asked for', async () => {
+    const key = newKey();
+    const head = await write(bus, key, texts(4 * MAX_CHUNK_TOKENS + 1));
+    expect(head).toMatchObject({ chunk: 4, record: { base: 128 } });
+    const found = await other.tokens.before(key, head, 3);
+    expect(found.map(({ chunk, record }) => [chunk, record.base])).toEqual([
+      [1, 32],
+      [2, 64],
+      [3, 96],
+    ]);
+    for (const { record } of found) expect(record.tokens).toHaveLength(MAX_CHUNK_TOKENS);
+    expect(await other.tokens.before(key, found[0] as StoredRecord, 10)).toMatchObject([{ chunk: 0 }]);
+    expect(await other.tokens.before(key, { ...head, chunk: 0 }, 10)).toEqual([]);
+  });
+
+  test('chunks are read in their own generation, session and org only', async () => {
+    const key = newKey();
+    const head = await write(bus, key, texts(MAX_CHUNK_TOKENS + 1));
     const foreign = [
       { ...key, generation: parseGenerationId('another') },
       { ...key, session: parseSessionId('another') },
       { ...key, org: parseOrg('another') },
     ];
-    for (const stranger of foreign) expect(await bus.tokens.at(stranger, sequence)).toBeUndefined();
-    expect(await bus.tokens.at(key, sequence + 1_000_000)).toBeUndefined();
+    for (const stranger of foreign) {
+      expect(await bus.tokens.before(stranger, head, 1)).toEqual([]);
+      expect(await bus.tokens.head(stranger)).toBeUndefined();
+    }
   });
+
+  test('a chunk that is missing ends what leads up to the one asked for', async () => {
+    const key = newKey();
+    const gap = (draft: Draft): Draft => ({
+      ...draft,
+      chunk: draft.chunk < 2 ? draft.chunk : draft.chunk + 1,
+    });
+    const head = await write(bus, key, texts(4 * MAX_CHUNK_TOKENS + 1), { change: gap });
+    expect((await bus.tokens.before(key, head, 5)).map(({ chunk }) => chunk)).toEqual([3, 4]);
+    expect(await readChain(bus.tokens, key, head, 0)).toMatchObject({ complete: false });
+    expect(await readChain(bus.tokens, key, head, 64)).toMatchObject({ complete: true });
+  });
+
+  test('a text that started again is read from its new beginning, and the one before stays', async () => {
+    const key = newKey();
+    const old = await write(bus, key, texts(40));
+    const head = await write(bus, key, texts(70), { writer: new ChunkWriter(2, 1, old) });
+    expect(head).toMatchObject({ chunk: 4, record: { epoch: 1, base: 64 } });
+    const chain = await readChain(other.tokens, key, head, 0);
+    expect(chain.complete).toBe(true);
+    expect(tokensOf(chain)).toEqual(texts(70));
+    expect(await other.tokens.before(key, old, 1)).toMatchObject([{ chunk: 0, record: { epoch: 0 } }]);
+  });
+
+  test('a text of more chunks than NATS lists at once is read whole, from any position', async () => {
+    const key = newKey();
+    const all = texts(1_100 * MAX_CHUNK_TOKENS);
+    const head = await write(bus, key, all);
+    expect(await other.tokens.head(key)).toEqual(head);
+    expect(head.chunk).toBe(1_099);
+    const chain = await readChain(other.tokens, key, head, 0);
+    expect(chain.complete).toBe(true);
+    expect(tokensOf(chain)).toEqual(all);
+    const late = await readChain(other.tokens, key, head, 35_000);
+    expect(late.complete).toBe(true);
+    expect(late.records[0]?.base).toBe(34_976);
+  }, 30_000);
 
   test('a tail gets the records and items of its session, in order, from every publisher', async () => {
     const key = newKey();

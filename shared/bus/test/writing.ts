@@ -2,12 +2,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { ChunkWriter, isSameRecord, onHeadFinding, onPublishOutcome, publishStarted } from '@sluice/core';
 import type { Draft, HeadFinding } from '@sluice/core';
-import { parseRecord } from '@sluice/protocol';
+import { MAX_CHUNK_TOKENS, headOf, parseRecord } from '@sluice/protocol';
 import type { GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
 import { connect } from 'nats';
-import { BusUnavailableError } from '../src/index.ts';
+import { BusUnavailableError, readChain, tokensOf } from '../src/index.ts';
 import type { TokenLog } from '../src/index.ts';
+import { chunkOfSubject, chunkSubject } from '../src/subjects.ts';
 
 export type Written = { readonly unknown: number; readonly fenced: boolean };
 
@@ -69,33 +70,48 @@ export const answered = async <Answer>(read: () => Promise<Answer>): Promise<Ans
   }
 };
 
-/** The text as a reader gets it: from the head back along `prev`. */
+/** The text as a reader gets it. */
 export const readTokens = async (log: TokenLog, key: GenerationKey): Promise<Token[]> => {
-  const tokens: Token[] = [];
-  let stored = await log.head(key);
-  while (stored !== undefined) {
-    const { base, prev, tokens: chunk } = stored.record;
-    tokens.unshift(...chunk);
-    if (prev === 0) break;
-    stored = await log.at(key, prev);
-    if (stored === undefined) throw new Error(`expected a record at ${prev}, below seq ${base}`);
-  }
-  return tokens;
+  const head = await log.head(key);
+  if (head === undefined) return [];
+  const chain = await readChain(log, key, head, 0);
+  if (!chain.complete) throw new Error(`expected every chunk up to ${head.chunk}, some are missing`);
+  return tokensOf(chain);
 };
 
+/** What the stream holds of one generation, as far as its tokens are numbered: the last record of each chunk. */
+export const chunksOf = (stored: readonly Scanned[], key: GenerationKey): (readonly [number, number])[] =>
+  stored
+    .filter(({ chunk, subject }) => subject === chunkSubject(0, key, chunk))
+    .map(({ chunk, record }) => [chunk, headOf(record)]);
+
+/** What it should hold once `count` tokens were written from the beginning, by whatever detours. */
+export const chunksFor = (count: number): (readonly [number, number])[] =>
+  Array.from({ length: Math.ceil(count / MAX_CHUNK_TOKENS) }, (_, chunk) => [
+    chunk,
+    Math.min(count, (chunk + 1) * MAX_CHUNK_TOKENS),
+  ]);
+
+export type Scanned = StoredRecord & { readonly subject: string };
+
 /** Every stored record, in stream order, by an ordinary JetStream consumer: the oracle. */
-export const scanTokens = async (url: string): Promise<(StoredRecord & { readonly subject: string })[]> => {
+export const scanTokens = async (url: string): Promise<Scanned[]> => {
   const nc = await connect({ servers: url });
   try {
     const info = async () => (await jetstreamManager(nc, { timeout: 1_000 })).streams.info('TOKENS');
     // After a failover JetStream may still be electing.
     const { state } = await waitFor(info, { what: 'JetStream to answer', timeoutMs: 20_000 });
-    const found: (StoredRecord & { readonly subject: string })[] = [];
+    const found: Scanned[] = [];
     if (state.messages === 0) return found;
     const consumer = await jetstream(nc).consumers.get('TOKENS');
     for await (const message of await consumer.consume()) {
       const { seq: sequence, subject } = message;
-      found.push({ sequence, subject, record: parseRecord(message.string()) });
+      found.push({
+        sequence,
+        subject,
+        chunk: chunkOfSubject(subject) ?? -1,
+        record: parseRecord(message.string()),
+      });
       if (sequence === state.last_seq) break;
     }
     return found;

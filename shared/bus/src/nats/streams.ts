@@ -90,13 +90,18 @@ export const ensureStreams = async (jsm: JetStreamManager, options: NatsOptions)
       const different = differences(wanted, found.config);
       if (different.length === 0) continue;
       throw new StreamMismatchError(
-        `stream ${wanted.name} exists with other settings: ${different.join('; ')}. ` +
-          'Change the configuration to match, or delete or edit the stream with the nats CLI.',
+        `stream ${wanted.name} exists with other settings: ${different.join('; ')}. ${remedy(wanted, found.config)}`,
         { cause: error },
       );
     }
   }
 };
+
+const remedy = ({ name, subjects }: Wanted, found: StreamConfig): string =>
+  name.startsWith(tokenStream(0)) && !isDeepStrictEqual(subjects, found.subjects)
+    ? `It holds the records of an earlier Sluice, under other subjects. Let its generations end, stop every edge and ` +
+      `worker, and delete it: \`nats stream rm ${name}\`. Finished answers are kept in SESSIONS.`
+    : 'Change the configuration to match, or delete or edit the stream with the nats CLI.';
 
 const differences = (wanted: Wanted, found: StreamConfig): string[] =>
   Object.entries(wanted)
