@@ -51,7 +51,7 @@ export type History = {
   readonly generation: string;
   /** an edge answered the prompt with `ok` */
   readonly accepted: boolean;
-  /** every stored record in the order of the stream, not only the chain */
+  /** records in the order of the stream: what is stored, and what was seen to be replaced by it */
   readonly log: readonly StoredRecord[];
   readonly item: StoredFate | undefined;
   /** positions somebody was told are stored: publish answers, and what clients acked */

@@ -73,8 +73,7 @@ export const staleReads = (bus: Bus, until: number): Bus =>
       // A read takes its time: one that answered at once would let a retry loop starve the process.
       await pause(5);
       let head = await bus.tokens.head(key);
-      while (head !== undefined && head.record.base > until)
-        head = await bus.tokens.at(key, head.record.prev);
+      while (head !== undefined && head.record.base > until) [head] = await bus.tokens.before(key, head, 1);
       return head;
     },
   });
@@ -172,11 +171,14 @@ export const renewedCredit = (bus: Bus): Bus => ({
   },
 });
 
-/** M10: a replay ends after this many records, as if there were no more. */
-export const cutReplay = (bus: Bus, records: number): Bus => {
-  let read = 0;
+/** M10: a replay ends after this many chunks, as if there were no more. */
+export const cutReplay = (bus: Bus, chunks: number): Bus => {
+  let left = chunks;
   return withTokens(bus, {
-    at: (key, sequence) =>
-      (read += 1) > records ? Promise.resolve(undefined) : bus.tokens.at(key, sequence),
+    before: (key, next, count) => {
+      const allowed = Math.min(count, left);
+      left -= allowed;
+      return bus.tokens.before(key, next, allowed);
+    },
   });
 };

@@ -14,13 +14,14 @@ const tokens = (from: number, to: number, watermark = WATERMARK): string[] =>
 
 const record = (sequence: number, fields: Partial<TokenRecord>): StoredRecord => ({
   sequence,
-  record: { v: 1, epoch: 0, attempt: 1, base: 0, prev: 0, at: 0, tokens: [], ...fields },
+  chunk: (fields.base ?? 0) > 0 ? 1 : 0,
+  record: { v: 2, epoch: 0, attempt: 1, base: 0, at: 0, tokens: [], ...fields },
 });
 
 const LOG = [
   record(1, { tokens: tokens(0, 2) }),
   record(2, { tokens: tokens(0, 4) }),
-  record(3, { base: 4, prev: 2, tokens: tokens(4, 6), end: { reason: 'stop' } }),
+  record(3, { base: 4, tokens: tokens(4, 6), end: { reason: 'stop' } }),
 ];
 
 const delta = (from: number, seq: number, text = tokens(from, seq).join('')): ServerFrame => ({
@@ -53,11 +54,12 @@ const history = (changes: Partial<History>, connections?: ViewedConnection[]): H
 
 const kinds = (of: History): FindingKind[] => [...new Set(judge(of).findings.map(({ kind }) => kind))];
 
-test('a faultless history has no finding, over a reconnect and over a second attempt', () => {
+test('a faultless history has no finding, over a reconnect, over a second attempt, and of what the stream keeps', () => {
   expect(judge(history({}))).toEqual({ stored: 6, delivered: 6, wireDuplicates: 0, findings: [] });
   const claim = record(3, { attempt: 2, tokens: tokens(0, 4) });
-  const log = [...LOG.slice(0, 2), claim, record(4, { ...LOG[2]?.record, attempt: 2, prev: 3 })];
+  const log = [...LOG.slice(0, 2), claim, record(4, { ...LOG[2]?.record, attempt: 2 })];
   expect(kinds(history({ log }))).toEqual([]);
+  expect(kinds(history({ log: log.slice(2) }))).toEqual([]);
 });
 
 test('a finished generation may be told by its item alone', () => {
@@ -82,7 +84,7 @@ describe('the log', () => {
       ] as StoredRecord[],
       'reordered',
     ],
-    ['a record after the end is a duplicate', [...LOG, record(4, { base: 4, prev: 2 })], 'duplicate'],
+    ['a record after the end is a duplicate', [...LOG, record(4, { base: 4 })], 'duplicate'],
     [
       'a position stored with two texts is a duplicate',
       [LOG[0], LOG[1], record(3, { tokens: [...tokens(1, 2), ...tokens(1, 4)] }), LOG[2]] as StoredRecord[],
@@ -90,13 +92,23 @@ describe('the log', () => {
     ],
     [
       "another generation's token is foreign",
-      [LOG[0], LOG[1], record(3, { base: 4, prev: 2, tokens: tokens(4, 6, 'rival.s.g') })] as StoredRecord[],
+      [LOG[0], LOG[1], record(3, { base: 4, tokens: tokens(4, 6, 'rival.s.g') })] as StoredRecord[],
       'foreign',
     ],
     [
-      'a link that leads nowhere truncates the replay',
-      [LOG[0], LOG[1], record(3, { ...LOG[2]?.record, prev: 9 })] as StoredRecord[],
+      'a gap in the numbers of the chunks truncates the replay',
+      [LOG[0], LOG[1], { ...LOG[2], chunk: 2 }] as StoredRecord[],
       'truncated',
+    ],
+    [
+      'a chunk of which only the beginning is there truncates the replay',
+      [LOG[0], LOG[2]] as StoredRecord[],
+      'truncated',
+    ],
+    [
+      'an earlier chunk after a later one is reordered',
+      [LOG[0], { ...record(2, { tokens: tokens(0, 4) }), chunk: 3 }, LOG[2]] as StoredRecord[],
+      'reordered',
     ],
   ];
   test.each(cases)('%s', (_, log, kind) => expect(kinds(history({ log }))).toContain(kind));

@@ -29,19 +29,22 @@ export const judge = (history: History): Verdict => {
   return { stored, delivered, wireDuplicates, findings };
 };
 
-/** I5, I7: one writer at a time, every position stored once, every record reachable from the head. */
+/** I5, I7: one writer at a time, every position stored once, every chunk reachable from the head. */
 const judgeLog = (history: History, report: Report): StoredText => {
   const watermark = watermarkOf(history);
   const epochs = new Map<number, string[]>();
   let attempt = 0;
   let epoch = 0;
+  let newest = 0;
   let end: StoredText['end'];
-  for (const [index, { record }] of history.log.entries()) {
+  for (const [index, { chunk, record }] of history.log.entries()) {
     const wrong = (kind: FindingKind, detail: string, tokens = 1): void =>
       report({ kind, where: 'log', index, tokens, detail });
     if (end !== undefined) wrong('duplicate', 'a record after the end');
     if (record.attempt < attempt) wrong('reordered', `attempt ${record.attempt} after ${attempt}`);
     if (record.epoch < epoch) wrong('reordered', `epoch ${record.epoch} after ${epoch}`);
+    if (chunk < newest) wrong('reordered', `chunk ${chunk} after ${newest}`);
+    newest = Math.max(newest, chunk);
     attempt = Math.max(attempt, record.attempt);
     epoch = Math.max(epoch, record.epoch);
     const texts = epochs.get(record.epoch) ?? [];
@@ -61,22 +64,23 @@ const judgeLog = (history: History, report: Report): StoredText => {
     }
     if (record.end !== undefined) end = { reason: record.end.reason, seq: head };
   }
-  judgeChain(history, report);
+  judgeChunks(history, report);
   return { epochs, epoch, end };
 };
 
 const kindOfStranger = (text: string, watermark: string): FindingKind =>
   marksOf(text)?.every((mark) => mark.watermark === watermark) === true ? 'reordered' : 'foreign';
 
-/** Replay walks `prev`: what it cannot reach is not readable, though it is stored. */
-const judgeChain = ({ log }: History, report: Report): void => {
-  const bySequence = new Map(log.map((stored) => [stored.sequence, stored.record]));
-  let record = log.at(-1)?.record;
-  while (record !== undefined && record.base > 0) {
-    const before = bySequence.get(record.prev);
+/** A replay goes back by the chunks' numbers: what it cannot reach is not readable, though it is stored. */
+const judgeChunks = ({ log }: History, report: Report): void => {
+  const byChunk = new Map(log.map(({ chunk, record }) => [chunk, record]));
+  const head = log.at(-1);
+  let record = head?.record;
+  for (let number = (head?.chunk ?? 0) - 1; record !== undefined && record.base > 0; number -= 1) {
+    const before = byChunk.get(number);
     const fits = before !== undefined && before.base + before.tokens.length === record.base;
     if (!fits || before.epoch !== record.epoch) {
-      const detail = `no record of ${record.base} at ${record.prev}`;
+      const detail = `chunk ${number} does not lead up to ${record.base}`;
       report({ kind: 'truncated', where: 'log', index: log.length - 1, tokens: record.base, detail });
       return;
     }
@@ -113,9 +117,9 @@ export const explain = (history: History, finding: Finding): string => {
   const viewer = history.viewers.find(({ name }) => name === where);
   const events =
     viewer === undefined
-      ? history.log.map(({ sequence, record: { attempt, epoch, base, tokens: held, end } }) =>
+      ? history.log.map(({ sequence, chunk, record: { attempt, epoch, base, tokens: held, end } }) =>
           [
-            sequence,
+            `${sequence} in chunk ${chunk}`,
             `attempt ${attempt}`,
             `${epoch}: (${base}, ${base + held.length}]`,
             end?.reason ?? '',

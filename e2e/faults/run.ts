@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { createNatsBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
+import type { StoredRecord } from '@sluice/protocol';
 import { SeededRandom, withTimeout } from '@sluice/testkit';
 import { keyOf } from '../support/clients.ts';
 import { Fleet } from './fleet.ts';
@@ -16,8 +17,8 @@ import { openShimmedEdges } from './shimmed-edges.ts';
 import type { Shim } from './shimmed-edges.ts';
 import { openStorage } from './storage.ts';
 import type { Storage, StorageKind } from './storage.ts';
+import { SeenLog } from './seen-log.ts';
 import { readEveryCopy, readStoredLog } from './stored-log.ts';
-import type { StoredLog } from './stored-log.ts';
 import { gapsOf, resumesOf } from './timings.ts';
 
 export type RunOptions = {
@@ -70,6 +71,8 @@ const runOn = async (
   await fleet.start();
   const bus = await createNatsBus({ url: natsUrl, name: 'oracle', replicas });
   closers.push(() => bus.close());
+  const seen = await SeenLog.open(natsUrl);
+  closers.push(() => seen.close());
   const shimmed = shim && (await openShimmedEdges({ natsUrl, replicas, edges, shim, random }));
   if (shimmed !== undefined) closers.push(() => shimmed.close());
   const urls = shimmed?.urls ?? fleet.edges.map(({ proxy }) => `${proxy.url('ws')}/v1/ws`);
@@ -88,7 +91,8 @@ const runOn = async (
   const log = await readStoredLog(natsUrl);
   const copies = replicas > 1 ? await readEveryCopy(natsUrl) : [log];
   const differing = copies.filter((copy) => !isDeepStrictEqual(copy, log)).length;
-  const histories = await Promise.all(load.started.map((started) => historyOf(bus, log, started)));
+  const recordsOf = (path: string): StoredRecord[] => seen.with(path, log.get(path) ?? []);
+  const histories = await Promise.all(load.started.map((started) => historyOf(bus, recordsOf, started)));
   const report = reportOf({
     ...{ name, seed, histories, made, happened: nemesis.happened },
     refused: load.started.filter(({ isRefused }) => isRefused).length,
@@ -100,7 +104,11 @@ const runOn = async (
 };
 
 /** Reads what is stored, past all services, and puts it beside what was seen. */
-const historyOf = async (bus: Bus, log: StoredLog, started: Started): Promise<History> => {
+const historyOf = async (
+  bus: Bus,
+  recordsOf: (path: string) => readonly StoredRecord[],
+  started: Started,
+): Promise<History> => {
   const { room, id } = started;
   const { org, session, members } = room;
   const key = keyOf(session, id, org);
@@ -108,7 +116,7 @@ const historyOf = async (bus: Bus, log: StoredLog, started: Started): Promise<Hi
   return {
     ...{ org, session, generation: id },
     accepted: started.isAccepted,
-    log: log.get(`${org}.${session}.${id}`) ?? [],
+    log: recordsOf(`${org}.${session}.${id}`),
     item: item?.kind === 'generation' ? item : undefined,
     acked: members.flatMap((member) => ackedOf(started, member)),
     viewers: members.map((member) => transcriptOf(started, member)),

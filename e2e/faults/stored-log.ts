@@ -6,7 +6,11 @@ import { Leadership } from './leadership.ts';
 
 const STREAM = 'TOKENS';
 
-/** Every record of the token stream by `org.session.generation`, each list in the order of the stream. */
+/** `<org>.<session>.<generation>` of a record's subject. */
+export const pathOf = (subject: string): string => subject.split('.').slice(2, -1).join('.');
+export const chunkOf = (subject: string): number => Number(subject.slice(subject.lastIndexOf('.') + 1));
+
+/** The last record of every chunk in the token stream by `org.session.generation`, each list in the order of the stream. */
 export type StoredLog = ReadonlyMap<string, readonly StoredRecord[]>;
 
 /** Reads the whole stream, past the services: what is stored, not what they say is. */
@@ -19,11 +23,12 @@ export const readStoredLog = async (natsUrl: string): Promise<StoredLog> => {
     if (state.messages === 0) return log;
     const consumer = await jetstream(nc).consumers.get(STREAM);
     for await (const message of await consumer.consume({ max_messages: 1_000 })) {
-      const path = message.subject.split('.').slice(2).join('.');
+      const { subject, seq: sequence } = message;
+      const path = pathOf(subject);
       const records = log.get(path) ?? [];
       log.set(path, records);
-      records.push({ sequence: message.seq, record: parseRecord(message.string()) });
-      if (message.seq >= state.last_seq) break;
+      records.push({ sequence, chunk: chunkOf(subject), record: parseRecord(message.string()) });
+      if (sequence >= state.last_seq) break;
     }
     return log;
   } finally {

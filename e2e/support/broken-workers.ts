@@ -94,10 +94,17 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
     breaks: ['W15'],
   },
   {
-    what: 'links a chunk to an older record',
+    what: 'leaves a number out between two chunks',
     file: 'run.mjs',
-    find: 'prev: run.last, chunk: []',
-    put: 'prev: run.last - 1, chunk: []',
+    find: 'number: run.number + 1, chunk: []',
+    put: 'number: run.number + 2, chunk: []',
+    breaks: ['W15'],
+  },
+  {
+    what: 'writes every chunk over the one before',
+    file: 'run.mjs',
+    find: 'number: run.number + 1, chunk: []',
+    put: 'chunk: []',
     breaks: ['W15'],
   },
   {
@@ -131,8 +138,15 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
   {
     what: 'publishes records without an expected sequence',
     file: 'nats.mjs',
-    find: 'JSON.stringify(record), { expect: { lastSubjectSequence: last } })',
+    find: 'JSON.stringify(record), { expect })',
     put: 'JSON.stringify(record))',
+    breaks: ['W21'],
+  },
+  {
+    what: 'fences each chunk by itself',
+    file: 'nats.mjs',
+    find: 'const expect = { lastSubjectSequence: last, lastSubjectSequenceSubject: `${log}.*` };',
+    put: 'const expect = { lastSubjectSequence: record.base > 0 && record.tokens.length === 1 ? 0 : last };',
     breaks: ['W21'],
   },
   {
@@ -166,8 +180,8 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
   {
     what: 'begins anew in the same epoch',
     file: 'run.mjs',
-    find: 'return Object.assign(run, { epoch, base, prev, chunk, tokens });',
-    put: 'return Object.assign(run, { epoch, base: 0, prev: 0, chunk: [], tokens: [] });',
+    find: 'return Object.assign(run, { epoch, number: head.chunk, base, chunk, tokens });',
+    put: 'return Object.assign(run, { epoch, number: head.chunk, base: 0, chunk: [], tokens: [] });',
     breaks: ['W24'],
   },
   {
@@ -208,7 +222,7 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
   {
     what: 'forgets what was parked',
     file: 'run.mjs',
-    find: 'const tokens = [...chunk];',
+    find: 'const tokens = chunks.flatMap((record) => record.tokens);',
     put: 'const tokens = [];',
     breaks: ['W32'],
   },

@@ -1,3 +1,4 @@
+import { readChain, tokensOf } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { connect } from '@sluice/client';
 import type { Client, ConnectOptions } from '@sluice/client';
@@ -43,18 +44,13 @@ export const keyOf = (session: string, generation: string, org = ORG): Generatio
   generation: parseGenerationId(generation),
 });
 
-/** The tokens of a generation as the log stores them, read chunk by chunk. */
+/** The tokens of a generation as the log stores them. */
 export const storedTokens = async (bus: Bus, key: GenerationKey): Promise<readonly Token[]> => {
   const head = await bus.tokens.head(key);
   if (head === undefined) return [];
-  const chunks = [head.record];
-  for (let { prev } = head.record; prev > 0;) {
-    const record = (await bus.tokens.at(key, prev))?.record;
-    if (record === undefined) throw new Error(`expected a record at ${prev}, the chain is broken`);
-    chunks.push(record);
-    ({ prev } = record);
-  }
-  return chunks.toReversed().flatMap(({ tokens }) => tokens);
+  const chain = await readChain(bus.tokens, key, head, 0);
+  if (!chain.complete) throw new Error(`expected every chunk up to ${head.chunk}, some are missing`);
+  return tokensOf(chain);
 };
 
 export const storedText = async (bus: Bus, key: GenerationKey): Promise<string> =>

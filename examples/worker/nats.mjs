@@ -14,32 +14,55 @@ const jsm = await jetstreamManager(nc);
 
 const WRONG_LAST_SEQUENCE = 10071;
 const LIMITS = [10047, 10054, 10077, 10167];
+/** Most chunks that are asked for in one request. */
+const CHUNKS_AT_ONCE = 256;
 
 export const pathOf = ({ org, session, generation }) => `${org}.${session}.${generation}`;
+export const logOf = (key) => `tok.0.${pathOf(key)}`;
 
 /** The newest message of a subject, with the stream sequence it has; undefined: there is none. */
 export const read = async (stream, subject) => {
   const found = await jsm.direct.getMessage(stream, { last_by_subj: subject });
-  return found === null ? undefined : { seq: found.seq, value: found.json() };
+  return found === null ? undefined : { seq: found.seq, subject: found.subject, value: found.json() };
 };
 
-/** A record by its stream sequence; undefined once it has expired. */
-export const readRecord = async (seq) => (await jsm.direct.getMessage('TOKENS', { seq }))?.json();
+/** The newest message of each of these subjects, in the order of the stream. */
+const readEach = async (stream, multi_last) => {
+  const found = [];
+  for await (const message of await jsm.direct.getLastMessagesFor(stream, { multi_last }))
+    if (message.data.length > 0) found.push(message.json());
+  return found;
+};
+
+const headOf = ({ base, tokens }) => base + tokens.length;
+
+/** The newest record of a log, whose chunk's number is the last part of its subject (W15). */
+export const readHead = async (log) => {
+  const head = await read('TOKENS', `${log}.*`);
+  return head && { ...head, chunk: Number(head.subject.slice(log.length + 1)) };
+};
+
+/** The chunks of the head's text, oldest first; undefined once one has expired (W24). */
+export const readChunks = async (log, { chunk, value }) => {
+  const chunks = [value];
+  for (let end = chunk; end > 0 && chunks[0].base > 0; end -= CHUNKS_AT_ONCE) {
+    const from = Math.max(0, end - CHUNKS_AT_ONCE);
+    const subjects = Array.from({ length: end - from }, (_, index) => `${log}.${from + index}`);
+    const found = await readEach('TOKENS', subjects);
+    chunks.unshift(...found.filter(({ epoch }) => epoch === value.epoch));
+  }
+  const isWhole = chunks.every(({ base }, at) => base === (at === 0 ? 0 : headOf(chunks[at - 1])));
+  return isWhole ? chunks : undefined;
+};
 
 /** Tokens of a generation's log by now, in its newest epoch. */
 export const readSeq = async (key) => {
-  const head = await read('TOKENS', `tok.0.${pathOf(key)}`);
-  return head === undefined ? 0 : head.value.base + head.value.tokens.length;
+  const head = await readHead(logOf(key));
+  return head === undefined ? 0 : headOf(head.value);
 };
 
 /** The directory entries of live workers (`*`: all). A worker that retired leaves an empty one. */
-export const readWorkers = async (name = '*') => {
-  const found = [];
-  const query = { multi_last: [`$KV.WORKERS.${name}`] };
-  for await (const entry of await jsm.direct.getLastMessagesFor('KV_WORKERS', query))
-    if (entry.data.length > 0) found.push(entry.json());
-  return found;
-};
+export const readWorkers = (name = '*') => readEach('KV_WORKERS', [`$KV.WORKERS.${name}`]);
 
 /** Repeats what may be repeated: no answer means unknown, never failed (W26). */
 export const persist = async (write) => {
@@ -74,15 +97,16 @@ export const changeItem = (key, change) =>
 export class Refused extends Error {}
 
 /** Appends a record behind the one with sequence `last`, and resolves to its own. @throws Refused (W21, W25) */
-export const append = (log, record, last) =>
+export const append = (log, chunk, record, last) =>
   persist(async () => {
     try {
-      return (await js.publish(log, JSON.stringify(record), { expect: { lastSubjectSequence: last } })).seq;
+      const expect = { lastSubjectSequence: last, lastSubjectSequenceSubject: `${log}.*` };
+      return (await js.publish(`${log}.${chunk}`, JSON.stringify(record), { expect })).seq;
     } catch (error) {
       if (LIMITS.includes(error.code)) throw new Refused('full');
       if (error.code !== WRONG_LAST_SEQUENCE) throw error;
       // Proves nothing by itself: what stands there may be this record, stored by an earlier try.
-      const head = await read('TOKENS', log);
+      const head = await readHead(log);
       if (head !== undefined && isSame(head.value, record)) return head.seq;
       if ((head?.seq ?? 0) === last) throw error;
       throw new Refused(head.value.attempt < record.attempt ? 'behind' : 'fenced');
@@ -92,7 +116,7 @@ export const append = (log, record, last) =>
 const isSame = (a, b) =>
   a.attempt === b.attempt &&
   a.epoch === b.epoch &&
-  a.base + a.tokens.length === b.base + b.tokens.length &&
+  headOf(a) === headOf(b) &&
   (a.end === undefined) === (b.end === undefined);
 
 const jobSubject = (model) => `job.${Buffer.from(model).toString('base64url')}.any`;

@@ -1,6 +1,7 @@
 /** One attempt at one generation: engine -> credit -> log, with acks and cancels coming back. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { append, changeItem, nc, pathOf, publishJob, read, readRecord, Refused } from './nats.mjs';
+import { append, changeItem, logOf, nc, pathOf, publishJob } from './nats.mjs';
+import { read, readChunks, readHead, Refused } from './nats.mjs';
 
 /** The engine: yields tokens, and goes on after those that are stored already. Put yours here (W13). */
 async function* generate({ params = {} }, stored, signal) {
@@ -15,36 +16,33 @@ async function* generate({ params = {} }, stored, signal) {
 const CHUNK_TOKENS = 32;
 const CRASHED = { code: 'worker_crashed', message: 'its workers died while they ran this' };
 
-/** Reads the log back along `prev`; undefined: somebody newer writes there, or the prompt is gone (W22). */
+/** Reads the log back; undefined: somebody newer writes there, or the prompt is gone (W22). */
 const openRun = async (key, item) => {
-  const log = `tok.0.${pathOf(key)}`;
+  const log = logOf(key);
   const prompt = await read('KV_PROMPTS', `$KV.PROMPTS.${pathOf(key)}`);
-  const head = await read('TOKENS', log);
+  const head = await readHead(log);
   if (prompt === undefined || head?.value.attempt > item.attempt) return undefined;
-  const { epoch = 0, base = 0, prev = 0, tokens: chunk = [], end } = head?.value ?? {};
-  const run = { key, item, log, body: prompt.value.body, end, last: head?.seq ?? 0 };
+  const run = { key, item, log, body: prompt.value.body, end: head?.value.end, last: head?.seq ?? 0 };
   Object.assign(run, { edges: new Map(), abort: new AbortController(), aloneSince: Date.now() });
-  const tokens = [...chunk];
-  for (let before = prev; before > 0;) {
-    const record = await readRecord(before);
-    // Its head has expired: the text begins anew (W24).
-    if (record === undefined)
-      return Object.assign(run, { epoch: epoch + 1, base: 0, prev: 0, chunk: [], tokens: [] });
-    tokens.unshift(...record.tokens);
-    before = record.prev;
-  }
-  return Object.assign(run, { epoch, base, prev, chunk, tokens });
+  if (head === undefined) return Object.assign(run, { epoch: 0, number: 0, base: 0, chunk: [], tokens: [] });
+  const { epoch, base, tokens: chunk } = head.value;
+  const chunks = await readChunks(log, head);
+  // Its beginning has expired: the text begins anew (W24).
+  if (chunks === undefined)
+    return Object.assign(run, { epoch: epoch + 1, number: head.chunk + 1, base: 0, chunk: [], tokens: [] });
+  const tokens = chunks.flatMap((record) => record.tokens);
+  return Object.assign(run, { epoch, number: head.chunk, base, chunk, tokens });
 };
 
 /** Stores tokens, an end, or, without either, a claim: the chunk so far, behind the record before (W14 - W16, W23). */
 const store = async (run, tokens = [], end) => {
   if (run.chunk.length === CHUNK_TOKENS && tokens.length > 0)
-    Object.assign(run, { base: run.base + CHUNK_TOKENS, prev: run.last, chunk: [] });
+    Object.assign(run, { base: run.base + CHUNK_TOKENS, number: run.number + 1, chunk: [] });
   run.chunk.push(...tokens);
   run.tokens.push(...tokens);
-  const { epoch, base, prev, chunk } = run;
-  const record = { v: 1, epoch, attempt: run.item.attempt, base, prev, at: Date.now(), tokens: chunk, end };
-  run.last = await append(run.log, record, run.last);
+  const { epoch, number, base, chunk } = run;
+  const record = { v: 2, epoch, attempt: run.item.attempt, base, at: Date.now(), tokens: chunk, end };
+  run.last = await append(run.log, number, record, run.last);
 };
 
 export const stop = (run, why) => {

@@ -21,7 +21,7 @@ test('the clauses that the page refers to exist', () => {
 });
 
 const record = (fields: Partial<TokenRecord> = {}): TokenRecord => ({
-  ...{ v: 1, epoch: 0, attempt: 1, base: 0, prev: 0, at: 1_790_000_000_000, tokens: ['a', 'b'] },
+  ...{ v: 2, epoch: 0, attempt: 1, base: 0, at: 1_790_000_000_000, tokens: ['a', 'b'] },
   ...fields,
 });
 const full = record({ tokens: Array.from({ length: 32 }, (_, index) => `${index}`) });
@@ -29,7 +29,7 @@ const full = record({ tokens: Array.from({ length: 32 }, (_, index) => `${index}
 describe('records that are one log', () => {
   test.each<[string, readonly TokenRecord[]]>([
     ['a chunk that grows', [record(), record({ tokens: ['a', 'b', 'c'] })]],
-    ['a chunk after a full one', [full, record({ base: 32, prev: 7, tokens: ['x'] })]],
+    ['a chunk after a full one', [full, record({ base: 32, tokens: ['x'] })]],
     ['a claim', [record(), record({ attempt: 2 }), record({ attempt: 2, tokens: ['a', 'b', 'c'] })]],
     ['a new epoch', [record(), record({ attempt: 2, epoch: 1, tokens: [] })]],
     ['an end', [record(), record({ end: { reason: 'stop' } })]],
@@ -44,9 +44,7 @@ describe('records that are not', () => {
     ['a record after the end', record({ end: { reason: 'stop' } }), record({ epoch: 1, tokens: [] })],
     ['attempt 1 after 2', record({ attempt: 2 }), record()],
     ['epoch 0 after 1', record({ epoch: 1 }), record()],
-    ['base 3 where 2 tokens are stored', record(), record({ base: 3, prev: 7 })],
-    ['a new chunk whose prev is 0', full, record({ base: 32 })],
-    ['prev 9 in a chunk whose prev was 0', record(), record({ prev: 9 })],
+    ['base 3 where 2 tokens are stored', record(), record({ base: 3 })],
     ['a record that does not repeat its chunk', record(), record({ tokens: ['a', 'x', 'c'] })],
     ['a record that does not repeat its chunk', record(), record({ tokens: ['a'] })],
   ])('%s', (what, before, next) => {

@@ -24,20 +24,16 @@ export const flawOf = (record: TokenRecord, attempt: number): string | undefined
 export const breakBetween = (before: TokenRecord | undefined, next: TokenRecord): string | undefined => {
   if (before?.end !== undefined) return 'a record after the end';
   if (before === undefined || next.epoch > before.epoch)
-    return next.base === 0 && next.prev === 0
-      ? undefined
-      : `an epoch that begins with base ${next.base} and prev ${next.prev}`;
+    return next.base === 0 ? undefined : `an epoch that begins with base ${next.base}`;
   if (next.attempt < before.attempt) return `attempt ${next.attempt} after ${before.attempt}`;
   if (next.epoch < before.epoch) return `epoch ${next.epoch} after ${before.epoch}`;
   if (next.base === before.base) return breakInChunk(before, next);
   if (next.base !== headOf(before)) return `base ${next.base} where ${headOf(before)} tokens are stored`;
   if (before.tokens.length === 0) return 'a new chunk after an empty one';
-  if (next.prev <= before.prev) return `a new chunk whose prev is ${next.prev}, not the last record`;
   return undefined;
 };
 
 const breakInChunk = (before: TokenRecord, next: TokenRecord): string | undefined => {
-  if (next.prev !== before.prev) return `prev ${next.prev} in a chunk whose prev was ${before.prev}`;
   const repeated = next.tokens.slice(0, before.tokens.length);
   return isDeepStrictEqual(repeated, before.tokens) ? undefined : 'a record that does not repeat its chunk';
 };

@@ -112,6 +112,15 @@ export class StagedGeneration {
     }
   }
 
+  /** Claims the log as a newer attempt that begins anew: in the next epoch, hence in another chunk. */
+  async restart(attempt: number): Promise<PublishOutcome> {
+    const { bus } = this.#options;
+    const head = await bus.tokens.head(this.key);
+    const epoch = head === undefined ? 0 : head.record.epoch + 1;
+    const { draft } = new ChunkWriter(attempt, epoch, head).draft([], Date.now());
+    return bus.tokens.append(this.key, draft);
+  }
+
   cancel(): Promise<CancelReply | undefined> {
     return this.#options.bus.control.cancel(this.key, 'check');
   }

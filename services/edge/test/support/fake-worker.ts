@@ -1,5 +1,6 @@
+import { readChain, tokensOf } from '@sluice/bus';
 import type { Bus, StoredItem } from '@sluice/bus';
-import { ChunkWalk, ChunkWriter, claim, finish, park, requeue, transcriptOf } from '@sluice/core';
+import { ChunkWriter, claim, finish, park, requeue, transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { ControlAck, End, GenerationKey, Token } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
@@ -42,10 +43,7 @@ export class FakeWorker {
   async #prefix(key: GenerationKey): Promise<Token[]> {
     const head = await this.#bus.tokens.head(key);
     if (head === undefined) return [];
-    const walk = new ChunkWalk(head.record, 0);
-    let step = walk.next();
-    while (step.type === 'fetch') step = walk.step(await this.#bus.tokens.at(key, step.sequence));
-    return step.records.flatMap(({ tokens }) => tokens);
+    return tokensOf(await readChain(this.#bus.tokens, key, head, 0));
   }
 
   async #queued(key: GenerationKey): Promise<StoredRun | undefined> {

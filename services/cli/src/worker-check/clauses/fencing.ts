@@ -28,12 +28,14 @@ const checkFenced = async (stage: Stage): Promise<string> => {
   await generation.demandNotParked();
   const { worker = '', attempt } = generation.item;
   const { rev } = generation.newest;
+  const { seq, epoch } = generation.head;
   const thief = attempt + 1;
-  await generation.append(thief);
+  // In another chunk than the one the worker writes: a fence holds over all of them.
+  await generation.restart(thief);
   const isThiefs = (record: TokenRecord): boolean => record.attempt === thief;
   await generation.expect('the newer claim in the log', () => generation.records.some(isThiefs));
   const since = performance.now();
-  edge.follow(generation.head);
+  edge.ack(seq, epoch);
   const after = (): number => generation.records.length - 1 - generation.records.findIndex(isThiefs);
   const { beats, timeoutMs } = stage.target;
   const isUnlisted = (): boolean =>
@@ -71,10 +73,10 @@ const secondAttempt = async (stage: Stage): Promise<StagedGeneration> => {
 /** Whether a record is the claim of `attempt` on a log with this head: no new token. */
 const isClaim = (record: TokenRecord, head: TokenRecord | undefined, attempt: number): boolean => {
   if (record.attempt !== attempt || record.end !== undefined) return false;
-  const { epoch, base, prev, tokens } = record;
+  const { epoch, base, tokens } = record;
   if (head !== undefined && epoch === head.epoch)
-    return base === head.base && prev === head.prev && isDeepStrictEqual(tokens, head.tokens);
-  return base === 0 && prev === 0 && tokens.length === 0;
+    return base === head.base && isDeepStrictEqual(tokens, head.tokens);
+  return base === 0 && tokens.length === 0;
 };
 
 const shortOf = ({ epoch, attempt, base, tokens }: TokenRecord): string =>
@@ -148,7 +150,7 @@ export const FENCING: readonly Clause[] = [
     id: 'W21',
     title: 'The fence',
     advice:
-      'publish each record with Nats-Expected-Last-Subject-Sequence; a newer head: stop and touch nothing',
+      'publish each record with Nats-Expected-Last-Subject-Sequence and its -Subject, all chunks; a newer head: stop and touch nothing',
     check: checkFenced,
   },
   {
@@ -167,7 +169,7 @@ export const FENCING: readonly Clause[] = [
     id: 'W24',
     title: 'Going on from the same token',
     advice:
-      'give the engine the stored text as prefix; if it cannot go on, begin epoch + 1 at base 0, prev 0',
+      'give the engine the stored text as prefix; if it cannot go on, begin epoch + 1 at base 0, in the next chunk',
     check: checkGoesOn,
   },
   {

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { TokenLog } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
-import type { TokenRecord } from '@sluice/protocol';
+import type { GenerationKey, StoredRecord, TokenRecord } from '@sluice/protocol';
 import { ClauseFailure, NotChecked, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import { chunksOf, contentOf, firstBreak, flawOf } from '../record-rules.ts';
@@ -39,16 +40,22 @@ const checkChunks = async (stage: Stage): Promise<string> => {
   if (broken !== undefined) throw new ClauseFailure('records that are one log', broken);
   const records = recordsOf(generation, 40);
   const chunks = chunksOf(records);
-  for (const [index, chunk] of chunks.entries()) {
-    const before = chunks[index - 1];
-    const linked = before && (await stage.target.bus.tokens.at(generation.key, chunk.prev))?.record;
-    demand(
-      isDeepStrictEqual(linked, before),
-      'a `prev` that is the stream sequence of the last record of the chunk before',
-      linked === undefined ? `${chunk.prev}, which is none of this log` : 'an earlier record',
-    );
-  }
+  const stored = await storedChunks(stage.target.bus.tokens, generation.key);
+  demand(
+    isDeepStrictEqual(
+      stored.map(({ record }) => record),
+      chunks,
+    ),
+    `the last record of each chunk under its number, 0 to ${chunks.length - 1}`,
+    `${stored.length} of them, ${stored.length === 0 ? 'no chunk' : `from ${stored[0]?.chunk} to ${stored.at(-1)?.chunk}`}`,
+  );
   return `${chunks.length} chunks tile 1 to ${generation.head.seq}`;
+};
+
+/** What a replay finds: the newest record, and the chunks right before it that lead up to it. */
+const storedChunks = async (log: TokenLog, key: GenerationKey): Promise<readonly StoredRecord[]> => {
+  const head = await log.head(key);
+  return head === undefined ? [] : [...(await log.before(key, head, head.chunk)), head];
 };
 
 const checkEnd = async (stage: Stage): Promise<string> => {
@@ -102,8 +109,7 @@ export const RECORDS: readonly Clause[] = [
   {
     id: 'W15',
     title: 'Chunks',
-    advice:
-      'repeat the chunk so far; a new one has base = the head and prev = the sequence of the last record',
+    advice: 'repeat the chunk so far, under its number; a new one has base = the head and the next number',
     check: checkChunks,
   },
   {
