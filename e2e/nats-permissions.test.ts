@@ -218,7 +218,7 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
     subscribe: ['>', 'live.>', 'live.pres.>', 'conn.*', 'tok.>', 'job.>', '_INBOX_edge.>'],
   },
   admin: {
-    publish: ['tok.0.acme.s.g', 'ctl.acme.s.g', 'conn.edge-1', 'live.tok.acme.s.g'],
+    publish: ['tok.0.acme.s.g.0', 'ctl.acme.s.g', 'conn.edge-1', 'live.tok.acme.s.g'],
     subscribe: ['>', 'ctl.>', 'conn.>', '_INBOX_edge.>'],
   },
 };

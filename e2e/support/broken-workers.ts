@@ -101,6 +101,13 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
     breaks: ['W15'],
   },
   {
+    what: 'numbers its chunks from 1',
+    file: 'run.mjs',
+    find: 'epoch: 0, number: 0,',
+    put: 'epoch: 0, number: 1,',
+    breaks: ['W15'],
+  },
+  {
     what: 'writes every chunk over the one before',
     file: 'run.mjs',
     find: 'number: run.number + 1, chunk: []',

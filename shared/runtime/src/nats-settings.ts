@@ -43,7 +43,7 @@ export const natsSettings = {
     env: 'SLUICE_NATS_PARTITIONS',
     about: 'Streams the token log is split into, by session.',
   }),
-  tokensRetentionMs: setting(count(MINUTE_MS).default(60 * MINUTE_MS), {
+  tokensRetentionMs: setting(count(MINUTE_MS).default(24 * 60 * MINUTE_MS), {
     env: 'SLUICE_TOKENS_RETENTION_MS',
     about: 'How long token records stay, ms; afterwards the item alone has the text.',
   }),

@@ -13,7 +13,7 @@ export type NatsOptions = {
   readonly replicas?: number;
   /** streams the token log is split into; default 1 */
   readonly partitions?: number;
-  /** how long a record, an item, a job stay; defaults 1 h, 7 d, 15 min */
+  /** how long a record, an item, a job stay; defaults 24 h, 7 d, 15 min */
   readonly retention?: { readonly tokensMs?: number; readonly sessionsMs?: number; readonly jobsMs?: number };
   /** bytes each stream may hold; defaults 1 GiB, 1 GiB, 512 MiB */
   readonly maxBytes?: { readonly tokens?: number; readonly sessions?: number; readonly prompts?: number };

@@ -124,7 +124,7 @@ person who reads five words per second will not notice.
 |---|---|---|
 | caught up | the newest token | one shared frame |
 | a little behind | a handful of tokens | one larger frame |
-| gone for an hour | everything since | a few reads by sequence |
+| gone for an hour | everything since | one request for its chunks |
 | gone for good | nothing | nothing |
 
 A viewer is two numbers, *sent* and *acknowledged*. There is no queue per viewer, hence no queue that grows.

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { TokenLog } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
-import type { GenerationKey, StoredRecord, TokenRecord } from '@sluice/protocol';
+import type { TokenRecord } from '@sluice/protocol';
 import { ClauseFailure, NotChecked, demand } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import { chunksOf, contentOf, firstBreak, flawOf } from '../record-rules.ts';
@@ -40,22 +39,18 @@ const checkChunks = async (stage: Stage): Promise<string> => {
   if (broken !== undefined) throw new ClauseFailure('records that are one log', broken);
   const records = recordsOf(generation, 40);
   const chunks = chunksOf(records);
-  const stored = await storedChunks(stage.target.bus.tokens, generation.key);
+  const head = await stage.target.bus.tokens.head(generation.key);
+  const before = head && (await stage.target.bus.tokens.before(generation.key, head, chunks.length - 1));
+  const stored = [...(before ?? []), ...(head === undefined ? [] : [head])];
   demand(
-    isDeepStrictEqual(
-      stored.map(({ record }) => record),
-      chunks,
-    ),
+    stored.length === chunks.length &&
+      stored.every(({ chunk, record }, at) => chunk === at && isDeepStrictEqual(record, chunks[at])),
     `the last record of each chunk under its number, 0 to ${chunks.length - 1}`,
-    `${stored.length} of them, ${stored.length === 0 ? 'no chunk' : `from ${stored[0]?.chunk} to ${stored.at(-1)?.chunk}`}`,
+    stored.length === 0
+      ? 'none'
+      : `what leads up to the head in ${stored.map(({ chunk }) => chunk).join(', ')}`,
   );
   return `${chunks.length} chunks tile 1 to ${generation.head.seq}`;
-};
-
-/** What a replay finds: the newest record, and the chunks right before it that lead up to it. */
-const storedChunks = async (log: TokenLog, key: GenerationKey): Promise<readonly StoredRecord[]> => {
-  const head = await log.head(key);
-  return head === undefined ? [] : [...(await log.before(key, head, head.chunk)), head];
 };
 
 const checkEnd = async (stage: Stage): Promise<string> => {
