@@ -5,7 +5,7 @@ import type { TokenLog } from './token-log.ts';
 /** Records oldest first, and whether they reach back to the token after the one asked for. */
 export type Chain = { readonly records: readonly TokenRecord[]; readonly complete: boolean };
 
-/** Most chunks that are asked for at once: an answer of 2 MiB where each is full. */
+/** Most chunks that one request asks for: an answer of 2 MiB where each is full. */
 const MAX_CHUNKS = 256;
 
 /**

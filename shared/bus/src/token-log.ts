@@ -37,7 +37,8 @@ export type TokenLog = {
   head(key: GenerationKey): Promise<StoredRecord | undefined>;
   /**
    * The chunks right before `next` that lead up to it, oldest first: `count` of them, or fewer where the epoch
-   * begins, or where retention or a foreign message has removed some. @throws BusUnavailableError
+   * begins, or where retention or a foreign message has removed some. `count` is at most 1,024.
+   * @throws BusUnavailableError
    */
   before(key: GenerationKey, next: StoredRecord, count: number): Promise<readonly StoredRecord[]>;
   /**

@@ -1,13 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
-import { encodeRecord } from '@sluice/protocol';
-import type { StoredRecord, TokenRecord } from '@sluice/protocol';
+import { ChunkWriter } from '@sluice/core';
+import { MAX_CHUNK_TOKENS, encodeRecord } from '@sluice/protocol';
+import type { GenerationKey, StoredRecord, TokenRecord } from '@sluice/protocol';
 import { startNatsServer } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect, headers } from 'nats';
 import type { NatsConnection } from 'nats';
 import { Border } from '../src/border.ts';
-import { BusUnavailableError } from '../src/index.ts';
+import { BusUnavailableError, createNatsBus, readChain } from '../src/index.ts';
 import { ChunkReader } from '../src/nats/chunk-reader.ts';
 import { chunkSubject } from '../src/subjects.ts';
 import { newKey } from './world.ts';
@@ -119,3 +120,22 @@ test('on a single server chunks that are missing cost one read', async () => {
   expect(await chunksOf(readerOf(undefined, 1))).toEqual([]);
   expect(seen.asked).toBe(1);
 });
+
+test('many long texts at once are read whole: what is asked for at once is bounded', async () => {
+  const bus = await createNatsBus({ url: server.url, name: 'chunks' });
+  const keys = Array.from({ length: 40 }, newKey);
+  const chunk = Array.from({ length: MAX_CHUNK_TOKENS }, () => 'x'.repeat(240));
+  const write = async (written: GenerationKey): Promise<StoredRecord> => {
+    const writer = new ChunkWriter(1);
+    for (let number = 0; number <= 256; number += 1) {
+      const outcome = await bus.tokens.append(written, writer.draft(chunk, 1).draft);
+      if (outcome.type !== 'stored') throw new Error(outcome.type);
+      writer.stored(outcome.sequence);
+    }
+    return (await bus.tokens.head(written)) as StoredRecord;
+  };
+  const heads = await Promise.all(keys.map(write));
+  const chains = await Promise.all(heads.map((head, n) => readChain(bus.tokens, keys[n] ?? key, head, 0)));
+  expect(chains.filter(({ complete, records }) => complete && records.length === 257)).toHaveLength(40);
+  await bus.close();
+}, 60_000);

@@ -7,10 +7,17 @@ import { chunkSubject, chunkSubjects, partitionOf, tokenStream } from '../subjec
 import { storedRecordParser } from '../stored-record.ts';
 import { readLast, readNext, unavailable } from './last-message.ts';
 import { readLastMessages, sequenceOf, subjectOf } from './last-messages.ts';
+import { ReadBudget } from './read-budget.ts';
 
 /** A replica that lags is asked again after this long, ms, so often. */
 const LAG_WAIT_MS = 20;
 const LAG_TRIES = 50;
+
+/**
+ * Most chunks that are asked for at once in all, 4 MiB where each is full: after a restart an edge loads every text that
+ * is watched, and what NATS sends faster than it is read here delays everything else on the connection.
+ */
+const MAX_CHUNKS_AT_ONCE = 512;
 
 export type ChunkReaderOptions = {
   readonly border: Border;
@@ -29,6 +36,7 @@ export class ChunkReader {
   readonly #nc: NatsConnection;
   readonly #jsm: JetStreamManager;
   readonly #options: ChunkReaderOptions;
+  readonly #budget = new ReadBudget(MAX_CHUNKS_AT_ONCE);
 
   constructor(nc: NatsConnection, jsm: JetStreamManager, options: ChunkReaderOptions) {
     this.#nc = nc;
@@ -94,7 +102,9 @@ export class ChunkReader {
   async #read(partition: number, subjects: readonly string[]): Promise<StoredRecord[]> {
     const { inboxPrefix, replicas } = this.#options;
     const query = { stream: tokenStream(partition), subjects, replicas };
-    const { messages } = await readLastMessages(this.#nc, inboxPrefix, query);
+    const { messages } = await this.#budget.spend(subjects.length, () =>
+      readLastMessages(this.#nc, inboxPrefix, query),
+    );
     return messages.flatMap((message) => {
       const [subject, sequence] = [subjectOf(message), sequenceOf(message)];
       return this.#readable({ subject, sequence, text: message.string() }) ?? [];
