@@ -53,7 +53,7 @@ export const natsSettings = {
   }),
   tokensMaxBytes: setting(count(MIB).default(1024 * MIB), {
     env: 'SLUICE_TOKENS_MAX_BYTES',
-    about: 'Size of each token stream, bytes; about 330 per token. From 80 % on prompts are refused.',
+    about: 'Size of each token stream, bytes; about 20 per token. From 80 % on prompts are refused.',
   }),
   sessionsMaxBytes: setting(count(MIB).default(1024 * MIB), {
     env: 'SLUICE_SESSIONS_MAX_BYTES',
