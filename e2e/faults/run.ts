@@ -97,7 +97,7 @@ const runOn = async (
     ...{ name, seed, histories, made, happened: nemesis.happened },
     refused: load.started.filter(({ isRefused }) => isRefused).length,
     ...{ gaps: gapsOf(load), resumes: resumesOf(load) },
-    own: { 'copies / differing': `${copies.length} / ${differing}`, ...own },
+    own: { 'copies / differing': `${copies.length} / ${differing}`, 'records seen': seen.size, ...own },
   });
   await keepEvidence(report, fleet.logs);
   return report;

@@ -36,6 +36,11 @@ export class SeenLog {
     return [...bySequence.values()].toSorted((a, b) => a.sequence - b.sequence);
   }
 
+  /** How many records there were. */
+  get size(): number {
+    return [...this.#records.values()].reduce((sum, { length }) => sum + length, 0);
+  }
+
   close(): Promise<void> {
     return this.#nc.close();
   }
