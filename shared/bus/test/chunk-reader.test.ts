@@ -9,7 +9,7 @@ import { connect, headers } from 'nats';
 import type { NatsConnection } from 'nats';
 import { Border } from '../src/border.ts';
 import { BusUnavailableError, createNatsBus, readChain } from '../src/index.ts';
-import { ChunkReader } from '../src/nats/chunk-reader.ts';
+import { ChunkReader } from '../src/nats/tokens/chunk-reader.ts';
 import { chunkSubject } from '../src/subjects.ts';
 import { newKey } from './world.ts';
 

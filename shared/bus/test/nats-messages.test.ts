@@ -10,7 +10,7 @@ import { BusUnavailableError, WORKER_TTL_MS, createNatsBus, readChain } from '..
 import type { Bus, ForeignMessage } from '../src/index.ts';
 import type { Connection } from '../src/nats/link.ts';
 import { readLastMessages, sequenceOf } from '../src/nats/last-messages.ts';
-import { RecordPublisher } from '../src/nats/record-publisher.ts';
+import { RecordPublisher } from '../src/nats/tokens/record-publisher.ts';
 import { chunkSubjects, itemSubjects, jobSubject, parseLiveSubject } from '../src/subjects.ts';
 import { newKey } from './world.ts';
 

@@ -15,7 +15,7 @@ import { createNatsControl, createNatsPresence, createNatsStats } from './nats-c
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
 import { createNatsRelay } from './nats-relay.ts';
 import { createNatsSessionStore } from './nats-session-store.ts';
-import { createNatsTokenLog } from './nats-token-log.ts';
+import { createNatsTokenLog } from './tokens/nats-token-log.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
 import { isUnserved } from './no-responders.ts';
 import { ensureStreams, wantedStreams } from './streams.ts';

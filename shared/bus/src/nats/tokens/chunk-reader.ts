@@ -2,11 +2,11 @@ import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { linkedBefore } from '@sluice/core';
 import type { GenerationKey, StoredRecord } from '@sluice/protocol';
 import type { NatsConnection } from 'nats';
-import type { Border } from '../border.ts';
-import { chunkSubject, chunkSubjects, partitionOf, tokenStream } from '../subjects.ts';
-import { storedRecordParser } from '../stored-record.ts';
-import { readLast, readNext, unavailable } from './last-message.ts';
-import { readLastMessages, sequenceOf, subjectOf } from './last-messages.ts';
+import type { Border } from '../../border.ts';
+import { chunkSubject, chunkSubjects, partitionOf, tokenStream } from '../../subjects.ts';
+import { storedRecordParser } from '../../stored-record.ts';
+import { readLast, readNext, unavailable } from '../last-message.ts';
+import { readLastMessages, sequenceOf, subjectOf } from '../last-messages.ts';
 import { ReadBudget } from './read-budget.ts';
 
 /** A replica that lags is asked again after this long, ms, so often. */
