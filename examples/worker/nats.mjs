@@ -108,7 +108,7 @@ export const append = (log, chunk, record, last) =>
       // Proves nothing by itself: what stands there may be this record, stored by an earlier try.
       const head = await readHead(log);
       if (head !== undefined && isSame(head.value, record)) return head.seq;
-      if ((head?.seq ?? 0) === last) throw error;
+      if ((head?.seq ?? 0) <= last) throw error;
       throw new Refused(head.value.attempt < record.attempt ? 'behind' : 'fenced');
     }
   });

@@ -29,12 +29,17 @@ export type Subscription = { close(): void };
 export type TokenLog = {
   /**
    * Publishes one drafted record in place of its chunk's earlier one, fenced by the sequence it expects: that of the
-   * newest record. Foreign messages after that one do not count. Resolves whatever happens; `unknown` means the record
-   * may or may not be stored.
+   * newest record. Foreign messages after that one do not count, and if one of them replaced the chunk that the draft
+   * closes, that is stored again. Resolves whatever happens; `unknown` means the record may or may not be stored.
    */
   append(key: GenerationKey, draft: Draft): Promise<PublishOutcome>;
   /** The newest message that is a record, as the stream's leader has it. @throws BusUnavailableError */
   head(key: GenerationKey): Promise<StoredRecord | undefined>;
+  /**
+   * Whether a foreign message follows the head: one that may have replaced a record which readers have seen.
+   * @throws BusUnavailableError
+   */
+  isObscured(key: GenerationKey, head: StoredRecord | undefined): Promise<boolean>;
   /**
    * The chunks right before `next` that lead up to it, oldest first: `count` of them, or fewer where the epoch
    * begins, or where retention or a foreign message has removed some. `count` is at most 1,024.

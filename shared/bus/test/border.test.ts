@@ -5,8 +5,8 @@ import type { Draft } from '@sluice/core';
 import { ORG_STATS, parseItemId, parseSessionId } from '@sluice/protocol';
 import type { GenerationKey, WorkerReport } from '@sluice/protocol';
 import { Queue, waitFor } from '@sluice/testkit';
-import { BusUnavailableError } from '../src/index.ts';
-import type { Bus, ForeignKind, ForeignMessage, TailListener } from '../src/index.ts';
+import { BusUnavailableError, readChain, tokensOf } from '../src/index.ts';
+import type { Bus, Chain, ForeignKind, ForeignMessage, TailListener } from '../src/index.ts';
 import {
   beatSubject,
   chunkSubject,
@@ -284,6 +284,85 @@ describe.each(backends)('The border on $name', ({ start }) => {
       expect(await bus.tokens.append(key, draftOf('late', first))).toEqual({ type: 'wrong_sequence' });
       expect(await bus.tokens.append(key, draftOf('late', 0))).toEqual({ type: 'wrong_sequence' });
       await append(key, draftOf('c', second));
+      drain();
+    });
+
+    const tokens = (count: number): string[] => Array.from({ length: count }, (_, n) => `${n} `);
+    /** Writes as a worker does, one record for as many tokens as fit. */
+    const write = async (
+      key: GenerationKey,
+      writer: ChunkWriter,
+      pending: readonly string[],
+    ): Promise<void> => {
+      for (let rest = pending; rest.length > 0;) {
+        const { draft, taken } = writer.draft(rest, 1);
+        writer.stored(await append(key, draft));
+        rest = rest.slice(taken);
+      }
+    };
+    const read = async (key: GenerationKey): Promise<Chain> => {
+      const head = await bus.tokens.head(key);
+      if (head === undefined) throw new Error('expected a head, got none');
+      return readChain(bus.tokens, key, head, 0);
+    };
+
+    test('in place of the open chunk is replaced by the next record, which has all of it', async () => {
+      const key = newKey();
+      const writer = new ChunkWriter(1);
+      await write(key, writer, tokens(40));
+      await world.publish(chunkSubject(0, key, 1), '{}');
+      expect(await bus.tokens.head(key)).toMatchObject({ chunk: 0 });
+      await write(key, writer, ['40 ']);
+      expect(await read(key)).toMatchObject({ complete: true });
+      expect(tokensOf(await read(key))).toEqual(tokens(41));
+      drain();
+    });
+
+    test('in place of a chunk that is full is replaced by that chunk before the next one begins', async () => {
+      const key = newKey();
+      const writer = new ChunkWriter(1);
+      await write(key, writer, tokens(32));
+      for (const chunk of [0, 1, 7]) await world.publish(chunkSubject(0, key, chunk), '{}');
+      await write(key, writer, ['32 ']);
+      expect(await read(key)).toMatchObject({ complete: true });
+      expect(tokensOf(await read(key))).toEqual(tokens(33));
+      drain();
+    });
+
+    test('does not make a writer that stored its chunk again fence itself', async () => {
+      const key = newKey();
+      const writer = new ChunkWriter(1);
+      await write(key, writer, tokens(32));
+      const { draft } = writer.draft(['32 '], 1);
+      await world.publish(chunkSubject(0, key, 0), '{}');
+      // By a try whose answer got lost.
+      await world.publish(chunkSubject(0, key, 0), draft.closed?.payload ?? '');
+      await append(key, draft);
+      expect(tokensOf(await read(key))).toEqual(tokens(33));
+      drain();
+    });
+
+    test('in place of a closed chunk ends what leads up to the next one', async () => {
+      const key = newKey();
+      const writer = new ChunkWriter(1);
+      await write(key, writer, tokens(70));
+      await world.publish(chunkSubject(0, key, 0), '{}');
+      await write(key, writer, ['70 ']);
+      expect(await read(key)).toMatchObject({ complete: false, records: [{ base: 32 }, { base: 64 }] });
+      drain();
+    });
+
+    test('obscures the head until a record follows it', async () => {
+      const key = newKey();
+      expect(await bus.tokens.isObscured(key, undefined)).toBe(false);
+      await world.publish(chunkSubject(0, key, 0), '{}');
+      expect(await bus.tokens.isObscured(key, await bus.tokens.head(key))).toBe(true);
+      const first = await append(key, draftOf('a'));
+      expect(await bus.tokens.isObscured(key, await bus.tokens.head(key))).toBe(false);
+      await world.publish(chunkSubject(0, key, 1), '{}');
+      expect(await bus.tokens.isObscured(key, await bus.tokens.head(key))).toBe(true);
+      await append(key, draftOf('b', first));
+      expect(await bus.tokens.isObscured(key, await bus.tokens.head(key))).toBe(false);
       drain();
     });
 

@@ -55,7 +55,7 @@ export const writeRecord = async (
 const findHead = async (log: TokenLog, key: GenerationKey, draft: Draft): Promise<HeadFinding> => {
   const head = await answered(() => log.head(key));
   if (head !== undefined && isSameRecord(draft, head)) return { type: 'ours', sequence: head.sequence };
-  return { type: (head?.sequence ?? 0) === draft.expected ? 'previous' : 'newer' };
+  return { type: (head?.sequence ?? 0) <= draft.expected ? 'previous' : 'newer' };
 };
 
 /** What a read comes to, through whatever election. */

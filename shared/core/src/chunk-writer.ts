@@ -18,7 +18,11 @@ export type Draft = {
   readonly epoch: number;
   readonly head: number;
   readonly final: boolean;
+  /** the chunk that this draft closes, where it begins the next: stored again if a foreign message replaced it */
+  readonly closed: ClosedChunk | undefined;
 };
+
+export type ClosedChunk = Pick<Draft, 'chunk' | 'payload'>;
 
 type Chunk = {
   number: number;
@@ -37,7 +41,9 @@ export class ChunkWriter {
   readonly epoch: number;
   readonly attempt: number;
   #chunk: Chunk;
-  #next: { readonly chunk: Chunk; readonly final: boolean } | undefined;
+  #next: { readonly chunk: Chunk; readonly final: boolean; readonly payload: string } | undefined;
+  /** of the newest record; undefined: this writer has stored none yet */
+  #payload: string | undefined;
   #last: number;
   #ended: boolean;
 
@@ -100,13 +106,21 @@ export class ChunkWriter {
       `{"v":2,"epoch":${this.epoch},"attempt":${this.attempt},"base":${chunk.base},"at":${at},` +
       `"tokens":[${chunk.json}${tail}`;
     assertFits(payload);
-    this.#next = { chunk, final };
+    this.#next = { chunk, final, payload };
     const { attempt, epoch } = this;
     const head = chunk.base + chunk.count;
+    const closed = this.#closedBy(chunk);
     return {
-      draft: { payload, expected: this.#last, chunk: chunk.number, attempt, epoch, head, final },
+      draft: { payload, expected: this.#last, chunk: chunk.number, attempt, epoch, head, final, closed },
       taken,
     };
+  }
+
+  #closedBy(next: Chunk): ClosedChunk | undefined {
+    const { number: chunk } = this.#chunk;
+    return next.number === chunk || this.#payload === undefined
+      ? undefined
+      : { chunk, payload: this.#payload };
   }
 
   /** Confirms that the last draft was stored under this stream sequence. */
@@ -114,6 +128,7 @@ export class ChunkWriter {
     if (this.#next === undefined) throw new TypeError('stored() without a draft');
     this.#chunk = this.#next.chunk;
     this.#ended = this.#next.final;
+    this.#payload = this.#next.payload;
     this.#next = undefined;
     this.#last = sequence;
   }

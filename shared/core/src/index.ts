@@ -1,7 +1,7 @@
 export { AckLedger } from './ack-ledger.ts';
 export type { LedgerEntry } from './ack-ledger.ts';
 export { ChunkWriter, isSameRecord } from './chunk-writer.ts';
-export type { Draft } from './chunk-writer.ts';
+export type { ClosedChunk, Draft } from './chunk-writer.ts';
 export { CountsByName, CountsByOrg, LatencyCounts } from './counts.ts';
 export { countCrash, countSpent, hasAdvanced, isSuspect, poisonEnd } from './crash-budget.ts';
 export type { CrashCount } from './crash-budget.ts';

@@ -75,6 +75,24 @@ describe('records', () => {
     );
   });
 
+  test('that begin a chunk carry the last record of the one before, and no others do', () => {
+    const log = new ModelLog();
+    const writer = new ChunkWriter(1);
+    writeAll(
+      log,
+      writer,
+      Array.from({ length: MAX_CHUNK_TOKENS }, (_, n) => `${n}`),
+      [10],
+    );
+    const full = log.head as StoredRecord;
+    expect(writer.draft([], 1).draft.closed).toBeUndefined();
+    const { closed } = writer.draft(['next'], 1).draft;
+    expect(closed?.chunk).toBe(0);
+    expect(parseRecord(closed?.payload ?? '')).toEqual(full.record);
+    // It has stored nothing itself yet: its claim comes first.
+    expect(new ChunkWriter(2, 0, full).draft(['next'], 1).draft.closed).toBeUndefined();
+  });
+
   test('of a restart begin at zero in the new epoch, in the next chunk, and expect the old head', () => {
     const log = new ModelLog();
     writeAll(log, new ChunkWriter(1), ['a', 'b'], [1]);

@@ -167,5 +167,6 @@ export class TokenPublisher {
 
 const findingOf = (draft: Draft, head: StoredRecord | undefined): HeadFinding => {
   if (head !== undefined && isSameRecord(draft, head)) return { type: 'ours', sequence: head.sequence };
-  return { type: (head?.sequence ?? 0) === draft.expected ? 'previous' : 'newer' };
+  // An older one than expected: a foreign message has replaced the newest, and the next try passes it.
+  return { type: (head?.sequence ?? 0) <= draft.expected ? 'previous' : 'newer' };
 };

@@ -1,5 +1,8 @@
 import { linkedBefore } from '@sluice/core';
+import type { ClosedChunk, Draft } from '@sluice/core';
 import type { GenerationKey, StoredRecord } from '@sluice/protocol';
+import { behindAlso } from '../behind.ts';
+import type { Behind } from '../behind.ts';
 import type { Border } from '../border.ts';
 import { deliverTo } from '../live-message.ts';
 import { storedRecordParser } from '../stored-record.ts';
@@ -23,18 +26,27 @@ export const memoryTokens = (hub: MemoryHub, border: Border): TokenLog => {
     }
     return undefined;
   };
-  const mayFollow = (key: GenerationKey, expected: number): boolean => {
-    const sequences = sequencesOf(key);
-    const later = sequences.filter((sequence) => sequence > expected);
-    if (later.length === 0) return (sequences[0] ?? 0) === expected;
-    return later.every((sequence) => storedAt(sequence) === undefined);
+  /** Where a draft may be appended; undefined: somebody else's record is there. */
+  const behindOf = (key: GenerationKey, { expected, closed }: Draft): Behind | undefined => {
+    const sequences = sequencesOf(key).toReversed();
+    let behind: Behind = { tip: expected, isClosedLost: false };
+    for (const sequence of sequences.filter((each) => each > expected)) {
+      const { subject = '', text = '' } = hub.log[sequence - 1] ?? {};
+      if (text !== closed?.payload && storedAt(sequence) !== undefined) return undefined;
+      behind = behindAlso(behind, { subject, sequence, text }, closed);
+    }
+    return behind.tip === (sequences.at(-1) ?? 0) ? behind : undefined;
   };
+  const store = (key: GenerationKey, { chunk, payload }: ClosedChunk): number =>
+    appendRecord(hub, chunkSubject(0, key, chunk), payload);
   return {
-    append: (key, { chunk, payload, expected }) => {
-      if (!mayFollow(key, expected)) return Promise.resolve({ type: 'wrong_sequence' });
-      const sequence = appendRecord(hub, chunkSubject(0, key, chunk), payload);
-      return Promise.resolve({ type: 'stored', sequence });
+    append: (key, draft) => {
+      const behind = behindOf(key, draft);
+      if (behind === undefined) return Promise.resolve({ type: 'wrong_sequence' });
+      if (behind.isClosedLost && draft.closed !== undefined) store(key, draft.closed);
+      return Promise.resolve({ type: 'stored', sequence: store(key, draft) });
     },
+    isObscured: (key, head) => Promise.resolve((sequencesOf(key)[0] ?? 0) > (head?.sequence ?? 0)),
     head: (key) => Promise.resolve(headOf(key)),
     before: (key, next, count) => {
       const chunks = hub.chunks.get(itemKey(key, key.generation));

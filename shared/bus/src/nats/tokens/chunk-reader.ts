@@ -1,7 +1,10 @@
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { linkedBefore } from '@sluice/core';
+import type { ClosedChunk } from '@sluice/core';
 import type { GenerationKey, StoredRecord } from '@sluice/protocol';
 import type { NatsConnection } from 'nats';
+import { behindAlso } from '../../behind.ts';
+import type { Behind, LogMessage } from '../../behind.ts';
 import type { Border } from '../../border.ts';
 import { chunkSubject, chunkSubjects, partitionOf, tokenStream } from '../../subjects.ts';
 import { storedRecordParser } from '../../stored-record.ts';
@@ -25,8 +28,6 @@ export type ChunkReaderOptions = {
   readonly partitions: number;
   readonly inboxPrefix: string;
 };
-
-type RawRecord = { readonly subject: string; readonly sequence: number; readonly text: string };
 
 /**
  * Reads a generation's chunks: the head through the leader, what leads up to it from any replica. Edges may append to a
@@ -57,14 +58,25 @@ export class ChunkReader {
     return head;
   }
 
-  /** Sequence of the last message after `sequence`; undefined when there is none, or when one of them is a record. */
-  async foreignTip(key: GenerationKey, sequence: number): Promise<number | undefined> {
-    let tip: number | undefined;
-    for await (const message of this.#after(key, sequence)) {
-      if (this.#readable(message) !== undefined) return undefined;
-      tip = message.sequence;
+  /** Whether a foreign message follows the head. */
+  async isObscured(key: GenerationKey, head: StoredRecord | undefined): Promise<boolean> {
+    for await (const message of this.#after(key, head?.sequence ?? 0))
+      return this.#readable(message) === undefined;
+    return false;
+  }
+
+  /** What follows `known`; undefined when nothing does, or when some of it is a record of somebody else. */
+  async behind(
+    key: GenerationKey,
+    known: Behind,
+    closed: ClosedChunk | undefined,
+  ): Promise<Behind | undefined> {
+    let behind = known;
+    for await (const message of this.#after(key, known.tip)) {
+      if (message.text !== closed?.payload && this.#readable(message) !== undefined) return undefined;
+      behind = behindAlso(behind, message, closed);
     }
-    return tip;
+    return behind === known ? undefined : behind;
   }
 
   async before(key: GenerationKey, next: StoredRecord, count: number): Promise<readonly StoredRecord[]> {
@@ -88,13 +100,13 @@ export class ChunkReader {
   }
 
   /** What the leader has of a generation after a sequence, in the order of the stream. */
-  async *#after(key: GenerationKey, sequence: number): AsyncGenerator<RawRecord> {
+  async *#after(key: GenerationKey, sequence: number): AsyncGenerator<LogMessage> {
     const partition = this.#partition(key);
     const query = { subject: chunkSubjects(partition, key), from: sequence + 1 };
     for (;;) {
       const message = await readNext(this.#jsm, tokenStream(partition), query);
       if (message === undefined) return;
-      yield rawOf(message);
+      yield logMessageOf(message);
       query.from = message.seq + 1;
     }
   }
@@ -111,12 +123,12 @@ export class ChunkReader {
     });
   }
 
-  async #last(partition: number, subject: string): Promise<RawRecord | undefined> {
+  async #last(partition: number, subject: string): Promise<LogMessage | undefined> {
     const message = await readLast(this.#jsm, tokenStream(partition), subject, this.#options.replicas);
-    return message && rawOf(message);
+    return message && logMessageOf(message);
   }
 
-  #readable({ subject, sequence, text }: RawRecord): StoredRecord | undefined {
+  #readable({ subject, sequence, text }: LogMessage): StoredRecord | undefined {
     return this.#options.border.read('record', text, storedRecordParser(subject, sequence));
   }
 
@@ -125,7 +137,7 @@ export class ChunkReader {
   }
 }
 
-const rawOf = (message: StoredMsg): RawRecord => ({
+const logMessageOf = (message: StoredMsg): LogMessage => ({
   subject: message.subject,
   sequence: message.seq,
   text: message.string(),

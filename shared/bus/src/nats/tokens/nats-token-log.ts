@@ -1,7 +1,8 @@
-import type { Draft, PublishOutcome } from '@sluice/core';
+import type { ClosedChunk, Draft, PublishOutcome } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
+import type { Behind } from '../../behind.ts';
 import { deliverTo } from '../../live-message.ts';
 import { chunkSubject, chunkSubjects, liveSubjects, partitionOf, stateSubject } from '../../subjects.ts';
 import type { TokenLog } from '../../token-log.ts';
@@ -17,6 +18,7 @@ type TokenLogOptions = Inlet & ChunkReaderOptions & { readonly connection: Conne
 
 /** So often what comes faster than a record is stored is run after. */
 const BEHIND_TRIES = 50;
+const MOVED: PublishOutcome = { type: 'unknown', detail: 'the log moved while foreign messages were passed' };
 
 export const createNatsTokenLog = (
   nc: NatsConnection,
@@ -26,21 +28,33 @@ export const createNatsTokenLog = (
   const { connection, partitions, inboxPrefix, border, onError } = options;
   const publisher = new RecordPublisher(nc, connection, inboxPrefix);
   const reader = new ChunkReader(nc, jsm, options);
-  const publish = (key: GenerationKey, draft: Draft, expected: number): Promise<PublishOutcome> => {
+  const publish = (
+    key: GenerationKey,
+    { chunk, payload }: ClosedChunk,
+    expected: number,
+  ): Promise<PublishOutcome> => {
     const partition = partitionOf(key, partitions);
     const fence = { subjects: chunkSubjects(partition, key), expected };
-    return publisher.publish(chunkSubject(partition, key, draft.chunk), draft.payload, fence);
+    return publisher.publish(chunkSubject(partition, key, chunk), payload, fence);
   };
   /** Appends behind what is no record: nobody else's garbage may end a generation. */
   const appendBehind = async (key: GenerationKey, draft: Draft): Promise<PublishOutcome> => {
-    let known = draft.expected;
+    const { closed } = draft;
+    let behind: Behind = { tip: draft.expected, isClosedLost: false };
     for (let tries = 0; tries < BEHIND_TRIES; tries += 1) {
-      const tip = await reader.foreignTip(key, known).catch((error: Error) => error);
-      if (tip instanceof Error) return { type: 'unknown', detail: tip.message };
-      if (tip === undefined) return { type: 'wrong_sequence' };
-      const outcome = await publish(key, draft, tip);
+      const next = await reader.behind(key, behind, closed).catch((error: Error) => error);
+      if (next instanceof Error) return { type: 'unknown', detail: next.message };
+      // Later than the first time, the chunk that was stored again must not be taken for somebody else's record.
+      if (next === undefined) return tries === 0 ? { type: 'wrong_sequence' } : MOVED;
+      behind = next;
+      if (closed !== undefined && behind.isClosedLost) {
+        const again = await publish(key, closed, behind.tip);
+        if (again.type === 'wrong_sequence') continue;
+        if (again.type !== 'stored') return again;
+        behind = { tip: again.sequence, isClosedLost: false };
+      }
+      const outcome = await publish(key, draft, behind.tip);
       if (outcome.type !== 'wrong_sequence') return outcome;
-      known = tip;
     }
     return { type: 'unknown', detail: 'somebody floods the log with what is no record' };
   };
@@ -50,6 +64,7 @@ export const createNatsTokenLog = (
       return outcome.type === 'wrong_sequence' ? appendBehind(key, draft) : outcome;
     },
     head: (key) => reader.head(key),
+    isObscured: (key, head) => reader.isObscured(key, head),
     before: (key, next, count) => reader.before(key, next, count),
     tail: (key, listener) => {
       const deliver = deliverTo(key, listener, border);
