@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { ChunkWriter } from '@sluice/core';
 import { waitFor } from '@sluice/testkit';
 import { freshScene } from './support/scene.ts';
-import { keyOf, withAppend } from './support/world.ts';
+import { keyOf, withAppend, words } from './support/world.ts';
 
 const scene = freshScene();
 
@@ -38,6 +38,17 @@ describe('a generation with a log', () => {
     await scene.world.bus.tokens.append(keyOf('g'), draft);
   };
 
+  const writeText = async (tokens: readonly string[]): Promise<void> => {
+    const writer = new ChunkWriter(1);
+    for (let written = 0; written < tokens.length;) {
+      const { draft, taken } = writer.draft(tokens.slice(written), 1);
+      const outcome = await scene.world.bus.tokens.append(keyOf('g'), draft);
+      if (outcome.type !== 'stored') throw new Error(outcome.type);
+      writer.stored(outcome.sequence);
+      written += taken;
+    }
+  };
+
   test('is continued from its last token under a claim record, in the same epoch', async () => {
     await writeHead(['a', 'b']);
     await scene.world.submit('g', {}, { attempt: 1 });
@@ -57,6 +68,25 @@ describe('a generation with a log', () => {
     scene.world.engine.say('g', 'x');
     scene.world.engine.end('g');
     expect(await scene.world.until('g', 'done')).toMatchObject({ text: 'x', epoch: 1, seq: 1 });
+    expect(scene.world.engine.requests[0]?.prefix).toEqual([]);
+  });
+
+  test.each([
+    ['hides all of it', 0, 20],
+    ['hides its newest chunk', 1, 40],
+    ['is on a chunk nobody used', 7, 40],
+  ])('behind which a foreign message %s starts again in an epoch of its own', async (_, chunk, count) => {
+    const { tokens } = scene.world.bus;
+    await writeText(words(count));
+    const head = await tokens.head(keyOf('g'));
+    const { draft } = new ChunkWriter(2, 0, head).draft([], 1);
+    await tokens.append(keyOf('g'), { ...draft, chunk, payload: '{}' });
+    await scene.world.submit('g', {}, { attempt: 2 });
+    await scene.world.start();
+    scene.world.engine.say('g', 'x');
+    scene.world.engine.end('g');
+    // Attempt 2 may have begun epoch 1.
+    expect(await scene.world.until('g', 'done')).toMatchObject({ text: 'x', epoch: 2, attempt: 3, seq: 1 });
     expect(scene.world.engine.requests[0]?.prefix).toEqual([]);
   });
 

@@ -15,6 +15,8 @@ export type Claimed = {
   readonly head: StoredRecord | undefined;
   /** all stored tokens of the head's epoch, oldest first; undefined when retention has cut some off */
   readonly prefix: readonly Token[] | undefined;
+  /** a foreign message may have replaced records of earlier attempts that viewers have seen */
+  readonly isObscured: boolean;
 };
 
 /**
@@ -120,7 +122,10 @@ export const readClaimed = async (
   const [entry, head] = await Promise.all([bus.sessions.prompt(key), bus.tokens.head(key)]);
   if ((head?.record.attempt ?? 0) > item.attempt) return 'newer';
   if (entry === undefined) return 'no_prompt';
-  return { key, entry, item, head, prefix: head === undefined ? [] : await readTokens(bus, key, head) };
+  // Nobody has written before a first attempt.
+  const isObscured = item.attempt > 1 && (await bus.tokens.isObscured(key, head));
+  const prefix = head === undefined ? [] : await readTokens(bus, key, head);
+  return { key, entry, item, head, prefix, isObscured };
 };
 
 /** Every stored token of the head's epoch. */
@@ -130,7 +135,18 @@ const readTokens = async (bus: Bus, key: GenerationKey, head: StoredRecord): Pro
 };
 
 /** Whether this attempt continues the text that is stored, rather than starting a new epoch. */
-export const canGoOn = ({ head, prefix }: Claimed, engine: Pick<Engine, 'canContinue'>): boolean => {
-  if (head === undefined || head.record.end !== undefined) return true;
-  return prefix !== undefined && (prefix.length === 0 || engine.canContinue(prefix));
+export const canGoOn = (
+  { head, prefix, isObscured }: Claimed,
+  engine: Pick<Engine, 'canContinue'>,
+): boolean => {
+  if (head?.record.end !== undefined) return true;
+  if (isObscured) return false;
+  return head === undefined || (prefix !== undefined && (prefix.length === 0 || engine.canContinue(prefix)));
 };
+
+/**
+ * The epoch of a text that starts over. Each attempt begins one at most, so the earlier ones, hidden or not, have used
+ * none above `attempt - 2`.
+ */
+export const nextEpoch = ({ head, item, isObscured }: Claimed): number =>
+  Math.max((head?.record.epoch ?? 0) + 1, isObscured ? item.attempt - 1 : 0);

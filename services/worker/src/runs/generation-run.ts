@@ -5,7 +5,7 @@ import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/
 import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import { AttemptAccount } from './attempt-account.ts';
-import { canGoOn } from './claim.ts';
+import { canGoOn, nextEpoch } from './claim.ts';
 import type { Claimed } from './claim.ts';
 import { Credit } from './credit.ts';
 import type { Engine, EngineRequest } from '@sluice/core';
@@ -75,7 +75,7 @@ export class GenerationRun {
     this.claimed = claimed;
     this.#context = context;
     const goesOn = canGoOn(claimed, context.engine);
-    const epoch = head === undefined ? 0 : head.record.epoch + (goesOn ? 0 : 1);
+    const epoch = goesOn ? (head?.record.epoch ?? 0) : nextEpoch(claimed);
     const kept = goesOn ? (prefix ?? []) : [];
     const { model, params = {} } = entry.body;
     this.#request = { generation: claimed.key.generation, model, messages, params, prefix: kept };
