@@ -4,14 +4,15 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createNatsBus } from '@sluice/bus';
+import { createNatsBus, readChain } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import type { Generation, TransportKind } from '@sluice/client';
 import { ORG_STATS, SERVER_FRAME_TYPES, SYSTEM_STATS } from '@sluice/protocol';
-import type { StatsReport } from '@sluice/protocol';
+import type { GenerationKey, StatsReport } from '@sluice/protocol';
 import { serverFrameSchemas } from '@sluice/protocol/schema';
 import { freePort, openEventStream, sha256, startNatsServer, waitFor } from '@sluice/testkit';
 import type { Child, NatsServer } from '@sluice/testkit';
+import { jetstream } from '@nats-io/jetstream';
 import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
 import { adminTokenFor, keyOf, ORG, recordedClient, storedText, tokenFor } from './support/clients.ts';
@@ -36,7 +37,12 @@ const [SESSION, LIVE] = ['s', 'live'];
 const SERVER = 'server';
 type Polluted = readonly string[] | typeof SERVER;
 
-const TOKENS = [`tok.0.${ORG}.${SESSION}.${LIVE}`, `tok.0.${ORG}.${SESSION}.bad`];
+const logOf = (session: string, generation: string): string => `tok.0.${ORG}.${session}.${generation}`;
+/** Of the live one chunks that it does not get to, and what is no chunk. */
+const TOKENS = [
+  ...[`${logOf(SESSION, LIVE)}.999`, `${logOf(SESSION, LIVE)}.x`],
+  `${logOf(SESSION, 'bad')}.0`,
+];
 const ITEMS = [`$KV.SESSIONS.${ORG}.${SESSION}.bad`, '$KV.SESSIONS.bad', '$KV.SESSIONS.a.b.c.d'];
 const JOBS = [`job.${MODEL}.any`, `job.${MODEL}.worker-1`, 'job.x.any'];
 const READING: Readonly<Record<string, Polluted>> = {
@@ -60,7 +66,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     '$KV.PROMPTS.>': [`$KV.PROMPTS.${ORG}.${SESSION}.bad`, '$KV.PROMPTS.bad'],
     '$KV.SESSIONS.>': ITEMS,
     'job.*.*': JOBS,
-    'tok.*.*.*.*': TOKENS,
+    'tok.*.*.*.*.*': TOKENS,
     'ctl.*.*.*': [`ctl.${ORG}.${SESSION}.${LIVE}`],
     'live.pres.*.*.*': [`live.pres.${ORG}.${SESSION}.all`, `live.pres.${ORG}.${ORG_STATS}.all`],
     'stats.ask': ['stats.ask'],
@@ -68,7 +74,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
   },
   worker: {
     ...READING,
-    'tok.*.*.*.*': TOKENS,
+    'tok.*.*.*.*.*': TOKENS,
     '$KV.SESSIONS.>': ITEMS,
     'job.*.*': JOBS,
     '$KV.WORKERS.*': ['$KV.WORKERS.bad'],
@@ -157,6 +163,12 @@ const answersOf = async (session: string): Promise<readonly string[]> => {
   const { items } = await bus.sessions.items(keyOf(session, 'any'), 0);
   const done = items.filter(({ item }) => item.kind === 'generation' && item.status === 'done');
   return Promise.all(done.map(({ item }) => storedText(bus, keyOf(session, item.id))));
+};
+
+/** Whether the log has a text from its first token on. */
+const isWhole = async (key: GenerationKey): Promise<boolean> => {
+  const head = await bus.tokens.head(key);
+  return head !== undefined && (await readChain(bus.tokens, key, head, 0)).complete;
 };
 
 /** Streams an answer as OpenAI's API does. */
@@ -272,6 +284,56 @@ test('a generation whose item is overwritten with garbage is watched to its end,
   await late.subscribe();
   expect([...late.items.keys()]).toEqual(['m']);
 }, 30_000);
+
+test('a chunk that is overwritten with garbage while it is written, is written again', async () => {
+  const viewer = view('websocket', 'ann');
+  const nc = await connectAs('worker');
+  const session = viewer.client.session('open-chunks');
+  const params = { simulated: { tokens: 200 } };
+  const generation = session.prompt({ generation: 'g', input: 'go', params });
+  await waitFor(() => generation.position.seq > 5, { what: 'the first tokens' });
+  const log = logOf('open-chunks', 'g');
+  const hits = new Set<number>();
+  while (generation.position.seq < 150) {
+    const { chunk = 0, sequence = 0 } = (await bus.tokens.head(keyOf('open-chunks', 'g'))) ?? {};
+    // Refused where the chunk is not the newest any more.
+    const expect = { lastSubjectSequence: sequence, lastSubjectSequenceSubject: `${log}.*` };
+    const hit = jetstream(nc).publish(`${log}.${chunk}`, '{}', { expect });
+    await hit.then(
+      () => hits.add(chunk),
+      () => undefined,
+    );
+  }
+  expect(hits.size).toBeGreaterThan(2);
+  expect(await generation.end).toMatchObject({ reason: 'stop', seq: 200 });
+  expect(sha256(await generation.done)).toBe(sha256(await storedText(bus, keyOf('open-chunks', 'g'))));
+  expect(viewer.sockets).toHaveLength(1);
+}, 30_000);
+
+test('a closed chunk that is overwritten with garbage is told as expired, and the item has the whole text', async () => {
+  const viewer = view('websocket', 'ann');
+  const nc = await connectAs('worker');
+  const params = { simulated: { tokens: 300 } };
+  const generation = viewer.client.session('closed').prompt({ generation: 'g', input: 'go', params });
+  await waitFor(() => generation.position.seq > 100, { what: 'three chunks' });
+  await jetstream(nc).publish(`${logOf('closed', 'g')}.1`, '{}');
+  expect(await generation.end).toMatchObject({ reason: 'stop', seq: 300 });
+  const key = keyOf('closed', 'g');
+  const itemText = async (): Promise<string | undefined> => {
+    const item = (await bus.sessions.item(key, key.generation))?.item;
+    return item?.kind === 'generation' && item.status === 'done' ? item.text : undefined;
+  };
+  expect(await waitFor(itemText, { what: 'the item to be done' })).toBe(await generation.done);
+  expect(await isWhole(key)).toBe(false);
+  // On an edge that had no copy of it.
+  const { child, url: elsewhere } = await spawnEdge(nats.url, { ...credentials('edge') });
+  closers.push(() => child.kill());
+  const late = recordedClient(elsewhere, 'bob');
+  closers.push(() => late.client.close());
+  await late.client.session('closed').subscribe();
+  const seen = late.client.session('closed').generation('g');
+  expect(await seen.done).toBe(await generation.done);
+}, 60_000);
 
 test('a prompt that is overwritten with garbage is another prompt to whoever repeats it', async () => {
   const session = view('websocket', 'ann').client.session('repeated');

@@ -35,7 +35,7 @@ export const GARBAGE: Readonly<Record<string, string | Uint8Array>> = {
   'a cancel of nobody': '{"type":"cancel"}',
   'a run of nobody': '{"worker":"w-9","running":[{"org":"acme"}],"models":[7],"slots":-1}',
   'half an item': '{"id":"bad","kind":"generation","status":"running"}',
-  'half a record': '{"v":1,"epoch":0,"attempt":1,"base":0,"prev":0,"at":1,"tokens":[1,null]}',
+  'half a record': '{"v":2,"epoch":0,"attempt":1,"base":0,"at":1,"tokens":[1,null]}',
 };
 
 /** What the NATS user may publish to, as deploy/nats/users.conf lists it. */
