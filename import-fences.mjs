@@ -23,7 +23,7 @@ const GUARDED = [
   [PROM, 'prom-client is imported only by runtime: a hot path does not know who counts it'],
 ];
 
-const SHARED = ['protocol', 'protocol/schema', 'core', 'bus', 'client', 'runtime'];
+const SHARED = ['protocol', 'protocol/schema', 'core', 'bus', 'lifecycle', 'client', 'runtime'];
 const SERVICE_SAYS = 'a service imports shared packages, never another service or the testkit';
 
 /**
@@ -56,6 +56,11 @@ const PLACES = [
     ours: ['protocol', 'protocol/schema', 'core'],
     says: 'bus imports only protocol and core',
     opens: [NATS],
+  },
+  {
+    files: /^shared\/lifecycle\/src\//,
+    ours: ['protocol', 'core', 'bus'],
+    says: 'lifecycle imports only protocol, core and bus',
   },
   {
     files: /^shared\/client\/src\/node-platform[^/]*\.ts$/,

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createNatsBus, endGeneration } from '@sluice/bus';
+import { createNatsBus } from '@sluice/bus';
+import { endGeneration } from '@sluice/lifecycle';
 import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import { readyMessage, sha256, startChild, startNatsServer, waitFor } from '@sluice/testkit';
@@ -175,9 +176,11 @@ test('an edge ends a generation whose worker is gone, in the log too', async () 
     seq: 0,
     worker: 'gone',
   };
-  const rev = (await worker.sessions.createItem(key, item)) ?? 0;
+  await worker.sessions.createItem(key, item);
   const end = { reason: 'cancelled', receipt: { tokensAfterCancel: 0, msToAbort: 0 } } as const;
-  expect(await endGeneration(edge, key, { rev, item }, { end, now: 2 })).toBe(true);
+  expect(await endGeneration({ bus: edge, clock: { now: () => 2 } }, key, end)).toMatchObject({
+    status: 'done',
+  });
   expect((await worker.tokens.head(key))?.record).toMatchObject({ attempt: 2, end });
 });
 

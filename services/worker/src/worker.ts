@@ -9,7 +9,6 @@ import { JobRunner } from './jobs/job-runner.ts';
 import { Liveness } from './peers/liveness.ts';
 import { createWorkerMetrics } from './tally/metrics.ts';
 import { Connectivity } from './peers/connectivity.ts';
-import { Settlement } from './runs/settlement.ts';
 import { Slots } from './jobs/slots.ts';
 import { Takeover } from './peers/takeover.ts';
 import { WorkerStats } from './tally/worker-stats.ts';
@@ -59,12 +58,11 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const [pulling, giveUp] = [new AbortController(), new AbortController()];
   const metrics = createWorkerMetrics(tally, { slots: () => slots.size, running: () => runner.size });
   const foreign = bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
-  const settlement = new Settlement(bus, clock, giveUp.signal);
   const own = { bus, clock, worker: name, slots: slots.size };
   const stats = new WorkerStats({ ...own, tally, load: (org) => runner.load(org) });
   const connectivity = new Connectivity(bus.link, clock);
   const runner: JobRunner = new JobRunner({
-    ...{ bus, engine, settlement, clock, logger, tally, stats, connectivity, slots, worker: name },
+    ...{ bus, engine, clock, logger, tally, stats, connectivity, slots, worker: name },
     ...{ pulling: pulling.signal, giveUp: giveUp.signal },
     ...{
       onTaken: (run) => liveness.taken(run),

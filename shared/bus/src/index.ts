@@ -14,11 +14,16 @@ export { placedBus } from './placed-bus.ts';
 export { Placement } from './placement.ts';
 export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
-export { endGeneration } from './generation-end.ts';
-export type { GenerationVersion } from './generation-end.ts';
 export type { Relay } from './relay.ts';
 export { MAX_PAGE_ITEMS, toItem } from './session-store.ts';
-export type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from './session-store.ts';
+export type {
+  GenerationVersion,
+  ItemBody,
+  ItemPage,
+  PromptEntry,
+  SessionStore,
+  StoredItem,
+} from './session-store.ts';
 export type { StatsAsk, StatsDemand } from './stats-demand.ts';
 export { StatsPublisher } from './stats-publisher.ts';
 export type { StatsSource } from './stats-publisher.ts';

@@ -8,6 +8,8 @@ export type StoredItem = {
   readonly item: StoredGeneration | Omit<MessageItem, 'rev'>;
 };
 export type ItemBody = StoredItem['item'];
+/** A generation's item and the rev it was read at. */
+export type GenerationVersion = { readonly rev: number; readonly item: StoredGeneration };
 
 /** The request as sent, never changed after: the idempotency gate of a generation id. */
 export type PromptEntry = {

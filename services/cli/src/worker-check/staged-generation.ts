@@ -1,4 +1,4 @@
-import { endGeneration } from '@sluice/bus';
+import { endGeneration } from '@sluice/lifecycle';
 import type { Bus, StoredItem, Subscription } from '@sluice/bus';
 import { ChunkWriter } from '@sluice/core';
 import type { PublishOutcome, StoredGeneration } from '@sluice/core';
@@ -199,7 +199,6 @@ export class StagedGeneration {
     if (isTold && (await this.until(() => this.item.status === 'done', 2_000))) return;
     const stored = await bus.sessions.item(this.key, this.key.generation);
     if (stored?.item.kind !== 'generation' || stored.item.status === 'done') return;
-    const ending = { end: { reason: 'cancelled' }, now: Date.now() } as const;
-    await endGeneration(bus, this.key, { rev: stored.rev, item: stored.item }, ending);
+    await endGeneration({ bus, clock: Date }, this.key, { reason: 'cancelled' });
   }
 }

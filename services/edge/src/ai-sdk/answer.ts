@@ -5,7 +5,7 @@ import { parseGenerationId } from '@sluice/protocol';
 import type { GenerationKey, SessionKey } from '@sluice/protocol';
 import { openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
-import { cancelGeneration } from '../requests/cancellation.ts';
+import { cancelFor } from '../requests/cancellation.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 
@@ -56,7 +56,7 @@ export const stopChat = async (grant: Grant, chat: string, context: EdgeContext)
   const key = openSession(grant, chat);
   const running = (await generationsOf(key, context.bus)).filter(({ status }) => status !== 'done');
   for (const { id } of running)
-    await cancelGeneration({ ...key, generation: parseGenerationId(id) }, grant, context);
+    await cancelFor({ ...key, generation: parseGenerationId(id) }, grant, context);
   return running.length > 0;
 };
 

@@ -3,7 +3,7 @@ import type { PromptBody } from '@sluice/protocol';
 import { generationItemSchema, promptBodySchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { allows } from '../auth/grant.ts';
-import { cancelGeneration } from '../requests/cancellation.ts';
+import { cancelFor } from '../requests/cancellation.ts';
 import { readGeneration, readSettled, waitForGeneration } from '../transports/generation-wait.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 import { json, nothing, refusals } from '../http/answers.ts';
@@ -40,7 +40,7 @@ const getSchema = {
 };
 
 const deleteSchema = {
-  operationId: 'cancelGeneration',
+  operationId: 'cancelFor',
   summary: 'Stop a generation; its text so far is kept',
   tags,
   params,
@@ -69,7 +69,7 @@ export const generationRoutes: ApiRoutes = (context) => async (app) => {
   });
 
   app.delete(GENERATION_URL, { schema: deleteSchema }, async ({ grant, params }, reply) => {
-    await cancelGeneration(generationKeyOf(grant, params), grant, context);
+    await cancelFor(generationKeyOf(grant, params), grant, context);
     return reply.code(202).send();
   });
 };

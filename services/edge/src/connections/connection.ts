@@ -18,7 +18,7 @@ import { countItems } from '../requests/admission.ts';
 import { Attachments } from './attachments.ts';
 import { allows, openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
-import { cancelGeneration } from '../requests/cancellation.ts';
+import { cancelFor } from '../requests/cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
 import { encodeFrame } from '../feeds/frames.ts';
 import { postMessage } from '../requests/message-post.ts';
@@ -218,7 +218,7 @@ export class Connection extends Peer<ClientFrame> {
   async #onCancel(frame: CancelFrame, grant: Grant): Promise<void> {
     const session = openSession(grant, frame.session);
     const generation = parseGenerationId(frame.generation);
-    await cancelGeneration({ ...session, generation }, grant, this.context);
+    await cancelFor({ ...session, generation }, grant, this.context);
   }
 
   async #onMessage(frame: MessageFrame, grant: Grant): Promise<void> {

@@ -1,5 +1,6 @@
 import { ANY_QUEUE, BusUnavailableError, toItem } from '@sluice/bus';
 import type { GenerationVersion, ItemPage, StoredItem, Subscription } from '@sluice/bus';
+import { queueJob } from '@sluice/lifecycle';
 import { parseGenerationId, withoutText } from '@sluice/protocol';
 import type { GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
 import type { FeedContext } from './feed-context.ts';
@@ -288,8 +289,9 @@ export class Feed {
     if (!isWaiting || now - this.#requeuedAt < REQUEUE_AFTER_MS) return;
     this.#requeuedAt = now;
     const { bus, logger } = this.#context;
-    const job = { ...key, model: item.model, attempt: item.attempt + 1 };
-    bus.jobs.publish(job, ANY_QUEUE).catch((error: unknown) => logger.warn('job_publish_failed', { error }));
+    queueJob(bus, key, item, ANY_QUEUE).catch((error: unknown) =>
+      logger.warn('job_publish_failed', { error }),
+    );
   }
 
   #onRoster(change: RosterChange): void {

@@ -1,6 +1,7 @@
 import { BusUnavailableError } from '@sluice/bus';
 import type { GenerationVersion } from '@sluice/bus';
 import { Reader } from '@sluice/core';
+import { reviveGeneration } from '@sluice/lifecycle';
 import type { GenerationBuffer, StoredGeneration } from '@sluice/core';
 import type { End, GenerationKey, GenerationState, Position, TokenRecord } from '@sluice/protocol';
 import { AckForwarder } from './ack-forwarder.ts';
@@ -10,7 +11,6 @@ import type { Flushable } from './flusher.ts';
 import { deltaPrefix, encodeDelta, encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { GenerationTail } from './generation-tail.ts';
-import { revive } from './revival.ts';
 import type { Viewer } from './viewer.ts';
 
 /** A run that has said nothing for this long may be held, ms. */
@@ -297,11 +297,11 @@ export class GenerationFeed implements Flushable {
 
   /** A viewer that comes, acks or has kept up wants more: a parked generation goes on. */
   #revive(): void {
-    const { bus, clock, logger } = this.#context;
+    const { logger } = this.#context;
     const { rev } = this.#tail;
     if (this.item.status !== 'parked' || this.#revivedRev === rev) return;
     this.#revivedRev = rev;
-    revive(this.key, bus, clock.now()).catch((error: unknown) => {
+    reviveGeneration(this.#context, this.key).catch((error: unknown) => {
       this.#revivedRev = 0;
       logger.warn('revival_failed', { generation: this.key.generation, error });
     });

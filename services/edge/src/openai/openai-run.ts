@@ -1,7 +1,7 @@
 import { SluiceError } from '@sluice/protocol';
 import type { GenerationItem } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
-import { cancelGeneration } from '../requests/cancellation.ts';
+import { cancelFor } from '../requests/cancellation.ts';
 import { waitForGeneration } from '../transports/generation-wait.ts';
 import type { RunName } from './run-name.ts';
 import type { HttpContext } from '../http/api-routes.ts';
@@ -35,7 +35,7 @@ export const leaveRun = async ({ name, grant }: OpenAiRun, context: HttpContext)
   const { key, isRepeatable } = name;
   if (isRepeatable) return;
   try {
-    await cancelGeneration(key, grant, context);
+    await cancelFor(key, grant, context);
   } catch (error) {
     // The policy ends it a little later.
     context.logger.warn('hang_up_cancel_failed', { generation: key.generation, error });

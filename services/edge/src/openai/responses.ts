@@ -2,7 +2,7 @@ import { SluiceError } from '@sluice/protocol';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Grant } from '../auth/grant.ts';
-import { cancelGeneration } from '../requests/cancellation.ts';
+import { cancelFor } from '../requests/cancellation.ts';
 import { waitForGeneration } from '../transports/generation-wait.ts';
 import { responseKeyOf } from './response-id.ts';
 import { responseOfItem } from './response-object.ts';
@@ -105,7 +105,7 @@ export const responseRoutes: ApiRoutes = (context) => async (app) => {
 
   app.post('/v1/responses/:response/cancel', { schema: cancelSchema }, async ({ grant, params }, reply) => {
     const { key, head } = await readResponse(responseKeyOf(grant, params.response, 'read'), context);
-    await cancelGeneration(key, grant, context);
+    await cancelFor(key, grant, context);
     const options = { grant, gone: hangUpOf(reply), mostMs: CANCEL_WAIT_MS };
     return responseOfItem(head, await waitForGeneration(key, options, context));
   });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Bus, ItemBody, PromptEntry } from '@sluice/bus';
-import type { StoredGeneration } from '@sluice/core';
+import type { Bus } from '@sluice/bus';
+import { createGeneration, repeatGeneration } from '@sluice/lifecycle';
 import { DEFAULT_LIMITS, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
@@ -35,7 +35,6 @@ export type Submission = {
 
 /** Above this fill new prompts are refused, so that running generations can still end. */
 const FULL = 0.8;
-const MAX_INPUT_SHOWN = 4_000;
 
 /**
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
@@ -49,7 +48,10 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   checkWritable(key);
   const hash = hashOf({ ...body, note });
   const known = await bus.sessions.prompt(key);
-  if (known !== undefined) return repeat(key, known, hash, bus);
+  if (known !== undefined) {
+    await repeatGeneration(bus, key, known, hash);
+    return false;
+  }
   checkSize('prompt', body);
   // Stored in one message with the prompt, of which NATS takes 1 MiB.
   if (note !== undefined) checkSize('request', note);
@@ -62,65 +64,10 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
     ...{ hash, user, createdAt: clock.now(), body: asked },
     ...(note === undefined ? {} : { note }),
   };
-  const { created, entry: stored } = await bus.sessions.createPrompt(key, entry);
-  if (!created) return repeat(key, stored, hash, bus);
-  deps.onPrompted(key, model, entry.createdAt);
-  await enqueue(key, entry, bus);
-  return true;
+  const created = await createGeneration(bus, key, entry);
+  if (created) deps.onPrompted(key, model, entry.createdAt);
+  return created;
 };
-
-const repeat = async (
-  key: GenerationKey,
-  entry: PromptEntry | undefined,
-  hash: string,
-  bus: Bus,
-): Promise<boolean> => {
-  // One that cannot be read is another one too.
-  if (entry?.hash !== hash)
-    throw new SluiceError('conflict', 'this generation id was used before with another body');
-  await enqueue(key, entry, bus);
-  return false;
-};
-
-/** Makes sure that the item exists and, while it is queued, that a job asks for it. */
-const enqueue = async (key: GenerationKey, entry: PromptEntry, bus: Bus): Promise<void> => {
-  const rev = await bus.sessions.createItem(key, itemOf(key, entry));
-  const stored = rev === undefined ? (await bus.sessions.item(key, key.generation))?.item : undefined;
-  const item: ItemBody = stored ?? itemOf(key, entry);
-  if (item.kind !== 'generation') throw new SluiceError('conflict', 'a message of the session has this id');
-  if (item.status !== 'queued') return;
-  await bus.jobs.publish({ ...key, model: item.model, attempt: item.attempt + 1 });
-};
-
-const itemOf = (key: GenerationKey, { user, createdAt, body }: PromptEntry): StoredGeneration => ({
-  id: key.generation,
-  kind: 'generation',
-  user,
-  createdAt,
-  model: body.model,
-  input: shownInput(body),
-  governor: body.governor ?? 'fastest',
-  status: 'queued',
-  attempt: 0,
-  epoch: 0,
-  seq: 0,
-});
-
-/** What the person typed: the input, or the text of the last user message. */
-const shownInput = ({ input, messages }: PromptBody): string => {
-  if (input !== undefined) return input;
-  const content = messages?.findLast(({ role }) => role === 'user')?.content;
-  const text = typeof content === 'string' ? content : textParts(content);
-  return text.slice(0, MAX_INPUT_SHOWN);
-};
-
-const textParts = (content: unknown): string =>
-  Array.isArray(content)
-    ? content
-        .map((part: unknown) => (part as { text?: unknown } | null)?.text)
-        .filter((text) => typeof text === 'string')
-        .join('')
-    : '';
 
 /** A number may be longer once it is encoded again, so what came as a small frame can exceed this by far. */
 export const checkSize = (what: string, body: object): void => {

@@ -1,5 +1,5 @@
-import { ANY_QUEUE } from '@sluice/bus';
 import type { Bus, Delivery } from '@sluice/bus';
+import { passOn } from '@sluice/lifecycle';
 import type { Clock, Logger } from '@sluice/runtime';
 import { pullUntil } from './pull-loop.ts';
 import type { Slots } from './slots.ts';
@@ -90,9 +90,7 @@ const pullOwn = (
       void run(delivery);
       return true;
     }
-    // In this order: a job must never be in no queue.
-    await bus.jobs.publish(delivery.job, ANY_QUEUE);
-    await delivery.ack();
+    await passOn(bus, delivery);
     tally.passedOn += 1;
     return true;
   };

@@ -1,9 +1,9 @@
 import type { Delivery, RunningGeneration } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
+import { claimGeneration, readClaimed } from '@sluice/lifecycle';
+import type { Claimed } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
-import { claimJob, readClaimed } from '../runs/claim.ts';
-import type { Claimed } from '../runs/claim.ts';
 import { readConversation } from '../runs/conversation.ts';
 import { GenerationRun } from '../runs/generation-run.ts';
 import type { RunContext, RunOutcome } from '../runs/generation-run.ts';
@@ -24,9 +24,8 @@ export type JobRunnerDeps = RunContext & {
   /** this worker's name */
   readonly worker: string;
   readonly slots: Slots;
-  /** aborted when the worker stops pulling; later, when it stops waiting for NATS */
+  /** aborted when the worker stops pulling */
   readonly pulling: AbortSignal;
-  readonly giveUp: AbortSignal;
   /** a job, or the claim it led to, is this worker's from now on */
   readonly onTaken: (run: RunningGeneration) => void;
   /** what runs has changed */
@@ -96,7 +95,7 @@ export class JobRunner {
     onTaken(taken);
     try {
       const context = { bus, worker, clock, isRunning, admits };
-      const result = await persist(() => claimJob(delivery, context), clock, pulling);
+      const result = await persist(() => claimGeneration(delivery, context), clock, pulling);
       if (result.type === 'later') return delivery.nak(LATER_MS);
       if (result.type === 'claimed' && result.claimed.item.attempt !== attempt) {
         taken.attempt = result.claimed.item.attempt;

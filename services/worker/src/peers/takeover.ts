@@ -1,8 +1,9 @@
 import type { Bus, Placement, RunningGeneration, Subscription, WorkerBeat } from '@sluice/bus';
 import { fnv1a } from '@sluice/core';
+import type { StoredGeneration } from '@sluice/core';
+import { adoptGeneration } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
-import { adoptRun } from './adoption.ts';
 import type { Connectivity } from './connectivity.ts';
 import type { WorkerTally } from '../tally/worker-tally.ts';
 
@@ -123,13 +124,34 @@ export class Takeover {
     bus.workers.retire(name).catch((error: unknown) => logger.warn('retire_failed', { error }));
     if (running.length > 0) {
       logger.warn('worker_silent', { peer: name, generations: running.length });
-      const isBack = (run: RunningGeneration): boolean => this.#isBack(name, run);
-      const context = { ...this.#deps, isBack, signal: this.#closing.signal };
-      const adopted = await Promise.all(running.map((run) => adoptRun(name, run, context)));
+      const adopted = await Promise.all(running.map((run) => this.#adopt(name, run)));
       tally.takenOver += adopted.filter((isOurs) => isOurs).length;
     }
     // What arrives there later, or is left behind here, is found by a sweep.
     if (missed === SILENT_BEATS) await this.#adoptQueue(name);
+  }
+
+  /**
+   * What killed the worker may have taken NATS's leaders with it, so this is not given up before it is done.
+   * @returns whether it was this worker that moved the generation on
+   */
+  async #adopt(dead: string, run: RunningGeneration): Promise<boolean> {
+    const { clock, logger } = this.#deps;
+    const { generation } = run;
+    const adopt = async (): Promise<StoredGeneration | undefined> =>
+      this.#isBack(dead, run) ? undefined : adoptGeneration(this.#deps, run, dead);
+    try {
+      const item = await persist(adopt, clock, this.#closing.signal);
+      if (item?.status === 'done') {
+        const { crashes, allCrashes } = item;
+        logger.error('generation_poisoned', { generation, crashes, allCrashes });
+      }
+      return item !== undefined;
+    } catch (error) {
+      // The job's own redelivery is the backstop.
+      logger.warn('adoption_failed', { generation, error });
+      return false;
+    }
   }
 
   /** Learns who lives, and adopts the queues of those that nobody hears. */

@@ -1,6 +1,6 @@
 import type { RunPhase, Usage } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
-import type { Claimed } from './claim.ts';
+import type { Claimed } from '@sluice/lifecycle';
 import type { Engine, EngineRequest } from '@sluice/core';
 import type { AttemptName, WorkerStats } from '../tally/worker-stats.ts';
 import type { OrgTally, WorkerTally } from '../tally/worker-tally.ts';

@@ -2,14 +2,14 @@ import type { Bus, Subscription } from '@sluice/bus';
 import { ChunkWriter, countCrash, EngineError, poisonEnd } from '@sluice/core';
 import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
 import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/protocol';
+import { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from '@sluice/lifecycle';
+import type { Claimed, Leaving } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import { AttemptAccount } from './attempt-account.ts';
-import { canGoOn, nextEpoch } from './claim.ts';
-import type { Claimed } from './claim.ts';
+import { canGoOn, nextEpoch } from './continuation.ts';
 import { Credit } from './credit.ts';
 import type { Engine, EngineRequest } from '@sluice/core';
-import type { Settlement } from './settlement.ts';
 import type { Connectivity } from '../peers/connectivity.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 import type { WorkerStats } from '../tally/worker-stats.ts';
@@ -39,12 +39,13 @@ export type RunOutcome = End['reason'] | 'parked' | 'requeued' | 'lost' | 'behin
 export type RunContext = {
   readonly bus: Bus;
   readonly engine: Engine;
-  readonly settlement: Settlement;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tally: WorkerTally;
   readonly stats: WorkerStats;
   readonly connectivity: Connectivity;
+  /** aborted when the worker stops waiting for NATS at shutdown */
+  readonly giveUp: AbortSignal;
   /** The engine did not answer, or stopped in the middle: it may be dead. */
   readonly onEngineLost: () => void;
 };
@@ -163,14 +164,12 @@ export class GenerationRun {
 
   /** Leaves the generation, with all of it stored, to whoever goes on with it. */
   async #leave(): Promise<RunOutcome> {
-    const { settlement } = this.#context;
-    const { model } = this.claimed.entry.body;
-    if (this.#stop?.type === 'park') return (await settlement.park(this.#ending)) ? 'parked' : 'lost';
-    const isHandedOver = this.#stop?.type === 'drain';
-    const left = isHandedOver
-      ? settlement.requeue(this.#ending, model)
-      : settlement.recover(this.#ending, model);
-    return (await left) ? 'requeued' : 'lost';
+    const { bus } = this.#context;
+    const leaving = this.#leaving;
+    if (this.#stop?.type === 'park')
+      return (await this.#persist(() => parkGeneration(this.#context, leaving))) ? 'parked' : 'lost';
+    const queue = this.#stop?.type === 'drain' ? requeueGeneration : recoverGeneration;
+    return (await this.#persist(() => queue(bus, leaving))) ? 'requeued' : 'lost';
   }
 
   /** Drives the engine until its end or until told to stop; undefined: nothing ended, it goes on later. */
@@ -254,29 +253,36 @@ export class GenerationRun {
     return { reason: 'error', error: { code: 'internal', message: 'the engine failed unexpectedly' } };
   }
 
-  get #ending() {
+  get #leaving(): Leaving {
     const at = { epoch: this.#writer.epoch, seq: this.#writer.head };
     return { key: this.claimed.key, attempt: this.claimed.item.attempt, at, tokens: this.#tokens };
   }
 
   async #finish(end: End): Promise<RunOutcome> {
-    const written = await this.#context.settlement.finish(this.#ending, end);
-    return written ? end.reason : 'lost';
+    const { bus } = this.#context;
+    const leaving = this.#leaving;
+    return (await this.#persist(() => finishGeneration(bus, leaving, end))) ? end.reason : 'lost';
   }
 
   /** Storage refuses: the item alone can still say how it ended. Otherwise the log is not ours to touch. */
   async #onUnstorable({ reason, message }: PublishStoppedError): Promise<RunOutcome> {
-    const { tally, logger, settlement } = this.#context;
+    const { bus, tally, logger } = this.#context;
+    const leaving = this.#leaving;
     logger.warn('run_unstorable', { generation: this.claimed.key.generation, reason, message });
     if (reason === 'behind') return 'behind';
     if (reason === 'fenced') tally.fenced += 1;
     // Storage was away for long. The engine has been let go; what is stored goes on once storage is back.
     if (reason === 'given_up')
-      return (await settlement.requeue(this.#ending, this.claimed.entry.body.model)) ? 'requeued' : 'lost';
+      return (await this.#persist(() => requeueGeneration(bus, leaving))) ? 'requeued' : 'lost';
     if (reason !== 'refused') return 'lost';
-    const stored = { ...this.#ending, tokens: this.#tokens.slice(0, this.#writer.head) };
+    const stored = { ...leaving, tokens: this.#tokens.slice(0, this.#writer.head) };
     const end: End = { reason: 'error', error: { code: 'storage_limit', message: 'the token log is full' } };
-    return (await settlement.finish(stored, end)) ? 'error' : 'lost';
+    return (await this.#persist(() => finishGeneration(bus, stored, end))) ? 'error' : 'lost';
+  }
+
+  /** Through outages: what an attempt leaves is written. */
+  #persist(write: () => Promise<boolean>): Promise<boolean> {
+    return persist(write, this.#context.clock, this.#context.giveUp);
   }
 
   #serveControl(): Promise<Subscription> {

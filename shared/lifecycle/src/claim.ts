@@ -1,12 +1,14 @@
-import { endGeneration, readChain, tokensOf } from '@sluice/bus';
-import type { Bus, Delivery, GenerationVersion, PromptEntry } from '@sluice/bus';
+import { readChain, tokensOf } from '@sluice/bus';
+import type { Bus, Delivery, PromptEntry } from '@sluice/bus';
 import { adopt, claim, poisonEnd } from '@sluice/core';
-import type { Engine, StoredGeneration } from '@sluice/core';
+import type { StoredGeneration } from '@sluice/core';
+import { headOf } from '@sluice/protocol';
 import type { End, GenerationKey, StoredRecord, Token } from '@sluice/protocol';
-import type { Clock } from '@sluice/runtime';
-import { seqOfLog } from '../peers/adoption.ts';
+import { endedItem, endGeneration } from './end.ts';
+import { changeItem } from './item-change.ts';
+import type { LifeContext } from './item-change.ts';
 
-/** A generation this worker owns, with what its log already says. */
+/** A generation that a worker owns, with what its log says already. */
 export type Claimed = {
   readonly key: GenerationKey;
   readonly entry: PromptEntry;
@@ -26,10 +28,8 @@ export type Claimed = {
 export type ClaimResult =
   { readonly type: 'claimed'; readonly claimed: Claimed } | { readonly type: 'gone' | 'leave' | 'later' };
 
-export type ClaimContext = {
-  readonly bus: Bus;
+export type ClaimContext = LifeContext & {
   readonly worker: string;
-  readonly clock: Clock;
   /** whether this worker runs the generation itself right now */
   readonly isRunning: (key: GenerationKey) => boolean;
   /** whether this worker may run it beside what it runs now */
@@ -43,59 +43,53 @@ const PROMPTLESS: End = {
 };
 
 /**
- * Takes a job's generation by compare-and-set; a job whose generation is done, parked or taken by a
- * newer attempt is a stale repeat. May be repeated after an error: what was claimed already is found.
+ * Takes a job's generation by compare-and-set; a job whose generation is done, parked or taken by a newer attempt is a
+ * stale repeat. May be repeated after an error: what was claimed already is found.
  * @throws BusUnavailableError
  */
-export const claimJob = async (delivery: Delivery, context: ClaimContext): Promise<ClaimResult> => {
+export const claimGeneration = async (delivery: Delivery, context: ClaimContext): Promise<ClaimResult> => {
   const { bus } = context;
   const { org, session, generation } = delivery.job;
   const key: GenerationKey = { org, session, generation };
-  const isEnded = (version: GenerationVersion, end: End): Promise<boolean> =>
-    endGeneration(bus, key, version, { end, now: context.clock.now() });
-  for (;;) {
-    const stored = await bus.sessions.item(key, generation);
-    if (stored?.item.kind !== 'generation') return { type: 'gone' };
-    const found = await standingOf(stored.item, delivery, context);
-    if (!('item' in found)) return found;
-    const end = poisonEnd(found.item);
-    if (end !== undefined) {
-      if (await isEnded({ rev: stored.rev, item: stored.item }, end)) return { type: 'gone' };
-      continue;
+  let refusal: Refusal = { type: 'gone' };
+  const item = await changeItem(bus, key, async (found) => {
+    const next = await claimable(found, delivery, context);
+    if (!('attempt' in next)) {
+      refusal = next;
+      return undefined;
     }
-    if (!context.admits(found.item)) return { type: 'later' };
-    const { item } = found;
-    const rev = found.type === 'ours' ? stored.rev : await bus.sessions.updateItem(key, item, stored.rev);
-    if (rev === undefined) continue;
-    const claimed = await readClaimed(bus, key, item);
-    if (claimed === 'newer') return { type: 'leave' };
-    if (claimed !== 'no_prompt') return { type: 'claimed', claimed };
-    if (await isEnded({ rev, item }, PROMPTLESS)) return { type: 'gone' };
-  }
+    const end = poisonEnd(next);
+    if (end !== undefined) return endedItem(context, key, found, end);
+    if (context.admits(next)) return next;
+    refusal = { type: 'later' };
+    return undefined;
+  });
+  if (item === undefined) return refusal;
+  if (item.status === 'done') return { type: 'gone' };
+  const claimed = await readClaimed(bus, key, item);
+  if (claimed === 'newer') return { type: 'leave' };
+  if (claimed !== 'no_prompt') return { type: 'claimed', claimed };
+  await endGeneration(context, key, PROMPTLESS);
+  return { type: 'gone' };
 };
 
-/** What a delivered job means for its generation; `take` carries the item to be written. */
-type Standing =
-  { readonly type: 'gone' | 'leave' } | { readonly type: 'ours' | 'take'; readonly item: StoredGeneration };
+type Refusal = Exclude<ClaimResult, { readonly type: 'claimed' }>;
 
-const standingOf = async (
+/** @returns the item as claimed, or as it is where this worker's claim is written already */
+const claimable = async (
   item: StoredGeneration,
   { job, redelivered }: Delivery,
   context: ClaimContext,
-): Promise<Standing> => {
+): Promise<StoredGeneration | Refusal> => {
   const { worker, isRunning } = context;
   if (item.status === 'done' || item.status === 'parked') return { type: 'gone' };
-  if (item.status === 'queued') {
-    const next = item.attempt < job.attempt ? claim(item, worker) : undefined;
-    return next === undefined ? { type: 'gone' } : { type: 'take', item: next };
-  }
+  if (item.status === 'queued')
+    return (item.attempt < job.attempt && claim(item, worker)) || { type: 'gone' };
   // Claimed by a try whose next step failed.
-  if (item.worker === worker && item.attempt === job.attempt && !redelivered && !isRunning(job))
-    return { type: 'ours', item };
+  if (item.worker === worker && item.attempt === job.attempt && !redelivered && !isRunning(job)) return item;
   const free = redelivered ? await adoptable(item, context, job) : undefined;
   const next = free === undefined ? undefined : claim(free, worker);
-  if (next !== undefined) return { type: 'take', item: next };
-  return { type: item.attempt > job.attempt ? 'gone' : 'leave' };
+  return next ?? { type: item.attempt > job.attempt ? 'gone' : 'leave' };
 };
 
 /** A redelivered job whose worker is gone: its generation may be taken over. */
@@ -113,6 +107,7 @@ const adoptable = async (
 /**
  * Reads what a claimed generation's log says already.
  * @returns `newer` when a newer attempt has written, `no_prompt` when there is none that can be read
+ * @throws BusUnavailableError
  */
 export const readClaimed = async (
   bus: Bus,
@@ -134,19 +129,8 @@ const readTokens = async (bus: Bus, key: GenerationKey, head: StoredRecord): Pro
   return chain.complete ? tokensOf(chain) : undefined;
 };
 
-/** Whether this attempt continues the text that is stored, rather than starting a new epoch. */
-export const canGoOn = (
-  { head, prefix, isObscured }: Claimed,
-  engine: Pick<Engine, 'canContinue'>,
-): boolean => {
-  if (head?.record.end !== undefined) return true;
-  if (isObscured) return false;
-  return head === undefined || (prefix !== undefined && (prefix.length === 0 || engine.canContinue(prefix)));
+/** How far the log has got, in its newest epoch. @throws BusUnavailableError */
+export const seqOfLog = async (bus: Bus, key: GenerationKey): Promise<number> => {
+  const head = await bus.tokens.head(key);
+  return head === undefined ? 0 : headOf(head.record);
 };
-
-/**
- * The epoch of a text that starts over. Each attempt begins one at most, so the earlier ones, hidden or not, have used
- * none above `attempt - 2`.
- */
-export const nextEpoch = ({ head, item, isObscured }: Claimed): number =>
-  Math.max((head?.record.epoch ?? 0) + 1, isObscured ? item.attempt - 1 : 0);

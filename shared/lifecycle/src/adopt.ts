@@ -1,0 +1,50 @@
+import { ANY_QUEUE } from '@sluice/bus';
+import type { Bus, RunningGeneration } from '@sluice/bus';
+import { adopt, poisonEnd, spend } from '@sluice/core';
+import type { StoredGeneration } from '@sluice/core';
+import type { GenerationKey } from '@sluice/protocol';
+import { seqOfLog } from './claim.ts';
+import { endedItem } from './end.ts';
+import { changeItem } from './item-change.ts';
+import type { LifeContext } from './item-change.ts';
+import { queueJob } from './job.ts';
+
+/**
+ * Queues a run of a dead worker again, or ends it when it has cost enough workers. Any number of workers may do this:
+ * one compare-and-set wins.
+ * @param dead the worker's name
+ * @returns the item as it is now; undefined: somebody else has it by now
+ * @throws BusUnavailableError
+ */
+export const adoptGeneration = async (
+  context: LifeContext,
+  run: RunningGeneration,
+  dead: string,
+): Promise<StoredGeneration | undefined> => {
+  const { bus } = context;
+  const { org, session, generation, attempt } = run;
+  const key: GenerationKey = { org, session, generation };
+  const item = await changeItem(bus, key, async (found) => {
+    const free = await freedItem(bus, key, found, { attempt, dead });
+    const end = free && poisonEnd(free);
+    return free === undefined || end === undefined ? free : endedItem(context, key, free, end);
+  });
+  if (item?.status === 'queued') await queueJob(bus, key, item, ANY_QUEUE);
+  return item;
+};
+
+/** The item after its worker's death; undefined when somebody has it by now. */
+const freedItem = async (
+  bus: Bus,
+  key: GenerationKey,
+  item: StoredGeneration,
+  { attempt, dead }: { readonly attempt: number; readonly dead: string },
+): Promise<StoredGeneration | undefined> => {
+  if (item.status === 'queued') {
+    if (item.attempt === attempt - 1) return spend(item);
+    // Adopted by a try whose answer was lost, or by another worker: its job may be missing.
+    return item.attempt === attempt ? item : undefined;
+  }
+  if (item.worker !== dead || item.attempt !== attempt) return undefined;
+  return adopt(item, await seqOfLog(bus, key));
+};

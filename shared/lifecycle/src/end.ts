@@ -1,0 +1,66 @@
+import { BusUnavailableError, readChain, tokensOf } from '@sluice/bus';
+import type { Bus } from '@sluice/bus';
+import { ChunkWriter, finish, transcriptOf } from '@sluice/core';
+import type { StoredGeneration, Transcript } from '@sluice/core';
+import { headOf } from '@sluice/protocol';
+import type { End, GenerationKey, Position, StoredRecord } from '@sluice/protocol';
+import { AGAIN, changeItem } from './item-change.ts';
+import type { LifeContext } from './item-change.ts';
+
+/**
+ * Ends a generation that nobody runs, keeping the text so far.
+ * @returns the item as ended; undefined: there is none, or it was done already
+ * @throws BusUnavailableError
+ */
+export const endGeneration = (
+  context: LifeContext,
+  key: GenerationKey,
+  end: End,
+): Promise<StoredGeneration | undefined> =>
+  changeItem(context.bus, key, (item) => endedItem(context, key, item, end));
+
+/**
+ * The item of a generation that ends without a worker. Where one had it before, an end in the log comes first, under the
+ * next attempt: that fences a worker that only seems dead. An end that the log has already, since its worker died before
+ * it told the item, stands.
+ */
+export const endedItem = async (
+  { bus, clock }: LifeContext,
+  key: GenerationKey,
+  item: StoredGeneration,
+  end: End,
+): Promise<StoredGeneration | typeof AGAIN | undefined> => {
+  if (item.status === 'done') return undefined;
+  const head = await bus.tokens.head(key);
+  const known = head?.record.end;
+  if (known === undefined && item.attempt > 0) {
+    const writer = new ChunkWriter(item.attempt + 1, head?.record.epoch ?? 0, head);
+    const outcome = await bus.tokens.append(key, writer.draft([], clock.now(), end).draft);
+    if (outcome.type === 'unknown') throw new BusUnavailableError(`end of a log: ${outcome.detail}`);
+    // A full log takes no end: then the item alone says how it ended, as it does for a worker.
+    if (outcome.type !== 'stored' && outcome.type !== 'limit') return AGAIN;
+  }
+  const { at, transcript } = await contentOf(bus, key, item, head);
+  return finish(item, known ?? end, at, transcript);
+};
+
+/** All that the log says, or what the parked item kept where the log no longer has all of it. */
+const contentOf = async (
+  bus: Bus,
+  key: GenerationKey,
+  item: StoredGeneration,
+  head: StoredRecord | undefined,
+): Promise<{ readonly at: Position; readonly transcript: Transcript }> => {
+  const chain = head === undefined ? undefined : await readChain(bus.tokens, key, head, 0);
+  if (head !== undefined && chain?.complete === true) {
+    const at = { epoch: head.record.epoch, seq: headOf(head.record) };
+    return { at, transcript: transcriptOf(tokensOf(chain)) };
+  }
+  const { epoch, seq, text = '', reasoning, toolCalls } = item;
+  const kept = {
+    text,
+    ...(reasoning === undefined ? {} : { reasoning }),
+    ...(toolCalls === undefined ? {} : { toolCalls }),
+  };
+  return { at: { epoch, seq }, transcript: kept };
+};

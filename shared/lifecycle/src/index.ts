@@ -1,0 +1,13 @@
+export { adoptGeneration } from './adopt.ts';
+export { cancelGeneration } from './cancel.ts';
+export type { CancelContext, CancelRequest } from './cancel.ts';
+export { claimGeneration, readClaimed, seqOfLog } from './claim.ts';
+export type { ClaimContext, Claimed, ClaimResult } from './claim.ts';
+export { createGeneration, repeatGeneration } from './create.ts';
+export { endGeneration } from './end.ts';
+export { changeItem } from './item-change.ts';
+export type { LifeContext } from './item-change.ts';
+export { passOn, queueJob } from './job.ts';
+export { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from './leave.ts';
+export type { Leaving } from './leave.ts';
+export { reviveGeneration } from './revive.ts';

@@ -1,0 +1,41 @@
+import type { Bus } from '@sluice/bus';
+import type { StoredGeneration } from '@sluice/core';
+import type { GenerationKey } from '@sluice/protocol';
+
+/** What every operation of a generation's life needs. */
+export type LifeContext = {
+  readonly bus: Bus;
+  /** ms since the Unix epoch */
+  readonly clock: { now(): number };
+};
+
+/** What a change was decided on has moved meanwhile: read the item again and decide anew. */
+export const AGAIN = 'again';
+
+/**
+ * Decides what an item becomes. The item itself: it is so already, and what belongs to that has to be completed.
+ * `undefined`: nothing, its state does not allow the change.
+ * May do what belongs to the change first, such as fencing the log; then it must be harmless to repeat.
+ */
+export type ItemChange = (
+  item: StoredGeneration,
+) => Promise<StoredGeneration | typeof AGAIN | undefined> | StoredGeneration | undefined;
+
+/**
+ * The one place where an item of a generation is compared and set.
+ * @returns the item as it is then; undefined: there is none, or the change does not apply
+ * @throws BusUnavailableError
+ */
+export const changeItem = async (
+  bus: Bus,
+  key: GenerationKey,
+  change: ItemChange,
+): Promise<StoredGeneration | undefined> => {
+  for (;;) {
+    const stored = await bus.sessions.item(key, key.generation);
+    if (stored?.item.kind !== 'generation') return undefined;
+    const next = await change(stored.item);
+    if (next === undefined || next === stored.item) return next;
+    if (next !== AGAIN && (await bus.sessions.updateItem(key, next, stored.rev)) !== undefined) return next;
+  }
+};

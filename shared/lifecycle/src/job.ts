@@ -1,0 +1,27 @@
+import { ANY_QUEUE } from '@sluice/bus';
+import type { Bus, Delivery } from '@sluice/bus';
+import type { StoredGeneration } from '@sluice/core';
+import type { GenerationKey } from '@sluice/protocol';
+
+/**
+ * The one place where a job is published: it asks for the next attempt at a queued generation. Idempotent for a
+ * while, and a job too many is skipped at the claim.
+ * @param queue default where placement puts the session; `any`: whoever is free, at once
+ * @throws BusUnavailableError
+ */
+export const queueJob = async (
+  bus: Bus,
+  key: GenerationKey,
+  { model, attempt }: StoredGeneration,
+  queue?: typeof ANY_QUEUE,
+): Promise<void> => {
+  const { org, session, generation } = key;
+  await bus.jobs.publish({ org, session, generation, model, attempt: attempt + 1 }, queue);
+};
+
+/** Passes on a job that was placed here and cannot run: to whoever is free. @throws BusUnavailableError */
+export const passOn = async (bus: Bus, delivery: Delivery): Promise<void> => {
+  // In this order: a job must never be in no queue.
+  await bus.jobs.publish(delivery.job, ANY_QUEUE);
+  await delivery.ack();
+};
