@@ -43,8 +43,9 @@ export const cancelGeneration = async (
       authorize(item);
       if (item.status === 'done') return undefined;
       if (item.status === 'running') {
-        if ((await bus.control.cancel(key, user)) !== undefined) return undefined;
-        isHeld = await isWorkerAlive(bus, item);
+        const reply = await bus.control.cancel(key, user);
+        if (reply?.type === 'cancelling') return undefined;
+        isHeld = reply !== undefined || (await isWorkerAlive(bus, item));
         if (isHeld) return undefined;
       }
       return endedItem(context, key, item, CANCELLED);

@@ -13,9 +13,14 @@ export type ControlAck = {
   readonly viewers: number;
 };
 
-/** A request: the worker answers with {@link CancelReply} once the engine is told to stop. */
+/** A request: the worker answers with {@link CancelReply} at once. */
 export type ControlCancel = { readonly type: 'cancel'; readonly user: string };
-export type CancelReply = { readonly type: 'cancelling'; readonly attempt: number };
+/**
+ * `cancelling`: the engine is told to stop, and the log's end will say `cancelled`. `leaving`: the worker is just handing
+ * the generation over or parking it; ask again.
+ */
+export type CancelReply =
+  { readonly type: 'cancelling'; readonly attempt: number } | { readonly type: 'leaving' };
 export type ControlMessage = ControlAck | ControlCancel;
 
 /** What a worker says of its run in passing: whether it waits for acks. */

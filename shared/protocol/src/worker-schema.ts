@@ -118,10 +118,10 @@ export const controlCancelSchema = z.object({
   type: z.literal('cancel'),
   user: z.string(),
 }) satisfies z.ZodType<ControlCancel>;
-export const cancelReplySchema = z.object({
-  type: z.literal('cancelling'),
-  attempt: attemptSchema,
-}) satisfies z.ZodType<CancelReply>;
+export const cancelReplySchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('cancelling'), attempt: attemptSchema }),
+  z.object({ type: z.literal('leaving') }),
+]) satisfies z.ZodType<CancelReply>;
 
 /** What a worker says of a run in passing. */
 export const runStateSchema = z.object({ state: z.enum(RUN_STATES) });

@@ -30,6 +30,16 @@ type Stop = {
   readonly at: number;
 };
 
+/** Weakest first. Nothing is stronger than a log that takes no more. */
+const STRENGTH: readonly Stop['type'][] = [
+  'park',
+  'drain',
+  'too_long',
+  'abandoned',
+  'cancelled',
+  'unstorable',
+];
+
 /**
  * `lost`: a newer attempt owns the generation, or this worker cannot tell: it touches nothing more.
  * `behind`: an older attempt wrote on before our claim; read the log again and run again.
@@ -69,6 +79,8 @@ export class GenerationRun {
   #tokensAfterStop = 0;
   #isPauseShown = false;
   #stop: Stop | undefined;
+  /** the item is being written so that the generation goes on later, perhaps elsewhere */
+  #isLeaving = false;
   #storageError: PublishStoppedError | undefined;
 
   constructor(claimed: Claimed, messages: readonly ChatMessage[], context: RunContext) {
@@ -153,19 +165,23 @@ export class GenerationRun {
     if (head?.record.end !== undefined) return this.#finish(head.record.end);
     // From the claim record on, whoever else still writes under an older attempt is refused.
     if (this.claimed.item.attempt > 1) await this.#publisher.claim();
-    const end = await this.#generate();
-    if (end !== undefined) {
-      await this.#publisher.finish(end);
-      return this.#finish(end);
-    }
+    const end = (await this.#generate()) ?? (await this.#stored());
+    if (end === undefined) return this.#leave();
+    await this.#publisher.finish(end);
+    return this.#finish(end);
+  }
+
+  /** Stores what was made. @returns the end of a run that was told to end meanwhile */
+  async #stored(): Promise<End | undefined> {
     await this.#publisher.flush();
-    return this.#leave();
+    return this.#stop === undefined ? undefined : this.#endOfStop(this.#stop);
   }
 
   /** Leaves the generation, with all of it stored, to whoever goes on with it. */
   async #leave(): Promise<RunOutcome> {
     const { bus } = this.#context;
     const leaving = this.#leaving;
+    this.#isLeaving = true;
     if (this.#stop?.type === 'park')
       return (await this.#persist(() => parkGeneration(this.#context, leaving))) ? 'parked' : 'lost';
     const queue = this.#stop?.type === 'drain' ? requeueGeneration : recoverGeneration;
@@ -223,8 +239,9 @@ export class GenerationRun {
     if (!this.#publisher.hasRoom && !isStopped()) await this.#publisher.flush();
   }
 
+  /** Of several stops the strongest counts: an end over a pause, and what somebody asked for over the rest. */
   #halt(type: Stop['type']): void {
-    if (this.#stop !== undefined) return;
+    if (this.#stop !== undefined && STRENGTH.indexOf(type) <= STRENGTH.indexOf(this.#stop.type)) return;
     this.#stop = { type, at: this.#context.clock.now() };
     this.#abort.abort(new Error(`run stopped: ${type}`));
     this.#credit.release();
@@ -289,6 +306,8 @@ export class GenerationRun {
     const { bus, clock } = this.#context;
     const { key, item } = this.claimed;
     const cancel = (): CancelReply => {
+      // Too late to end it here, and too early to end it elsewhere.
+      if (this.#isLeaving) return { type: 'leaving' };
       this.#halt('cancelled');
       return { type: 'cancelling', attempt: item.attempt };
     };

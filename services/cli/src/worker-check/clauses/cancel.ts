@@ -10,27 +10,26 @@ import type { StagedGeneration } from '../staged-generation.ts';
 const TRIES = 40;
 const AGAIN_MS = 50;
 
-const cancel = async (generation: StagedGeneration): Promise<CancelReply> => {
+const cancel = async (generation: StagedGeneration): Promise<Exclude<CancelReply, { type: 'leaving' }>> => {
   for (let tries = 1; tries <= TRIES; tries += 1) {
     const reply = await generation.cancel().catch((error: unknown) => {
       throw new ClauseFailure('a reply to the cancel within 2 s', (error as Error).message);
     });
-    if (reply !== undefined) return reply;
+    if (reply?.type === 'cancelling') return reply;
     await generation.until(() => false, AGAIN_MS);
   }
-  throw new ClauseFailure('a reply to the cancel', 'nobody who listens on its ctl subject');
+  throw new ClauseFailure(
+    'a reply to the cancel',
+    'nobody who listens on its ctl subject, or only `leaving`',
+  );
 };
 
 const expectCancelled = async (generation: StagedGeneration): Promise<StoredGeneration> => {
   await generation.demandNotParked();
   const { seq } = generation.head;
-  const { type, attempt } = await cancel(generation);
+  const { attempt } = await cancel(generation);
   const { attempt: current } = generation.item;
-  demand(
-    type === 'cancelling' && attempt === current,
-    `{"type":"cancelling","attempt":${current}}`,
-    `${type}, attempt ${attempt}`,
-  );
+  demand(attempt === current, `{"type":"cancelling","attempt":${current}}`, `attempt ${attempt}`);
   const done = await generation.expectDone();
   const end = generation.records.at(-1)?.end;
   demand(end?.reason === 'cancelled', 'a record with end cancelled', generation.describe());
