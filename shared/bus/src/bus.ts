@@ -55,6 +55,20 @@ export class BusUnavailableError extends Error {
   readonly code = 'unavailable';
 }
 
+/**
+ * NATS will not do this, however often it is asked. `too_large`: more than one message may hold. `full`: a limit of the
+ * stream. `too_many`: more subjects than one listing takes. `forbidden`: not for this NATS user.
+ */
+export class BusRefusedError extends Error {
+  readonly code = 'refused';
+  readonly reason: 'too_large' | 'full' | 'too_many' | 'forbidden';
+
+  constructor(reason: BusRefusedError['reason'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
 /** The streams that exist are not what this configuration asks for. */
 export class StreamMismatchError extends Error {
   readonly code = 'stream_mismatch';

@@ -1,4 +1,5 @@
 export {
+  BusRefusedError,
   BusUnavailableError,
   RefusedLoginError,
   StreamMismatchError,

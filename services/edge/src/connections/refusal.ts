@@ -1,4 +1,4 @@
-import { BusUnavailableError } from '@sluice/bus';
+import { BusRefusedError, BusUnavailableError } from '@sluice/bus';
 import { isRetryable, SluiceError } from '@sluice/protocol';
 import type { ErrorFrame } from '@sluice/protocol';
 import { KeysUnavailableError } from '../auth/keys.ts';
@@ -30,6 +30,10 @@ export const toSluiceError = (error: unknown): SluiceError => {
   const unavailable = (what: string): SluiceError =>
     new SluiceError('unavailable', what, { retryAfterMs: 1_000, cause: error });
   if (error instanceof BusUnavailableError) return unavailable('storage does not answer');
+  if (error instanceof BusRefusedError && error.reason === 'too_large')
+    return new SluiceError('too_large', 'more than storage takes in one piece', { cause: error });
+  if (error instanceof BusRefusedError && error.reason === 'full')
+    return new SluiceError('unavailable', 'storage is full', { retryAfterMs: 30_000, cause: error });
   if (error instanceof KeysUnavailableError) return unavailable('the token cannot be checked at the moment');
   return new SluiceError('internal', 'an unexpected error occurred', { cause: error });
 };

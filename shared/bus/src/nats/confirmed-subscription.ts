@@ -2,7 +2,7 @@ import type { Msg, NatsConnection, Subscription as NatsSubscription } from 'nats
 import type { Border } from '../border.ts';
 import type { Subscription } from '../token-log.ts';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
-import { unavailable } from './last-message.ts';
+import { busError } from './answer.ts';
 import { within } from './within.ts';
 
 /** What takes in messages. */
@@ -36,7 +36,7 @@ export const subscribeNow = async (
     if (subscription.isClosed()) throw new Error('a refusal');
   } catch (cause) {
     subscription?.unsubscribe();
-    throw unavailable(`subscription to ${subject.slice(0, subject.indexOf('.'))}`, cause);
+    throw busError(`subscription to ${subject.slice(0, subject.indexOf('.'))}`, cause);
   }
   const confirmed = subscription;
   return {

@@ -1,14 +1,6 @@
 import type { JetStreamManager, MsgRequest, NextMsgRequest, StoredMsg } from '@nats-io/jetstream';
 import { errors } from 'nats';
-import { BusUnavailableError } from '../bus.ts';
-
-/** Wraps whatever the library throws, so that callers know one error for "NATS did not answer". */
-export const unavailable = (what: string, cause: unknown): BusUnavailableError =>
-  cause instanceof BusUnavailableError
-    ? cause
-    : new BusUnavailableError(`${what}: expected an answer from NATS, got ${(cause as Error).message}`, {
-        cause,
-      });
+import { busError } from './answer.ts';
 
 /** With replicas, an answer that has not come after this long is asked for again, ms: another one may give it. */
 export const AGAIN_MS = 500;
@@ -61,7 +53,7 @@ export const readLast = async (
     const reading = replicas === 1 ? jsm.direct.getMessage(stream, query) : askLeader(jsm, stream, query);
     return (await reading) ?? undefined;
   } catch (error) {
-    throw unavailable(`read of ${stream}`, error);
+    throw busError(`read of ${stream}`, error);
   }
 };
 
@@ -74,6 +66,6 @@ export const readNext = async (
   try {
     return (await askLeader(jsm, stream, { seq: query.from, next_by_subj: query.subject })) ?? undefined;
   } catch (error) {
-    throw unavailable(`read of ${stream}`, error);
+    throw busError(`read of ${stream}`, error);
   }
 };

@@ -1,7 +1,9 @@
 import { createInbox } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
-import { AGAIN_MS, ASKS, unavailable } from './last-message.ts';
+import { AGAIN_MS, ASKS } from './last-message.ts';
+import { BusRefusedError } from '../bus.ts';
+import { busError, meaningOfCode } from './answer.ts';
 import { NO_RESPONDERS } from './no-responders.ts';
 
 /** The server refuses a listing of more subjects than this (413). */
@@ -18,6 +20,8 @@ export type LastMessages = {
   readonly maxBytes?: number;
   /** of the stream; any of them may be the one that is asked, and may hang */
   readonly replicas: number;
+  /** one subject after the other, see {@link listBatch} */
+  readonly isScan?: boolean;
 };
 
 /** `left` messages did not fit. `cut`: a message was replaced while it was read, so the rest is unread. */
@@ -41,7 +45,7 @@ export const readLastMessages = async (
   try {
     for (let cuts = 0; cuts < MAX_CUTS; cuts += 1) {
       const room = maxMessages - newest.size;
-      const batch = await tryBatch(nc, inboxPrefix, { ...query, from, maxMessages: room });
+      const batch = await listBatch(nc, inboxPrefix, { ...query, from, maxMessages: room });
       for (const message of batch.messages) {
         from = sequenceOf(message) + 1;
         const subject = subjectOf(message);
@@ -53,9 +57,9 @@ export const readLastMessages = async (
       if (!batch.cut || newest.size >= maxMessages) return { messages: [...newest.values()], more };
     }
   } catch (error) {
-    throw unavailable(`list of ${query.stream}`, error);
+    throw busError(`list of ${query.stream}`, error);
   }
-  throw unavailable(`list of ${query.stream}`, new Error(`${MAX_CUTS} reads cut by writes`));
+  throw busError(`list of ${query.stream}`, new Error(`${MAX_CUTS} reads cut by writes`));
 };
 
 /** Subject of a message from a direct get; its own is the inbox. */
@@ -74,8 +78,26 @@ export const sequenceIn = (message: Msg): number | undefined => {
   return Number.isSafeInteger(sequence) && sequence >= 1 ? sequence : undefined;
 };
 
+const errorOf = (status: number, description: string): Error => {
+  const message = `status ${status} ${description}`;
+  return meaningOfCode(status) === 'too_many' ? new BusRefusedError('too_many', message) : new Error(message);
+};
+
 /** Nobody answered in time. */
 class NoAnswerError extends Error {}
+
+/**
+ * More subjects than one listing takes are read one after the other, in stream order: slower, but without a limit. The
+ * streams that are listed keep one message for each subject.
+ */
+const listBatch = async (nc: NatsConnection, inboxPrefix: string, query: LastMessages): Promise<Batch> => {
+  try {
+    return await tryBatch(nc, inboxPrefix, query);
+  } catch (error) {
+    if (!(error instanceof BusRefusedError)) throw error;
+    return tryBatch(nc, inboxPrefix, { ...query, isScan: true });
+  }
+};
 
 /** Asks until somebody answers: a replica that hangs is asked as often as any other. */
 const tryBatch = async (nc: NatsConnection, inboxPrefix: string, query: LastMessages): Promise<Batch> => {
@@ -122,10 +144,12 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
       // Whoever is there when the time is up is asked again.
       else if (status === NO_RESPONDERS && query.replicas > 1) return;
       else if (status === 404) finish(message.headers?.description.toLowerCase() !== 'no results');
-      else fail(new Error(`status ${status} ${message.headers?.description ?? ''}`));
+      else fail(errorOf(status, message.headers?.description ?? ''));
     };
     const subscription = nc.subscribe(inbox, { callback: onMessage });
-    const { stream, subjects, from, maxMessages, maxBytes } = query;
-    const request = { multi_last: subjects, seq: from, batch: maxMessages, max_bytes: maxBytes };
+    const { stream, subjects, from, maxMessages, maxBytes, isScan = false } = query;
+    // One pattern is enough for a scan: only a wildcard names more subjects than the server lists.
+    const which = isScan ? { next_by_subj: subjects[0] } : { multi_last: subjects };
+    const request = { ...which, seq: from ?? 1, batch: maxMessages, max_bytes: maxBytes };
     nc.publish(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify(request), { reply: inbox });
   });

@@ -2,7 +2,7 @@ import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
 import type { Link, StreamState } from '../bus.ts';
 import type { Subscription } from '../token-log.ts';
-import { unavailable } from './last-message.ts';
+import { busError } from './answer.ts';
 
 /** The connection's state as the parts of the bus need it. */
 export type Connection = {
@@ -59,7 +59,7 @@ const statesOf = async (jsm: JetStreamManager, streams: readonly string[]): Prom
   try {
     return (await Promise.all(streams.map((stream) => jsm.streams.info(stream)))).map(stateOf);
   } catch (error) {
-    throw unavailable('stream usage', error);
+    throw busError('stream usage', error);
   }
 };
 

@@ -10,7 +10,7 @@ import { controlSubject, presenceSubject, statsSubject } from '../subjects.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import type { Inlet } from './confirmed-subscription.ts';
 import { REQUEST_TIMEOUT_MS } from './connection.ts';
-import { unavailable } from './last-message.ts';
+import { busError } from './answer.ts';
 import { refuse } from './no-responders.ts';
 
 export const createNatsControl = (nc: NatsConnection, { border, onError }: Inlet): Control => ({
@@ -42,7 +42,7 @@ const request = async (
     return await nc.request(controlSubject(key), JSON.stringify(message), { timeout: REQUEST_TIMEOUT_MS });
   } catch (error) {
     if (isNoResponders(error)) return undefined;
-    throw unavailable(message.type, error);
+    throw busError(message.type, error);
   }
 };
 

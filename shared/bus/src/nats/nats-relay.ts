@@ -3,7 +3,7 @@ import type { Msg, NatsConnection } from 'nats';
 import type { Relay } from '../relay.ts';
 import { relaySubject } from '../subjects.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
-import { unavailable } from './last-message.ts';
+import { busError } from './answer.ts';
 import { NO_RESPONDERS, refuse } from './no-responders.ts';
 
 /** An answer above this goes in several messages: NATS takes none above 1 MiB. Bytes. */
@@ -27,7 +27,7 @@ export const createNatsRelay = (nc: NatsConnection, { inboxPrefix, onError }: Re
         timeoutMs,
       });
     } catch (error) {
-      throw unavailable('relay', error);
+      throw busError('relay', error);
     }
   },
   serve: async (edge, answer) => {

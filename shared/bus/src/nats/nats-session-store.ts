@@ -8,7 +8,8 @@ import type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from '
 import { parsePrompt } from '../messages.ts';
 import { itemParser } from '../stored-item.ts';
 import { BUCKETS, itemKey, itemOfSubject, itemSubjects, kvStream } from '../subjects.ts';
-import { readLast, unavailable } from './last-message.ts';
+import { readLast } from './last-message.ts';
+import { busError } from './answer.ts';
 import { readLastMessages, sequenceOf, subjectOf } from './last-messages.ts';
 import { compareAndSet } from './write.ts';
 
@@ -43,7 +44,7 @@ export const createNatsSessionStore = (
       if ((await compareAndSet(prompts, id, JSON.stringify(entry), 0)) !== undefined)
         return { created: true, entry };
       const known = await readPrompt(id);
-      if (known === undefined) throw unavailable('read of a prompt', new Error('nothing where one exists'));
+      if (known === undefined) throw busError('read of a prompt', new Error('nothing where one exists'));
       return { created: false, entry: entryIn(known) };
     },
     prompt: async (key) => {
@@ -113,7 +114,7 @@ const readPage = async (nc: NatsConnection, key: SessionKey, request: PageReques
     const rev = last === undefined ? since : sequenceOf(last);
     if (more || rev >= atLeast)
       return { items: messages.flatMap((each) => listed(each, request)), rev, more };
-    if (tries >= LAG_TRIES) throw unavailable('list of a session', new Error('replicas that lag'));
+    if (tries >= LAG_TRIES) throw busError('list of a session', new Error('replicas that lag'));
     await pause(LAG_WAIT_MS);
   }
 };

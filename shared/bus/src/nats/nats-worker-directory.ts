@@ -5,7 +5,7 @@ import { BUCKETS, beatSubject, kvStream, workerSubjects } from '../subjects.ts';
 import type { WorkerDirectory } from '../worker-directory.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import type { Inlet } from './confirmed-subscription.ts';
-import { unavailable } from './last-message.ts';
+import { busError } from './answer.ts';
 import { readLastMessages } from './last-messages.ts';
 
 type DirectoryOptions = Inlet & { readonly inboxPrefix: string; readonly replicas: number };
@@ -17,12 +17,12 @@ export const createNatsWorkerDirectory = (
 ): WorkerDirectory => ({
   announce: async (entry) => {
     await bucket.put(entry.worker, JSON.stringify(entry)).catch((error: unknown) => {
-      throw unavailable('announce a worker', error);
+      throw busError('announce a worker', error);
     });
   },
   retire: async (worker) => {
     await bucket.delete(worker).catch((error: unknown) => {
-      throw unavailable('retire a worker', error);
+      throw busError('retire a worker', error);
     });
   },
   beat: (beat) => {

@@ -6,7 +6,7 @@ import { adoptQueue } from './job-adoption.ts';
 import { JobConsumers } from './job-consumers.ts';
 import type { ConsumerOptions } from './job-consumers.ts';
 import { pullOne } from './job-pull.ts';
-import { unavailable } from '../last-message.ts';
+import { busError } from '../answer.ts';
 import { retryUnstored } from '../write.ts';
 
 export const createNatsJobQueue = (
@@ -48,6 +48,6 @@ const orUnavailable = async <Result>(what: string, answer: Promise<Result>): Pro
   try {
     return await answer;
   } catch (error) {
-    throw unavailable(what, error);
+    throw busError(what, error);
   }
 };

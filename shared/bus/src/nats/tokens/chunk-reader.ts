@@ -8,7 +8,8 @@ import type { Behind, LogMessage } from '../../behind.ts';
 import type { Border } from '../../border.ts';
 import { chunkSubject, chunkSubjects, partitionOf, tokenStream } from '../../subjects.ts';
 import { storedRecordParser } from '../../stored-record.ts';
-import { readLast, readNext, unavailable } from '../last-message.ts';
+import { readLast, readNext } from '../last-message.ts';
+import { busError } from '../answer.ts';
 import { readLastMessages, sequenceOf, subjectOf } from '../last-messages.ts';
 import { ReadBudget } from './read-budget.ts';
 
@@ -96,7 +97,7 @@ export class ChunkReader {
       if (stored === undefined || linkedBefore(oldest, [stored]).length === 0) return linked;
       await new Promise<void>((resolve) => setTimeout(resolve, LAG_WAIT_MS));
     }
-    throw unavailable(`read of ${tokenStream(partition)}`, new Error('replicas that lag'));
+    throw busError(`read of ${tokenStream(partition)}`, new Error('replicas that lag'));
   }
 
   /** What the leader has of a generation after a sequence, in the order of the stream. */

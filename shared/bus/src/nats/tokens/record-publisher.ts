@@ -1,6 +1,7 @@
 import type { PublishOutcome } from '@sluice/core';
 import { createInbox, headers } from 'nats';
 import type { Msg, NatsConnection, Subscription } from 'nats';
+import { meaningOfCode } from '../answer.ts';
 import type { Connection } from '../link.ts';
 
 /** A publish without an answer after this long has an unknown outcome. */
@@ -16,11 +17,6 @@ export type Fence = {
   /** stream sequence of the newest message of all of them; 0: there is none */
   readonly expected: number;
 };
-
-/** Server error codes and what they mean for one record. */
-const WRONG_SEQUENCE: ReadonlySet<unknown> = new Set([10071]);
-const IN_PROCESS: ReadonlySet<unknown> = new Set([10158, 10164]);
-const LIMIT: ReadonlySet<unknown> = new Set([10047, 10054, 10077, 10167]);
 
 /**
  * Publishes token records with an inbox of our own: one subscription for all answers and one sweep for
@@ -111,10 +107,10 @@ const outcomeOf = (message: Msg): PublishOutcome => {
   if (error === undefined && isSequence(seq)) return { type: 'stored', sequence: seq };
   const { err_code: code = 0, description = '' } = isFields(error) ? error : {};
   const detail = `${String(code)} ${String(description)}`.trim();
-  if (WRONG_SEQUENCE.has(code)) return { type: 'wrong_sequence' };
-  if (IN_PROCESS.has(code)) return { type: 'in_process' };
-  if (LIMIT.has(code)) return { type: 'limit', detail };
-  return { type: 'unknown', detail };
+  const meaning = meaningOfCode(Number(code));
+  if (meaning === 'conflict') return { type: 'wrong_sequence' };
+  if (meaning === 'in_process') return { type: 'in_process' };
+  return meaning === 'unavailable' ? { type: 'unknown', detail } : { type: 'limit', detail };
 };
 
 type Fields = Readonly<Record<string, unknown>>;
