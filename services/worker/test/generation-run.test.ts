@@ -78,6 +78,16 @@ describe('a run', () => {
     expect(scene.world.engine.aborts).toBe(1);
   });
 
+  test.each(['\n', '\u0000', '"'])('counts a text of %j by what it takes in its item', async (character) => {
+    await scene.world.start();
+    await scene.world.submit('g', { governor: 'none' });
+    for (let said = 0; said < MAX_GENERATION_BYTES; said += 8_000)
+      scene.world.engine.say('g', character.repeat(8_000));
+    const item = await scene.world.until('g', 'done');
+    expect(item.reason).toBe('length');
+    expect(Buffer.byteLength(JSON.stringify(item))).toBeLessThan(MAX_GENERATION_BYTES + 64 * 1024);
+  });
+
   test('builds the conversation from the session, oldest first, finished answers only', async () => {
     await scene.world.start();
     await scene.world.submit('one', { input: 'first?' });

@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import type { PublishOutcome } from '@sluice/core';
+import { BusRefusedError, BusUnavailableError } from '@sluice/bus';
+import type { Bus } from '@sluice/bus';
+import type { PublishOutcome, StoredGeneration } from '@sluice/core';
 import type { Clock } from '@sluice/runtime';
 import { waitFor } from '@sluice/testkit';
 import { freshScene } from './support/scene.ts';
@@ -70,5 +72,63 @@ describe('storage', () => {
       reason: 'error',
       error: { code: 'storage_limit' },
     });
+  });
+
+  /** The bus whose store treats the item of one generation in its own way once that is done. */
+  const withFinish = (generation: string, finish: (item: StoredGeneration) => Promise<void>): Bus => {
+    const { bus } = scene.world;
+    const updateItem: Bus['sessions']['updateItem'] = async (key, item, rev) => {
+      if (item.kind === 'generation' && item.id === generation && item.status === 'done') await finish(item);
+      return bus.sessions.updateItem(key, item, rev);
+    };
+    return { ...bus, sessions: { ...bus.sessions, updateItem } };
+  };
+  const runTwo = async (bus: Bus): Promise<void> => {
+    await scene.world.start('w1', { bus, slots: 1 });
+    for (const id of ['one', 'two']) {
+      await scene.world.submit(id, { governor: 'none' });
+      scene.world.engine.say(id, id);
+      scene.world.engine.end(id);
+    }
+  };
+
+  test('that does not take the end of a run does not keep its slot', async () => {
+    let isAway = true;
+    const bus = withFinish('one', () =>
+      isAway ? Promise.reject(new BusUnavailableError('away')) : Promise.resolve(),
+    );
+    await runTwo(bus);
+    expect(await scene.world.until('two', 'done')).toMatchObject({ text: 'two' });
+    expect(await scene.world.item('one')).toMatchObject({ status: 'running' });
+    isAway = false;
+    expect(await scene.world.until('one', 'done')).toMatchObject({ text: 'one', reason: 'stop' });
+  });
+
+  test('that refuses an item for its size gets one without the text, and the run ends', async () => {
+    const bus = withFinish('one', ({ text }) =>
+      text === 'one' ? Promise.reject(new BusRefusedError('too_large', 'too large')) : Promise.resolve(),
+    );
+    await runTwo(bus);
+    expect(await scene.world.until('one', 'done')).toMatchObject({
+      text: '',
+      error: { code: 'storage_limit' },
+    });
+    expect(await scene.world.until('two', 'done')).toMatchObject({ text: 'two' });
+  });
+
+  test('that is full for a while has the end of a run later, and nobody asks it without a pause', async () => {
+    scene.world = new World({ ackWaitMs: 300 });
+    let asked = 0;
+    let isFull = true;
+    const bus = withFinish('one', () => {
+      asked += 1;
+      return isFull ? Promise.reject(new BusRefusedError('full', 'full')) : Promise.resolve();
+    });
+    await runTwo(bus);
+    await scene.world.until('two', 'done');
+    await waitFor(() => asked >= 2, { what: 'the job to come again' });
+    expect(asked).toBeLessThan(10);
+    isFull = false;
+    expect(await scene.world.until('one', 'done')).toMatchObject({ text: 'one', reason: 'stop' });
   });
 });

@@ -28,7 +28,7 @@ export const DEFAULT_LIMITS: Limits = {
 export const MAX_CHUNK_TOKENS = 32;
 /** Largest text of one token, UTF-8 bytes; the worker splits what is longer. */
 export const MAX_TOKEN_BYTES = 16 * 1024;
-/** Largest text of a generation, UTF-8 bytes; then it ends with reason `length`. */
+/** Largest text of a generation, bytes of its JSON: escapes count; then it ends with reason `length`. */
 export const MAX_GENERATION_BYTES = 512 * 1024;
 /** The largest a record may be is below NATS's default payload limit of 1 MiB. */
 export const MAX_RECORD_BYTES = 900 * 1024;

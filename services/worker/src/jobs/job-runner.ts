@@ -20,7 +20,7 @@ const LATER_MS = 500;
 /** Runs whose progress is told; how many there are is told of all. */
 const MAX_PROGRESS = 64;
 
-export type JobRunnerDeps = RunContext & {
+export type JobRunnerDeps = Omit<RunContext, 'onEngineFree'> & {
   /** this worker's name */
   readonly worker: string;
   readonly slots: Slots;
@@ -91,6 +91,11 @@ export class JobRunner {
     const working = setInterval(() => delivery.working(), WORKING_MS);
     const { org, session, generation, attempt } = delivery.job;
     const taken: Taken = { org, session, generation, attempt };
+    let hasSlot = true;
+    const onEngineFree = (): void => {
+      if (hasSlot) slots.release();
+      hasSlot = false;
+    };
     this.#taken.add(taken);
     onTaken(taken);
     try {
@@ -101,7 +106,8 @@ export class JobRunner {
         taken.attempt = result.claimed.item.attempt;
         onTaken(taken);
       }
-      const outcome = result.type === 'claimed' ? await this.#runClaimed(result.claimed) : result.type;
+      const outcome =
+        result.type === 'claimed' ? await this.#runClaimed(result.claimed, onEngineFree) : result.type;
       // A job that is not ours any more stays in the queue: whoever has it now may still die.
       if (outcome !== 'lost' && outcome !== 'leave') await delivery.ack();
     } catch (error) {
@@ -110,7 +116,7 @@ export class JobRunner {
       clearInterval(working);
       this.#quarantine.leave(taken);
       this.#taken.delete(taken);
-      slots.release();
+      onEngineFree();
     }
   }
 
@@ -123,13 +129,14 @@ export class JobRunner {
     return false;
   }
 
-  async #runClaimed(claimed: Claimed): Promise<RunOutcome> {
+  async #runClaimed(claimed: Claimed, onEngineFree: () => void): Promise<RunOutcome> {
     const { bus, clock, giveUp } = this.#deps;
     const messages = await persist(() => readConversation(bus, claimed), clock, giveUp);
-    const outcome = await this.#runOnce(new GenerationRun(claimed, messages, this.#deps));
+    const run = new GenerationRun(claimed, messages, { ...this.#deps, onEngineFree });
+    const outcome = await this.#runOnce(run);
     if (outcome !== 'behind') return outcome;
     const again = await persist(() => readClaimed(bus, claimed.key, claimed.item), clock, giveUp);
-    return typeof again === 'string' ? 'lost' : this.#runClaimed(again);
+    return typeof again === 'string' ? 'lost' : this.#runClaimed(again, onEngineFree);
   }
 
   async #runOnce(run: GenerationRun): Promise<RunOutcome> {

@@ -1,3 +1,4 @@
+import { BusRefusedError } from '@sluice/bus';
 import type { Bus, Subscription } from '@sluice/bus';
 import { ChunkWriter, countCrash, EngineError, poisonEnd } from '@sluice/core';
 import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
@@ -54,6 +55,8 @@ export type RunContext = {
   readonly tally: WorkerTally;
   readonly stats: WorkerStats;
   readonly connectivity: Connectivity;
+  /** The engine has let go and the log is complete: what is left is to write the item. May be told twice. */
+  readonly onEngineFree: () => void;
   /** aborted when the worker stops waiting for NATS at shutdown */
   readonly giveUp: AbortSignal;
   /** The engine did not answer, or stopped in the middle: it may be dead. */
@@ -75,6 +78,7 @@ export class GenerationRun {
   /** every token of this epoch, stored or about to be */
   readonly #tokens: Token[];
   readonly #account: AttemptAccount;
+  /** of the text as its item will hold it */
   #bytes = 0;
   #tokensAfterStop = 0;
   #isPauseShown = false;
@@ -93,7 +97,7 @@ export class GenerationRun {
     const { model, params = {} } = entry.body;
     this.#request = { generation: claimed.key.generation, model, messages, params, prefix: kept };
     this.#tokens = [...kept];
-    for (const token of kept) this.#bytes += Buffer.byteLength(textOf(token));
+    for (const token of kept) this.#bytes += encodedBytes(token);
     this.#writer = new ChunkWriter(item.attempt, epoch, head);
     this.#account = new AttemptAccount({ ...context, claimed, request: this.#request }, this.#writer.head);
     this.#credit = new Credit(entry.body, epoch, { seq: this.#writer.head, now: context.clock.now() });
@@ -183,9 +187,9 @@ export class GenerationRun {
     const leaving = this.#leaving;
     this.#isLeaving = true;
     if (this.#stop?.type === 'park')
-      return (await this.#persist(() => parkGeneration(this.#context, leaving))) ? 'parked' : 'lost';
+      return (await this.#settle(() => parkGeneration(this.#context, leaving))) ? 'parked' : 'lost';
     const queue = this.#stop?.type === 'drain' ? requeueGeneration : recoverGeneration;
-    return (await this.#persist(() => queue(bus, leaving))) ? 'requeued' : 'lost';
+    return (await this.#settle(() => queue(bus, leaving))) ? 'requeued' : 'lost';
   }
 
   /** Drives the engine until its end or until told to stop; undefined: nothing ended, it goes on later. */
@@ -217,7 +221,7 @@ export class GenerationRun {
 
   #take(token: Token): void {
     this.#tokens.push(token);
-    this.#bytes += Buffer.byteLength(textOf(token));
+    this.#bytes += encodedBytes(token);
     this.#account.token(this.#tokens.length);
     if (this.#stop !== undefined) this.#tokensAfterStop += 1;
     this.#credit.take(this.#context.clock.now());
@@ -278,7 +282,10 @@ export class GenerationRun {
   async #finish(end: End): Promise<RunOutcome> {
     const { bus } = this.#context;
     const leaving = this.#leaving;
-    return (await this.#persist(() => finishGeneration(bus, leaving, end))) ? end.reason : 'lost';
+    const finish = (): Promise<boolean> => finishGeneration(bus, leaving, end);
+    // The log has the text, which is larger than the store takes in one piece: the item says that, and frees the slot.
+    const finishBare = (): Promise<boolean> => finishGeneration(bus, { ...leaving, tokens: [] }, TOO_LARGE);
+    return (await this.#settle(finish, finishBare)) ? end.reason : 'lost';
   }
 
   /** Storage refuses: the item alone can still say how it ended. Otherwise the log is not ours to touch. */
@@ -290,16 +297,32 @@ export class GenerationRun {
     if (reason === 'fenced') tally.fenced += 1;
     // Storage was away for long. The engine has been let go; what is stored goes on once storage is back.
     if (reason === 'given_up')
-      return (await this.#persist(() => requeueGeneration(bus, leaving))) ? 'requeued' : 'lost';
+      return (await this.#settle(() => requeueGeneration(bus, leaving))) ? 'requeued' : 'lost';
     if (reason !== 'refused') return 'lost';
     const stored = { ...leaving, tokens: this.#tokens.slice(0, this.#writer.head) };
     const end: End = { reason: 'error', error: { code: 'storage_limit', message: 'the token log is full' } };
-    return (await this.#persist(() => finishGeneration(bus, stored, end))) ? 'error' : 'lost';
+    return (await this.#settle(() => finishGeneration(bus, stored, end))) ? 'error' : 'lost';
   }
 
-  /** Through outages: what an attempt leaves is written. */
-  #persist(write: () => Promise<boolean>): Promise<boolean> {
-    return persist(write, this.#context.clock, this.#context.giveUp);
+  /**
+   * Writes what the attempt leaves, through outages and beside whatever runs in its slot by then.
+   * @param smaller tried where the item is larger than NATS takes
+   * @returns false: a newer attempt owns the generation, or NATS refuses; its job comes again later
+   */
+  async #settle(write: () => Promise<boolean>, smaller?: () => Promise<boolean>): Promise<boolean> {
+    const { clock, giveUp, logger, tally, onEngineFree } = this.#context;
+    const { generation } = this.claimed.key;
+    onEngineFree();
+    try {
+      return await persist(write, clock, giveUp, (waitedMs, error) => {
+        tally.longWaits += 1;
+        logger.warn('run_unsettled', { generation, waitedMs, error });
+      });
+    } catch (error) {
+      if (!(error instanceof BusRefusedError)) throw error;
+      logger.error('run_refused', { generation, reason: error.reason, error });
+      return error.reason === 'too_large' && smaller !== undefined ? this.#settle(smaller) : false;
+    }
   }
 
   #serveControl(): Promise<Subscription> {
@@ -318,3 +341,11 @@ export class GenerationRun {
     );
   }
 }
+
+const TOO_LARGE: End = {
+  reason: 'error',
+  error: { code: 'storage_limit', message: 'the answer is larger than the session store takes' },
+};
+
+/** Bytes of a token's text in JSON: what is escaped takes up to six times as much as it says. */
+const encodedBytes = (token: Token): number => Buffer.byteLength(JSON.stringify(textOf(token))) - 2;

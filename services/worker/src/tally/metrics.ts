@@ -86,6 +86,11 @@ export const createWorkerMetrics = (tally: WorkerTally, load: Load): Metrics => 
     read: () => tally.takenOver,
   });
   metrics.counter({
+    name: 'sluice_worker_long_waits_total',
+    help: 'Times that an attempt had waited 30 s longer for NATS to take its outcome.',
+    read: () => tally.longWaits,
+  });
+  metrics.counter({
     name: 'sluice_worker_foreign_messages_total',
     help: 'Messages from NATS that were dropped as none of ours, once per reader, by kind.',
     labels: ['kind'],
