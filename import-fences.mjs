@@ -3,7 +3,8 @@ import { dirname, join, relative } from 'node:path';
 /**
  * Who may import what: one table, held by lint. Imports point one way,
  *
- *     protocol <- core <- bus, client <- services          runtime imports nothing of ours
+ *     protocol <- core <- bus <- lifecycle <- services     runtime imports nothing of ours
+ *                      <- client <- services
  *
  * and inside a package from one room to those that it may know. Type imports count as well.
  */

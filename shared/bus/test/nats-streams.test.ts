@@ -123,7 +123,7 @@ describe('the streams', () => {
       retention: 'workqueue',
       storage: 'file',
       discard: 'new',
-      max_age: 900 * SECOND_NS,
+      max_age: 7 * 86_400 * SECOND_NS,
       duplicate_window: 120 * SECOND_NS,
     });
   });

@@ -44,7 +44,8 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     duplicate_window: nanos(Math.min(ttlMs, JOB_DEDUPE_MS)),
   });
   const sessionsMs = retention.sessionsMs ?? 7 * 24 * 60 * MINUTE_MS;
-  const jobsMs = retention.jobsMs ?? 15 * MINUTE_MS;
+  // As long as the item that waits for it: a generation must not lose its job while nobody can run it.
+  const jobsMs = retention.jobsMs ?? sessionsMs;
   const tokens = Array.from({ length: partitions }, (_, partition): Wanted => ({
     ...base,
     name: tokenStream(partition),
