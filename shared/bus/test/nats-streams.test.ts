@@ -117,7 +117,7 @@ describe('the streams', () => {
     });
   });
 
-  test('JOBS is a work queue of 15 minutes', async () => {
+  test('JOBS is a work queue that keeps a job as long as its item', async () => {
     expect(await configOf('JOBS')).toMatchObject({
       subjects: ['job.*.*'],
       retention: 'workqueue',
