@@ -31,6 +31,14 @@ describe('a job', () => {
   });
 });
 
+test('a generation whose log has expired starts over in an epoch that no attempt has used', async () => {
+  await scene.world.submit('g', {}, { attempt: 2 });
+  await scene.world.start();
+  scene.world.engine.say('g', 'new');
+  scene.world.engine.end('g');
+  expect(await scene.world.until('g', 'done')).toMatchObject({ text: 'new', epoch: 2, attempt: 3, seq: 1 });
+});
+
 describe('a generation with a log', () => {
   const writeHead = async (tokens: readonly string[], attempt = 1): Promise<void> => {
     const writer = new ChunkWriter(attempt, 0, await scene.world.bus.tokens.head(keyOf('g')));

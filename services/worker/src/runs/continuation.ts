@@ -1,14 +1,18 @@
 import type { Engine } from '@sluice/core';
 import type { Claimed } from '@sluice/lifecycle';
 
-/** Whether this attempt continues the text that is stored, rather than starting a new epoch. */
+/**
+ * Whether this attempt continues the text that is stored, rather than starting a new epoch. Where there is no log but an
+ * earlier attempt may have written one, its text has expired: viewers may have it, and nothing can join it.
+ */
 export const canGoOn = (
-  { head, prefix, isObscured }: Claimed,
+  { item, head, prefix, isObscured }: Claimed,
   engine: Pick<Engine, 'canContinue'>,
 ): boolean => {
   if (head?.record.end !== undefined) return true;
   if (isObscured) return false;
-  return head === undefined || (prefix !== undefined && (prefix.length === 0 || engine.canContinue(prefix)));
+  if (head === undefined) return item.attempt === 1;
+  return prefix !== undefined && (prefix.length === 0 || engine.canContinue(prefix));
 };
 
 /**
@@ -16,4 +20,4 @@ export const canGoOn = (
  * none above `attempt - 2`.
  */
 export const nextEpoch = ({ head, item, isObscured }: Claimed): number =>
-  Math.max((head?.record.epoch ?? 0) + 1, isObscured ? item.attempt - 1 : 0);
+  Math.max((head?.record.epoch ?? 0) + 1, isObscured || head === undefined ? item.attempt - 1 : 0);
