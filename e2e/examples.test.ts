@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { startChild } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
 import { SimulatedEngine } from '@sluice/simulator';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { browserTest, hasBrowser, openBrowser } from './support/browser.ts';
 import { tokenFor } from './support/clients.ts';
@@ -78,6 +78,7 @@ describe('in a browser', () => {
     if (hasBrowser) browser = await openBrowser();
   }, 60_000);
   afterAll(async () => {
+    await stop();
     await browser?.close();
     await rm(SDK, { force: true });
   });

@@ -9,7 +9,7 @@ import type { Bus } from '@sluice/bus';
 import { parseOrg, parseSessionId } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
 import { SimulatedEngine } from '@sluice/simulator';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { browserTest, hasBrowser, openBrowser } from './support/browser.ts';
 import { ORG, tokenFor } from './support/clients.ts';
@@ -53,6 +53,7 @@ beforeAll(async () => {
   );
 }, TIMEOUT);
 afterAll(async () => {
+  await stop();
   await browser?.close();
   pages?.closeAllConnections();
   pages?.close();

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, test } from '@jest/globals';
-import { build } from 'esbuild';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { build, stop } from 'esbuild';
 import * as entry from '@sluice/client';
 import { platform as browser } from '../src/browser-platform.ts';
 import { connectOn } from '../src/connect.ts';
@@ -9,6 +9,8 @@ import { connectOn } from '../src/connect.ts';
 const MAX_GZIPPED_BYTES = 12_000;
 const MAX_FALLBACK_BYTES = 3_000;
 const MAX_CHAT_BYTES = 4_000;
+
+afterAll(() => stop());
 
 type Bundle = {
   /** gzipped size of what a page loads at once */
