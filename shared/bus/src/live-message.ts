@@ -10,7 +10,7 @@ import type { TailListener } from './token-log.ts';
 export type LiveMessage = {
   readonly subject: string;
   readonly text: string;
-  /** of what is stored, the stream sequence; a message that was only published has none */
+  /** of what is stored, the stream sequence; a message that was only published has none. Read for items alone: it may cost */
   readonly sequence: number | undefined;
 };
 
@@ -20,23 +20,24 @@ const isStatsSession = ({ session }: SessionKey): boolean =>
 /** Hands the live messages of a session to whoever tails it; what is none of ours stays at the border. */
 export const deliverTo = (key: SessionKey, listener: TailListener, border: Border) => {
   const isStats = isStatsSession(key);
-  return ({ subject, text, sequence }: LiveMessage): void => {
+  return (message: LiveMessage): void => {
+    const { subject, text } = message;
     const { kind, id } = parseLiveSubject(subject) ?? {};
     if (id === undefined) return;
     if (kind === 'tok') {
       const record = border.read('record', text, parseRecord);
       if (record !== undefined) listener.record(id, record);
     } else if (kind === 'item') {
-      const item = border.read('item', text, storedAt(sequence, itemParser(id)));
+      const item = border.read('item', text, storedAt(message.sequence, itemParser(id)));
       if (item !== undefined) listener.item(item);
     } else if (kind === 'state') {
       const run = border.read('state', text, parseRunState);
       if (run !== undefined) listener.state?.(id, run.state);
     } else if (kind === 'pres') {
-      const message = isStats
+      const presence = isStats
         ? border.read('report', text, parseStatsMessage)
         : border.read('presence', text, parsePresence);
-      if (message !== undefined) listener.presence?.(message);
+      if (presence !== undefined) listener.presence?.(presence);
     }
   };
 };

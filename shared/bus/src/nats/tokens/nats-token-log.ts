@@ -1,9 +1,10 @@
 import type { ClosedChunk, Draft, PublishOutcome } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import type { NatsConnection } from 'nats';
+import type { Msg, NatsConnection } from 'nats';
 import type { Behind } from '../../behind.ts';
 import { deliverTo } from '../../live-message.ts';
+import type { LiveMessage } from '../../live-message.ts';
 import { chunkSubject, chunkSubjects, liveSubjects, partitionOf, stateSubject } from '../../subjects.ts';
 import type { TokenLog } from '../../token-log.ts';
 import { ChunkReader } from './chunk-reader.ts';
@@ -68,13 +69,7 @@ export const createNatsTokenLog = (
     before: (key, next, count) => reader.before(key, next, count),
     tail: (key, listener) => {
       const deliver = deliverTo(key, listener, border);
-      return subscribeNow(
-        nc,
-        liveSubjects(key),
-        (message) =>
-          deliver({ subject: message.subject, text: message.string(), sequence: sequenceIn(message) }),
-        onError,
-      );
+      return subscribeNow(nc, liveSubjects(key), (message) => deliver(liveMessageOf(message)), onError);
     },
     announce: (key, state) => {
       if (!nc.isClosed()) nc.publish(stateSubject(key), JSON.stringify({ state }));
@@ -82,3 +77,12 @@ export const createNatsTokenLog = (
     close: () => publisher.close(),
   };
 };
+
+const liveMessageOf = (message: Msg): LiveMessage => ({
+  subject: message.subject,
+  text: message.string(),
+  // A message comes for each token: its headers are read only where somebody asks.
+  get sequence() {
+    return sequenceIn(message);
+  },
+});
