@@ -79,7 +79,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const tick = (): void => {
     for (const part of [runner, stats]) part.tick(clock.now());
   };
-  const ticking = setInterval(tick, TICK_MS);
+  const ticking = setInterval(tick, TICK_MS).unref();
   const loops = startJobLoops(
     {
       ...{ bus, models, slots, clock, logger, tally },

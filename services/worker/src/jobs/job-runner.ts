@@ -88,7 +88,7 @@ export class JobRunner {
     const isRunning = (key: GenerationKey): boolean =>
       this.#runs.has(pathOf(key)) || this.#isTakenBefore(taken, key);
     const admits = (item: StoredGeneration): boolean => this.#quarantine.admits(taken, item, clock.now());
-    const working = setInterval(() => delivery.working(), WORKING_MS);
+    const working = setInterval(() => delivery.working(), WORKING_MS).unref();
     const { org, session, generation, attempt } = delivery.job;
     const taken: Taken = { org, session, generation, attempt };
     let hasSlot = true;

@@ -30,8 +30,9 @@ export class Liveness {
 
   async start(): Promise<void> {
     await this.#announce();
-    this.#announcing = setInterval(() => void this.#announce(), WORKER_ANNOUNCE_MS);
-    this.#beating = setInterval(() => this.#beat(), WORKER_BEAT_MS);
+    // A forgotten worker keeps no process alive: its socket and its admin port do.
+    this.#announcing = setInterval(() => void this.#announce(), WORKER_ANNOUNCE_MS).unref();
+    this.#beating = setInterval(() => this.#beat(), WORKER_BEAT_MS).unref();
     this.#beat();
   }
 

@@ -129,6 +129,6 @@ const waitForOffer = (
     };
     const giveUp = (): void => settle(undefined);
     const subscription = listen(hub.pullers, subject, take);
-    const timer = setTimeout(giveUp, waitMs);
+    const timer = setTimeout(giveUp, waitMs).unref();
     signal.addEventListener('abort', giveUp, { once: true });
   });
