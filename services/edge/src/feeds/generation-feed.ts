@@ -247,7 +247,12 @@ export class GenerationFeed implements Flushable {
     this.#context.tally.frames += 1;
     this.#orgTally.delivered += seq - from;
     if (viewer.ackedBy === 'client') viewer.sink.send(frame);
-    else viewer.sink.send(frame, () => this.onAck(viewer, { epoch, seq }));
+    else this.#sendAcked(viewer, frame, { epoch, seq });
+  }
+
+  /** For a viewer that cannot ack. Apart: with a closure beside it, every delta of every viewer would cost more. */
+  #sendAcked(viewer: Viewer, frame: Frame, position: Position): void {
+    viewer.sink.send(frame, () => this.onAck(viewer, position));
   }
 
   #frameFrom(from: number): Encoded {

@@ -69,7 +69,7 @@ export const createNatsTokenLog = (
     before: (key, next, count) => reader.before(key, next, count),
     tail: (key, listener) => {
       const deliver = deliverTo(key, listener, border);
-      return subscribeNow(nc, liveSubjects(key), (message) => deliver(liveMessageOf(message)), onError);
+      return subscribeNow(nc, liveSubjects(key), (message) => deliver(new NatsLiveMessage(message)), onError);
     },
     announce: (key, state) => {
       if (!nc.isClosed()) nc.publish(stateSubject(key), JSON.stringify({ state }));
@@ -78,11 +78,19 @@ export const createNatsTokenLog = (
   };
 };
 
-const liveMessageOf = (message: Msg): LiveMessage => ({
-  subject: message.subject,
-  text: message.string(),
-  // A message comes for each token: its headers are read only where somebody asks.
-  get sequence() {
-    return sequenceIn(message);
-  },
-});
+/** A message comes for each token: its headers are read only where somebody asks for the sequence. */
+class NatsLiveMessage implements LiveMessage {
+  readonly subject: string;
+  readonly text: string;
+  readonly #message: Msg;
+
+  constructor(message: Msg) {
+    this.subject = message.subject;
+    this.text = message.string();
+    this.#message = message;
+  }
+
+  get sequence(): number | undefined {
+    return sequenceIn(this.#message);
+  }
+}
