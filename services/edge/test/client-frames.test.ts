@@ -77,7 +77,7 @@ describe.each(Object.keys(badFields))('a `%s` frame', (type) => {
     const before = client.frames('ok').length;
     client.send({ ...good, message: newId(), generation: newId() });
     if (type === 'cancel') await client.nextFrame('error');
-    await settled(client);
+    await settled(client, 's');
     expect(client.frames('ok')).toHaveLength(before + 1);
   });
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ManualClock, waitFor } from '@sluice/testkit';
 import { ask, askOk, codeOf, newId, settled } from './support/asking.ts';
+import { hold } from './support/hold.ts';
 import { createWorld } from './support/world.ts';
 import type { World } from './support/world.ts';
 
@@ -81,6 +82,21 @@ describe('frames per second', () => {
 });
 
 describe('sessions per connection', () => {
+  test('are no more where all are asked for at once', async () => {
+    const { open, recording } = await world.addEdge();
+    const client = await open();
+    let listings = 0;
+    const release = hold(recording.bus.sessions, 'items', () => (listings += 1) > 0);
+    for (let i = 0; i < 70; i += 1) client.send({ type: 'subscribe', id: `${i}`, session: `s${i}` });
+    await ask(client, { type: 'ping' });
+    expect(listings).toBe(2);
+    release();
+    const answers = () => [...client.frames('ok'), ...client.frames('error')].length;
+    await waitFor(() => answers() === 71, { what: 'an answer to each' });
+    expect(client.frames('subscribed')).toHaveLength(64);
+    expect(client.frames('error').map(({ code }) => code)).toEqual(Array(6).fill('quota_exceeded'));
+  });
+
   test('the 65th is quota_exceeded, by subscription or by prompt, until one is left', async () => {
     const { open } = await world.addEdge();
     const client = await open();
@@ -106,8 +122,25 @@ describe('frames that wait behind a slow one', () => {
     expect(Number(refusal.re?.slice(1))).toBeGreaterThanOrEqual(255);
     expect(await codeOf(client, { type: 'ping' })).toBe('ok');
     release();
-    await settled(client);
+    await settled(client, 's');
     expect(client.frames('ok').filter(({ re }) => re.startsWith('u')).length).toBeGreaterThanOrEqual(255);
+  });
+
+  test('are bounded in each session, and in all', async () => {
+    const { open, recording } = await world.addEdge();
+    const client = await open();
+    const release = hold(recording.bus.sessions, 'item');
+    const post = (session: string, id: string) =>
+      client.send({ type: 'message', id, session, message: id, text: 'x' });
+    for (let i = 0; i < 300; i += 1) post('a', `a${i}`);
+    expect((await client.nextFrame('error')).re).toBe('a256');
+    for (let i = 0; i < 300; i += 1) post(`b${i}`, `b${i}`);
+    await ask(client, { type: 'ping' });
+    expect(client.frames('error').map(({ re }) => re)).toContain('b256');
+    expect(client.frames('error')).toHaveLength(44 + 44);
+    release();
+    await waitFor(() => client.frames('ok').length === 513, { what: 'all that were taken' });
+    expect(await codeOf(client, { type: 'message', session: 'a', message: 'more', text: 'x' })).toBe('ok');
   });
 
   test('are bounded in size', async () => {
@@ -119,25 +152,8 @@ describe('frames that wait behind a slow one', () => {
     for (let i = 0; i < 10; i += 1) client.send({ type: 'message', session: 's', message: newId(), text });
     expect(await client.nextFrame('error')).toMatchObject({ code: 'rate_limited' });
     release();
-    await settled(client);
+    await settled(client, 's');
     expect(client.frames('item')).toHaveLength(5);
-  });
-
-  test('come in order', async () => {
-    const { open } = await world.addEdge();
-    await world.addWorker();
-    const client = await open();
-    const generation = newId();
-    client.send({ type: 'prompt', id: '1', session: 's', generation, input: 'x' });
-    client.send({ type: 'cancel', id: '2', session: 's', generation });
-    client.send({ type: 'message', id: '3', session: 's', message: newId(), text: 'x' });
-    await settled(client);
-    expect(
-      client
-        .frames('ok')
-        .map(({ re }) => re)
-        .slice(0, 3),
-    ).toEqual(['1', '2', '3']);
   });
 });
 
@@ -157,15 +173,3 @@ test('limits are those that `ready` names', async () => {
   await ask(client, { type: 'subscribe', session: 'a' });
   expect(await codeOf(client, { type: 'subscribe', session: 'b' })).toBe('quota_exceeded');
 });
-
-/** Makes one method wait until the returned function is called. */
-const hold = <Part extends object>(part: Part, method: keyof Part): (() => void) => {
-  const run = part[method] as (...args: unknown[]) => Promise<unknown>;
-  let release = (): void => undefined;
-  const gate = new Promise<void>((resolve) => (release = resolve));
-  part[method] = (async (...args: unknown[]) => {
-    await gate;
-    return run(...args);
-  }) as Part[keyof Part];
-  return () => release();
-};

@@ -18,12 +18,15 @@ import { ChatStream } from './chat-stream.ts';
  */
 export class ChatConnection extends Peer<ChatFrame> {
   readonly #streams = new Map<string, ChatStream>();
+  /** requests whose answer is being asked for */
+  #opening = 0;
   /** the newest token that was looked at: each request repeats its own */
   #token: string | undefined;
+  /** tokens are looked at one after the other */
+  #signingIn: Promise<unknown> = Promise.resolve();
 
   authenticate(token: string): void {
-    const signIn = async (): Promise<void> => void (await this.#grantOf(token));
-    this.enqueue(0, signIn, (error) => this.signIn.refuse(error));
+    this.#grantOf(token).catch((error: unknown) => this.signIn.refuse(error));
   }
 
   onBinary(): void {
@@ -55,7 +58,9 @@ export class ChatConnection extends Peer<ChatFrame> {
       const grant = await this.#grantOf(bearerOf(frame.headers['authorization']));
       if (grant !== undefined) await this.#serve(frame, grant);
     };
-    this.enqueue(size, work, (error) => this.refuse(frame, error));
+    const request = `request ${frame.requestId}`;
+    const keys = frame.type === 'abort' ? [request] : [`chat ${frame.id}`, request];
+    this.enqueue({ keys, size, work, onError: (error) => this.refuse(frame, error) });
   }
 
   protected refuse({ requestId }: ChatFrame, error: unknown): void {
@@ -68,7 +73,14 @@ export class ChatConnection extends Peer<ChatFrame> {
   }
 
   /** @returns undefined: the connection is closed. @throws SluiceError unauthorized, forbidden */
-  async #grantOf(token: string | undefined): Promise<Grant | undefined> {
+  #grantOf(token: string | undefined): Promise<Grant | undefined> {
+    const grant = this.#signingIn.then(() => this.#signInWith(token));
+    // Whoever asked is told.
+    this.#signingIn = grant.catch(() => undefined);
+    return grant;
+  }
+
+  async #signInWith(token: string | undefined): Promise<Grant | undefined> {
     const { grant } = this.signIn;
     if (grant !== undefined && (token === undefined || token === this.#token)) return grant;
     if (token === undefined)
@@ -92,11 +104,14 @@ export class ChatConnection extends Peer<ChatFrame> {
     const { requestId } = frame;
     if (this.#streams.has(requestId))
       throw new SluiceError('bad_frame', '`requestId`: expected a new one for each request');
-    if (this.#streams.size >= most)
+    if (this.#streams.size + this.#opening >= most)
       throw new SluiceError('quota_exceeded', `expected at most ${most} answers at a time`);
-    const answer = await this.#answerTo(frame, grant);
+    this.#opening += 1;
+    const answer = await this.#answerTo(frame, grant).finally(() => (this.#opening -= 1));
     if (this.isClosed) return;
     if (answer === undefined) return this.#say({ type: 'no-active', requestId });
+    // A newer credential may have come meanwhile (R6).
+    if (this.grant !== undefined) openSession(this.grant, frame.id, 'read');
     const stream = new ChatStream(
       {
         ...{ requestId, answer, user: grant.user, connection: randomUUID(), socket: this.socket },

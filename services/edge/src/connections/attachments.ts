@@ -38,6 +38,11 @@ export class Attachments {
     return this.has(session) || this.#refused.has(session);
   }
 
+  /** Whether the session is watched and its viewer was told so. */
+  isReady(session: string): boolean {
+    return this.#attached.get(session)?.viewer.ready === true;
+  }
+
   of(session: string): Attached | undefined {
     return this.#attached.get(session);
   }

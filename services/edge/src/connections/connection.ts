@@ -21,6 +21,7 @@ import type { Grant } from '../auth/grant.ts';
 import { cancelFor } from '../requests/cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
 import { encodeFrame } from '../feeds/frames.ts';
+import { Listings } from './listings.ts';
 import { postMessage } from '../requests/message-post.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 import { Peer } from './peer.ts';
@@ -31,18 +32,18 @@ import type { ClientSocket } from './client-socket.ts';
 const UNKNOWN_TYPES_PER_MINUTE = 3;
 
 /**
- * One client's side of the protocol, whatever carries it: gets texts, answers with frames. Frames that
- * need NATS are handled one after the other, acks and pings at once.
+ * One client's side of the protocol, whatever carries it: gets texts, answers with frames. Acks, pings and signals
+ * wait for nothing, a cancel for the prompt of its generation, everything else for what came before it in its session.
  */
 export class Connection extends Peer<ClientFrame> {
   readonly #attachments: Attachments;
-  /** continues what waits for room in the socket */
-  #onRoom: (() => void) | undefined;
+  readonly #listings: Listings;
   #unknownTypes: number[] = [];
 
   constructor(id: string, socket: ClientSocket, context: EdgeContext) {
     super(id, socket, context);
     this.#attachments = new Attachments(context);
+    this.#listings = new Listings(socket);
   }
 
   /** Answered by `ready`, or closed with 4401. */
@@ -60,7 +61,7 @@ export class Connection extends Peer<ClientFrame> {
   }
 
   onDrain(): void {
-    this.#continue();
+    this.#listings.resume();
     this.#attachments.resume();
   }
 
@@ -80,8 +81,7 @@ export class Connection extends Peer<ClientFrame> {
   }
 
   protected handle(frame: ClientFrame, size: number): void {
-    const isUrgent = frame.type === 'ping' || frame.type === 'ack';
-    if (this.grant === undefined || !isUrgent) return this.#inTurn(frame, size);
+    if (this.grant === undefined || !this.#isUrgent(frame)) return this.#inTurn(frame, size);
     try {
       this.#handleAtOnce(frame);
       this.#ok(frame.id);
@@ -91,8 +91,16 @@ export class Connection extends Peer<ClientFrame> {
   }
 
   protected leave(): void {
-    this.#continue();
+    this.#listings.close();
     this.#attachments.close();
+  }
+
+  /** A signal needs a session that is watched: one that is about to be is waited for. */
+  #isUrgent(frame: ClientFrame): frame is AckFrame | PingFrame | SignalSendFrame {
+    const { type } = frame;
+    return (
+      type === 'ack' || type === 'ping' || (type === 'signal' && this.#attachments.isReady(frame.session))
+    );
   }
 
   #inTurn(frame: ClientFrame, size: number): void {
@@ -101,7 +109,7 @@ export class Connection extends Peer<ClientFrame> {
       if (this.grant === undefined) throw new SluiceError('unauthorized', 'expected `auth` first');
       this.#ok(frame.id, await this.#answer(frame, this.grant));
     };
-    this.enqueue(size, work, (error) => this.refuse(frame, error));
+    this.enqueue({ keys: keysOf(frame), size, work, onError: (error) => this.refuse(frame, error) });
   }
 
   async #answer(frame: ClientFrame, grant: Grant): Promise<Partial<OkFrame> | undefined> {
@@ -121,8 +129,6 @@ export class Connection extends Peer<ClientFrame> {
         await this.#onMessage(frame, grant);
         return undefined;
       case 'signal':
-        await this.#onSignal(frame);
-        return undefined;
       case 'ping':
       case 'ack':
         this.#handleAtOnce(frame);
@@ -132,8 +138,9 @@ export class Connection extends Peer<ClientFrame> {
     }
   }
 
-  #handleAtOnce(frame: PingFrame | AckFrame): void {
+  #handleAtOnce(frame: PingFrame | AckFrame | SignalSendFrame): void {
     if (frame.type === 'ping') return this.#send({ type: 'pong' });
+    if (frame.type === 'signal') return this.#onSignal(frame);
     if (!this.#attachments.onAck(frame.session, frame.generation, frame)) throw notSubscribed();
   }
 
@@ -176,11 +183,19 @@ export class Connection extends Peer<ClientFrame> {
   }
 
   async #onSubscribe(frame: SubscribeFrame, grant: Grant): Promise<void> {
-    const key = openSession(grant, frame.session, 'read');
-    await this.#attachments.subscribe(await this.#viewer(key, grant, frame), frame.rev ?? 0);
+    openSession(grant, frame.session, 'read');
+    await this.#watch(frame, (viewer) => this.#attachments.subscribe(viewer, frame.rev ?? 0));
   }
 
-  async #viewer(key: SessionKey, grant: Grant, frame: Partial<SubscribeFrame> = {}): Promise<Viewer> {
+  /** Makes a viewer in its turn, for the credential that counts by then (R6). */
+  #watch(frame: Watch, attach: (viewer: Viewer) => Promise<void>): Promise<void> {
+    return this.#listings.run(async () => {
+      if (this.grant !== undefined) await attach(this.#viewer(frame, this.grant));
+    });
+  }
+
+  #viewer(frame: Watch, grant: Grant): Viewer {
+    const key = openSession(grant, frame.session, 'read');
     const { limits } = this.context;
     const { positions = {}, observe = false, window = limits.defaultWindow } = frame;
     const named = Object.entries(positions);
@@ -188,7 +203,6 @@ export class Connection extends Peer<ClientFrame> {
       throw new SluiceError('too_large', `\`positions\`: expected at most ${limits.maxItemsPerSession}`);
     if (!this.#attachments.has(key.session) && this.#attachments.size >= limits.maxSessionsPerConnection)
       throw new SluiceError('quota_exceeded', `expected at most ${limits.maxSessionsPerConnection} sessions`);
-    await this.#room();
     return new Viewer({
       key,
       ref: { user: grant.user, connection: this.id },
@@ -202,7 +216,7 @@ export class Connection extends Peer<ClientFrame> {
   async #onPrompt(frame: PromptFrame, grant: Grant): Promise<Partial<OkFrame>> {
     const session = openSession(grant, frame.session, 'prompt');
     if (!this.#attachments.isAsked(frame.session) && allows(grant, 'read'))
-      await this.#attachments.attach(await this.#viewer(session, grant), 0);
+      await this.#watch({ session: frame.session }, (viewer) => this.#attachments.attach(viewer, 0));
     const key = { ...session, generation: parseGenerationId(frame.generation) };
     const { type: _type, id: _id, session: _session, generation, ...body } = frame;
     const prompt = { key, grant, body, items: () => this.#items(key) };
@@ -227,7 +241,7 @@ export class Connection extends Peer<ClientFrame> {
     await postMessage(key, { ...frame, user: grant.user, items: () => this.#items(key) }, admission);
   }
 
-  async #onSignal({ session, data }: SignalSendFrame): Promise<void> {
+  #onSignal({ session, data }: SignalSendFrame): void {
     const attached = this.#attachments.of(session);
     if (attached === undefined) throw notSubscribed();
     const { maxSignalBytes } = this.context.limits;
@@ -236,17 +250,6 @@ export class Connection extends Peer<ClientFrame> {
     if (session.startsWith(RESERVED_PREFIX))
       throw new SluiceError('forbidden', 'nobody signals into this session');
     attached.feed.signal(attached.viewer, data);
-  }
-
-  /** Resolves once the socket takes frames again: a client that does not read gets no more answers made. */
-  async #room(): Promise<void> {
-    while (!this.isClosed && !this.socket.writable)
-      await new Promise<void>((resolve) => (this.#onRoom = resolve));
-  }
-
-  #continue(): void {
-    this.#onRoom?.();
-    this.#onRoom = undefined;
   }
 
   #onBadFrame(bad: { id: string | undefined; knownType: boolean; message: string }): void {
@@ -278,3 +281,25 @@ export class Connection extends Peer<ClientFrame> {
 }
 
 const notSubscribed = (): SluiceError => new SluiceError('not_found', 'subscribe to the session first');
+
+/** What of a `subscribe` a viewer is made of. */
+type Watch = Pick<SubscribeFrame, 'session'> & Partial<SubscribeFrame>;
+
+/** What keeps a frame's order: a session, a generation for its cancel, and nothing comes before its credential. */
+const keysOf = (frame: ClientFrame): readonly string[] => {
+  switch (frame.type) {
+    case 'auth':
+      return [];
+    case 'ping':
+      return ['.'];
+    case 'cancel':
+      return [generationOf(frame)];
+    case 'prompt':
+      return [frame.session, generationOf(frame)];
+    default:
+      return [frame.session];
+  }
+};
+
+const generationOf = ({ session, generation }: PromptFrame | CancelFrame): string =>
+  `${session}.${generation}`;

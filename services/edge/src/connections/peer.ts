@@ -4,10 +4,17 @@ import type { Grant } from '../auth/grant.ts';
 import type { ClientSocket } from './client-socket.ts';
 import type { EdgeContext } from './edge-context.ts';
 import { FrameBudget } from './frame-budget.ts';
-import { FrameQueue } from './frame-queue.ts';
+import { FrameQueues } from './frame-queues.ts';
+import type { Turn } from './frame-queues.ts';
 import { toSluiceError } from './refusal.ts';
 import { SignIn } from './sign-in.ts';
 import type { SignInOwner } from './sign-in.ts';
+
+/** What a frame asks for, in its order: see {@link Turn}. */
+export type Work = Pick<Turn, 'keys' | 'size'> & {
+  readonly work: () => Promise<void>;
+  readonly onError: (error: unknown) => void;
+};
 
 /**
  * The edge's side of one client, whatever protocol it speaks and whatever carries it: what the client may
@@ -21,7 +28,7 @@ export abstract class Peer<Frame> implements SignInOwner {
   protected readonly socket: ClientSocket;
   protected readonly signIn: SignIn;
   readonly #budget: FrameBudget;
-  readonly #queue = new FrameQueue();
+  readonly #queues = new FrameQueues();
   #isClosed = false;
 
   constructor(id: string, socket: ClientSocket, context: EdgeContext) {
@@ -75,6 +82,7 @@ export abstract class Peer<Frame> implements SignInOwner {
   onClose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#queues.close();
     this.signIn.leave();
     this.leave();
   }
@@ -92,21 +100,21 @@ export abstract class Peer<Frame> implements SignInOwner {
     if (!this.#isClosed) this.signIn.tick(now);
   }
 
-  /**
-   * In order, one at a time: a cancel must not overtake its prompt, nor anything its credential.
-   * @param size characters that wait until then
-   */
-  protected enqueue(size: number, work: () => Promise<void>, onError: (error: unknown) => void): void {
-    const inTurn = async (): Promise<void> => {
-      if (this.#isClosed) return;
-      try {
-        await work();
-      } catch (error) {
-        onError(error);
-      }
-    };
-    if (!this.#queue.add(size, inTurn))
+  /** Works in order with what shares a key, at once where nothing is before it; never once the connection is closed. */
+  protected enqueue({ keys, size, work, onError }: Work): void {
+    if (this.#isClosed) return;
+    const start = (): void => void this.#run(work, onError).then(() => this.#queues.done(turn));
+    const turn: Turn = { keys, size, start };
+    if (!this.#queues.add(turn))
       onError(new SluiceError('rate_limited', 'too many frames wait for an answer'));
+  }
+
+  async #run(work: Work['work'], onError: Work['onError']): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      onError(error);
+    }
   }
 
   /** What an error means to the client; logged if it is ours. @param type of the frame it came by */

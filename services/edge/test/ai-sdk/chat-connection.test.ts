@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { CLOSE_CODES } from '@sluice/protocol';
 import { ManualClock } from '@sluice/testkit';
 import { keyOf } from '../support/asking.ts';
+import { hold } from '../support/hold.ts';
 import { ChatSocket } from '../support/chat-socket.ts';
 import type { FakeRun } from '../support/fake-worker.ts';
 import { messageIn, said, untilText } from '../support/ui-chat.ts';
@@ -96,6 +97,37 @@ describe('the WebSocket chat of the AI SDK', () => {
     expect(chat.to(asked).some(({ type }) => type === 'error')).toBe(false);
     chat.say('{"type":"resume"}');
     expect(await chat.closed).toBe(CLOSE_CODES.badFrames);
+  });
+
+  test('lets no chat wait for another, and an abort only for its own request', async () => {
+    const chat = await open();
+    const running = chat.send([said('Why?')], { id: 'c2' });
+    await chat.reply(running, 'chunk');
+    const release = hold(scene.target.recording.bus.sessions, 'createPrompt', (key) =>
+      JSON.stringify(key).includes('"c1"'),
+    );
+    const slow = chat.send([said('What?')]);
+    const next = chat.send([said('Who?')]);
+    const other = chat.send([said('When?')], { id: 'c3' });
+    await chat.reply(other, 'chunk');
+    chat.say({ type: 'abort', requestId: running });
+    // An id may be used again once its request has ended.
+    chat.ask('resume', { id: 'c4', requestId: running });
+    await chat.reply(running, 'no-active');
+    chat.say({ type: 'abort', requestId: slow });
+    expect([...chat.to(slow), ...chat.to(next)]).toEqual([]);
+    release();
+    await chat.reply(next, 'chunk');
+    expect(chat.to(slow).filter(({ type }) => type === 'error')).toEqual([]);
+    const before = chat.to(slow).length;
+    const [generation] = (await scene.world.bus.sessions.items(keyOf('c1', 'x'), 0)).items;
+    const run = await scene.worker.claim(keyOf('c1', generation?.item.id ?? ''));
+    await run.write('never shown');
+    await run.end({ reason: 'stop' });
+    const last = await scene.worker.claim(keyOf('c1', messageIn(chat.chunks(next))));
+    await last.write('shown');
+    await has(chat, next, 'shown');
+    expect(chat.to(slow)).toHaveLength(before);
   });
 });
 

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { ManualClock, openRawClient } from '@sluice/testkit';
+import { ManualClock, openRawClient, waitFor } from '@sluice/testkit';
 import type { RawClient } from '@sluice/testkit';
 import { answersTo, ask, codeOf, settled } from '../support/asking.ts';
+import { hold } from '../support/hold.ts';
 import { createWorld, tokenOf } from '../support/world.ts';
 import type { TestEdge, World } from '../support/world.ts';
 
@@ -135,6 +136,20 @@ describe('a refresh', () => {
     expect(await codeOf(client, { type: 'subscribe', session: 's1' })).toBe('forbidden');
     client.send({ type: 'auth', token: tokenOf({ scope: 'read' }) });
     expect(await codeOf(client, { type: 'subscribe', session: 's1' })).toBe('ok');
+  });
+
+  test('ends also an attachment that is being made, and one that waits to be', async () => {
+    const client = await target.open();
+    const release = hold(target.recording.bus.sessions, 'items');
+    const sessions = ['s1', 's2', 's3', 's4'];
+    for (const session of sessions) client.send({ type: 'subscribe', id: session, session });
+    expect(await codeOf(client, { type: 'auth', token: tokenOf({ sessions: ['other'] }) })).toBe('ok');
+    release();
+    const answered = (): boolean => sessions.every((id) => answersTo(client, id).length === 1);
+    await waitFor(answered, { what: 'an answer to each' });
+    expect(client.frames('subscribed')).toEqual([]);
+    const refused = client.frames('error').map(({ code, session }) => `${code} ${session}`);
+    expect(refused.toSorted()).toEqual(sessions.map((session) => `not_found ${session}`));
   });
 
   test.each([

@@ -47,9 +47,9 @@ export const codeOf = async (client: RawClient, frame: Sendable): Promise<string
   return answer.type === 'ok' ? 'ok' : answer.code;
 };
 
-/** Resolves when the edge has handled everything this client sent before. */
-export const settled = (client: RawClient): Promise<OkFrame> =>
-  askOk(client, { type: 'unsubscribe', session: 'never-subscribed' });
+/** Leaves a session: resolves when the edge has handled everything this client sent before to it, and all acks. */
+export const settled = (client: RawClient, session = 'never-subscribed'): Promise<OkFrame> =>
+  askOk(client, { type: 'unsubscribe', session });
 
 /** The text of one generation as this client received it, after its newest reset. */
 export const textOf = (client: RawClient, generation: string): string => {
