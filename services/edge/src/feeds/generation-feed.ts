@@ -24,6 +24,8 @@ type Follower = {
   fits: GenerationBuffer | undefined;
   /** its reader is being moved: a sink that acks at once asks for no second move */
   isMoving: boolean;
+  /** it was told that its next tokens are gone */
+  isCut: boolean;
 };
 
 /** The last frame made: viewers at the same position get the same buffer. */
@@ -128,7 +130,7 @@ export class GenerationFeed implements Flushable {
     const { loaded, exact } = this.#tail;
     const source = !loaded ? 'log' : exact ? 'buffer' : 'item';
     if (position !== undefined) this.#context.tally.resumes.add(source);
-    this.#followers.set(viewer, { viewer, reader, fits: undefined, isMoving: false });
+    this.#followers.set(viewer, { viewer, reader, fits: undefined, isMoving: false, isCut: false });
     if (!viewer.observe) this.#revive();
     if (!loaded) this.#tail.load();
     this.#context.flusher.schedule(this);
@@ -283,15 +285,22 @@ export class GenerationFeed implements Flushable {
     viewer.sink.send(encodeFrame({ type: 'end', session, generation, epoch, seq, ...end }));
   }
 
-  /** Its next token is older than what is held here: load it, or say that it is gone. */
-  #onBehind({ viewer, reader }: Follower): void {
+  /**
+   * Its next token is older than what is held here: load it, or say that it is gone. Then it has no say in how fast the
+   * run goes, and gets the text of the item once that has it, or of an epoch that starts again.
+   */
+  #onBehind(follower: Follower): void {
+    const { viewer, reader, isCut } = follower;
     if (!this.#tail.hasExpired(reader.sent)) return this.#tail.load();
+    if (this.item.status === 'done') this.detach(viewer);
+    this.#acks.delete(viewer.ref.connection);
+    if (isCut) return;
+    follower.isCut = true;
     const { session, generation } = this.key;
     const message = 'the tokens after this position have expired';
     viewer.sink.send(
       encodeFrame({ type: 'error', code: 'not_found', message, retryable: false, session, generation }),
     );
-    this.detach(viewer);
   }
 
   #record(viewer: Viewer, { epoch, acked: seq }: Reader): void {

@@ -106,6 +106,11 @@ export class GenerationTail {
     return item.status === 'done' && whole ? endOf(item) : undefined;
   }
 
+  /** Nothing more can come. Where tokens have expired the item is still to bring the text. */
+  get #isOver(): boolean {
+    return this.end !== undefined && (this.#floor === 0 || this.item.status === 'done');
+  }
+
   onRecord(record: TokenRecord, now: number): RecordOutcome {
     this.#active(now);
     this.#latest = record;
@@ -120,9 +125,16 @@ export class GenerationTail {
     if (state.rev <= this.#state.rev) return false;
     this.#active(now);
     this.#state = lean(state);
-    // A generation can end without an end in its log: cancelled before it ran, or storage full.
-    if (this.item.status === 'done' && this.#loaded && this.end === undefined) this.load();
+    if (this.item.status === 'done' && this.#loaded) this.#onDone();
     return true;
+  }
+
+  #onDone(): void {
+    // A generation can end without an end in its log: cancelled before it ran, or storage full.
+    if (this.end !== undefined && this.#floor === 0) return;
+    // What has expired in the log is in the item now.
+    this.#floor = 0;
+    this.load();
   }
 
   /** Looks at head and item if they have been silent for long, or could not be read: live messages can get lost. */
@@ -147,12 +159,12 @@ export class GenerationTail {
     if (this.#loading) return false;
     if (this.#isUnread) return now - this.#checkedAt >= RETRY_MS;
     const quietSince = Math.max(this.#activeAt, this.#checkedAt);
-    return this.#loaded && this.end === undefined && now - quietSince >= this.#checkAfterMs;
+    return this.#loaded && !this.#isOver && now - quietSince >= this.#checkAfterMs;
   }
 
   /** Looks at once, for instance after a reconnect to NATS. */
   checkNow(): void {
-    if (!this.#isUnread && (!this.#loaded || this.end !== undefined)) return;
+    if (!this.#isUnread && (!this.#loaded || this.#isOver)) return;
     void this.#refreshItem();
     this.load();
   }
@@ -217,7 +229,9 @@ export class GenerationTail {
         this.#exact = false;
       }
     }
-    if (!isStale()) this.#loaded = true;
+    if (isStale()) return;
+    this.#floor = this.#buffer.base;
+    this.#loaded = true;
   }
 
   /** From where on records are needed: the head of this copy, or further back if a reader is there. */
