@@ -1,5 +1,5 @@
 import { createNatsBus } from '@sluice/bus';
-import type { Bus } from '@sluice/bus';
+import type { Bus, NatsOptions } from '@sluice/bus';
 import { createEdge } from '@sluice/edge';
 import type { Edge, EdgeOptions } from '@sluice/edge';
 import { silentLogger } from '@sluice/runtime';
@@ -44,18 +44,19 @@ export const EDGE_DEFAULTS: EdgeOptions = {
 export type System = {
   readonly nats: NatsServer;
   addEdge(options?: Partial<EdgeOptions>): Promise<Edge>;
-  addWorker(engine: Engine, options?: { name?: string; slots?: number }): Promise<Worker>;
+  addWorker(engine: Engine, options?: { name?: string; slots?: number; maxRunMs?: number }): Promise<Worker>;
   bus(): Promise<Bus>;
   close(): Promise<void>;
 };
 
-export const startSystem = async (): Promise<System> => {
+/** @param streams how large and lasting they are */
+export const startSystem = async (streams: Pick<NatsOptions, 'retention'> = {}): Promise<System> => {
   const nats = await startNatsServer();
   const closers: (() => Promise<void>)[] = [];
   let edges = 0;
   let workers = 0;
   const bus = async (): Promise<Bus> => {
-    const opened = await createNatsBus({ url: nats.url, name: 'e2e' });
+    const opened = await createNatsBus({ url: nats.url, name: 'e2e', ...streams });
     closers.push(() => opened.close());
     return opened;
   };
@@ -71,11 +72,11 @@ export const startSystem = async (): Promise<System> => {
       closers.push(() => edge.close());
       return edge;
     },
-    addWorker: async (engine, { name, slots = 100 } = {}) => {
+    addWorker: async (engine, { name, slots = 100, ...limits } = {}) => {
       workers += 1;
       const models = await engine.models(AbortSignal.timeout(5_000));
       const worker = await createWorker(
-        { name: name ?? `worker-${workers}`, slots, models },
+        { name: name ?? `worker-${workers}`, slots, models, ...limits },
         { bus: await bus(), engine, logger: silentLogger },
       );
       closers.push(() => worker.close());

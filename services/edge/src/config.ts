@@ -1,4 +1,5 @@
 import {
+  checkRetention,
   count,
   defineConfig,
   list,
@@ -143,8 +144,14 @@ export const edgeConfigSchema = defineConfig({
 
 export type EdgeConfig = ConfigOf<typeof edgeConfigSchema>;
 
+/** Rules across settings. */
+export const checkEdgeConfig = (config: EdgeConfig): ConfigProblem[] => [
+  ...checkCredentials(config),
+  ...checkRetention(config),
+];
+
 /** A key source is needed: an edge without one would accept nobody, or worse. */
-export const checkEdgeConfig = ({ jwtSecret, jwtPublicKey, jwksUrl }: EdgeConfig): ConfigProblem[] =>
+const checkCredentials = ({ jwtSecret, jwtPublicKey, jwksUrl }: EdgeConfig): ConfigProblem[] =>
   jwtSecret === undefined && jwtPublicKey === undefined && jwksUrl === undefined
     ? [
         {

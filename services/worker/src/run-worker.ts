@@ -6,6 +6,9 @@ import type { Logger, Own } from '@sluice/runtime';
 import type { WorkerSettings } from './config.ts';
 import { createWorker } from './worker.ts';
 
+/** Of the time that tokens are kept: a run that takes longer ends, so that whoever comes to a run can have all of it. */
+const MAX_RUN_SHARE = 0.8;
+
 export type WorkerParts = {
   /** closed when the worker has stopped */
   readonly engine: Engine;
@@ -23,7 +26,9 @@ export const runWorker = async (
   const models = model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [model];
   const onError = (error: Error): void => logger.warn('subscription_failed', { error });
   const bus = own(await createNatsBus(natsOptionsOf(settings, `sluice-worker ${name}`), onError));
-  const worker = own(await createWorker({ name, slots, models, placement }, { bus, engine, logger }));
+  const maxRunMs = settings.tokensRetentionMs * MAX_RUN_SHARE;
+  const options = { name, slots, models, placement, maxRunMs };
+  const worker = own(await createWorker(options, { bus, engine, logger }));
   const admin = await startAdminServer({
     port: settings.adminPort,
     host: settings.adminHost,

@@ -26,6 +26,8 @@ export type WorkerOptions = {
   readonly models: readonly string[];
   /** whether jobs are placed by their session, here and by this worker; default true */
   readonly placement?: boolean;
+  /** longest run from its oldest token on, ms: below what the token log keeps; default none */
+  readonly maxRunMs?: number;
 };
 
 export type WorkerDeps = {
@@ -50,7 +52,7 @@ export type Worker = {
 
 /** Starts pulling jobs. The caller owns the bus and the engine and closes them afterwards. */
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
-  const { name, models, placement: ownQueue = true } = options;
+  const { name, models, placement: ownQueue = true, maxRunMs = Infinity } = options;
   const { engine, logger, clock = systemClock } = deps;
   const [placement, tally] = [new Placement(), new WorkerTally()];
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
@@ -63,7 +65,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const connectivity = new Connectivity(bus.link, clock);
   const runner: JobRunner = new JobRunner({
     ...{ bus, engine, clock, logger, tally, stats, connectivity, slots, worker: name },
-    ...{ pulling: pulling.signal, giveUp: giveUp.signal },
+    ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs },
     ...{
       onTaken: (run) => liveness.taken(run),
       onChange: () => liveness.changed(),

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { MAX_GENERATION_BYTES } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
-import { EngineError } from '@sluice/core';
+import { ChunkWriter, EngineError } from '@sluice/core';
 import { freshScene } from './support/scene.ts';
-import { keyOf } from './support/world.ts';
+import { keyOf, words } from './support/world.ts';
 
 const scene = freshScene();
 
@@ -76,6 +76,33 @@ describe('a run', () => {
     expect(item.reason).toBe('length');
     expect(item.text?.length).toBeLessThanOrEqual(MAX_GENERATION_BYTES + 16_000);
     expect(scene.world.engine.aborts).toBe(1);
+  });
+
+  test('that outlives the time its tokens are kept ends with an error, and keeps its text', async () => {
+    await scene.world.start('w1', { maxRunMs: 200 });
+    await scene.world.submit('g');
+    scene.world.engine.say('g', ...words(3));
+    const item = await scene.world.until('g', 'done');
+    expect(item).toMatchObject({ reason: 'error', error: { code: 'run_too_long' }, text: words(3).join('') });
+    expect((await scene.world.head('g'))?.end).toMatchObject({ reason: 'error' });
+    expect(scene.world.engine.aborts).toBe(1);
+  });
+
+  test('counts that time from the oldest token of an earlier attempt, but not where it starts over', async () => {
+    const { world } = scene;
+    const anHourAgo = Date.now() - 3_600_000;
+    for (const generation of ['goes-on', 'starts-over']) {
+      const { draft } = new ChunkWriter(1, 0, undefined).draft(words(2), anHourAgo);
+      await world.bus.tokens.append(keyOf(generation), draft);
+    }
+    await world.start('w1', { maxRunMs: 1_800_000 });
+    await world.submit('goes-on', {}, { attempt: 1 });
+    expect((await world.until('goes-on', 'done')).error?.code).toBe('run_too_long');
+    world.engine.continues = false;
+    await world.submit('starts-over', {}, { attempt: 1 });
+    world.engine.say('starts-over', 'new');
+    world.engine.end('starts-over');
+    expect(await world.until('starts-over', 'done')).toMatchObject({ reason: 'stop', text: 'new', epoch: 1 });
   });
 
   test.each(['\n', '\u0000', '"'])('counts a text of %j by what it takes in its item', async (character) => {

@@ -17,6 +17,8 @@ export type Claimed = {
   readonly head: StoredRecord | undefined;
   /** all stored tokens of the head's epoch, oldest first; undefined when retention has cut some off */
   readonly prefix: readonly Token[] | undefined;
+  /** when the oldest of them was stored, ms since the Unix epoch; undefined: there is none */
+  readonly prefixAt: number | undefined;
   /** a foreign message may have replaced records of earlier attempts that viewers have seen */
   readonly isObscured: boolean;
 };
@@ -119,14 +121,10 @@ export const readClaimed = async (
   if (entry === undefined) return 'no_prompt';
   // Nobody has written before a first attempt.
   const isObscured = item.attempt > 1 && (await bus.tokens.isObscured(key, head));
-  const prefix = head === undefined ? [] : await readTokens(bus, key, head);
-  return { key, entry, item, head, prefix, isObscured };
-};
-
-/** Every stored token of the head's epoch. */
-const readTokens = async (bus: Bus, key: GenerationKey, head: StoredRecord): Promise<Token[] | undefined> => {
+  if (head === undefined) return { key, entry, item, head, prefix: [], prefixAt: undefined, isObscured };
   const chain = await readChain(bus.tokens, key, head, 0);
-  return chain.complete ? tokensOf(chain) : undefined;
+  const prefix = chain.complete ? tokensOf(chain) : undefined;
+  return { key, entry, item, head, prefix, prefixAt: chain.records[0]?.at, isObscured };
 };
 
 /** How far the log has got, in its newest epoch. @throws BusUnavailableError */

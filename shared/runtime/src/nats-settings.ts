@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ConfigProblem } from './config.ts';
 import { count, setting } from './setting.ts';
 
 const MIB = 1024 * 1024;
@@ -45,11 +46,11 @@ export const natsSettings = {
   }),
   tokensRetentionMs: setting(count(MINUTE_MS).default(24 * 60 * MINUTE_MS), {
     env: 'SLUICE_TOKENS_RETENTION_MS',
-    about: 'How long token records stay, ms; afterwards the item alone has the text.',
+    about: 'How long token records stay, ms; then the item alone has the text. A run ends after 4/5 of it.',
   }),
   sessionsRetentionMs: setting(count(MINUTE_MS).default(7 * 24 * 60 * MINUTE_MS), {
     env: 'SLUICE_SESSIONS_RETENTION_MS',
-    about: 'How long items and prompts stay, ms.',
+    about: 'How long items and prompts stay, ms; at least as long as token records.',
   }),
   tokensMaxBytes: setting(count(MIB).default(1024 * MIB), {
     env: 'SLUICE_TOKENS_MAX_BYTES',
@@ -64,6 +65,21 @@ export const natsSettings = {
 type NatsConfig = {
   readonly [Name in keyof typeof natsSettings]: z.output<(typeof natsSettings)[Name]['schema']>;
 };
+
+/** An item must not expire while its generation runs, which it may for nearly as long as tokens are kept. */
+export const checkRetention = ({
+  tokensRetentionMs,
+  sessionsRetentionMs,
+}: Pick<NatsConfig, 'tokensRetentionMs' | 'sessionsRetentionMs'>): ConfigProblem[] =>
+  sessionsRetentionMs >= tokensRetentionMs
+    ? []
+    : [
+        {
+          name: 'SLUICE_SESSIONS_RETENTION_MS',
+          expected: `at least SLUICE_TOKENS_RETENTION_MS, ${tokensRetentionMs}`,
+          got: String(sessionsRetentionMs),
+        },
+      ];
 
 /** The settings in the form the bus takes. @param name shown in NATS's list of connections */
 export const natsOptionsOf = (config: NatsConfig, name: string) => ({

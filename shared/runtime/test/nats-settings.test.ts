@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { ConfigError, loadConfig, natsSettings } from '../src/index.ts';
+import { checkRetention, ConfigError, loadConfig, natsSettings } from '../src/index.ts';
 
 const urlOf = (value: string): string => loadConfig(natsSettings, { SLUICE_NATS_URL: value }).natsUrl;
 
@@ -23,4 +23,17 @@ test('a password in the address is refused, since the library would pass over it
   expect(() => urlOf('nats://ann:hunter2@a:4222')).toThrow(ConfigError);
   expect(() => urlOf('nats://ann:hunter2@a:4222')).not.toThrow('hunter2');
   expect(() => urlOf('ann:hunter2@a:4222')).not.toThrow('hunter2');
+});
+
+test('items that would expire before their tokens are refused', () => {
+  const load = (sessionsMs: number) =>
+    loadConfig(
+      natsSettings,
+      { SLUICE_TOKENS_RETENTION_MS: '120000', SLUICE_SESSIONS_RETENTION_MS: String(sessionsMs) },
+      { check: checkRetention },
+    );
+  expect(load(120_000)).toMatchObject({ sessionsRetentionMs: 120_000 });
+  expect(() => load(119_999)).toThrow(
+    'SLUICE_SESSIONS_RETENTION_MS: expected at least SLUICE_TOKENS_RETENTION_MS, 120000, got 119999',
+  );
 });

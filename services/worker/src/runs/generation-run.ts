@@ -27,7 +27,7 @@ const PAUSE_SHOWN_MS = 250;
 
 /** Why the engine was told to stop before its own end, and when. */
 type Stop = {
-  readonly type: 'cancelled' | 'abandoned' | 'park' | 'drain' | 'too_long' | 'unstorable';
+  readonly type: 'cancelled' | 'abandoned' | 'park' | 'drain' | 'overdue' | 'too_long' | 'unstorable';
   readonly at: number;
 };
 
@@ -35,6 +35,7 @@ type Stop = {
 const STRENGTH: readonly Stop['type'][] = [
   'park',
   'drain',
+  'overdue',
   'too_long',
   'abandoned',
   'cancelled',
@@ -61,6 +62,8 @@ export type RunContext = {
   readonly giveUp: AbortSignal;
   /** The engine did not answer, or stopped in the middle: it may be dead. */
   readonly onEngineLost: () => void;
+  /** a run ends once its oldest token was stored so long ago, ms: its log would lose its beginning */
+  readonly maxRunMs: number;
 };
 
 /**
@@ -78,6 +81,8 @@ export class GenerationRun {
   /** every token of this epoch, stored or about to be */
   readonly #tokens: Token[];
   readonly #account: AttemptAccount;
+  /** no token of the text was stored before, ms */
+  readonly #begunAt: number;
   /** of the text as its item will hold it */
   #bytes = 0;
   #tokensAfterStop = 0;
@@ -88,7 +93,7 @@ export class GenerationRun {
   #storageError: PublishStoppedError | undefined;
 
   constructor(claimed: Claimed, messages: readonly ChatMessage[], context: RunContext) {
-    const { head, item, entry, prefix } = claimed;
+    const { head, item, entry, prefix, prefixAt } = claimed;
     this.claimed = claimed;
     this.#context = context;
     const goesOn = canGoOn(claimed, context.engine);
@@ -97,6 +102,7 @@ export class GenerationRun {
     const { model, params = {} } = entry.body;
     this.#request = { generation: claimed.key.generation, model, messages, params, prefix: kept };
     this.#tokens = [...kept];
+    this.#begunAt = (goesOn ? prefixAt : undefined) ?? context.clock.now();
     for (const token of kept) this.#bytes += encodedBytes(token);
     this.#writer = new ChunkWriter(item.attempt, epoch, head);
     this.#account = new AttemptAccount({ ...context, claimed, request: this.#request }, this.#writer.head);
@@ -150,6 +156,7 @@ export class GenerationRun {
   tick(now: number): void {
     const reachableMs = this.#context.connectivity.upFor(now);
     if (reachableMs === 0) return;
+    if (now - this.#begunAt >= this.#context.maxRunMs) this.#halt('overdue');
     this.#credit.tick(now);
     this.#showPause(this.#credit.heldFor(now) >= PAUSE_SHOWN_MS);
     const aloneMs = this.#credit.aloneFor(now);
@@ -255,6 +262,7 @@ export class GenerationRun {
     const { clock, tally } = this.#context;
     if (type === 'unstorable') throw this.#storageError as PublishStoppedError;
     if (type === 'too_long') return { reason: 'length' };
+    if (type === 'overdue') return OVERDUE;
     if (type !== 'cancelled' && type !== 'abandoned') return undefined;
     const msToAbort = clock.now() - at;
     tally.abort.add(msToAbort);
@@ -341,6 +349,11 @@ export class GenerationRun {
     );
   }
 }
+
+const OVERDUE: End = {
+  reason: 'error',
+  error: { code: 'run_too_long', message: 'the run took longer than its tokens are kept' },
+};
 
 const TOO_LARGE: End = {
   reason: 'error',

@@ -41,11 +41,17 @@ export class World {
 
   async start(
     name = 'w1',
-    options: { bus?: Bus; engine?: ScriptedEngine; slots?: number; clock?: Clock } = {},
+    options: {
+      bus?: Bus;
+      engine?: ScriptedEngine;
+      slots?: number;
+      clock?: Clock;
+      maxRunMs?: number;
+    } = {},
   ): Promise<Worker> {
-    const { bus = this.bus, engine = this.engine, slots = 4, clock } = options;
+    const { bus = this.bus, engine = this.engine, slots = 4, clock, ...limits } = options;
     const worker = await createWorker(
-      { name, slots, models: ['m'] },
+      { name, slots, models: ['m'], ...limits },
       { bus, engine, logger: silentLogger, ...(clock && { clock }) },
     );
     this.#workers.push(worker);
