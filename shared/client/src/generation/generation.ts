@@ -121,6 +121,8 @@ export class Generation implements AsyncIterable<Delta> {
    * @throws RequestError `forbidden`, `not_found`
    */
   async cancel(): Promise<void> {
+    // The server cannot stop what it does not know yet; a prompt that it refused for the moment is sent again.
+    await this.accepted.catch(() => undefined);
     try {
       if (!this.#track.end) await this.#owner.cancel(this.#track);
     } catch (error) {

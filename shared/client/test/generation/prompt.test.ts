@@ -160,6 +160,7 @@ describe('cancel and detach', () => {
     const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
     transport.answer('prompt', true);
     const cancelled = generation.cancel();
+    await bench.settle();
     const again = await bench.reconnect();
     expect(again.all('cancel')).toEqual(transport.all('cancel'));
     again.answer('cancel');
@@ -173,6 +174,22 @@ describe('cancel and detach', () => {
     expect(await generation.done).toBe('a');
     await generation.cancel();
     expect(again.all('cancel')).toHaveLength(1);
+  });
+
+  test('cancel waits for its prompt, which is sent again when it is refused for the moment', async () => {
+    const { bench, transport } = await attached();
+    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
+    const cancelled = generation.cancel();
+    transport.refuse('prompt', 'unavailable', true);
+    await bench.settle();
+    expect(transport.all('cancel')).toEqual([]);
+    bench.clock.advance(2_000);
+    expect(transport.all('prompt')).toHaveLength(2);
+    transport.answer('prompt', true);
+    await bench.settle();
+    transport.answer('cancel');
+    await cancelled;
+    generation.detach();
   });
 
   test('cancel does not fail when the end came before the answer, and the client was closed', async () => {
