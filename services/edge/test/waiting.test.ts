@@ -99,4 +99,23 @@ describe.each(['websocket', 'sse', 'poll'] as const)('over %s, behind a prompt t
     const answered = client.frames('ok').map(({ re }) => re);
     expect(answered.slice(answered.indexOf('slow'))).toEqual(['slow', ...ids]);
   });
+
+  test('what waits is dropped with its connection', async () => {
+    hang();
+    client.send({ type: 'message', session: 's', message: 'never', text: 'x' });
+    client.send(cancel(slow));
+    await askOk(client, { type: 'ping' });
+    client.close();
+    await waitFor(async () => (await connectionsOf(target)) === 0, { what: 'it to be closed' });
+    release();
+    await waitFor(async () => (await itemOf(slow)) !== undefined, { what: 'the prompt that had begun' });
+    const other = await target.open();
+    await askOk(other, { type: 'subscribe', session: 's' });
+    expect(other.frames('subscribed')[0]?.items).toMatchObject([{ id: slow.generation, status: 'queued' }]);
+  });
 });
+
+const connectionsOf = async ({ edge }: TestEdge): Promise<number | undefined> => {
+  const metric = await edge.metrics.registry.getSingleMetric('sluice_edge_connections')?.get();
+  return metric?.values.reduce((sum, { value }) => sum + value, 0);
+};
