@@ -1,6 +1,7 @@
 /**
  * What can be wrong with a history.
  * `lost`: promised and not stored; `phantom`: seen and not stored; `duplicate`: stored or shown twice;
+ * `joined`: a text that was begun again in the epoch of another one;
  * `reordered`: an order the log does not have, or an older attempt after a newer one; `foreign`: another
  * generation's bytes; `truncated`: no whole text with one end; `hole`: tokens skipped on a wire;
  * `wire_duplicate`: tokens sent again to a connection; `ends`: not exactly one end, or another one than
@@ -9,6 +10,7 @@
 export const FINDING_KINDS = [
   'lost',
   'duplicate',
+  'joined',
   'phantom',
   'reordered',
   'foreign',

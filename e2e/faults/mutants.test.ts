@@ -11,9 +11,11 @@ import {
   cutReplay,
   earlyAck,
   failingFrom,
+  forgetful,
   IngestTap,
   losingLastLive,
   rawClientKey,
+  refusalIsOutage,
   refusalIsSuccess,
   renewedCredit,
   staleReads,
@@ -88,6 +90,20 @@ const withZombie = async (zombie: Wrap): Promise<readonly History[]> => {
   await waitFor(() => beats >= 2, { what: 'the second worker to know of the run' });
   isSilent = true;
   await stage.settle(ZOMBIE_MS);
+  return stage.histories();
+};
+
+/** A worker hands a run over to nobody, and its log is gone before another one comes. */
+const withExpiredLog = async (second: Wrap): Promise<readonly History[]> => {
+  const stage = open();
+  const front = await stage.addEdge();
+  const first = await stage.addWorker(100);
+  const author = stage.author(socketUrl(front), 200);
+  await waitFor(() => author.position.seq >= 50, { what: 'fifty tokens' });
+  await first.close();
+  stage.hub.chunks.clear();
+  await stage.addWorker(200, second);
+  await stage.settle(DEADLINE_MS);
   return stage.histories();
 };
 
@@ -219,6 +235,14 @@ const MUTANTS: readonly [string, Play][] = [
   [
     'M10: a replay is cut at a batch',
     (isMutant) => withLateViewer(isMutant ? (bus) => cutReplay(bus, 2) : same, 150),
+  ],
+  [
+    'M11: an attempt begins in the epoch of an earlier one whose log has expired',
+    (isMutant) => withExpiredLog(isMutant ? forgetful : same),
+  ],
+  [
+    'M12: a refusal counts as an outage',
+    (isMutant) => withOneViewer((bus) => (isMutant ? refusalIsOutage(full(bus)) : full(bus))),
   ],
 ];
 

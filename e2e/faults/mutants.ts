@@ -182,3 +182,25 @@ export const cutReplay = (bus: Bus, chunks: number): Bus => {
     },
   });
 };
+
+/** M11: a worker does not know of earlier attempts, so that it begins in the epoch that they wrote. */
+export const forgetful = (bus: Bus): Bus => ({
+  ...bus,
+  sessions: {
+    ...bus.sessions,
+    item: async (key, id) => {
+      const stored = await bus.sessions.item(key, id);
+      if (stored?.item.kind !== 'generation' || stored.item.status !== 'queued') return stored;
+      return { ...stored, item: { ...stored.item, attempt: 0 } };
+    },
+  },
+});
+
+/** M12: what storage refuses for good counts as an outage, which passes. */
+export const refusalIsOutage = (bus: Bus): Bus =>
+  withTokens(bus, {
+    append: async (key, draft) => {
+      const outcome = await bus.tokens.append(key, draft);
+      return outcome.type === 'limit' ? { type: 'unknown', detail: outcome.detail } : outcome;
+    },
+  });

@@ -62,6 +62,23 @@ test('a faultless history has no finding, over a reconnect, over a second attemp
   expect(kinds(history({ log: log.slice(2) }))).toEqual([]);
 });
 
+test('a text whose log has expired may begin again in a new epoch, with its chunks counted from 0', () => {
+  const again = tokens(0, 6);
+  const log = [
+    ...LOG.slice(0, 2),
+    record(3, { base: 4, tokens: tokens(4, 5) }),
+    record(4, { attempt: 2, epoch: 1, tokens: again, end: { reason: 'stop' } }),
+  ];
+  const item = { status: 'done', epoch: 1, seq: 6, text: again.join(''), reason: 'stop' } as const;
+  const frames: ServerFrame[] = [
+    delta(0, 5),
+    { type: 'reset', session: 's', generation: 'g', epoch: 1, reason: 'the text was started again' },
+    { ...delta(0, 6), epoch: 1 } as ServerFrame,
+    { ...end(), epoch: 1 } as ServerFrame,
+  ];
+  expect(kinds(history({ log, item, acked: [{ epoch: 1, seq: 6 }] }, [connection(frames)]))).toEqual([]);
+});
+
 test('a finished generation may be told by its item alone', () => {
   const item = {
     ...{ id: 'g', kind: 'generation', rev: 1, user: 'ann', createdAt: 0, model: 'm', attempt: 1 },
@@ -89,6 +106,11 @@ describe('the log', () => {
       'a position stored with two texts is a duplicate',
       [LOG[0], LOG[1], record(3, { tokens: [...tokens(1, 2), ...tokens(1, 4)] }), LOG[2]] as StoredRecord[],
       'duplicate',
+    ],
+    [
+      'a text that begins again in the same epoch is joined',
+      [LOG[0], LOG[1], record(3, { attempt: 2, tokens: tokens(0, 1) })] as StoredRecord[],
+      'joined',
     ],
     [
       "another generation's token is foreign",

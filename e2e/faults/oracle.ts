@@ -43,6 +43,8 @@ const judgeLog = (history: History, report: Report): StoredText => {
     if (end !== undefined) wrong('duplicate', 'a record after the end');
     if (record.attempt < attempt) wrong('reordered', `attempt ${record.attempt} after ${attempt}`);
     if (record.epoch < epoch) wrong('reordered', `epoch ${record.epoch} after ${epoch}`);
+    // Chunk numbers go on over epochs, but nobody knows them any more once the log has expired.
+    if (record.epoch > epoch) newest = chunk;
     if (chunk < newest) wrong('reordered', `chunk ${chunk} after ${newest}`);
     newest = Math.max(newest, chunk);
     attempt = Math.max(attempt, record.attempt);
@@ -52,7 +54,8 @@ const judgeLog = (history: History, report: Report): StoredText => {
     const head = record.base + record.tokens.length;
     if (record.base > texts.length)
       wrong('lost', `record from ${record.base}, log reaches ${texts.length}`, record.base - texts.length);
-    if (head < texts.length) wrong('duplicate', `log goes back from ${texts.length} to ${head}`);
+    if (head < texts.length)
+      wrong(record.base === 0 ? 'joined' : 'duplicate', `log goes back from ${texts.length} to ${head}`);
     for (const [offset, token] of record.tokens.entries()) {
       const at = record.base + offset;
       const stored = textOf(token);

@@ -6,6 +6,9 @@ import { endDelaysOf, handoversOf } from './timings.ts';
 
 export type Figures = Readonly<Record<string, string | number>>;
 
+/** What every run must show, whatever befell it. */
+export const FAULTLESS: Figures = { lost: 0, duplicate: 0, joined: 0, phantom: 0, foreign: 0, reordered: 0 };
+
 export type RunReport = {
   readonly name: string;
   readonly seed: number;
@@ -65,6 +68,7 @@ export const reportOf = (facts: RunFacts): RunReport => {
       delivered: sum(({ verdict }) => verdict.delivered),
       lost: tokens('lost', 'hole'),
       duplicate: tokens('duplicate', 'wire_duplicate'),
+      joined: tokens('joined'),
       phantom: tokens('phantom'),
       foreign: tokens('foreign'),
       reordered: tokens('reordered'),

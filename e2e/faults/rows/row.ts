@@ -4,7 +4,7 @@ import { chosenSeed, waitFor } from '@sluice/testkit';
 import type { NatsCluster } from '@sluice/testkit';
 import type { Load } from '../load.ts';
 import type { World } from '../nemesis.ts';
-import { failuresOf, nth, tableOf } from '../report.ts';
+import { failuresOf, FAULTLESS, nth, tableOf } from '../report.ts';
 import type { RunReport } from '../report.ts';
 import { faultRun } from '../run.ts';
 import type { RunOptions, Script } from '../run.ts';
@@ -49,7 +49,7 @@ export const playRows = (title: string, rows: readonly Row[], seed = SEED): void
         played.push({ name, figures: { ...report.figures, target } });
         process.stdout.write(`${tableOf(played.slice(-1))}\n`);
         expect(failuresOf(report)).toBe('');
-        expect(report.figures).toMatchObject({ lost: 0, duplicate: 0, phantom: 0, foreign: 0, reordered: 0 });
+        expect(report.figures).toMatchObject(FAULTLESS);
         holds(report);
       },
       ROW_TIMEOUT_MS,
