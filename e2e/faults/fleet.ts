@@ -64,13 +64,26 @@ export class Fleet {
     return exit;
   }
 
+  /** Ends a worker and starts another one, of another name, at the same time. */
   async replaceWorker(index: number, signal: NodeJS.Signals): Promise<Exit> {
+    const [next, exit] = await Promise.all([this.#spawnWorker(index), this.stopWorker(index, signal)]);
+    Object.assign(this.workers[index] as WorkerSlot, next);
+    return exit;
+  }
+
+  /** Ends a worker; nobody takes its place until {@link startWorker}. */
+  async stopWorker(index: number, signal: NodeJS.Signals): Promise<Exit> {
     const slot = this.workers[index] as WorkerSlot;
     await this.sampleMade();
-    const [next, exit] = await Promise.all([this.#spawnWorker(index), exitOf(slot.child, signal)]);
+    const exit = await exitOf(slot.child, signal);
     this.#madeBefore += slot.made;
-    Object.assign(slot, next);
+    slot.made = 0;
     return exit;
+  }
+
+  /** Starts a worker, of another name, where one was stopped. */
+  async startWorker(index: number): Promise<void> {
+    Object.assign(this.workers[index] as WorkerSlot, await this.#spawnWorker(index));
   }
 
   /** Asks every worker how many tokens its engine made; a stopped or dead one keeps its last answer. */
