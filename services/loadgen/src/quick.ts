@@ -5,11 +5,12 @@ import { fanOut } from './measures/fan-out.ts';
 import { idle } from './measures/idle.ts';
 import { lateJoin } from './measures/late-join.ts';
 import { sessions } from './measures/sessions.ts';
+import { stored } from './measures/stored.ts';
 import { readMachine } from './report/machine.ts';
 import type { Machine } from './report/machine.ts';
 import { startSystem } from './system.ts';
 
-const MEASURES: readonly Measure[] = [fanOut, sessions, idle, lateJoin];
+const MEASURES: readonly Measure[] = [fanOut, sessions, idle, lateJoin, stored];
 /** Every target that this benchmark can judge. */
 export const TARGET_IDS: readonly string[] = MEASURES.flatMap(({ ids }) => ids);
 

@@ -14,6 +14,8 @@ export type EdgeProcess = {
 export type System = {
   readonly natsUrl: string;
   readonly natsPid: number;
+  /** the folder with all that NATS stores */
+  readonly natsStoreDir: string;
   /** of the first worker */
   readonly workerPid: number;
   addEdge(): Promise<EdgeProcess>;
@@ -106,6 +108,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
   return {
     natsUrl: nats.url,
     natsPid: nats.pid,
+    natsStoreDir: nats.storeDir,
     workerPid: worker.pid,
     addEdge,
     close: async () => {

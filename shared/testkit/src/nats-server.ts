@@ -35,6 +35,8 @@ export type NatsServer = {
   readonly monitorUrl?: string;
   /** of the running process; another one after a restart */
   readonly pid: number;
+  /** the folder with all it stores */
+  readonly storeDir: string;
   /** Signals the process (default SIGKILL) and awaits its exit, for 10 s by default. The store stays. */
   kill(signal?: NodeJS.Signals, timeoutMs?: number): Promise<void>;
   /** Starts it again with the same port and store; kills it first if it runs. */
@@ -90,13 +92,15 @@ const untilReady = async (child: Child, port: number): Promise<void> => {
 
 type Addresses = { readonly port: number; readonly monitorPort: number | undefined; readonly dir: string };
 
+const storeOf = (dir: string): string => join(dir, 'store');
+
 const configText = (options: NatsServerOptions, { port, monitorPort, dir }: Addresses): string =>
   [
     `listen: "127.0.0.1:${port}"`,
     `server_name: "${options.name ?? `test-${port}`}"`,
     monitorPort === undefined ? '' : `http: "127.0.0.1:${monitorPort}"`,
     'jetstream {',
-    `  store_dir: ${JSON.stringify(join(dir, 'store'))}`,
+    `  store_dir: ${JSON.stringify(storeOf(dir))}`,
     `  sync_interval: ${options.syncInterval ?? '2m'}`,
     `  max_file_store: ${options.maxFileStore ?? '8GB'}`,
     '}',
@@ -145,6 +149,7 @@ const serverOf = (addresses: Addresses, run: () => Promise<Child>, first: Child)
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
+    storeDir: storeOf(dir),
     ...(monitorPort === undefined ? {} : { monitorUrl: `http://127.0.0.1:${monitorPort}` }),
     get pid() {
       return child.pid;
