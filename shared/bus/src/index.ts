@@ -16,7 +16,7 @@ export { Placement } from './placement.ts';
 export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
 export type { Relay } from './relay.ts';
-export { MAX_PAGE_ITEMS, toItem } from './session-store.ts';
+export { MAX_PAGE_ITEMS, RESTORE_MARK, toItem } from './session-store.ts';
 export type {
   GenerationVersion,
   ItemBody,
@@ -24,6 +24,7 @@ export type {
   PromptEntry,
   SessionStore,
   StoredItem,
+  StoreState,
 } from './session-store.ts';
 export type { StatsAsk, StatsDemand } from './stats-demand.ts';
 export { StatsPublisher } from './stats-publisher.ts';

@@ -33,6 +33,14 @@ export type ItemPage = {
   readonly more: boolean;
 };
 
+/** Which store revs belong to, and how far it is. */
+export type StoreState = {
+  /** another one once the store was replaced or marked as restored; 1-64 letters, digits, `_`, `-` */
+  readonly store: string;
+  /** the highest rev that it has given to any item */
+  readonly rev: number;
+};
+
 /**
  * Session state: what was asked, and what became of it. An item or a prompt that cannot be read is as good as absent,
  * but its key is taken. All methods throw BusUnavailableError.
@@ -51,7 +59,13 @@ export type SessionStore = {
   updateItem(key: SessionKey, item: ItemBody, rev: number): Promise<number | undefined>;
   /** Items changed after `since` (0: all), bounded in number and bytes. */
   items(key: SessionKey, since: number): Promise<ItemPage>;
+  /** rev of the item that changed last; 0: there is none */
+  newestRev(key: SessionKey): Promise<number>;
+  store(): Promise<StoreState>;
 };
+
+/** Metadata of the stream of items: whoever restores it from a backup sets another value, and so makes it another store. */
+export const RESTORE_MARK = 'sluice_restored';
 
 /** A page of items is cut after this many, or once it exceeds {@link MAX_PAGE_BYTES}. */
 export const MAX_PAGE_ITEMS = 100;

@@ -168,6 +168,27 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
     });
   });
 
+  describe('what the store says of itself', () => {
+    test('the newest rev of a session is that of the item which changed last, whatever happens in others', async () => {
+      const key = newKey();
+      expect(await bus.sessions.newestRev(key)).toBe(0);
+      const first = await create(bus, key, message('a'));
+      await create(bus, newKey(), message('elsewhere'));
+      expect(await other.sessions.newestRev(key)).toBe(first);
+      await create(bus, key, message('b'));
+      const changed = await bus.sessions.updateItem(key, message('a', 'changed'), first);
+      expect(await other.sessions.newestRev(key)).toBe(changed);
+    });
+
+    test('it is the same store for all, and its rev is the highest of all sessions', async () => {
+      const before = await bus.sessions.store();
+      expect(before.store).toMatch(/^[\w-]{1,64}$/);
+      const rev = await create(bus, newKey(), message('a'));
+      expect(rev).toBeGreaterThan(before.rev);
+      expect(await other.sessions.store()).toEqual({ store: before.store, rev });
+    });
+  });
+
   describe('the items of a session', () => {
     test('an empty session has none, and keeps the rev that was asked for', async () => {
       expect(await bus.sessions.items(newKey(), 0)).toEqual({ items: [], rev: 0, more: false });

@@ -29,6 +29,8 @@ export type MemoryHub = {
   /** unacked jobs of workers' own queues, by worker */
   readonly ownJobs: Map<string, Set<QueuedJob>>;
   readonly pullers: Map<string, Set<Puller>>;
+  /** name of the store that items are in, as when their stream was created; and its last sequence */
+  store: string;
   rev: number;
 };
 
@@ -44,6 +46,7 @@ export const createMemoryHub = (): MemoryHub => ({
   jobIds: new Set(),
   ownJobs: new Map(),
   pullers: new Map(),
+  store: 'memory',
   rev: 0,
 });
 

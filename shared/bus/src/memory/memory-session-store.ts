@@ -39,12 +39,19 @@ export const memorySessions = (hub: MemoryHub, border: Border): SessionStore => 
       // A repeat whose first answer got lost is a success, as on NATS.
       return Promise.resolve(known?.text === text ? known.rev : undefined);
     },
-    items: (key, since) => Promise.resolve(pageOf({ hub, itemAt }, `${key.org}.${key.session}.`, since)),
+    items: (key, since) => Promise.resolve(pageOf({ hub, itemAt }, prefixOf(key), since)),
+    newestRev: (key) => {
+      const paths = [...hub.items].filter(([path]) => path.startsWith(prefixOf(key)));
+      return Promise.resolve(paths.at(-1)?.[1].rev ?? 0);
+    },
+    store: () => Promise.resolve({ store: hub.store, rev: hub.rev }),
   };
 };
 
 const pathOf = ({ org, session }: SessionKey, { id }: { readonly id: string }): string =>
   `${org}.${session}.${id}`;
+
+const prefixOf = ({ org, session }: SessionKey): string => `${org}.${session}.`;
 
 type Reading = {
   readonly hub: MemoryHub;

@@ -3,8 +3,15 @@ import type { KV } from '@nats-io/kv';
 import type { SessionKey } from '@sluice/protocol';
 import type { Msg, NatsConnection } from 'nats';
 import type { Border } from '../border.ts';
-import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
-import type { ItemBody, ItemPage, PromptEntry, SessionStore, StoredItem } from '../session-store.ts';
+import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS, RESTORE_MARK } from '../session-store.ts';
+import type {
+  ItemBody,
+  ItemPage,
+  PromptEntry,
+  SessionStore,
+  StoredItem,
+  StoreState,
+} from '../session-store.ts';
 import { parsePrompt } from '../messages.ts';
 import { itemParser } from '../stored-item.ts';
 import { BUCKETS, itemKey, itemOfSubject, itemSubjects, kvStream } from '../subjects.ts';
@@ -67,7 +74,20 @@ export const createNatsSessionStore = (
       const newest = replicas === 1 ? undefined : await readLast(jsm, SESSIONS, itemSubjects(key), replicas);
       return readPage(nc, key, { ...reading, since, atLeast: newest?.seq ?? 0 });
     },
+    newestRev: async (key) => (await readLast(jsm, SESSIONS, itemSubjects(key), reading.replicas))?.seq ?? 0,
+    store: () => readStore(jsm),
   };
+};
+
+const readStore = async (jsm: JetStreamManager): Promise<StoreState> => {
+  try {
+    const { created, config, state } = await jsm.streams.info(SESSIONS);
+    const mark = config.metadata?.[RESTORE_MARK] ?? '';
+    const name = [Date.parse(created).toString(36), mark.replace(/[^\w-]/g, '_')].filter(Boolean).join('-');
+    return { store: name.slice(0, 64), rev: state.last_seq };
+  } catch (error) {
+    throw busError('look at the store', error);
+  }
 };
 
 /** The item of one message; undefined where that cannot be read, which is told. */
