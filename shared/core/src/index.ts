@@ -10,6 +10,7 @@ export type { Engine, EngineEnd, EngineErrorCode, EngineRequest, EngineRun } fro
 export { GenerationBuffer } from './generation-buffer.ts';
 export type { Slice } from './generation-buffer.ts';
 export { fnv1a } from './hash.ts';
+export { ItemCursor } from './item-cursor.ts';
 export { ABANDONED_AFTER_MS, adopt, claim, finish, park, requeue, spend } from './item-state.ts';
 export type { StoredGeneration } from './item-state.ts';
 export { INITIAL_LEAD, LeadGate, MAX_LEAD, MIN_LEAD } from './lead-gate.ts';
