@@ -16,6 +16,7 @@ import type { FeedContext } from './feeds/feed-context.ts';
 import { Flusher } from './feeds/flusher.ts';
 import { createHttpServer } from './http-server.ts';
 import { Hub, TICK_MS } from './feeds/hub.ts';
+import { Turns } from './feeds/turns.ts';
 import { createEdgeMetrics } from './tally/metrics.ts';
 import { ModelDirectory } from './requests/model-directory.ts';
 import { OpenConnections } from './connections/open-connections.ts';
@@ -30,6 +31,8 @@ import { UserLimits } from './connections/user-limits.ts';
 
 /** Clients are told to reconnect somewhere within this time when the edge drains, ms. */
 const DRAIN_SPREAD_MS = 5_000;
+/** Watched sessions that are compared with what is stored at the same time. */
+const LISTS_AT_ONCE = 32;
 
 export type EdgeDeps = {
   readonly bus: Bus;
@@ -68,8 +71,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const leaving = new AbortController();
   const models = new ModelDirectory(deps.bus.workers, logger);
   const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
-  const flusher = new Flusher();
-  const feeds: FeedContext = { bus, clock, flusher, tally, logger, edge: options.name };
+  const feeds = feedsOf({ bus, clock, tally, logger, edge: options.name });
   const hub = new Hub(feeds, options.lingerMs);
   const fill = new StorageFill(bus.link, logger);
   const own = { hub, models, leaving: leaving.signal, fullness: () => fill.fullness };
@@ -127,6 +129,12 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
 
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+const feedsOf = (own: Omit<FeedContext, 'flusher' | 'turns'>): FeedContext => ({
+  ...own,
+  flusher: new Flusher(),
+  turns: new Turns(LISTS_AT_ONCE),
+});
 
 type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'fullness'>;
 

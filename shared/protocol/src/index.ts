@@ -55,6 +55,7 @@ export type {
   GenerationState,
   GoawayFrame,
   ItemFrame,
+  ListedFrame,
   OkFrame,
   OpenFrame,
   PongFrame,

@@ -35,6 +35,12 @@ export type ItemFrame = {
   readonly item: Item;
 };
 
+export type ListedFrame = {
+  readonly type: 'listed';
+  readonly session: string;
+  readonly rev: number;
+};
+
 export type DeltaFrame = {
   readonly type: 'delta';
   readonly session: string;
@@ -124,6 +130,7 @@ export type ServerFrame =
   | ReadyFrame
   | SubscribedFrame
   | ItemFrame
+  | ListedFrame
   | DeltaFrame
   | ResetFrame
   | StateFrame
@@ -142,6 +149,7 @@ export const SERVER_FRAME_TYPES = [
   'ready',
   'subscribed',
   'item',
+  'listed',
   'delta',
   'reset',
   'state',

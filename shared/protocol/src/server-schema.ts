@@ -118,6 +118,7 @@ export const serverFrameSchemas = {
     more: z.literal(true).exactOptional(),
   }),
   item: z.looseObject({ type: z.literal('item'), session: id, rev: count, item: itemSchema }),
+  listed: z.looseObject({ type: z.literal('listed'), session: id, rev: count }),
   delta: z.looseObject({
     type: z.literal('delta'),
     ...place,

@@ -90,6 +90,7 @@ const SERVER_FIELDS: {
     more: optional,
   },
   item: { session: required, rev: required, item: required },
+  listed: { session: required, rev: required },
   delta: {
     ...place,
     epoch: required,

@@ -63,8 +63,11 @@ export class StreamCursor {
         for (const item of frame.items) if (place.generations.has(item.id)) tellItem(place, item);
         return true;
       case 'item':
-        place.rev = frame.rev;
+        // Not where the client is: what was stored before may still be to come.
         tellItem(place, frame.item);
+        return true;
+      case 'listed':
+        place.rev = Math.max(place.rev, frame.rev);
         return true;
       case 'delta':
         move(place, frame.generation, frame);

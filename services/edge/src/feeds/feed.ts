@@ -9,6 +9,7 @@ import type { Frame } from './frames.ts';
 import { GenerationFeed } from './generation-feed.ts';
 import { PresenceRoster } from './presence-roster.ts';
 import type { RosterChange } from './presence-roster.ts';
+import { SessionItems } from './session-items.ts';
 import { statsWatchOf } from './stats-watch.ts';
 import type { StatsWatch } from './stats-watch.ts';
 import type { Viewer } from './viewer.ts';
@@ -33,22 +34,24 @@ export class Feed {
   readonly #discovering = new Set<string>();
   /** items that came live while a viewer's list was being read */
   readonly #collectors = new Set<StoredItem[]>();
+  readonly #items: SessionItems;
   #tail: Subscription | undefined;
   #roster: PresenceRoster | undefined;
   #opened: Promise<void> | undefined;
-  #rev = 0;
-  #items = 0;
+  #isOpen = false;
+  #itemCount = 0;
   #idleSince: number | undefined;
   #requeuedAt = 0;
-  /** live items may have been missed, and the session could not be read since */
-  #isStale = false;
-  #rechecking: Promise<void> | undefined;
   #isClosed = false;
 
   constructor(key: SessionKey, context: FeedContext) {
     this.key = key;
     this.#context = context;
     this.#watch = statsWatchOf(key, context.bus.stats);
+    this.#items = new SessionItems(key, context, {
+      item: (stored) => this.#onItem(stored),
+      listed: (rev) => this.#onListed(rev),
+    });
   }
 
   get viewers(): number {
@@ -62,7 +65,7 @@ export class Feed {
   }
   /** Items the session has, as far as this feed knows. */
   get items(): number {
-    return this.#items;
+    return this.#itemCount;
   }
   /** Since when nobody watches, ms; undefined while somebody does. */
   get idleSince(): number | undefined {
@@ -80,9 +83,9 @@ export class Feed {
     if (replaced !== undefined) this.#remove(replaced);
     this.#idleSince = undefined;
     const collector: StoredItem[] = [];
-    this.#collectors.add(collector);
     try {
       await (this.#opened ??= this.#open());
+      this.#collectors.add(collector);
       const { sessions } = this.#context.bus;
       const page = viewer.only === undefined ? await sessions.items(this.key, rev) : undefined;
       const named = await this.#named(viewer);
@@ -130,7 +133,7 @@ export class Feed {
   tick(now: number): void {
     this.#roster?.tick(now);
     if (this.#viewers.size > 0) this.#watch?.tick(now);
-    if (this.#isStale) void this.#recheckItems();
+    if (this.#isOpen) this.#items.tick(now);
     for (const [id, generation] of this.#generations) {
       generation.tick(now);
       if (generation.isFinished && now - generation.activeAt > FINISHED_LINGER_MS) {
@@ -143,36 +146,13 @@ export class Feed {
   /** Live messages may have been missed: reads what changed, now and until it can be read. */
   recheck(): void {
     for (const generation of this.#generations.values()) generation.recheck();
-    this.#isStale = true;
-    void this.#recheckItems();
-  }
-
-  #recheckItems(): Promise<void> {
-    return (this.#rechecking ??= this.#readChanges().finally(() => (this.#rechecking = undefined)));
-  }
-
-  async #readChanges(): Promise<void> {
-    try {
-      while (this.#isStale) {
-        this.#isStale = false;
-        for (let more = this.#opened !== undefined; more;) {
-          const page = await this.#context.bus.sessions.items(this.key, this.#rev);
-          for (const item of page.items) this.#onItem(item);
-          // Beyond the last item too, where one could not be read: or the same page would come for ever.
-          this.#rev = Math.max(this.#rev, page.rev);
-          ({ more } = page);
-        }
-      }
-    } catch (error) {
-      // The next tick looks again.
-      this.#isStale = true;
-      this.#context.logger.warn('session_recheck_failed', { session: this.key.session, error });
-    }
+    if (this.#isOpen) this.#items.recheck();
   }
 
   close(): void {
     this.#isClosed = true;
     this.#tail?.close();
+    this.#items.close();
     for (const generation of this.#generations.values()) generation.close();
   }
 
@@ -182,21 +162,14 @@ export class Feed {
     try {
       this.#tail = await bus.tokens.tail(this.key, {
         record: (generation, record) => this.#onRecord(generation, record),
-        item: (item) => this.#onItem(item),
+        item: (stored) => this.#items.take(stored),
         state: (generation, state) => this.#generations.get(generation)?.onState(state),
         presence: (message) => this.#roster?.onMessage(message),
       });
       // Its last viewer left, and its time was over, while it was being opened.
       if (this.#isClosed) this.#tail.close();
-      for (let more = true; more;) {
-        const page = await bus.sessions.items(this.key, this.#rev);
-        for (const { rev, item } of page.items) {
-          if (item.kind === 'generation' && item.status !== 'done') this.#generationOf({ rev, item });
-        }
-        this.#items += page.items.length;
-        this.#rev = Math.max(this.#rev, page.rev);
-        more = page.more;
-      }
+      await this.#items.list();
+      this.#isOpen = true;
     } catch (error) {
       this.#opened = undefined;
       this.#tail?.close();
@@ -250,7 +223,7 @@ export class Feed {
     this.#discovering.add(id);
     try {
       const stored = await this.#context.bus.sessions.item(this.key, id);
-      if (stored !== undefined) this.#onItem(stored);
+      if (stored !== undefined) this.#items.take(stored);
     } catch (error) {
       if (!(error instanceof BusUnavailableError)) throw error;
       this.#context.logger.warn('item_read_failed', { generation: id, error });
@@ -261,7 +234,9 @@ export class Feed {
 
   #onItem(stored: StoredItem): void {
     const { rev, item } = stored;
-    if (rev > this.#rev) this.#announce(stored);
+    const isFirst = item.kind === 'message' || (item.status === 'queued' && item.attempt === 0);
+    if (isFirst || !this.#isOpen) this.#itemCount += 1;
+    this.#announce(stored);
     if (item.kind !== 'generation') return;
     const known = this.#generations.get(item.id);
     if (known !== undefined) known.onItem({ rev, item });
@@ -269,12 +244,18 @@ export class Feed {
   }
 
   #announce(stored: StoredItem): void {
-    const { rev, item } = stored;
-    this.#rev = rev;
     for (const collector of this.#collectors) collector.push(stored);
-    const frame = this.#itemFrame(stored);
-    for (const viewer of this.#viewers) if (viewer.ready) viewer.sink.send(frame);
-    if (item.kind === 'message' || (item.status === 'queued' && item.attempt === 0)) this.#items += 1;
+    let frame: Frame | undefined;
+    for (const viewer of this.#viewers)
+      if (viewer.ready && stored.rev > viewer.listedRev)
+        viewer.sink.send((frame ??= this.#itemFrame(stored)));
+  }
+
+  /** Whose own list is cut may not go on from here: it would never get the rest. */
+  #onListed(rev: number): void {
+    const frame = encodeFrame({ type: 'listed', session: this.key.session, rev });
+    for (const viewer of this.#viewers)
+      if (viewer.ready && viewer.isListed && rev > viewer.listedRev) viewer.sink.send(frame);
   }
 
   /** A generation that is new here starts at 0 for everyone who is attached. */
@@ -321,6 +302,8 @@ export class Feed {
       ...(page.more ? { more: true } : {}),
     });
     viewer.sink.send(list);
+    viewer.listedRev = page.rev;
+    viewer.isListed = !page.more;
     for (const item of since) if (item.rev > page.rev) viewer.sink.send(this.#itemFrame(item));
   }
 

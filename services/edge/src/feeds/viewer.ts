@@ -46,6 +46,10 @@ export class Viewer {
   readonly positions: ReadonlyMap<string, Position>;
   /** false until it was told where it is: `subscribed` comes before anything else */
   ready = false;
+  /** it was told every item up to here by a list */
+  listedRev = 0;
+  /** its list is whole: nothing is left for it to ask for */
+  isListed = false;
 
   constructor(options: ViewerOptions) {
     this.key = options.key;

@@ -10,6 +10,7 @@ const item = (rev: number, status: ItemStatus): GenerationItem => ({
 const itemFrame = (rev: number, status: ItemStatus): ServerFrame => ({
   ...{ type: 'item', session: 's', rev, item: item(rev, status) },
 });
+const listed = (rev: number): ServerFrame => ({ type: 'listed', session: 's', rev });
 const delta = (from: number, seq: number): ServerFrame => ({
   ...{ type: 'delta', ...place, epoch: 0, from, seq, text: 'x', at: 0 },
 });
@@ -25,42 +26,44 @@ const after = (frames: readonly ServerFrame[], from?: StreamCursor): [StreamCurs
 };
 
 describe('a cursor', () => {
-  test('is the newest rev and the position in every generation that is under way', () => {
-    expect(after([itemFrame(7, 'running'), delta(0, 1), delta(1, 2)]).slice(1)).toEqual([7, { g: [0, 2] }]);
+  test('is the rev up to which all was listed, and the position in every generation that is under way', () => {
+    const told = [itemFrame(7, 'running'), delta(0, 1), delta(1, 2)];
+    expect(after(told).slice(1)).toEqual([0, { g: [0, 2] }]);
+    expect(after([...told, listed(8), itemFrame(9, 'running')]).slice(1)).toEqual([8, { g: [0, 2] }]);
     expect(after([{ type: 'reset', ...place, epoch: 3, reason: 'x' }]).slice(1)).toEqual([0, { g: [3, 0] }]);
   });
 
   test('names a generation until both its end and its item were told, in either order', () => {
     expect(after([delta(0, 2), end]).slice(1)).toEqual([0, { g: [0, 2] }]);
-    expect(after([delta(0, 2), end, itemFrame(9, 'done')]).slice(1)).toEqual([9, {}]);
-    expect(after([delta(0, 1), itemFrame(9, 'done'), delta(1, 2)]).slice(1)).toEqual([9, { g: [0, 2] }]);
-    expect(after([itemFrame(9, 'done')]).slice(1)).toEqual([9, { g: [0, 0] }]);
-    expect(after([itemFrame(9, 'done'), { ...end, seq: 0 } as ServerFrame]).slice(1)).toEqual([9, {}]);
+    expect(after([delta(0, 2), end, itemFrame(9, 'done')]).slice(1)).toEqual([0, {}]);
+    expect(after([delta(0, 1), itemFrame(9, 'done'), delta(1, 2)]).slice(1)).toEqual([0, { g: [0, 2] }]);
+    expect(after([itemFrame(9, 'done')]).slice(1)).toEqual([0, { g: [0, 0] }]);
+    expect(after([itemFrame(9, 'done'), { ...end, seq: 0 } as ServerFrame]).slice(1)).toEqual([0, {}]);
   });
 
   test('remembers over a reconnect what was told before it', () => {
     const [ended] = after([delta(0, 2), end]);
-    const listed: ServerFrame = {
+    const list: ServerFrame = {
       type: 'subscribed',
       session: 's',
       rev: 9,
       viewers: 1,
       items: [item(9, 'done')],
     };
-    expect(after([listed], ended).slice(1)).toEqual([9, {}]);
+    expect(after([list], ended).slice(1)).toEqual([9, {}]);
     const [done] = after([delta(0, 1), itemFrame(9, 'done')]);
-    expect(after([delta(1, 2), end], done).slice(1)).toEqual([9, {}]);
+    expect(after([delta(1, 2), end], done).slice(1)).toEqual([0, {}]);
   });
 
   test('does not name what a list says is done: the list has its text', () => {
-    const listed: ServerFrame = {
+    const list: ServerFrame = {
       type: 'subscribed',
       session: 's',
       rev: 9,
       viewers: 1,
       items: [item(9, 'done')],
     };
-    expect(after([listed]).slice(1)).toEqual([9, {}]);
+    expect(after([list]).slice(1)).toEqual([9, {}]);
   });
 
   test('is moved by nothing that is only for the moment, nor by other sessions', () => {

@@ -14,6 +14,7 @@ const EXPECTED: { readonly [Type in ServerFrame['type']]: Fields } = {
   ready: { connection: 'string', user: 'string', org: 'string', heartbeatMs: 'number', limits: 'object' },
   subscribed: { ...OF_SESSION, rev: 'number', viewers: 'number', items: 'list' },
   item: { ...OF_SESSION, rev: 'number', item: 'object' },
+  listed: { ...OF_SESSION, rev: 'number' },
   delta: { ...OF_GENERATION, epoch: 'number', from: 'number', seq: 'number', text: 'string' },
   reset: { ...OF_GENERATION, epoch: 'number' },
   state: { ...OF_GENERATION, state: STATES },

@@ -141,8 +141,9 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
       case 'subscribed':
         return this.#subscribed(frame);
       case 'item':
-        view.put(frame.item, 'item');
-        return this.#step({ type: 'item', rev: frame.rev });
+        return view.put(frame.item, 'item');
+      case 'listed':
+        return this.#step(frame);
       case 'presence': {
         const { type: _type, session: _session, ...presence } = frame;
         return view.watched(presence);

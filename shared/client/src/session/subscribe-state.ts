@@ -23,10 +23,8 @@ export type SubscribeState = {
   /** handles on generations of the session, and looks at it */
   readonly followers: number;
   readonly isLive: boolean;
-  /** everything up to here is known */
+  /** everything up to here is known: lists say so, never an item that was announced */
   readonly rev: number;
-  /** announced while pages were missing */
-  readonly newestRev: number;
   /** `unsubscribe` frames without an answer */
   readonly leaving: number;
 };
@@ -42,7 +40,7 @@ export type SubscribeEvent =
   /** ask for everything that changed */
   | { readonly type: 'refresh' }
   | { readonly type: 'subscribed'; readonly rev: number; readonly more: boolean }
-  | { readonly type: 'item'; readonly rev: number }
+  | { readonly type: 'listed'; readonly rev: number }
   | { readonly type: 'refused'; readonly retryable: boolean }
   /** the pause after a refusal is over */
   | { readonly type: 'due' }
@@ -72,7 +70,6 @@ export const INITIAL_SUBSCRIBE_STATE: SubscribeState = {
   followers: 0,
   isLive: false,
   rev: 0,
-  newestRev: 0,
   leaving: 0,
 };
 
@@ -82,7 +79,7 @@ const to = (state: SubscribeState, ...actions: readonly SubscribeAction[]): Subs
 });
 
 const detached = (state: SubscribeState, ...actions: readonly SubscribeAction[]): SubscribeStep =>
-  to({ ...state, type: 'detached', newestRev: 0 }, 'detach', ...actions);
+  to({ ...state, type: 'detached' }, 'detach', ...actions);
 
 /** Asks for what is wanted, from where the client is. */
 const subscribe = (state: SubscribeState): SubscribeStep => {
@@ -112,20 +109,18 @@ const afterSubscribed = (state: SubscribeState, rev: number, more: boolean): Sub
   if (state.leaving > 0) return to(state);
   if (type !== 'subscribing' || asked === undefined) return to({ ...state, rev: Math.max(state.rev, rev) });
   if (rev < state.rev) {
-    const next = subscribe({ ...state, rev: 0, newestRev: 0 });
+    const next = subscribe({ ...state, rev: 0 });
     return to(next.state, 'forget', ...next.actions);
   }
   if (more && rev === state.rev) throw new ProtocolError('subscribed: a page that leads nowhere');
   if (more) return subscribe({ ...state, rev });
-  const known = Math.max(rev, state.newestRev);
-  const next = want({ ...state, type: 'attached', rev: known, newestRev: 0 });
+  const next = want({ ...state, type: 'attached', rev });
   return to(next.state, 'attach', ...next.actions);
 };
 
-const afterItem = (state: SubscribeState, rev: number): SubscribeStep =>
-  state.type === 'attached'
-    ? to({ ...state, rev: Math.max(state.rev, rev) })
-    : to({ ...state, newestRev: Math.max(state.newestRev, rev) });
+/** Behind a `subscribe`, it says something of the attachment before. */
+const afterListed = (state: SubscribeState, rev: number): SubscribeStep =>
+  to(state.type === 'attached' ? { ...state, rev: Math.max(state.rev, rev) } : state);
 
 const afterRefusal = (state: SubscribeState, retryable: boolean): SubscribeStep => {
   if (state.type !== 'subscribing' || state.leaving > 0) return to(state);
@@ -157,8 +152,8 @@ export const stepSubscribe = (state: SubscribeState, event: SubscribeEvent): Sub
       return state.type === 'attached' ? subscribe(state) : to(state);
     case 'subscribed':
       return afterSubscribed(state, event.rev, event.more);
-    case 'item':
-      return afterItem(state, event.rev);
+    case 'listed':
+      return afterListed(state, event.rev);
     case 'refused':
       return afterRefusal(state, event.retryable);
     case 'due':

@@ -41,7 +41,17 @@ describe('a subscription', () => {
     transport.deliver(delta(0, 2, 'ab'));
     expect([...session.items.keys()]).toEqual(['g', 'old', 'new']);
     expect(session.items.get('g')).toMatchObject({ text: 'ab' });
-    expect((await bench.reconnect()).all('subscribe')[0]?.rev).toBe(9);
+    expect((await bench.reconnect()).all('subscribe')[0]?.rev).toBe(7);
+  });
+
+  test('goes on from where a list ended: an item that was announced hides none that is still to come', async () => {
+    const { bench, transport } = await attached([line('m1', 2)], 2);
+    transport.deliver({ type: 'item', session: 's', rev: 9, item: line('m9', 9) });
+    const again = await bench.reconnect();
+    expect(again.all('subscribe')[0]?.rev).toBe(2);
+    again.subscribed('s', 9);
+    again.deliver({ type: 'listed', session: 's', rev: 12 });
+    expect((await bench.reconnect()).all('subscribe')[0]?.rev).toBe(12);
   });
 
   test('resumes by rev and by the position of every open generation', async () => {

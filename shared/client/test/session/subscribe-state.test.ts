@@ -17,6 +17,7 @@ const lost: SubscribeEvent = { type: 'lost' };
 const want: SubscribeEvent = { type: 'subscribe', options: wide };
 const follow: SubscribeEvent = { type: 'follow', options: wide };
 const subscribed = (rev: number, more = false): SubscribeEvent => ({ type: 'subscribed', rev, more });
+const listed = (rev: number): SubscribeEvent => ({ type: 'listed', rev });
 
 describe('a session that is wanted', () => {
   test('is subscribed to once the connection is live', () => {
@@ -25,12 +26,13 @@ describe('a session that is wanted', () => {
     expect(run(live, want).actions).toEqual(['subscribe']);
   });
 
-  test('is attached after the last page, knowing what was announced meanwhile', () => {
+  test('is attached after the last page, and knows what lists said', () => {
     const paged = run(live, want, subscribed(5, true));
     expect(paged.actions).toEqual(['subscribe']);
-    const { state, actions } = run(live, want, subscribed(5, true), { type: 'item', rev: 9 }, subscribed(7));
+    const { state, actions } = run(live, want, subscribed(5, true), listed(9), subscribed(7));
     expect(actions).toEqual(['attach', 'settle']);
-    expect(state).toMatchObject({ type: 'attached', rev: 9 });
+    expect(state).toMatchObject({ type: 'attached', rev: 7 });
+    expect(stepSubscribe(state, listed(9)).state.rev).toBe(9);
   });
 
   test('refuses a page that leads nowhere', () => {
@@ -111,7 +113,7 @@ const anyEvent: fc.Arbitrary<SubscribeEvent> = fc.oneof(
       more: fc.boolean(),
     }),
   },
-  fc.record({ type: fc.constant('item' as const), rev: fc.nat(20) }),
+  fc.record({ type: fc.constant('listed' as const), rev: fc.nat(20) }),
   fc.record({
     type: fc.constant('refused' as const),
     retryable: fc.boolean(),
