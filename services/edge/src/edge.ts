@@ -16,6 +16,7 @@ import type { FeedContext } from './feeds/feed-context.ts';
 import { Flusher } from './feeds/flusher.ts';
 import { createHttpServer } from './http-server.ts';
 import { Hub, TICK_MS } from './feeds/hub.ts';
+import { StoreWatch } from './feeds/store-watch.ts';
 import { Turns } from './feeds/turns.ts';
 import { createEdgeMetrics } from './tally/metrics.ts';
 import { ModelDirectory } from './requests/model-directory.ts';
@@ -87,7 +88,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   const opened = (open: () => Promise<void>): Promise<void> => persist(open, clock, leaving.signal);
-  const ownParts = [opened(() => context.stats.start()), opened(() => calls.open())];
+  const ownParts = [() => context.stats.start(), () => calls.open(), () => feeds.store.look()].map(opened);
   await Promise.all([fill.open(), models.open(), ...ownParts]);
   const tick = (): void => {
     const now = clock.now();
@@ -130,8 +131,9 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
-const feedsOf = (own: Omit<FeedContext, 'flusher' | 'turns'>): FeedContext => ({
+const feedsOf = (own: Omit<FeedContext, 'flusher' | 'turns' | 'store'>): FeedContext => ({
   ...own,
+  store: new StoreWatch({ ...own, sessions: own.bus.sessions }),
   flusher: new Flusher(),
   turns: new Turns(LISTS_AT_ONCE),
 });

@@ -10,6 +10,8 @@ export type SubscribeFrame = Answerable & {
   readonly type: 'subscribe';
   readonly session: string;
   readonly rev?: number;
+  /** which store `rev` and `positions` are of */
+  readonly store?: string;
   readonly positions?: Readonly<Record<string, Position>>;
   /** most un-acked delta frames in flight, 1..256, default 32 */
   readonly window?: number;

@@ -97,6 +97,9 @@ export const promptEntrySchema = z.object({
 /** Whatever a session holds. */
 export const storedItemSchema = z.discriminatedUnion('kind', [storedGenerationSchema, storedMessageSchema]);
 
+/** Names a store: opaque to clients. */
+export const storeNameSchema = z.string().max(64);
+
 /** One schema per client frame. */
 export const frameSchemas = {
   auth: z.object({ type: z.literal('auth'), ...answerable, token: z.string().min(1).max(8192) }),
@@ -105,6 +108,7 @@ export const frameSchemas = {
     ...answerable,
     session: idSchema,
     rev: count.exactOptional(),
+    store: storeNameSchema.exactOptional(),
     positions: z.record(idSchema, positionSchema).exactOptional(),
     window: z.int().min(1).max(DEFAULT_LIMITS.maxWindow).exactOptional(),
     observe: z.boolean().exactOptional(),

@@ -20,6 +20,10 @@ export type SubscribedFrame = {
   readonly type: 'subscribed';
   readonly session: string;
   readonly rev: number;
+  /** which store `rev` belongs to: to be named with it in the next `subscribe` */
+  readonly store?: string;
+  /** true: what the client has is of another store, so this list takes its place */
+  readonly reset?: true;
   readonly viewers: number;
   /** who they are; absent in a crowd */
   readonly present?: readonly ViewerRef[];

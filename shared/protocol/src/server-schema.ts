@@ -112,6 +112,8 @@ export const serverFrameSchemas = {
     type: z.literal('subscribed'),
     session: id,
     rev: count,
+    store: z.string().describe('Which store `rev` belongs to.').exactOptional(),
+    reset: z.literal(true).exactOptional(),
     viewers: count,
     present: z.array(viewer).exactOptional(),
     items: z.array(itemSchema),

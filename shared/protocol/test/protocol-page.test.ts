@@ -84,6 +84,8 @@ const SERVER_FIELDS: {
   subscribed: {
     session: required,
     rev: required,
+    store: optional,
+    reset: optional,
     viewers: required,
     present: optional,
     items: required,
@@ -285,5 +287,5 @@ describe('limits', () => {
 });
 
 test('every rule is on the page once, in order', () => {
-  expect(chapter('5. Rules').match(/\*\*R\d\*\*/g)).toEqual([1, 2, 3, 4, 5, 6, 7].map((n) => `**R${n}**`));
+  expect(chapter('5. Rules').match(/\*\*R\d\*\*/g)).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => `**R${n}**`));
 });

@@ -4,6 +4,7 @@ import type { ClientSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { encodeText } from '../feeds/frames.ts';
 import type { Frame } from '../feeds/frames.ts';
+import { NOTHING_KNOWN } from '../feeds/store-watch.ts';
 import { Viewer } from '../feeds/viewer.ts';
 import type { FrameSink } from '../feeds/viewer.ts';
 import { AnswerChunks } from './answer-chunks.ts';
@@ -56,7 +57,7 @@ export class ChatStream implements FrameSink {
 
   /** Begins to show the answer. @throws BusUnavailableError, and nothing was said */
   async open(): Promise<void> {
-    await this.#attachments.attach(this.#viewer, 0);
+    await this.#attachments.attach(this.#viewer, NOTHING_KNOWN);
     if (!this.#isOver) this.#begin();
   }
 

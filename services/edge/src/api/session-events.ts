@@ -65,8 +65,10 @@ const sessionView =
   (frame, json) => {
     if (frame.type === 'goaway') return { text: goawayText(frame, json) };
     const id = cursor.apply(frame) ? cursor.toString() : undefined;
+    // Of a list that nobody asked for the client gets the rest when it comes back.
+    const isCut = frame.type === 'subscribed' && frame.reset === true && frame.more === true;
     if (id === undefined || id.length <= MAX_CURSOR_CHARS)
-      return { text: eventText({ id, event: frame.type, data: json }) };
+      return { text: eventText({ id, event: frame.type, data: json }), ...(isCut && { last: true }) };
     // Without an id a resume would repeat tokens, so the stream says that it cannot go on.
     const error = new SluiceError('quota_exceeded', 'too many unfinished generations for one stream');
     return { text: eventText({ event: 'error', data: JSON.stringify(refusalOf({}, error)) }), last: true };

@@ -1,5 +1,5 @@
 import { MAX_PAGE_ITEMS, toItem } from '@sluice/bus';
-import { idSchema, itemSchema } from '@sluice/protocol/schema';
+import { idSchema, itemSchema, storeNameSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { openSession } from '../auth/grant.ts';
 import { json, refusals } from '../http/answers.ts';
@@ -8,6 +8,11 @@ import type { ApiRoutes } from '../http/api-routes.ts';
 const pageSchema = z
   .looseObject({
     rev: z.int().min(0).describe('Of the last item listed: what to ask for the next ones with.'),
+    store: storeNameSchema.describe('What `rev` belongs to: to be given back with it.'),
+    reset: z
+      .literal(true)
+      .optional()
+      .describe('`after` was of another store: this is the list from its beginning.'),
     items: z.array(itemSchema),
     more: z.literal(true).optional().describe('The list was cut.'),
   })
@@ -20,19 +25,25 @@ const schema = {
   params: z.object({ session: idSchema }),
   querystring: z.object({
     after: z.coerce.number().int().min(0).default(0).describe('Only items changed after this `rev`.'),
+    store: storeNameSchema.optional().describe('Which store `after` is of.'),
     limit: z.coerce.number().int().min(1).max(MAX_PAGE_ITEMS).default(MAX_PAGE_ITEMS),
   }),
   response: { 200: json('Items, those that are done with their text.', pageSchema), ...refusals },
 };
 
 export const sessionRoutes: ApiRoutes =
-  ({ bus }) =>
+  ({ bus, store }) =>
   async (app) => {
     app.get('/v1/sessions/:session', { schema }, async ({ grant, params, query }) => {
       const { after, limit } = query;
-      const page = await bus.sessions.items(openSession(grant, params.session, 'read'), after);
+      const key = openSession(grant, params.session, 'read');
+      const isHeld = await store.holds({ rev: after, store: query.store });
+      const page = await bus.sessions.items(key, isHeld ? after : 0);
       const items = page.items.slice(0, limit).map(toItem);
       const isCut = page.more || items.length < page.items.length;
-      return { rev: items.at(-1)?.rev ?? page.rev, items, ...(isCut ? { more: true } : {}) };
+      const rev = items.at(-1)?.rev ?? page.rev;
+      store.heard(rev);
+      const reset = isHeld ? {} : { reset: true };
+      return { rev, store: store.name, ...reset, items, ...(isCut ? { more: true } : {}) };
     });
   };

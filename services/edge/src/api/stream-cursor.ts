@@ -1,6 +1,6 @@
 import { SluiceError } from '@sluice/protocol';
 import type { Item, Position, ServerFrame } from '@sluice/protocol';
-import { idSchema } from '@sluice/protocol/schema';
+import { idSchema, storeNameSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 
 /** Proxies cut header lines at 8 KiB, and a cursor comes back in one. */
@@ -14,12 +14,22 @@ const TOLD = { end: 1, done: 2 } as const;
  * a resume before that has to name it, or it would be told the text again, or never the end (R7).
  */
 type Place = Position & { readonly told: number };
-type SessionPlace = { rev: number; isCut: boolean; readonly generations: Map<string, Place> };
+type SessionPlace = {
+  rev: number;
+  store: string | undefined;
+  isCut: boolean;
+  readonly generations: Map<string, Place>;
+};
 
 const count = z.int().min(0);
-/** `[session, rev, [generation, epoch, seq, told][]][]`: as short as it gets, since it comes with every event. */
+/** `[session, rev, [generation, epoch, seq, told][], store][]`: as short as it gets, since it comes with every event. */
 const cursorSchema = z.array(
-  z.tuple([idSchema, count, z.array(z.tuple([idSchema, count, count, z.int().min(0).max(2)]))]),
+  z.tuple([
+    idSchema,
+    count,
+    z.array(z.tuple([idSchema, count, count, z.int().min(0).max(2)])),
+    storeNameSchema.optional(),
+  ]),
 );
 
 /** Where a client of a stream of sessions is; as text it is opaque to the client. */
@@ -32,20 +42,25 @@ export class StreamCursor {
    * @throws SluiceError bad_frame
    */
   constructor(sessions: readonly string[], text = '') {
-    const beginning = (): SessionPlace => ({ rev: 0, isCut: false, generations: new Map() });
+    const beginning = (): SessionPlace => ({
+      rev: 0,
+      store: undefined,
+      isCut: false,
+      generations: new Map(),
+    });
     this.#sessions = new Map(sessions.map((session) => [session, beginning()]));
-    for (const [session, rev, generations] of text === '' ? [] : decode(text)) {
+    for (const [session, rev, generations, store] of text === '' ? [] : decode(text)) {
       const place = this.#sessions.get(session);
       if (place === undefined) continue;
-      place.rev = rev;
+      Object.assign(place, { rev, store });
       for (const [id, epoch, seq, told] of generations) place.generations.set(id, { epoch, seq, told });
     }
   }
 
   /** What to attach to a session with. */
-  of(session: string): { readonly rev: number; readonly positions: ReadonlyMap<string, Position> } {
-    const { rev = 0, generations = new Map<string, Place>() } = this.#sessions.get(session) ?? {};
-    return { rev, positions: new Map(generations) };
+  of(session: string): Pick<SessionPlace, 'rev' | 'store'> & { positions: ReadonlyMap<string, Position> } {
+    const { rev = 0, store, generations = new Map<string, Place>() } = this.#sessions.get(session) ?? {};
+    return { rev, store, positions: new Map(generations) };
   }
 
   /** Whether the last list of a session's items was not all of it. */
@@ -59,7 +74,8 @@ export class StreamCursor {
     if (place === undefined) return false;
     switch (frame.type) {
       case 'subscribed':
-        Object.assign(place, { rev: frame.rev, isCut: frame.more === true });
+        Object.assign(place, { rev: frame.rev, store: frame.store, isCut: frame.more === true });
+        if (frame.reset === true) place.generations.clear();
         for (const item of frame.items) if (place.generations.has(item.id)) tellItem(place, item);
         return true;
       case 'item':
@@ -85,9 +101,9 @@ export class StreamCursor {
   }
 
   toString(): string {
-    const sessions = [...this.#sessions].map(([session, { rev, generations }]) => {
+    const sessions = [...this.#sessions].map(([session, { rev, store, generations }]) => {
       const places = [...generations].map(([id, { epoch, seq, told }]) => [id, epoch, seq, told]);
-      return [session, rev, places];
+      return [session, rev, places, ...(store === undefined ? [] : [store])];
     });
     return Buffer.from(JSON.stringify(sessions)).toString('base64url');
   }

@@ -1,6 +1,7 @@
 import type { Position } from '@sluice/protocol';
 import type { EdgeContext } from './edge-context.ts';
 import type { Feed } from '../feeds/feed.ts';
+import type { Known } from '../feeds/store-watch.ts';
 import type { Viewer } from '../feeds/viewer.ts';
 
 /** A viewer, and the feed that serves it. */
@@ -48,10 +49,10 @@ export class Attachments {
   }
 
   /** As `attach`, for a client that asks again when this fails. */
-  async subscribe(viewer: Viewer, rev: number): Promise<void> {
+  async subscribe(viewer: Viewer, known: Known): Promise<void> {
     const { session } = viewer.key;
     try {
-      await this.attach(viewer, rev);
+      await this.attach(viewer, known);
       this.#refused.delete(session);
     } catch (error) {
       if (this.#refused.size < this.#context.limits.maxSessionsPerConnection) this.#refused.add(session);
@@ -63,14 +64,14 @@ export class Attachments {
    * Attaches a viewer. In place of the one in its session, if there is one: attaching again moves to
    * other positions. @throws BusUnavailableError, and the session is not watched any more
    */
-  async attach(viewer: Viewer, rev: number): Promise<void> {
+  async attach(viewer: Viewer, known: Known): Promise<void> {
     const { session } = viewer.key;
-    this.#countReturn(viewer, rev);
+    this.#countReturn(viewer, known.rev);
     const feed = this.#context.hub.feed(viewer.key);
     const replaced = this.#attached.get(session)?.viewer;
     this.#attached.set(session, { viewer, feed });
     try {
-      await feed.attach(viewer, rev, replaced);
+      await feed.attach(viewer, known, replaced);
     } catch (error) {
       this.#attached.delete(session);
       throw error;

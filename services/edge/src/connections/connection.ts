@@ -26,6 +26,7 @@ import { postMessage } from '../requests/message-post.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 import { Peer } from './peer.ts';
 import { refusalOf } from './refusal.ts';
+import { NOTHING_KNOWN } from '../feeds/store-watch.ts';
 import { Viewer } from '../feeds/viewer.ts';
 import type { ClientSocket } from './client-socket.ts';
 
@@ -184,7 +185,8 @@ export class Connection extends Peer<ClientFrame> {
 
   async #onSubscribe(frame: SubscribeFrame, grant: Grant): Promise<void> {
     openSession(grant, frame.session, 'read');
-    await this.#watch(frame, (viewer) => this.#attachments.subscribe(viewer, frame.rev ?? 0));
+    const { rev = 0, store } = frame;
+    await this.#watch(frame, (viewer) => this.#attachments.subscribe(viewer, { rev, store }));
   }
 
   /** Makes a viewer in its turn, for the credential that counts by then (R6). */
@@ -216,7 +218,7 @@ export class Connection extends Peer<ClientFrame> {
   async #onPrompt(frame: PromptFrame, grant: Grant): Promise<Partial<OkFrame>> {
     const session = openSession(grant, frame.session, 'prompt');
     if (!this.#attachments.isAsked(frame.session) && allows(grant, 'read'))
-      await this.#watch({ session: frame.session }, (viewer) => this.#attachments.attach(viewer, 0));
+      await this.#watch({ session: frame.session }, (viewer) => this.#attachments.attach(viewer, NOTHING_KNOWN));
     const key = { ...session, generation: parseGenerationId(frame.generation) };
     const { type: _type, id: _id, session: _session, generation, ...body } = frame;
     const prompt = { key, grant, body, items: () => this.#items(key) };

@@ -2,6 +2,7 @@ import type { Bus } from '@sluice/bus';
 import type { Clock, Logger } from '@sluice/runtime';
 import type { EdgeTally } from '../tally/edge-tally.ts';
 import type { Flusher } from './flusher.ts';
+import type { StoreWatch } from './store-watch.ts';
 import type { Turns } from './turns.ts';
 
 /** What every feed of an edge shares. */
@@ -9,6 +10,7 @@ export type FeedContext = {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly flusher: Flusher;
+  readonly store: StoreWatch;
   /** for what every watched session reads at the same time, as after a reconnect */
   readonly turns: Turns;
   readonly tally: EdgeTally;

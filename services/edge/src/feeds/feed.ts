@@ -1,15 +1,17 @@
-import { ANY_QUEUE, BusUnavailableError, toItem } from '@sluice/bus';
+import { ANY_QUEUE, BusUnavailableError } from '@sluice/bus';
 import type { GenerationVersion, ItemPage, StoredItem, Subscription } from '@sluice/bus';
 import { queueJob } from '@sluice/lifecycle';
-import { parseGenerationId, withoutText } from '@sluice/protocol';
+import { parseGenerationId } from '@sluice/protocol';
 import type { GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
 import type { FeedContext } from './feed-context.ts';
 import { encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { GenerationFeed } from './generation-feed.ts';
+import { itemFrame, listFrame } from './item-frames.ts';
 import { PresenceRoster } from './presence-roster.ts';
 import type { RosterChange } from './presence-roster.ts';
 import { SessionItems } from './session-items.ts';
+import type { Known } from './store-watch.ts';
 import { statsWatchOf } from './stats-watch.ts';
 import type { StatsWatch } from './stats-watch.ts';
 import type { Viewer } from './viewer.ts';
@@ -18,6 +20,11 @@ import type { Viewer } from './viewer.ts';
 const FINISHED_LINGER_MS = 30_000;
 /** A queued generation nobody has claimed for this long may have lost its job, ms. */
 const REQUEUE_AFTER_MS = 5_000;
+
+const STORE_REPLACED = 'the store was replaced';
+
+/** A page, and whether it takes the place of all that a viewer has. */
+type Listed = { readonly page: ItemPage; readonly isReset: boolean };
 
 /**
  * The edge's one live subscription to a session, shared by all its viewers here. Owns the session's
@@ -34,24 +41,25 @@ export class Feed {
   readonly #discovering = new Set<string>();
   /** items that came live while a viewer's list was being read */
   readonly #collectors = new Set<StoredItem[]>();
-  readonly #items: SessionItems;
+  /** viewers that are to begin anew */
+  readonly #unsettled = new Set<Viewer>();
+  #items: SessionItems;
   #tail: Subscription | undefined;
+  #tailing: Promise<void> | undefined;
   #roster: PresenceRoster | undefined;
   #opened: Promise<void> | undefined;
   #isOpen = false;
   #itemCount = 0;
   #idleSince: number | undefined;
   #requeuedAt = 0;
+  #isSettling = false;
   #isClosed = false;
 
   constructor(key: SessionKey, context: FeedContext) {
     this.key = key;
     this.#context = context;
     this.#watch = statsWatchOf(key, context.bus.stats);
-    this.#items = new SessionItems(key, context, {
-      item: (stored) => this.#onItem(stored),
-      listed: (rev) => this.#onListed(rev),
-    });
+    this.#items = this.#newItems();
   }
 
   get viewers(): number {
@@ -73,35 +81,52 @@ export class Feed {
   }
 
   /**
-   * Attaches a viewer: sends `subscribed` with the items changed since `rev` (not to a viewer of one
+   * Attaches a viewer: sends `subscribed` with the items changed since what it knows (not to a viewer of one
    * generation), then everything due. `replaced` is the same connection's attachment until now: it ends
    * without being told as leaving.
    * @throws BusUnavailableError, and the viewer is not attached
    */
-  async attach(viewer: Viewer, rev: number, replaced?: Viewer): Promise<void> {
+  async attach(viewer: Viewer, known: Known, replaced?: Viewer): Promise<void> {
     this.#viewers.add(viewer);
     if (replaced !== undefined) this.#remove(replaced);
     this.#idleSince = undefined;
-    const collector: StoredItem[] = [];
     try {
-      await (this.#opened ??= this.#open());
-      this.#collectors.add(collector);
-      const { sessions } = this.#context.bus;
-      const page = viewer.only === undefined ? await sessions.items(this.key, rev) : undefined;
-      const named = await this.#named(viewer);
-      if (!this.#viewers.has(viewer)) return;
-      if (viewer.observe) this.#roster?.leave(viewer.ref);
-      else this.#roster?.join(viewer.ref);
-      if (page !== undefined) this.#sendList(viewer, page, collector);
-      viewer.ready = true;
-      this.#serve(viewer, named);
-      this.#watch?.attached(this.#context.clock.now());
+      await this.#begin(viewer, known);
     } catch (error) {
       this.detach(viewer);
       throw error;
+    }
+  }
+
+  /** @param known undefined: whatever the viewer has is of a store that is no more */
+  async #begin(viewer: Viewer, known: Known | undefined): Promise<void> {
+    await (this.#opened ??= this.#open());
+    const { store, bus } = this.#context;
+    const items = this.#items;
+    const collector: StoredItem[] = [];
+    this.#collectors.add(collector);
+    try {
+      const since = known !== undefined && (await store.holds(known)) ? known.rev : undefined;
+      if (since === undefined) viewer.forget();
+      const page = viewer.only === undefined ? await bus.sessions.items(this.key, since ?? 0) : undefined;
+      const named = await this.#named(viewer);
+      if (!this.#viewers.has(viewer)) return;
+      // The store was replaced meanwhile.
+      if (items !== this.#items) return await this.#beginAnew(viewer);
+      if (viewer.observe) this.#roster?.leave(viewer.ref);
+      else this.#roster?.join(viewer.ref);
+      if (page !== undefined) this.#sendList(viewer, { page, isReset: since === undefined }, collector);
+      viewer.ready = true;
+      this.#serve(viewer, named);
+      this.#watch?.attached(this.#context.clock.now());
     } finally {
       this.#collectors.delete(collector);
     }
+  }
+
+  #beginAnew(viewer: Viewer): Promise<void> {
+    if (viewer.only !== undefined) throw new BusUnavailableError(STORE_REPLACED);
+    return this.#begin(viewer, undefined);
   }
 
   detach(viewer: Viewer): void {
@@ -112,6 +137,7 @@ export class Feed {
 
   #remove(viewer: Viewer): boolean {
     if (!this.#viewers.delete(viewer)) return false;
+    this.#unsettled.delete(viewer);
     for (const generation of this.#generations.values()) generation.detach(viewer);
     return true;
   }
@@ -134,6 +160,7 @@ export class Feed {
     this.#roster?.tick(now);
     if (this.#viewers.size > 0) this.#watch?.tick(now);
     if (this.#isOpen) this.#items.tick(now);
+    if (this.#unsettled.size > 0) void this.#settle();
     for (const [id, generation] of this.#generations) {
       generation.tick(now);
       if (generation.isFinished && now - generation.activeAt > FINISHED_LINGER_MS) {
@@ -149,6 +176,49 @@ export class Feed {
     if (this.#isOpen) this.#items.recheck();
   }
 
+  /** What was told is of a store that is no more: everybody begins anew, with what this one has. */
+  reset(): void {
+    for (const generation of this.#generations.values()) generation.close();
+    this.#generations.clear();
+    this.#items.close();
+    this.#items = this.#newItems();
+    this.#opened = undefined;
+    this.#isOpen = false;
+    this.#itemCount = 0;
+    for (const viewer of this.#viewers) {
+      if (!viewer.ready) continue;
+      viewer.ready = false;
+      if (viewer.only === undefined) this.#unsettled.add(viewer);
+      else this.#dismiss(viewer, viewer.only);
+    }
+    void this.#settle();
+  }
+
+  /** Its transport, or its client, comes again from the beginning. */
+  #dismiss(viewer: Viewer, generation: GenerationId): void {
+    this.detach(viewer);
+    const about = { session: this.key.session, generation, message: STORE_REPLACED };
+    viewer.sink.send(encodeFrame({ type: 'error', code: 'unavailable', retryable: true, ...about }));
+  }
+
+  /** Tells the viewers that were reset, now and until it can be read. */
+  async #settle(): Promise<void> {
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    const { turns, logger } = this.#context;
+    try {
+      for (const viewer of this.#unsettled) {
+        await turns.run(() => this.#begin(viewer, undefined));
+        this.#unsettled.delete(viewer);
+      }
+    } catch (error) {
+      // The next tick tries again.
+      logger.warn('session_reset_failed', { session: this.key.session, error });
+    } finally {
+      this.#isSettling = false;
+    }
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#tail?.close();
@@ -156,25 +226,42 @@ export class Feed {
     for (const generation of this.#generations.values()) generation.close();
   }
 
+  #newItems(): SessionItems {
+    return new SessionItems(this.key, this.#context, {
+      item: (stored) => this.#onItem(stored),
+      listed: (rev) => this.#onListed(rev),
+      lost: () => this.reset(),
+    });
+  }
+
   /** Subscribes first and lists then: whatever is stored in between is seen twice, never not at all. */
   async #open(): Promise<void> {
+    const items = this.#items;
+    try {
+      await (this.#tailing ??= this.#listen());
+      await items.list();
+      this.#isOpen = items === this.#items;
+    } catch (error) {
+      if (items === this.#items) this.#opened = undefined;
+      throw error;
+    }
+  }
+
+  async #listen(): Promise<void> {
     const { bus, clock, edge } = this.#context;
     try {
       this.#tail = await bus.tokens.tail(this.key, {
         record: (generation, record) => this.#onRecord(generation, record),
-        item: (stored) => this.#items.take(stored),
+        item: (stored) => this.#items.live(stored),
         state: (generation, state) => this.#generations.get(generation)?.onState(state),
         presence: (message) => this.#roster?.onMessage(message),
       });
-      // Its last viewer left, and its time was over, while it was being opened.
-      if (this.#isClosed) this.#tail.close();
-      await this.#items.list();
-      this.#isOpen = true;
     } catch (error) {
-      this.#opened = undefined;
-      this.#tail?.close();
+      this.#tailing = undefined;
       throw error;
     }
+    // Its last viewer left, and its time was over, while it was being opened.
+    if (this.#isClosed) this.#tail.close();
     const listener = {
       changed: (change: RosterChange) => this.#onRoster(change),
       signal: (user: string, connection: string, data: unknown) => this.#onSignal(user, connection, data),
@@ -248,7 +335,7 @@ export class Feed {
     let frame: Frame | undefined;
     for (const viewer of this.#viewers)
       if (viewer.ready && stored.rev > viewer.listedRev)
-        viewer.sink.send((frame ??= this.#itemFrame(stored)));
+        viewer.sink.send((frame ??= itemFrame(this.key.session, stored)));
   }
 
   /** Whose own list is cut may not go on from here: it would never get the rest. */
@@ -290,25 +377,13 @@ export class Feed {
   }
 
   /** The items as they were listed, then those that came while they were. */
-  #sendList(viewer: Viewer, page: ItemPage, since: readonly StoredItem[]): void {
-    const present = this.#roster?.present;
-    const list = encodeFrame({
-      type: 'subscribed',
-      session: this.key.session,
-      rev: page.rev,
-      viewers: this.#roster?.count ?? 0,
-      ...(present === undefined ? {} : { present }),
-      items: page.items.map(toItem),
-      ...(page.more ? { more: true } : {}),
-    });
-    viewer.sink.send(list);
+  #sendList(viewer: Viewer, { page, isReset }: Listed, since: readonly StoredItem[]): void {
+    const { store } = this.#context;
+    const { session } = this.key;
+    viewer.sink.send(listFrame({ session, page, isReset, store: store.name, roster: this.#roster }));
+    store.heard(page.rev);
     viewer.listedRev = page.rev;
     viewer.isListed = !page.more;
-    for (const item of since) if (item.rev > page.rev) viewer.sink.send(this.#itemFrame(item));
-  }
-
-  #itemFrame(stored: StoredItem): Frame {
-    const item = withoutText(toItem(stored));
-    return encodeFrame({ type: 'item', session: this.key.session, rev: stored.rev, item });
+    for (const item of since) if (item.rev > page.rev) viewer.sink.send(itemFrame(session, item));
   }
 }

@@ -15,6 +15,9 @@ export class Hub {
   constructor(context: FeedContext, lingerMs: number) {
     this.#context = context;
     this.#lingerMs = lingerMs;
+    context.store.onReplaced(() => {
+      for (const feed of this.#feeds.values()) feed.reset();
+    });
   }
 
   get sessions(): number {
@@ -49,6 +52,7 @@ export class Hub {
   }
 
   tick(now: number): void {
+    this.#context.store.tick(now);
     for (const [path, feed] of this.#feeds) {
       feed.tick(now);
       if (feed.idleSince === undefined || now - feed.idleSince < this.#lingerMs) continue;
@@ -59,6 +63,8 @@ export class Hub {
 
   /** The link to NATS was down: every feed may have missed something. */
   recheck(): void {
+    this.#context.store.doubt();
+    this.#context.store.tick(this.#context.clock.now());
     for (const feed of this.#feeds.values()) feed.recheck();
   }
 

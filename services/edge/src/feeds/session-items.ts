@@ -13,6 +13,8 @@ export type ItemsListener = {
   item(stored: StoredItem): void;
   /** Everything that was stored up to `rev` has been told. */
   listed(rev: number): void;
+  /** The store has less of this session than it had: what was told means nothing any more. */
+  lost(): void;
 };
 
 /**
@@ -24,6 +26,7 @@ export class SessionItems {
   readonly #context: FeedContext;
   readonly #listener: ItemsListener;
   readonly #cursor = new ItemCursor();
+  #liveRev = 0;
   #checkAt: number;
   /** to be compared as soon as possible */
   #isDue = false;
@@ -37,9 +40,17 @@ export class SessionItems {
     this.#checkAt = nextCheck(context.clock.now());
   }
 
+  /** A version came live. They come in the order in which they were stored: unless that is another store by now. */
+  live(stored: StoredItem): void {
+    if (stored.rev < this.#liveRev) this.#context.store.doubt();
+    this.#liveRev = stored.rev;
+    this.take(stored);
+  }
+
   /** A version was heard of. */
   take(stored: StoredItem): void {
     if (this.#isClosed || !this.#cursor.take(stored.item.id, stored.rev)) return;
+    this.#context.store.heard(stored.rev);
     this.#isDue ||= this.#cursor.ahead > MAX_AHEAD;
     this.#listener.item(stored);
   }
@@ -47,13 +58,15 @@ export class SessionItems {
   /** Reads page after page, from where the last list ended. @throws BusUnavailableError */
   async list(): Promise<void> {
     const { sessions } = this.#context.bus;
-    for (let more = true; more && !this.#isClosed;) {
+    for (let more = true; more;) {
       const page = await sessions.items(this.#key, this.#cursor.rev);
+      if (this.#isClosed) return;
       for (const stored of page.items) this.take(stored);
       this.#cursor.listed(page.rev);
+      this.#context.store.heard(page.rev);
       ({ more } = page);
     }
-    if (!this.#isClosed) this.#listener.listed(this.#cursor.rev);
+    this.#listener.listed(this.#cursor.rev);
   }
 
   /** Called about once a second. */
@@ -93,8 +106,12 @@ export class SessionItems {
   }
 
   async #compare(): Promise<void> {
+    const known = this.#cursor.newest;
     const newest = await this.#context.bus.sessions.newestRev(this.#key);
-    if (newest > this.#cursor.rev) await this.list();
+    if (this.#isClosed) return;
+    // None is no proof: all of it may have expired. What has expired in part still has its newest item.
+    if (newest > 0 && newest < known) this.#listener.lost();
+    else if (newest > this.#cursor.rev) await this.list();
   }
 }
 

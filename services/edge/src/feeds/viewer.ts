@@ -43,7 +43,7 @@ export class Viewer {
   readonly only: GenerationId | undefined;
   readonly window: number;
   readonly observe: boolean;
-  readonly positions: ReadonlyMap<string, Position>;
+  #positions: ReadonlyMap<string, Position>;
   /** false until it was told where it is: `subscribed` comes before anything else */
   ready = false;
   /** it was told every item up to here by a list */
@@ -59,7 +59,16 @@ export class Viewer {
     this.only = options.only;
     this.window = options.observe ? Infinity : options.window;
     this.observe = options.observe;
-    this.positions = options.positions;
+    this.#positions = options.positions;
+  }
+
+  get positions(): ReadonlyMap<string, Position> {
+    return this.#positions;
+  }
+
+  /** What it has is of a store that is no more. */
+  forget(): void {
+    this.#positions = new Map();
   }
 
   /** Whether it is served a generation's tokens: not one that is done, unless it named that (R7). */

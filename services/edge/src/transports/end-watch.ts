@@ -41,6 +41,8 @@ export class EndWatch implements FrameSink {
 
   send({ content }: Frame, onTaken?: () => void): void {
     onTaken?.();
+    // It is served no more, so nothing else would end the wait.
+    if (content.type === 'error') this.#onTimeUp();
     if (content.type === 'end') this.#hasEnded = true;
     if (content.type === 'end' || (content.type === 'item' && isDone(content.item))) this.#tell();
   }

@@ -44,6 +44,8 @@ export type WatchOptions = {
   /** this generation alone, done or not; default all of the session, with its items */
   readonly only?: GenerationId;
   readonly rev?: number;
+  /** which store `rev` and `positions` are of */
+  readonly store?: string | undefined;
   readonly positions?: ReadonlyMap<string, Position>;
 };
 
@@ -97,7 +99,7 @@ export class EventStream implements FrameSink {
    * Attaches to a session, or moves the attachment to other positions; then the response has begun.
    * @throws BusUnavailableError; as long as nothing was sent, the request can still be answered otherwise
    */
-  async watch(key: SessionKey, { only, rev = 0, positions = new Map() }: WatchOptions): Promise<void> {
+  async watch(key: SessionKey, { only, rev = 0, store, positions = new Map() }: WatchOptions): Promise<void> {
     const { org, session } = key;
     const viewer = new Viewer({
       key: { org, session },
@@ -109,7 +111,7 @@ export class EventStream implements FrameSink {
       observe: false,
       positions,
     });
-    await this.#attachments.attach(viewer, rev);
+    await this.#attachments.attach(viewer, { rev, store });
     this.#start();
   }
 

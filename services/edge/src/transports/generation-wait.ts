@@ -7,6 +7,7 @@ import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { EndWatch, SETTLING_MS } from './end-watch.ts';
 import { takePlace } from '../connections/open-connections.ts';
+import { NOTHING_KNOWN } from '../feeds/store-watch.ts';
 import { Viewer } from '../feeds/viewer.ts';
 
 /** The generation as it is now. @throws SluiceError not_found; BusUnavailableError */
@@ -68,7 +69,7 @@ export const waitForGeneration = async (
   });
   const feed = hub.feed(viewer.key);
   try {
-    await feed.attach(viewer, 0);
+    await feed.attach(viewer, NOTHING_KNOWN);
     for (;;) {
       const item = await readGeneration(key, bus);
       if (item.status === 'done' || watch.isOver) return item;

@@ -152,7 +152,11 @@ describe('GET of a session', () => {
       ({ rev: after, more } = page);
     }
     expect(seen).toEqual([['g1', 'g2'], ['g3']]);
-    expect((await request(scene.target, pathOf('empty'))).body).toEqual({ items: [], rev: 0 });
+    expect((await request(scene.target, pathOf('empty'))).body).toEqual({
+      items: [],
+      rev: 0,
+      store: 'memory',
+    });
   });
 
   test('refuses a cursor or limit that is none', async () => {

@@ -23,7 +23,16 @@ describe('subscribed', () => {
     const [frame] = scene.author.frames('subscribed');
     const [ready] = scene.author.frames('ready');
     const present = [{ user: 'ann', connection: ready?.connection }];
-    expect(frame).toEqual({ type: 'subscribed', session: 's1', rev: 0, viewers: 1, present, items: [] });
+    const store = 'memory';
+    expect(frame).toEqual({
+      type: 'subscribed',
+      session: 's1',
+      rev: 0,
+      store,
+      viewers: 1,
+      present,
+      items: [],
+    });
   });
 
   test('with a rev lists what changed since, oldest change first', async () => {
@@ -39,14 +48,16 @@ describe('subscribed', () => {
     expect(some?.rev).toBe(all?.rev);
   });
 
-  test('with the newest rev, or one beyond it, lists nothing', async () => {
+  test('with the newest rev, or that of another session, lists nothing', async () => {
     await askOk(scene.author, { type: 'message', session: 's1', message: 'm1', text: 'x' });
+    await askOk(scene.author, { type: 'message', session: 's2', message: 'm1', text: 'x' });
     await askOk(scene.author, subscribe());
     const rev = scene.author.frames('subscribed')[0]?.rev ?? 0;
-    for (const since of [rev, rev + 1_000]) {
+    for (const since of [rev, rev + 1]) {
       await askOk(scene.author, subscribe({ rev: since }));
       expect(scene.author.frames('subscribed').at(-1)).toMatchObject({ rev: since, items: [] });
     }
+    expect(scene.author.frames('subscribed').filter(({ reset }) => reset)).toEqual([]);
   });
 
   test('pages of a long session say `more`, and their revs lead through all of it', async () => {

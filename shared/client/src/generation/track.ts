@@ -98,8 +98,13 @@ export class Track {
       this.content.checkEnd(frame);
       return this.#finish(frame);
     }
-    this.content.restart(frame.epoch);
-    this.#restarted(frame.epoch, frame.reason);
+    this.restart(frame);
+  }
+
+  /** @throws ProtocolError when `epoch` is none */
+  restart({ epoch, reason }: Reset): void {
+    this.content.restart(epoch);
+    this.#restarted(epoch, reason);
   }
 
   #delta(frame: DeltaFrame, now: number): void {
@@ -185,9 +190,9 @@ export class Track {
     const end: GenerationEnd = {
       ...this.content.position,
       reason,
-      ...(usage === undefined ? {} : { usage }),
-      ...(error === undefined ? {} : { error }),
-      ...(receipt === undefined ? {} : { receipt }),
+      ...(usage && { usage }),
+      ...(error && { error }),
+      ...(receipt && { receipt }),
     };
     this.#end = end;
     this.acks?.finish();

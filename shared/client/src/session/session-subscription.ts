@@ -160,11 +160,12 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
   }
 
   /** Items first: when one of them contradicts what is here, they are asked for again. */
-  #subscribed({ rev, viewers, present, items, more }: SubscribedFrame): void {
+  #subscribed(frame: SubscribedFrame): void {
+    const { viewers, present, items, reset } = frame;
     this.view.watched({ viewers, ...(present && { present }) });
-    // Not when the server knows less than it once did: it lost its store, and all is asked for anew.
-    if (rev >= this.#state.rev) for (const item of items) this.view.put(item, 'subscribed');
-    this.#step({ type: 'subscribed', rev, more: more === true });
+    if (reset) this.view.forget();
+    for (const item of items) this.view.put(item, 'subscribed');
+    this.#step(frame);
   }
 
   /** Resolves when the session is watched as wanted. */
@@ -189,8 +190,6 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
         return this.#subscribe();
       case 'unsubscribe':
         return this.#leave();
-      case 'forget':
-        return this.view.forget();
       case 'attach': {
         const { observe, window } = this.#state.asked ?? this.#defaults;
         return this.view.attached(observe ? undefined : window);
@@ -205,13 +204,14 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
 
   #subscribe(): void {
     const { observe, window } = this.#state.asked ?? this.#defaults;
-    const { rev } = this.#state;
+    const { rev, store } = this.#state;
     const positions = this.view.positions();
     const frame: SubscribeFrame = {
       type: 'subscribe',
       session: this.session,
-      ...(rev === 0 ? {} : { rev }),
-      ...(Object.keys(positions).length === 0 ? {} : { positions }),
+      ...(rev > 0 && { rev }),
+      ...(store && { store }),
+      ...(Object.keys(positions).length > 0 && { positions }),
       ...(observe ? { observe } : { window }),
     };
     // The `subscribed` before an `ok` has said everything.

@@ -29,10 +29,22 @@ export class SessionView {
     this.#setWindow(undefined);
   }
 
-  /** The server's store was lost: what is held cannot be trusted, and what it does not name again is gone. */
+  /**
+   * The server has another store: what is held is not what that has, and what it does not name again is gone. Every
+   * text restarts, which is told; what has ended is a generation of its own to whoever holds it.
+   */
   forget(): void {
     this.items.clear();
     this.#hasForgotten = true;
+    for (const [generation, track] of this.tracks) {
+      const reset = { generation, epoch: 0, reason: LOST.message };
+      if (track.end === undefined) track.restart(reset);
+      else {
+        this.tracks.delete(generation);
+        this.events.emit('reset', reset);
+      }
+    }
+    this.events.emit('error', new RequestError(LOST));
   }
 
   /** The track of a generation, made when it is first heard of. */
@@ -96,4 +108,4 @@ export class SessionView {
   }
 }
 
-const LOST = { code: 'not_found', message: 'the server lost this generation', retryable: false } as const;
+const LOST = { code: 'not_found', message: 'the store was replaced', retryable: false } as const;

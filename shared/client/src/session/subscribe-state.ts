@@ -25,8 +25,19 @@ export type SubscribeState = {
   readonly isLive: boolean;
   /** everything up to here is known: lists say so, never an item that was announced */
   readonly rev: number;
+  /** which store that is of */
+  readonly store?: string | undefined;
   /** `unsubscribe` frames without an answer */
   readonly leaving: number;
+};
+
+/** A list; with `reset` it takes the place of all that was known. */
+export type SubscribedEvent = {
+  readonly type: 'subscribed';
+  readonly rev: number;
+  readonly store?: string | undefined;
+  readonly more?: boolean;
+  readonly reset?: boolean;
 };
 
 export type SubscribeEvent =
@@ -39,7 +50,7 @@ export type SubscribeEvent =
   | { readonly type: 'unfollow' }
   /** ask for everything that changed */
   | { readonly type: 'refresh' }
-  | { readonly type: 'subscribed'; readonly rev: number; readonly more: boolean }
+  | SubscribedEvent
   | { readonly type: 'listed'; readonly rev: number }
   | { readonly type: 'refused'; readonly retryable: boolean }
   /** the pause after a refusal is over */
@@ -51,8 +62,6 @@ export type SubscribeAction =
   /** as `asked` in the state */
   | 'subscribe'
   | 'unsubscribe'
-  /** what is held of the session cannot be trusted any more */
-  | 'forget'
   /** everything is here, and frames count from now on */
   | 'attach'
   | 'detach'
@@ -104,18 +113,20 @@ const leave = (state: SubscribeState): SubscribeStep => {
 };
 
 /** @throws ProtocolError */
-const afterSubscribed = (state: SubscribeState, rev: number, more: boolean): SubscribeStep => {
-  const { type, asked } = state;
+const afterSubscribed = (
+  state: SubscribeState,
+  { rev, store, more, reset }: SubscribedEvent,
+): SubscribeStep => {
+  const { type } = state;
   if (state.leaving > 0) return to(state);
-  if (type !== 'subscribing' || asked === undefined) return to({ ...state, rev: Math.max(state.rev, rev) });
-  if (rev < state.rev) {
-    const next = subscribe({ ...state, rev: 0 });
-    return to(next.state, 'forget', ...next.actions);
-  }
-  if (more && rev === state.rev) throw new ProtocolError('subscribed: a page that leads nowhere');
-  if (more) return subscribe({ ...state, rev });
-  const next = want({ ...state, type: 'attached', rev });
-  return to(next.state, 'attach', ...next.actions);
+  const next = { ...state, store, rev: reset ? rev : Math.max(rev, state.rev) };
+  // Told without being asked, where the server has another store now.
+  const isNews = type === 'subscribing' || (type === 'attached' && reset);
+  if (!isNews) return to(next);
+  if (more && rev === state.rev && !reset) throw new ProtocolError('subscribed: a page that leads nowhere');
+  if (more) return subscribe(next);
+  const wanted = want({ ...next, type: 'attached' });
+  return to(wanted.state, 'attach', ...wanted.actions);
 };
 
 /** Behind a `subscribe`, it says something of the attachment before. */
@@ -151,7 +162,7 @@ export const stepSubscribe = (state: SubscribeState, event: SubscribeEvent): Sub
     case 'refresh':
       return state.type === 'attached' ? subscribe(state) : to(state);
     case 'subscribed':
-      return afterSubscribed(state, event.rev, event.more);
+      return afterSubscribed(state, event);
     case 'listed':
       return afterListed(state, event.rev);
     case 'refused':

@@ -96,16 +96,39 @@ describe('a subscription', () => {
     expect(bench.errors).toEqual([]);
   });
 
-  test('starts over when the server lost its store', async () => {
-    const { bench, transport } = await attached([line('m1', 8)], 8);
-    const generation = bench.client.session('s').prompt({ input: 'hi', generation: 'g' });
-    transport.answer('prompt', true);
+  test('starts over when the server has another store, and says so', async () => {
+    const bench = new Bench();
+    void bench.client.session('s').subscribe();
+    const transport = await bench.goLive();
+    const old = [line('m1', 8), item(9, { id: 'kept' }), item(10, { id: 'gone' })];
+    transport.deliver({ type: 'subscribed', session: 's', rev: 10, store: 'one', viewers: 1, items: old });
+    const session = bench.client.session('s');
+    const told: unknown[] = [];
+    for (const name of ['reset', 'error'] as const) session.on(name, () => told.push(name));
+    transport.deliver({ ...delta(0, 3, 'old'), generation: 'kept' });
+    const [kept, gone] = [session.generation('kept'), session.generation('gone')];
     const again = await bench.reconnect();
-    again.subscribed('s', 2);
-    expect(again.all('subscribe')[1]?.rev).toBeUndefined();
-    again.deliver({ type: 'subscribed', session: 's', rev: 2, viewers: 1, items: [line('m9', 2)] });
-    expect([...bench.client.session('s').items.keys()]).toEqual(['m9']);
-    await expect(generation.end).rejects.toMatchObject({ code: 'not_found' });
+    expect(again.all('subscribe')).toMatchObject([{ rev: 10, store: 'one' }]);
+    const items = [line('m9', 2), item(3, { id: 'kept' })];
+    const list = { type: 'subscribed', session: 's', rev: 3, store: 'two', reset: true, viewers: 1 } as const;
+    again.deliver({ ...list, items });
+    await expect(gone.end).rejects.toMatchObject({ code: 'not_found' });
+    again.deliver({ ...delta(0, 2, 'new'), generation: 'kept' });
+    expect([[...session.items.keys()], kept.text]).toEqual([['m9', 'kept'], 'new']);
+    expect(told).toEqual(['reset', 'reset', 'error']);
+    // The same without being asked, on a list that was cut.
+    again.deliver({ ...list, store: 'three', rev: 1, items: [line('m0', 1)], more: true });
+    expect(again.all('subscribe').at(-1)).toMatchObject({ rev: 1, store: 'three' });
+    again.deliver({
+      ...list,
+      reset: undefined as never,
+      store: 'three',
+      rev: 2,
+      items: [item(2, { id: 'kept' })],
+    });
+    again.deliver({ ...delta(0, 1, 'newest'), generation: 'kept' });
+    expect([[...session.items.keys()], kept.text]).toEqual([['m0', 'kept'], 'newest']);
+    expect(bench.errors).toEqual([]);
   });
 
   test('that is refused rejects; one that is refused later is tried again while that can help', async () => {

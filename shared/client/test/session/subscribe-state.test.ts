@@ -17,6 +17,9 @@ const lost: SubscribeEvent = { type: 'lost' };
 const want: SubscribeEvent = { type: 'subscribe', options: wide };
 const follow: SubscribeEvent = { type: 'follow', options: wide };
 const subscribed = (rev: number, more = false): SubscribeEvent => ({ type: 'subscribed', rev, more });
+const reset = (rev: number, more = false): SubscribeEvent => ({
+  ...{ type: 'subscribed', rev, more, store: 'other', reset: true },
+});
 const listed = (rev: number): SubscribeEvent => ({ type: 'listed', rev });
 
 describe('a session that is wanted', () => {
@@ -46,11 +49,16 @@ describe('a session that is wanted', () => {
     expect([actions, state.asked]).toEqual([['attach', 'subscribe'], narrow]);
   });
 
-  test('starts over when the server knows less than it did', () => {
-    const { state, actions } = run(live, want, subscribed(8), lost, live, subscribed(2));
-    expect(actions).toEqual(['forget', 'subscribe']);
-    expect(state.rev).toBe(0);
-    expect(stepSubscribe(state, subscribed(2)).actions).toEqual(['attach', 'settle']);
+  test('starts over when the server has another store, whether it was asked or not', () => {
+    const answered = run(live, want, subscribed(8), lost, live, reset(2));
+    expect(answered.actions).toEqual(['attach', 'settle']);
+    expect(answered.state).toMatchObject({ rev: 2, store: 'other' });
+    const told = run(live, want, subscribed(8), reset(2));
+    expect(told.actions).toEqual(['attach', 'settle']);
+    expect(told.state).toMatchObject({ type: 'attached', rev: 2, store: 'other' });
+    const cut = run(live, want, subscribed(8), reset(2, true));
+    expect([cut.actions, cut.state.rev]).toEqual([['subscribe'], 2]);
+    expect(stepSubscribe(cut.state, subscribed(4)).actions).toEqual(['attach', 'settle']);
   });
 
   test('is let go with the last who follows it, unless the application subscribed', () => {
@@ -111,6 +119,7 @@ const anyEvent: fc.Arbitrary<SubscribeEvent> = fc.oneof(
       type: fc.constant('subscribed' as const),
       rev: fc.nat(20),
       more: fc.boolean(),
+      reset: fc.boolean(),
     }),
   },
   fc.record({ type: fc.constant('listed' as const), rev: fc.nat(20) }),
@@ -142,7 +151,8 @@ test('whatever happens: one subscribe in flight, no position that goes back, one
         expect(asked).toBeLessThanOrEqual(inFlight ? 0 : 1);
         inFlight ||= asked === 1;
         expect(inFlight).toBe(after.type === 'subscribing');
-        if (!actions.includes('forget')) expect(after.rev).toBeGreaterThanOrEqual(before.rev);
+        const isReset = event.type === 'subscribed' && event.reset === true;
+        if (!isReset) expect(after.rev).toBeGreaterThanOrEqual(before.rev);
         if (event.type === 'live') expect(asked).toBe(before.wanted === undefined ? 0 : 1);
         if (after.type === 'subscribing' || after.type === 'attached') {
           expect(after.isLive).toBe(true);

@@ -1,0 +1,37 @@
+import { toItem } from '@sluice/bus';
+import type { ItemPage, StoredItem } from '@sluice/bus';
+import { withoutText } from '@sluice/protocol';
+import { encodeFrame } from './frames.ts';
+import type { Frame } from './frames.ts';
+import type { PresenceRoster } from './presence-roster.ts';
+
+/** An item as it is announced: its text comes as deltas. */
+export const itemFrame = (session: string, stored: StoredItem): Frame => {
+  const item = withoutText(toItem(stored));
+  return encodeFrame({ type: 'item', session, rev: stored.rev, item });
+};
+
+export type List = {
+  readonly session: string;
+  readonly page: ItemPage;
+  /** it takes the place of all that its viewer has */
+  readonly isReset: boolean;
+  readonly store: string;
+  readonly roster: PresenceRoster | undefined;
+};
+
+/** A page of items as a viewer gets it: the answer to `subscribe`. */
+export const listFrame = ({ session, page, isReset, store, roster }: List): Frame => {
+  const present = roster?.present;
+  return encodeFrame({
+    type: 'subscribed',
+    session,
+    rev: page.rev,
+    store,
+    ...(isReset ? { reset: true } : {}),
+    viewers: roster?.count ?? 0,
+    ...(present === undefined ? {} : { present }),
+    items: page.items.map(toItem),
+    ...(page.more ? { more: true } : {}),
+  });
+};
