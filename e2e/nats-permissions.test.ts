@@ -137,6 +137,17 @@ test('an edge asks another one, whose answer may be large', async () => {
   expect(refusals()).toEqual([]);
 });
 
+test('an edge compares a session with what is stored, and sees which store that is', async () => {
+  const bus = await busAs('edge');
+  const key = keyOf('compared', 'none');
+  expect(await bus.sessions.newestRev(key)).toBe(0);
+  const line = { id: 'm', kind: 'message', user: 'ann', createdAt: 1, text: 'x' } as const;
+  const rev = await bus.sessions.createItem(key, line);
+  expect(await bus.sessions.newestRev(key)).toBe(rev);
+  expect(await bus.sessions.store()).toMatchObject({ rev });
+  expect(refusals()).toEqual([]);
+});
+
 test('a service whose password is no longer taken ends with 1, rather than to wait for ever', async () => {
   const withPassword = (password: string, port?: number): Promise<NatsServer> =>
     startNatsServer({

@@ -11,6 +11,7 @@ import type { NatsServer, NatsServerOptions } from '@sluice/testkit';
 import { connect } from 'nats';
 import {
   BusUnavailableError,
+  RESTORE_MARK,
   RefusedLoginError,
   UnsupportedServerError,
   createNatsBus,
@@ -161,6 +162,25 @@ test(
       await bus.close();
     },
   ),
+);
+
+test(
+  'a stream that is marked as restored is another store, and no reason to refuse a start',
+  withServer({}, async ({ url }) => {
+    const before = await open(url);
+    const { store } = await before.sessions.store();
+    const nc = await connect({ servers: url });
+    const jsm = await jetstreamManager(nc);
+    await jsm.streams.update('KV_SESSIONS', { metadata: { [RESTORE_MARK]: 'at noon' } });
+    const after = await open(url);
+    const marked = await after.sessions.store();
+    expect(marked.store).toBe(`${store}-at_noon`);
+    expect(await before.sessions.store()).toEqual(marked);
+    await jsm.streams.delete('KV_SESSIONS');
+    await (await open(url)).close();
+    expect((await before.sessions.store()).store).not.toBe(store);
+    await Promise.all([before.close(), after.close(), nc.close()]);
+  }),
 );
 
 describe('the packages', () => {

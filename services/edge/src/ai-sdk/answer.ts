@@ -60,12 +60,13 @@ export const stopChat = async (grant: Grant, chat: string, context: EdgeContext)
   return running.length > 0;
 };
 
+/** An item that changes while pages are read comes again in a later one: what it is last counts. */
 const generationsOf = async (key: SessionKey, { sessions }: Bus): Promise<readonly StoredGeneration[]> => {
-  const items: StoredItem['item'][] = [];
+  const items = new Map<string, StoredItem['item']>();
   for (let rev = 0, more = true; more;) {
     const page = await sessions.items(key, rev);
-    items.push(...page.items.map(({ item }) => item));
+    for (const { item } of page.items) items.set(item.id, item);
     ({ rev, more } = page);
   }
-  return items.filter((item) => item.kind === 'generation');
+  return [...items.values()].filter((item) => item.kind === 'generation');
 };

@@ -101,6 +101,27 @@ describe('the HTTP chat of the AI SDK', () => {
     expect((await resume('?message=none')).status).toBe(204);
   });
 
+  test('has nothing to resume where the answer ends while its chat is listed, page by page', async () => {
+    const tab = await postChat(scene.target, [said('Why?')]);
+    const run = await claimed(tab);
+    await run.write('Because.');
+    const line = { kind: 'message', user: 'ann', createdAt: 1, text: 'x' } as const;
+    for (let n = 0; n < 120; n += 1)
+      await scene.world.bus.sessions.createItem(run.key, { id: `line-${n}`, ...line });
+    const { sessions } = scene.target.recording.bus;
+    const { items } = sessions;
+    const ending: typeof items = async (key, since) => {
+      const page = await items(key, since);
+      Object.assign(sessions, { items });
+      await run.end({ reason: 'stop' });
+      return page;
+    };
+    await has(tab, 'Because.');
+    Object.assign(sessions, { items: ending });
+    expect((await resume()).status).toBe(204);
+    await tab.closed;
+  });
+
   test('stops the worker when it is told to stop', async () => {
     const stop = (): Promise<{ status: number }> =>
       request(scene.target, '/api/chat/c1/stop', { method: 'POST' });
