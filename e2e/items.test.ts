@@ -8,6 +8,7 @@ import type { Edge } from '@sluice/edge';
 import { createLogger } from '@sluice/runtime';
 import { openEventStream, startFaultProxy, startNatsServer, waitFor } from '@sluice/testkit';
 import type { FaultProxy, NatsServer, RawEventStream } from '@sluice/testkit';
+import { listingFromLive } from './faults/mutants.ts';
 import { keyOf, recordedClient, tokenFor } from './support/clients.ts';
 import { EDGE_DEFAULTS } from './support/system.ts';
 
@@ -40,14 +41,14 @@ const openBus = async (url: string): Promise<Bus> => {
   return opened;
 };
 
-const startEdge = async (name: string): Promise<Edge> => {
+const startEdge = async (name: string, wrap = (bus: Bus): Bus => bus): Promise<Edge> => {
   const logger = createLogger({
     service: 'edge',
     level: 'info',
     destination: { write: (line: string) => void logs.push(line) },
   });
   const options = { ...EDGE_DEFAULTS, name };
-  const started = await createEdge(options, { bus: await openBus(proxy.url('nats')), logger });
+  const started = await createEdge(options, { bus: wrap(await openBus(proxy.url('nats'))), logger });
   closers.push(() => started.close());
   return started;
 };
@@ -181,16 +182,30 @@ const storeSteadily = async (
   return ids;
 };
 
-test('90 lines a second while an edge has no link to NATS for seconds: nobody lacks one', async () => {
-  const viewers = await viewersOf();
+/** 90 lines a second, while the edges have no link to NATS for two seconds, twice. @returns their ids */
+const storeThroughLostLinks = (): Promise<string[]> => {
   const away = (): void => {
     proxy.setTarget({ host: '127.0.0.1', port: 1 });
     proxy.cutAll();
   };
   const back = (): void => proxy.setTarget({ host: '127.0.0.1', port: nats.port });
   // Each time more is missed than one page holds.
-  const ids = await storeSteadily(700, { 50: away, 250: back, 350: away, 550: back });
-  await untilAllHave(ids, viewers);
+  return storeSteadily(700, { 50: away, 250: back, 350: away, 550: back });
+};
+
+test('90 lines a second while an edge has no link to NATS for seconds: nobody lacks one', async () => {
+  const viewers = await viewersOf();
+  await untilAllHave(await storeThroughLostLinks(), viewers);
+}, 60_000);
+
+test('M13: an edge whose lists begin where live items ended is found out by the same', async () => {
+  edge = await startEdge('mutant', listingFromLive);
+  const viewers = await viewersOf();
+  const ids = await storeThroughLostLinks();
+  await waitFor(() => viewers.every(({ items }) => items().includes(ids.at(-1) ?? '')), {
+    what: 'the last line',
+  });
+  for (const viewer of viewers) expect(missing(ids, viewer)).not.toEqual([]);
 }, 60_000);
 
 test('90 lines a second through a restart of nats-server: nobody lacks one', async () => {

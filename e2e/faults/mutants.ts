@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Bus, TailListener, TokenLog } from '@sluice/bus';
+import type { Bus, SessionStore, TailListener, TokenLog } from '@sluice/bus';
 import type { Draft, PublishOutcome } from '@sluice/core';
 import { headOf, parseRecord } from '@sluice/protocol';
 import type { GenerationKey, Position, StoredRecord } from '@sluice/protocol';
@@ -204,3 +204,18 @@ export const refusalIsOutage = (bus: Bus): Bus =>
       return outcome.type === 'limit' ? { type: 'unknown', detail: outcome.detail } : outcome;
     },
   });
+
+/** M13: what comes live moves the watermark of lists: whatever was stored before it and not listed yet is left out. */
+export const listingFromLive = (bus: Bus): Bus => {
+  let heard = 0;
+  const tail: TokenLog['tail'] = (key, listener) =>
+    bus.tokens.tail(key, {
+      ...listener,
+      item: (stored) => {
+        heard = Math.max(heard, stored.rev);
+        listener.item(stored);
+      },
+    });
+  const items: SessionStore['items'] = (key, since) => bus.sessions.items(key, Math.max(since, heard));
+  return { ...withTokens(bus, { tail }), sessions: { ...bus.sessions, items } };
+};
