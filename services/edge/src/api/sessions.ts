@@ -37,12 +37,14 @@ export const sessionRoutes: ApiRoutes =
     app.get('/v1/sessions/:session', { schema }, async ({ grant, params, query }) => {
       const { after, limit } = query;
       const key = openSession(grant, params.session, 'read');
+      const since = await bus.sessions.items(key, after);
+      // What was stored later shows that the store has reached `after`, without a look at it.
+      if (since.rev > after) store.heard(since.rev);
       const isHeld = await store.holds({ rev: after, store: query.store });
-      const page = await bus.sessions.items(key, isHeld ? after : 0);
+      const page = isHeld ? since : await bus.sessions.items(key, 0);
       const items = page.items.slice(0, limit).map(toItem);
       const isCut = page.more || items.length < page.items.length;
       const rev = items.at(-1)?.rev ?? page.rev;
-      store.heard(rev);
       const reset = isHeld ? {} : { reset: true };
       return { rev, store: store.name, ...reset, items, ...(isCut ? { more: true } : {}) };
     });

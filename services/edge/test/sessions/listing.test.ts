@@ -122,6 +122,51 @@ const missing = (ids: readonly string[], { items }: Watching): string[] =>
 const until = (condition: () => boolean, what: string): Promise<unknown> =>
   waitFor(condition, { what, pollMs: 5 });
 
+test('sessions are compared a few at a time after a reconnect, and each at a time of its own afterwards', async () => {
+  const target = await world.addEdge({ clock, heartbeatMs: AFTER_A_MINUTE_MS });
+  const names = Array.from({ length: 120 }, (_, n) => `s${n}`);
+  const clients = await Promise.all([target.open(), target.open()]);
+  for (const [n, session] of names.entries())
+    await askOk(clients[n % 2] as RawClient, { type: 'subscribe', session });
+  const { sessions } = target.recording.bus;
+  const { newestRev } = sessions;
+  let [atOnce, most, all] = [0, 0, 0];
+  const counted: typeof newestRev = async (key) => {
+    all += 1;
+    most = Math.max(most, (atOnce += 1));
+    await new Promise((resolve) => setImmediate(resolve));
+    atOnce -= 1;
+    return newestRev(key);
+  };
+  Object.assign(sessions, { newestRev: counted });
+  target.recording.reconnect();
+  await until(() => all === names.length, 'a look at every session');
+  expect(most).toBe(32);
+  clock.advance(AFTER_A_MINUTE_MS / 4);
+  target.edge.tick();
+  await askOk(clients[0] as RawClient, { type: 'ping' });
+  expect(all).toBe(names.length);
+  clock.advance(AFTER_A_MINUTE_MS / 2);
+  target.edge.tick();
+  await until(() => atOnce === 0 && all > names.length, 'some of them again');
+  expect(all).toBeLessThan(2 * names.length);
+  clock.advance(AFTER_A_MINUTE_MS / 4);
+  target.edge.tick();
+  await until(() => all >= 2 * names.length, 'all of them again');
+});
+
+test('a session of which much was announced is listed before its minute is over', async () => {
+  const target = await world.addEdge({ clock });
+  const client = await target.open();
+  await askOk(client, { type: 'subscribe', session: 's1' });
+  const lines = await storeLines('live', 300);
+  await until(() => client.frames('item').length === lines.length, 'every line');
+  expect(client.frames('listed')).toEqual([]);
+  target.edge.tick();
+  await until(() => client.frames('listed').length === 1, 'word that all was listed');
+  expect(client.frames('listed')[0]?.rev).toBe(client.frames('item').at(-1)?.rev);
+});
+
 describe.each(Object.entries(TRANSPORTS))('over %s', (_name, watch) => {
   test('what is stored while pages are listed hides nothing that was stored before', async () => {
     const before = await storeLines('before', 120);
@@ -145,8 +190,14 @@ describe.each(Object.entries(TRANSPORTS))('over %s', (_name, watch) => {
     target.recording.reconnect();
     await until(() => missing(lines, viewer).length === 0, 'every line');
   });
+});
 
-  test('an item that was told to nobody, without any reconnect, is shown within a minute', async () => {
+// Whoever polls would have to in that minute.
+const PATIENT = Object.entries(TRANSPORTS).filter(([name]) => name !== 'poll');
+
+test.each(PATIENT)(
+  'an item that was told to nobody, without any reconnect, is shown within a minute over %s',
+  async (_name, watch) => {
     // Nobody says anything in this minute.
     const target = await world.addEdge({ clock, heartbeatMs: AFTER_A_MINUTE_MS });
     const viewer = await watch(target);
@@ -159,5 +210,5 @@ describe.each(Object.entries(TRANSPORTS))('over %s', (_name, watch) => {
     clock.advance(AFTER_A_MINUTE_MS);
     target.edge.tick();
     await until(() => viewer.text(id) === 'parked text', 'the text of the parked generation');
-  });
-});
+  },
+);

@@ -174,6 +174,26 @@ test('a replaced store is noticed without any reconnect, at the first item that 
   await waitFor(() => idsOf(client.frames('subscribed').at(-1)).join() === lines.join(), { what: 'a reset' });
 });
 
+test('a session that lost its newest items alone is reset alone, within a minute', async () => {
+  const kept = await storeLines('kept', 3);
+  const copy = copyOf(world.hub);
+  await storeLines('lost', 2);
+  const client = await target.open();
+  await askOk(client, { type: 'subscribe', session: 's1' });
+  await askOk(client, { type: 'message', session: 's2', message: 'm', text: 'x' });
+  await askOk(client, { type: 'subscribe', session: 's2' });
+  const { rev, store } = world.hub;
+  const elsewhere = [...world.hub.items].filter(([path]) => path.includes('.s2.'));
+  putBack({ rev, store, items: new Map([...copy.items, ...elsewhere]) });
+  clock.advance(60_000);
+  target.edge.tick();
+  const reset = await waitFor(() => client.frames('subscribed').find((frame) => frame.reset), {
+    what: 'a reset',
+  });
+  expect([reset.session, idsOf(reset)]).toEqual(['s1', kept]);
+  expect(client.frames('subscribed').filter(({ session }) => session === 's2')).toHaveLength(1);
+});
+
 test('a page of a session says which store its rev is of, and begins anew with another one', async () => {
   await storeLines('old', 5);
   const page = (await request(target, pathOf('s1'))).body as { rev: number; store: string };
