@@ -218,7 +218,9 @@ export class Connection extends Peer<ClientFrame> {
   async #onPrompt(frame: PromptFrame, grant: Grant): Promise<Partial<OkFrame>> {
     const session = openSession(grant, frame.session, 'prompt');
     if (!this.#attachments.isAsked(frame.session) && allows(grant, 'read'))
-      await this.#watch({ session: frame.session }, (viewer) => this.#attachments.attach(viewer, NOTHING_KNOWN));
+      await this.#watch({ session: frame.session }, (viewer) =>
+        this.#attachments.attach(viewer, NOTHING_KNOWN),
+      );
     const key = { ...session, generation: parseGenerationId(frame.generation) };
     const { type: _type, id: _id, session: _session, generation, ...body } = frame;
     const prompt = { key, grant, body, items: () => this.#items(key) };
