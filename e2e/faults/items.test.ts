@@ -1,4 +1,4 @@
-/** What is stored in a session reaches everybody who watches it, through lists, reconnects to NATS and other stores. */
+/** F39 and F40: what is stored in a session reaches everybody who watches it, through lists, reconnects to NATS and other stores. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { cp, rm } from 'node:fs/promises';
 import { createNatsBus } from '@sluice/bus';
@@ -8,9 +8,9 @@ import type { Edge } from '@sluice/edge';
 import { createLogger } from '@sluice/runtime';
 import { openEventStream, startFaultProxy, startNatsServer, waitFor } from '@sluice/testkit';
 import type { FaultProxy, NatsServer, RawEventStream } from '@sluice/testkit';
-import { listingFromLive } from './faults/mutants.ts';
-import { keyOf, recordedClient, tokenFor } from './support/clients.ts';
-import { EDGE_DEFAULTS } from './support/system.ts';
+import { listingFromLive } from './mutants.ts';
+import { keyOf, recordedClient, tokenFor } from '../support/clients.ts';
+import { EDGE_DEFAULTS } from '../support/system.ts';
 
 const SESSION = keyOf('s', 'none');
 const SDK_TRANSPORTS = ['websocket', 'sse', 'poll'] as const;
@@ -193,7 +193,7 @@ const storeThroughLostLinks = (): Promise<string[]> => {
   return storeSteadily(700, { 50: away, 250: back, 350: away, 550: back });
 };
 
-test('90 lines a second while an edge has no link to NATS for seconds: nobody lacks one', async () => {
+test('F39: 90 lines a second while an edge has no link to NATS for seconds: nobody lacks one', async () => {
   const viewers = await viewersOf();
   await untilAllHave(await storeThroughLostLinks(), viewers);
 }, 60_000);
@@ -208,13 +208,13 @@ test('M13: an edge whose lists begin where live items ended is found out by the 
   for (const viewer of viewers) expect(missing(ids, viewer)).not.toEqual([]);
 }, 60_000);
 
-test('90 lines a second through a restart of nats-server: nobody lacks one', async () => {
+test('F39: 90 lines a second through a restart of nats-server: nobody lacks one', async () => {
   const viewers = await viewersOf();
   const ids = await storeSteadily(360, { 90: () => nats.restart() });
   await untilAllHave(ids, viewers);
 }, 60_000);
 
-test('lines and parked generations that are stored while pages are listed reach who comes meanwhile', async () => {
+test('F39: lines and parked generations that are stored while pages are listed reach who comes meanwhile', async () => {
   const ids = await storeLines('before', 250);
   const coming: Promise<Viewer[]>[] = [];
   for (let n = 0; n < 200; n += 1) {
@@ -230,7 +230,7 @@ test('lines and parked generations that are stored while pages are listed reach 
   await untilAllHave(ids, viewers);
 }, 60_000);
 
-describe('another store', () => {
+describe('F40: another store', () => {
   test('in place of the one that was lost is told to everybody as a reset, and so are its items', async () => {
     await storeLines('old', 40);
     const viewers = await viewersOf();
