@@ -14,6 +14,8 @@ export type EdgeProcess = {
 export type System = {
   readonly natsUrl: string;
   readonly natsPid: number;
+  /** NATS's own account of what it stores */
+  readonly natsMonitorUrl: string;
   /** the folder with all that NATS stores */
   readonly natsStoreDir: string;
   /** of the first worker */
@@ -68,7 +70,7 @@ const addressOf = (message: Record<string, unknown>, field: string): string => {
 
 export const startSystem = async (options: SystemOptions = {}): Promise<System> => {
   const { profileDir, workers: count = 1, env = {} } = options;
-  const nats = await startNatsServer();
+  const nats = await startNatsServer({ monitor: true });
   const flags = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDir}`];
   // A profile is written at a regular exit only.
   const ending = profileDir === undefined ? 'SIGKILL' : 'SIGTERM';
@@ -108,6 +110,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
   return {
     natsUrl: nats.url,
     natsPid: nats.pid,
+    natsMonitorUrl: nats.monitorUrl ?? '',
     natsStoreDir: nats.storeDir,
     workerPid: worker.pid,
     addEdge,

@@ -1,7 +1,5 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from 'nats';
 import { namesOf, startClient } from '../bench.ts';
 import type { Measure, Row } from '../bench.ts';
 import { startSystem } from '../system.ts';
@@ -34,7 +32,7 @@ export const stored: Measure = {
       await viewers.call('prompt', { count, overMs: 1_000, body: { params: { simulated } } });
       await viewers.call('ended', count);
       const verification = await viewers.call('verify', null);
-      const bytes = await streamBytes(system.natsUrl);
+      const bytes = await streamBytes(system.natsMonitorUrl);
       const fileBytes = await bytesBelow(join(system.natsStoreDir, 'jetstream', '$G', 'streams', STREAM));
       const tokens = count * TOKENS;
       return { rows: [rowOf(bytes / tokens, fileBytes / tokens, tokens)], verifications: [verification] };
@@ -54,14 +52,17 @@ const rowOf = (bytes: number, fileBytes: number, tokens: number): Row => ({
   figures: { bytes, fileBytes, tokens },
 });
 
-const streamBytes = async (natsUrl: string): Promise<number> => {
-  const nc = await connect({ servers: natsUrl });
-  try {
-    const { state } = await (await jetstreamManager(nc)).streams.info(STREAM);
-    return state.bytes;
-  } finally {
-    await nc.close();
-  }
+type Account = {
+  readonly stream_detail?: readonly { readonly name: string; readonly state: { readonly bytes: number } }[];
+};
+
+const streamBytes = async (monitorUrl: string): Promise<number> => {
+  const answer = await fetch(`${monitorUrl}/jsz?accounts=true&streams=true`);
+  const { account_details = [] } = (await answer.json()) as { account_details?: readonly Account[] };
+  const found = account_details.flatMap(({ stream_detail = [] }) => stream_detail);
+  const bytes = found.find(({ name }) => name === STREAM)?.state.bytes;
+  if (bytes === undefined) throw new Error(`${monitorUrl}/jsz: expected the stream ${STREAM}`);
+  return bytes;
 };
 
 const bytesBelow = async (folder: string): Promise<number> => {
