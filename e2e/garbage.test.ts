@@ -45,18 +45,22 @@ const TOKENS = [
 ];
 const ITEMS = [`$KV.SESSIONS.${ORG}.${SESSION}.bad`, '$KV.SESSIONS.bad', '$KV.SESSIONS.a.b.c.d'];
 const JOBS = [`job.${MODEL}.any`, `job.${MODEL}.worker-1`, 'job.x.any'];
+const COUNTERS = [`count.${ORG}.${SESSION}.bytes`, `count.${ORG}.${LIVE}.bytes`];
 const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.INFO': SERVER,
   '$JS.API.STREAM.INFO.*': SERVER,
   '$JS.API.STREAM.MSG.GET.TOKENS': SERVER,
   '$JS.API.STREAM.MSG.GET.KV_SESSIONS': SERVER,
   '$JS.API.STREAM.MSG.GET.KV_PROMPTS': SERVER,
+  '$JS.API.STREAM.MSG.GET.COUNTERS': SERVER,
   '$JS.API.DIRECT.GET.TOKENS': SERVER,
   '$JS.API.DIRECT.GET.TOKENS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_SESSIONS': SERVER,
   '$JS.API.DIRECT.GET.KV_SESSIONS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_PROMPTS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_WORKERS': SERVER,
+  '$JS.API.DIRECT.GET.COUNTERS': SERVER,
+  '$JS.API.DIRECT.GET.COUNTERS.>': SERVER,
 };
 
 /** Every subject of deploy/nats/users.conf, and what is published there. */
@@ -67,6 +71,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     '$KV.SESSIONS.>': ITEMS,
     'job.*.*': JOBS,
     'tok.*.*.*.*.*': TOKENS,
+    'count.>': COUNTERS,
     'ctl.*.*.*': [`ctl.${ORG}.${SESSION}.${LIVE}`],
     'live.pres.*.*.*': [`live.pres.${ORG}.${SESSION}.all`, `live.pres.${ORG}.${ORG_STATS}.all`],
     'stats.ask': ['stats.ask'],
@@ -77,6 +82,8 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     'tok.*.*.*.*.*': TOKENS,
     '$KV.SESSIONS.>': ITEMS,
     'job.*.*': JOBS,
+    'count.*.*.bytes': COUNTERS,
+    'count.*.bytes': [`count.${ORG}.bytes`],
     '$KV.WORKERS.*': ['$KV.WORKERS.bad'],
     'beat.workers': ['beat.workers'],
     'live.state.*.*.*': [`live.state.${ORG}.${SESSION}.${LIVE}`],

@@ -1,5 +1,6 @@
 import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
+import type { Counters } from './counters.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Relay } from './relay.ts';
 import type { SessionStore } from './session-store.ts';
@@ -12,6 +13,7 @@ export type Bus = {
   readonly tokens: TokenLog;
   readonly sessions: SessionStore;
   readonly jobs: JobQueue;
+  readonly counters: Counters;
   readonly control: Control;
   readonly presence: Presence;
   readonly relay: Relay;
@@ -40,7 +42,7 @@ export type Link = {
 /** One stream and its copies. */
 export type StreamState = {
   readonly name: string;
-  /** 0..1 */
+  /** 0..1: at 1 it refuses; always 0 where it drops its oldest messages instead */
   readonly fullness: number;
   /** copies it should have */
   readonly replicas: number;

@@ -1,12 +1,13 @@
 import { fnv1a } from '@sluice/core';
 import { isId } from '@sluice/protocol';
-import type { GenerationId, GenerationKey, ItemId, SessionKey } from '@sluice/protocol';
+import type { GenerationId, GenerationKey, ItemId, Org, SessionKey } from '@sluice/protocol';
+import type { CounterName } from './counters.ts';
 
 /**
  * Every NATS name is built and parsed here. Ids arrive branded, hence already checked: none can add a
  * separator or a wildcard.
  */
-export const STREAMS = { jobs: 'JOBS' } as const;
+export const STREAMS = { jobs: 'JOBS', counters: 'COUNTERS' } as const;
 export const BUCKETS = { sessions: 'SESSIONS', prompts: 'PROMPTS', workers: 'WORKERS' } as const;
 
 /** Name of the stream that holds one partition of the token log. */
@@ -82,6 +83,13 @@ export const jobSubjects = 'job.*.*';
 export const ownJobSubjects = (worker: string): string => `job.*.${worker}`;
 /** The inverse of {@link jobSubject}, as far as the queue is concerned. */
 export const queueOfJobSubject = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1);
+
+/** Of a session, or of its whole org. */
+export const counterSubject = ({ org, session, unit }: CounterName): string =>
+  session === undefined ? `count.${org}.${unit}` : `count.${org}.${session}.${unit}`;
+export const counterSubjects = 'count.>';
+/** The bytes of each session of an org. */
+export const sessionByteSubjects = (org: Org): string => `count.${org}.*.bytes`;
 
 export const controlSubject = ({ org, session, generation }: GenerationKey): string =>
   `ctl.${org}.${session}.${generation}`;

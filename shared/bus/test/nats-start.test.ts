@@ -52,7 +52,7 @@ describe('a start is refused', () => {
     try {
       const opening = open(url);
       await expect(opening).rejects.toThrow(UnsupportedServerError);
-      await expect(opening).rejects.toThrow(`expected nats-server 2.11 or later, got ${version}`);
+      await expect(opening).rejects.toThrow(`expected nats-server 2.12 or later, got ${version}`);
     } finally {
       server.close();
     }

@@ -58,7 +58,7 @@ describe('the streams', () => {
       for await (const name of jsm.streams.names()) found.push(name);
       return found.toSorted();
     });
-    expect(names).toEqual(['JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'TOKENS']);
+    expect(names).toEqual(['COUNTERS', 'JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'TOKENS']);
   });
 
   test('TOKENS keeps the newest record of each chunk for a day, refuses instead of dropping, and republishes', async () => {
@@ -125,6 +125,19 @@ describe('the streams', () => {
       discard: 'new',
       max_age: 7 * 86_400 * SECOND_NS,
       duplicate_window: 120 * SECOND_NS,
+    });
+  });
+
+  test('COUNTERS counts, forgets with the items, and makes room by itself', async () => {
+    expect(await configOf('COUNTERS')).toMatchObject({
+      subjects: ['count.>'],
+      allow_msg_counter: true,
+      storage: 'file',
+      discard: 'old',
+      max_age: 7 * 86_400 * SECOND_NS,
+      max_msgs_per_subject: 1,
+      allow_direct: true,
+      duplicate_window: 30 * SECOND_NS,
     });
   });
 });

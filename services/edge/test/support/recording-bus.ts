@@ -41,6 +41,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     tokens: wrap('tokens', inner.tokens),
     sessions: wrap('sessions', inner.sessions),
     jobs: wrap('jobs', inner.jobs),
+    counters: wrap('counters', inner.counters),
     control: wrap('control', inner.control),
     presence: wrap('presence', inner.presence),
     relay: wrap('relay', inner.relay),

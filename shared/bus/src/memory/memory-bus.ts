@@ -8,6 +8,7 @@ import type { Relay } from '../relay.ts';
 import type { StatsDemand } from '../stats-demand.ts';
 import { beatSubject, controlSubject, presenceSubject, relaySubject, statsSubject } from '../subjects.ts';
 import type { WorkerDirectory } from '../worker-directory.ts';
+import { memoryCounters } from './memory-counters.ts';
 import { createMemoryHub, listen, publish } from './memory-hub.ts';
 import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
@@ -30,6 +31,7 @@ export const createMemoryBus = (
     tokens: memoryTokens(hub, border),
     sessions: memorySessions(hub, border),
     jobs: createMemoryJobs(hub, { border, ackWaitMs }),
+    counters: memoryCounters(hub),
     control: memoryControl(hub, border),
     presence: memoryPresence(hub),
     relay: memoryRelay(hub),

@@ -5,6 +5,7 @@ import { StreamMismatchError } from '../bus.ts';
 import {
   BUCKETS,
   STREAMS,
+  counterSubjects,
   itemRepublish,
   jobSubjects,
   kvStream,
@@ -24,8 +25,11 @@ type Wanted = Partial<StreamConfig> & { readonly name: string };
 /** A repeat of a job message within this time is dropped by its id; later ones are skipped at the claim. */
 const JOB_DEDUPE_MS = 2 * MINUTE_MS;
 
+/** A repeat of an increment within this time counts once. It is repeated for 2 s. */
+const COUNTER_DEDUPE_MS = 30_000;
+
 /**
- * The streams with explicit limits. `discard: new` everywhere: the default drops the oldest messages,
+ * The streams with explicit limits. `discard: new` everywhere but in the counters: the default drops the oldest messages,
  * which would silently cut the head off a text.
  */
 export const wantedStreams = (options: NatsOptions): Wanted[] => {
@@ -71,6 +75,20 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
       max_age: nanos(jobsMs),
       max_bytes: 64 * MIB,
       duplicate_window: nanos(Math.min(jobsMs, JOB_DEDUPE_MS)),
+    },
+    {
+      ...base,
+      name: STREAMS.counters,
+      subjects: [counterSubjects],
+      allow_msg_counter: true,
+      max_msgs_per_subject: 1,
+      // Each increment renews a counter, so it expires after the newest item was created; it begins again from a listing.
+      max_age: nanos(sessionsMs),
+      max_bytes: 64 * MIB,
+      // The only policy the server allows here. The counter that rested longest goes first, and begins again as above.
+      discard: DiscardPolicy.Old,
+      allow_direct: true,
+      duplicate_window: nanos(Math.min(sessionsMs, COUNTER_DEDUPE_MS)),
     },
   ];
 };
