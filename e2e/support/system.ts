@@ -30,6 +30,8 @@ export const EDGE_DEFAULTS: EdgeOptions = {
   maxFramesPerSecond: 1_000,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
+  maxBytesPerSession: 256 * 1024 * 1024,
+  maxBytesPerOrg: undefined,
   heartbeatMs: 20_000,
   maxStreamAgeMs: 900_000,
   lingerMs: 30_000,

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
+import { Room } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
 import { foreignLog, persist, systemClock } from '@sluice/runtime';
@@ -175,7 +176,7 @@ const contextOf = (
       bus,
       clock,
       fullness,
-      maxItemsPerSession,
+      room: new Room({ bus, clock, limits: options }),
       defaultModel: options.defaultModel,
       models,
       onPrompted: (key, model, at) => stats.prompted(key, model, at),

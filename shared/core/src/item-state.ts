@@ -16,6 +16,8 @@ export type StoredGeneration = Omit<GenerationItem, 'rev'> &
     readonly worker?: string;
     /** since when it is parked, ms since the Unix epoch */
     readonly parkedAt?: number;
+    /** bytes of its prompt, which is stored beside it */
+    readonly promptBytes?: number;
   };
 
 /** A generation parked for longer than this is over: whoever reads it next ends it, ms. */

@@ -1,24 +1,51 @@
-import type { Bus, PromptEntry } from '@sluice/bus';
+import type { Bus, ItemBody, PromptEntry } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
-import { SluiceError } from '@sluice/protocol';
-import type { GenerationKey, PromptBody } from '@sluice/protocol';
+import { parseItemId, SluiceError } from '@sluice/protocol';
+import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
 import { queueJob } from './job.ts';
+import { sizeOf } from './item-size.ts';
+import type { Reservation, Room } from './room.ts';
+
+export type CreateContext = { readonly bus: Bus; readonly room: Room };
 
 /**
- * Stores a prompt, its item and its job, in this order; what was stored under the generation's id first decides. A
- * crash in between heals when the prompt is repeated.
+ * Stores a prompt, its item and its job, in this order, after room was taken for them; what was stored under the
+ * generation's id first decides. A crash in between heals when the prompt is repeated.
+ * @param look of the session's room, when it was begun before
  * @returns whether this call stored the prompt
- * @throws SluiceError conflict; BusUnavailableError
+ * @throws SluiceError conflict, quota_exceeded; BusUnavailableError, BusRefusedError
  */
 export const createGeneration = async (
-  bus: Bus,
+  context: CreateContext,
   key: GenerationKey,
   entry: PromptEntry,
+  look?: Promise<void>,
 ): Promise<boolean> => {
-  const { created, entry: stored } = await bus.sessions.createPrompt(key, entry);
-  if (created) await ensureQueued(bus, key, entry);
-  else await repeatGeneration(bus, key, stored, entry.hash);
-  return created;
+  const { bus, room } = context;
+  const item = itemOf(key, entry);
+  const stored = (): Promise<PromptEntry | undefined> => bus.sessions.prompt(key);
+  const reservation = await unlessStored(room.reserve(key, sizeOf(item), look), stored);
+  const outcome = await reservation?.holdFor(bus.sessions.createPrompt(key, entry));
+  if (reservation !== undefined && outcome?.created === true) {
+    await queueItem(bus, key, (await createItem(bus, key, item, reservation)) ?? item);
+    return true;
+  }
+  await reservation?.giveBack();
+  await repeatGeneration(context, key, outcome === undefined ? await stored() : outcome.entry, entry.hash);
+  return false;
+};
+
+/** A repeat that came at the same time as what it repeats needs no room. @returns undefined: stored by now */
+const unlessStored = async (
+  reserving: Promise<Reservation>,
+  stored: () => Promise<unknown>,
+): Promise<Reservation | undefined> => {
+  try {
+    return await reserving;
+  } catch (error) {
+    if (error instanceof SluiceError && (await stored()) !== undefined) return undefined;
+    throw error;
+  }
 };
 
 /**
@@ -26,7 +53,7 @@ export const createGeneration = async (
  * @throws SluiceError conflict; BusUnavailableError
  */
 export const repeatGeneration = async (
-  bus: Bus,
+  { bus, room }: CreateContext,
   key: GenerationKey,
   stored: PromptEntry | undefined,
   hash: string,
@@ -34,31 +61,68 @@ export const repeatGeneration = async (
   // One that cannot be read is another one too.
   if (stored?.hash !== hash)
     throw new SluiceError('conflict', 'this generation id was used before with another body');
-  await ensureQueued(bus, key, stored);
+  const known = (await bus.sessions.item(key, key.generation))?.item;
+  if (known !== undefined) return queueItem(bus, key, known);
+  const item = itemOf(key, stored);
+  // Admitted before: its first try may have taken room and died with it, and a recount will find that.
+  const reservation = await room.count(key, sizeOf(item));
+  await queueItem(bus, key, (await createItem(bus, key, item, reservation)) ?? item);
 };
 
-/** Makes sure that the item exists and, while it is queued, that a job asks for it. */
-const ensureQueued = async (bus: Bus, key: GenerationKey, entry: PromptEntry): Promise<void> => {
-  const first = itemOf(key, entry);
-  const rev = await bus.sessions.createItem(key, first);
-  const item = rev === undefined ? (await bus.sessions.item(key, key.generation))?.item : first;
-  if (item?.kind === 'message') throw new SluiceError('conflict', 'a message of the session has this id');
-  if (item === undefined || item.status === 'queued') await queueJob(bus, key, item ?? first);
+/**
+ * Stores a chat line, after room was taken for it.
+ * @returns whether this call stored it; false: its id is taken
+ * @throws SluiceError quota_exceeded; BusUnavailableError, BusRefusedError
+ */
+export const createMessage = async (
+  { bus, room }: CreateContext,
+  key: SessionKey,
+  item: ItemBody & { readonly kind: 'message' },
+  look?: Promise<void>,
+): Promise<boolean> => {
+  const stored = (): Promise<unknown> => bus.sessions.item(key, parseItemId(item.id));
+  const reservation = await unlessStored(room.reserve(key, sizeOf(item), look), stored);
+  const rev = await reservation?.holdFor(bus.sessions.createItem(key, item));
+  if (rev === undefined) await reservation?.giveBack();
+  return rev !== undefined;
 };
 
-const itemOf = (key: GenerationKey, { user, createdAt, body }: PromptEntry): StoredGeneration => ({
-  id: key.generation,
-  kind: 'generation',
-  user,
-  createdAt,
-  model: body.model,
-  input: shownInput(body),
-  governor: body.governor ?? 'fastest',
-  status: 'queued',
-  attempt: 0,
-  epoch: 0,
-  seq: 0,
-});
+/** @returns the item as it is: ours, or what took its id before; undefined: that cannot be read */
+const createItem = async (
+  bus: Bus,
+  key: GenerationKey,
+  item: StoredGeneration,
+  reservation: Reservation,
+): Promise<ItemBody | undefined> => {
+  const rev = await reservation.holdFor(bus.sessions.createItem(key, item));
+  if (rev !== undefined) return item;
+  await reservation.giveBack();
+  return (await bus.sessions.item(key, key.generation))?.item;
+};
+
+/** Makes sure that a job asks for the item, while it is queued. */
+const queueItem = async (bus: Bus, key: GenerationKey, item: ItemBody): Promise<void> => {
+  if (item.kind === 'message') throw new SluiceError('conflict', 'a message of the session has this id');
+  if (item.status === 'queued') await queueJob(bus, key, item);
+};
+
+const itemOf = (key: GenerationKey, entry: PromptEntry): StoredGeneration => {
+  const { user, createdAt, body } = entry;
+  return {
+    id: key.generation,
+    kind: 'generation',
+    user,
+    createdAt,
+    model: body.model,
+    input: shownInput(body),
+    governor: body.governor ?? 'fastest',
+    status: 'queued',
+    attempt: 0,
+    epoch: 0,
+    seq: 0,
+    promptBytes: Buffer.byteLength(JSON.stringify(entry)),
+  };
+};
 
 const MAX_INPUT_SHOWN = 4_000;
 

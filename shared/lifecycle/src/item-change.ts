@@ -1,6 +1,8 @@
 import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
+import { sizeOf } from './item-size.ts';
+import { countGrowth } from './room.ts';
 
 /** What every operation of a generation's life needs. */
 export type LifeContext = {
@@ -36,6 +38,9 @@ export const changeItem = async (
     if (stored?.item.kind !== 'generation') return undefined;
     const next = await change(stored.item);
     if (next === undefined || next === stored.item) return next;
-    if (next !== AGAIN && (await bus.sessions.updateItem(key, next, stored.rev)) !== undefined) return next;
+    if (next === AGAIN || (await bus.sessions.updateItem(key, next, stored.rev)) === undefined) continue;
+    // Only then it has a text, or has lost it.
+    if (next.text !== stored.item.text) await countGrowth(bus, key, sizeOf(next) - sizeOf(stored.item));
+    return next;
   }
 };

@@ -97,6 +97,7 @@ export const storedGenerationSchema = z.object({
   crashSeq: count.exactOptional(),
   allCrashes: count.exactOptional(),
   parkedAt: count.exactOptional(),
+  promptBytes: count.exactOptional(),
 }) satisfies z.ZodType<Omit<GenerationItem, 'rev'>>;
 
 /** A chat line without a model run, as it is stored. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Bus } from '@sluice/bus';
-import { createGeneration, repeatGeneration } from '@sluice/lifecycle';
+import { beside, createGeneration, repeatGeneration } from '@sluice/lifecycle';
+import type { Room } from '@sluice/lifecycle';
 import { DEFAULT_LIMITS, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
@@ -12,7 +13,8 @@ export type AdmissionDeps = {
   readonly clock: Clock;
   readonly models: ModelDirectory;
   readonly defaultModel: string | undefined;
-  readonly maxItemsPerSession: number;
+  /** what sessions and orgs may still store */
+  readonly room: Room;
   /** fill of the fullest stream, 0..1, as of a moment ago */
   readonly fullness: () => number;
   /** a new generation was stored */
@@ -27,8 +29,6 @@ export type Submission = {
   readonly onAbandon?: OnAbandon;
   /** stored with the prompt, and a part of what makes two of them the same */
   readonly note?: object | undefined;
-  /** Counts the items the session has already. */
-  readonly items: () => Promise<number>;
   /** Called before a new generation is made; throws SluiceError to refuse it. */
   readonly checkQuota: () => Promise<void>;
 };
@@ -47,15 +47,16 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const { bus, clock } = deps;
   checkWritable(key);
   const hash = hashOf({ ...body, note });
+  const look = beside(deps.room.look(key));
   const known = await bus.sessions.prompt(key);
   if (known !== undefined) {
-    await repeatGeneration(bus, key, known, hash);
+    await repeatGeneration(deps, key, known, hash);
     return false;
   }
   checkSize('prompt', body);
   // Stored in one message with the prompt, of which NATS takes 1 MiB.
   if (note !== undefined) checkSize('request', note);
-  await checkRoom(submission.items, deps);
+  checkStorage(deps);
   const model = await chooseModel(body, deps);
   await submission.checkQuota();
   const { onAbandon = submission.onAbandon, ...rest } = body;
@@ -64,7 +65,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
     ...{ hash, user, createdAt: clock.now(), body: asked },
     ...(note === undefined ? {} : { note }),
   };
-  const created = await createGeneration(bus, key, entry);
+  const created = await createGeneration(deps, key, entry, look);
   if (created) deps.onPrompted(key, model, entry.createdAt);
   return created;
 };
@@ -83,26 +84,10 @@ export const checkWritable = ({ session }: SessionKey): void => {
     throw new SluiceError('forbidden', `sessions that begin with ${RESERVED_PREFIX} are the system's own`);
 };
 
-/** Whether a session and the storage below it take one more item. @throws SluiceError where they do not */
-export const checkRoom = async (
-  items: () => Promise<number>,
-  { fullness, maxItemsPerSession: most }: AdmissionDeps,
-): Promise<void> => {
+/** @throws SluiceError where the storage takes nothing new */
+export const checkStorage = ({ fullness }: AdmissionDeps): void => {
   if (fullness() >= FULL)
     throw new SluiceError('unavailable', 'storage is nearly full: nothing new', { retryAfterMs: 30_000 });
-  if ((await items()) >= most)
-    throw new SluiceError('quota_exceeded', `session: expected at most ${most} items; start a new one`);
-};
-
-/** Items of a session that has no feed here. @throws BusUnavailableError */
-export const countItems = async (key: SessionKey, { bus }: AdmissionDeps): Promise<number> => {
-  let count = 0;
-  for (let rev = 0, more = true; more;) {
-    const page = await bus.sessions.items(key, rev);
-    count += page.items.length;
-    ({ rev, more } = page);
-  }
-  return count;
 };
 
 const chooseModel = async ({ model }: PromptBody, deps: AdmissionDeps): Promise<string> => {
