@@ -33,8 +33,6 @@ export type Link = {
   onReconnect(listener: () => void): Subscription;
   /** Resolves when the link is lost for good. */
   readonly closed: Promise<Error | undefined>;
-  /** Fill of the fullest stream, 0..1: new prompts are refused from 0.8. @throws BusUnavailableError */
-  fullness(): Promise<number>;
   /** How each stream stands; none in memory. @throws BusUnavailableError */
   streams(): Promise<readonly StreamState[]>;
 };
@@ -44,6 +42,7 @@ export type StreamState = {
   readonly name: string;
   /** 0..1: at 1 it refuses; always 0 where it drops its oldest messages instead */
   readonly fullness: number;
+  readonly maxBytes: number;
   /** copies it should have */
   readonly replicas: number;
   /** server whose copy takes the writes; undefined while one is elected, and on a server without a cluster */

@@ -196,7 +196,7 @@ describe('while the server is down', () => {
       announce: () => bus.workers.announce({ worker: 'w', models: [], slots: 1, running: [] }),
       retire: () => bus.workers.retire('w'),
       list: () => bus.workers.list(),
-      fullness: () => bus.link.fullness(),
+      streams: () => bus.link.streams(),
     };
     const answers = Object.entries(calls).map(async ([name, call]) => {
       const error: unknown = await withTimeout(call(), 3_000, `${name} to fail`).catch((reason) => reason);

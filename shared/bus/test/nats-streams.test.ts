@@ -11,7 +11,7 @@ import { StreamMismatchError, createNatsBus } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
 import type { NatsOptions } from '../src/nats/connection.ts';
 import { partitionOf, tokenStream } from '../src/subjects.ts';
-import { newKey } from './world.ts';
+import { newKey, fullnessOf } from './world.ts';
 import { readTokens, writeTokens } from './writing.ts';
 
 const MIB = 1024 * 1024;
@@ -148,7 +148,7 @@ describe('a start', () => {
     withServer(async (server) => {
       const buses = await Promise.all(Array.from({ length: 6 }, () => openOn(server)));
       buses.push(await openOn(server));
-      for (const bus of buses) expect(await bus.link.fullness()).toBe(0);
+      for (const bus of buses) expect(await fullnessOf(bus)).toBe(0);
       await Promise.all(buses.map((bus) => bus.close()));
     }),
   );
@@ -231,7 +231,7 @@ describe('a stream that is full', () => {
       await bus.tokens.append(first, new ChunkWriter(1).draft(['first'], 1).draft);
       expect(await fill()).toBeGreaterThan(50);
       expect(await bus.tokens.head(first)).toMatchObject({ record: { tokens: ['first'] } });
-      expect(await bus.link.fullness()).toBeGreaterThan(0.9);
+      expect(await fullnessOf(bus)).toBeGreaterThan(0.9);
       await bus.close();
     }),
   );

@@ -7,6 +7,7 @@ import type { GenerationKey, OnAbandon, PromptBody, SessionKey } from '@sluice/p
 import type { Clock } from '@sluice/runtime';
 import { canonicalJson } from './canonical-json.ts';
 import type { ModelDirectory } from './model-directory.ts';
+import type { StorageGate } from './storage-gate.ts';
 
 export type AdmissionDeps = {
   readonly bus: Bus;
@@ -15,8 +16,7 @@ export type AdmissionDeps = {
   readonly defaultModel: string | undefined;
   /** what sessions and orgs may still store */
   readonly room: Room;
-  /** fill of the fullest stream, 0..1, as of a moment ago */
-  readonly fullness: () => number;
+  readonly storage: Pick<StorageGate, 'admit'>;
   /** a new generation was stored */
   readonly onPrompted: (key: GenerationKey, model: string, at: number) => void;
 };
@@ -32,9 +32,6 @@ export type Submission = {
   /** Called before a new generation is made; throws SluiceError to refuse it. */
   readonly checkQuota: () => Promise<void>;
 };
-
-/** Above this fill new prompts are refused, so that running generations can still end. */
-const FULL = 0.8;
 
 /**
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
@@ -53,10 +50,10 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
     await repeatGeneration(deps, key, known, hash);
     return false;
   }
-  checkSize('prompt', body);
+  const promptBytes = checkSize('prompt', body);
   // Stored in one message with the prompt, of which NATS takes 1 MiB.
-  if (note !== undefined) checkSize('request', note);
-  checkStorage(deps);
+  const noteBytes = note === undefined ? 0 : checkSize('request', note);
+  await deps.storage.admit(promptBytes + noteBytes);
   const model = await chooseModel(body, deps);
   await submission.checkQuota();
   const { onAbandon = submission.onAbandon, ...rest } = body;
@@ -70,24 +67,22 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   return created;
 };
 
-/** A number may be longer once it is encoded again, so what came as a small frame can exceed this by far. */
-export const checkSize = (what: string, body: object): void => {
+/**
+ * A number may be longer once it is encoded again, so what came as a small frame can exceed this by far.
+ * @returns encoded bytes
+ */
+export const checkSize = (what: string, body: object): number => {
   const bytes = Buffer.byteLength(JSON.stringify(body));
   const { maxPromptBytes } = DEFAULT_LIMITS;
   if (bytes > maxPromptBytes)
     throw new SluiceError('too_large', `${what}: expected at most ${maxPromptBytes} bytes, got ${bytes}`);
+  return bytes;
 };
 
 /** @throws SluiceError forbidden for the system's own sessions */
 export const checkWritable = ({ session }: SessionKey): void => {
   if (session.startsWith(RESERVED_PREFIX))
     throw new SluiceError('forbidden', `sessions that begin with ${RESERVED_PREFIX} are the system's own`);
-};
-
-/** @throws SluiceError where the storage takes nothing new */
-export const checkStorage = ({ fullness }: AdmissionDeps): void => {
-  if (fullness() >= FULL)
-    throw new SluiceError('unavailable', 'storage is nearly full: nothing new', { retryAfterMs: 30_000 });
 };
 
 const chooseModel = async ({ model }: PromptBody, deps: AdmissionDeps): Promise<string> => {

@@ -1,7 +1,7 @@
 import { beside, createMessage } from '@sluice/lifecycle';
 import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
-import { checkSize, checkStorage, checkWritable } from './admission.ts';
+import { checkSize, checkWritable } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
 import { canonicalJson } from './canonical-json.ts';
 
@@ -35,7 +35,6 @@ export const postMessage = async (
   };
   const look = beside(deps.room.look(key));
   if (await isRepeat()) return;
-  checkSize('message', body);
-  checkStorage(deps);
+  await deps.storage.admit(checkSize('message', body));
   if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();
 };

@@ -41,7 +41,6 @@ export const createMemoryBus = (
       connected: true,
       onReconnect: () => ({ close: () => undefined }),
       closed: new Promise(() => undefined),
-      fullness: () => Promise.resolve(0),
       streams: () => Promise.resolve([]),
     },
     border,

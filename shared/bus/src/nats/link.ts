@@ -52,7 +52,6 @@ export const createNatsLink = (
   },
   onReconnect: connection.onReconnect,
   closed: nc.closed().then((error) => error ?? undefined),
-  fullness: async () => Math.max(...(await statesOf(jsm, streams)).map(({ fullness }) => fullness)),
   streams: () => statesOf(jsm, streams),
 });
 
@@ -68,6 +67,7 @@ const stateOf = ({ config, state, cluster }: StreamInfo): StreamState => ({
   name: config.name,
   // One that drops its oldest messages takes whatever comes.
   fullness: config.discard === DiscardPolicy.New ? state.bytes / config.max_bytes : 0,
+  maxBytes: config.max_bytes,
   replicas: config.num_replicas,
   leader: cluster?.leader,
   behind: (cluster?.replicas ?? [])
