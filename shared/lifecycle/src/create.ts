@@ -1,4 +1,4 @@
-import type { Bus, ItemBody, PromptEntry } from '@sluice/bus';
+import type { Bus, GenerationVersion, ItemBody, PromptEntry } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
@@ -6,13 +6,16 @@ import { queueJob } from './job.ts';
 import { sizeOf } from './item-size.ts';
 import type { Reservation, Room } from './room.ts';
 
+/** `stored`: the item as this call created it, where it did. */
+export type Created = { readonly created: boolean; readonly stored?: GenerationVersion | undefined };
+
 export type CreateContext = { readonly bus: Bus; readonly room: Room };
 
 /**
  * Stores a prompt, its item and its job, in this order, after room was taken for them; what was stored under the
  * generation's id first decides. A crash in between heals when the prompt is repeated.
  * @param look of the session's room, when it was begun before
- * @returns whether this call stored the prompt
+ * @returns whether this call stored the prompt, and its item
  * @throws SluiceError conflict, quota_exceeded; BusUnavailableError, BusRefusedError
  */
 export const createGeneration = async (
@@ -20,19 +23,19 @@ export const createGeneration = async (
   key: GenerationKey,
   entry: PromptEntry,
   look?: Promise<void>,
-): Promise<boolean> => {
+): Promise<Created> => {
   const { bus, room } = context;
   const item = itemOf(key, entry);
   const stored = (): Promise<PromptEntry | undefined> => bus.sessions.prompt(key);
   const reservation = await unlessStored(room.reserve(key, sizeOf(item), look), stored);
   const outcome = await reservation?.holdFor(bus.sessions.createPrompt(key, entry));
   if (reservation !== undefined && outcome?.created === true) {
-    await queueItem(bus, key, (await createItem(bus, key, item, reservation)) ?? item);
-    return true;
+    const rev = await createItem(bus, key, item, reservation);
+    return { created: true, stored: rev === undefined ? undefined : { rev, item } };
   }
   await reservation?.giveBack();
   await repeatGeneration(context, key, outcome === undefined ? await stored() : outcome.entry, entry.hash);
-  return false;
+  return { created: false };
 };
 
 /** A repeat that came at the same time as what it repeats needs no room. @returns undefined: stored by now */
@@ -66,7 +69,7 @@ export const repeatGeneration = async (
   const item = itemOf(key, stored);
   // Admitted before: its first try may have taken room and died with it, and a recount will find that.
   const reservation = await room.count(key, sizeOf(item));
-  await queueItem(bus, key, (await createItem(bus, key, item, reservation)) ?? item);
+  await createItem(bus, key, item, reservation);
 };
 
 /**
@@ -87,17 +90,18 @@ export const createMessage = async (
   return rev !== undefined;
 };
 
-/** @returns the item as it is: ours, or what took its id before; undefined: that cannot be read */
+/** Creates and queues the item, or queues what was created before. @returns its rev; undefined: it was there before */
 const createItem = async (
   bus: Bus,
   key: GenerationKey,
   item: StoredGeneration,
   reservation: Reservation,
-): Promise<ItemBody | undefined> => {
+): Promise<number | undefined> => {
   const rev = await reservation.holdFor(bus.sessions.createItem(key, item));
-  if (rev !== undefined) return item;
-  await reservation.giveBack();
-  return (await bus.sessions.item(key, key.generation))?.item;
+  if (rev === undefined) await reservation.giveBack();
+  const known = rev === undefined ? (await bus.sessions.item(key, key.generation))?.item : item;
+  await queueItem(bus, key, known ?? item);
+  return rev;
 };
 
 /** Makes sure that a job asks for the item, while it is queued. */

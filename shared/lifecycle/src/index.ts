@@ -4,7 +4,7 @@ export type { CancelContext, CancelRequest } from './cancel.ts';
 export { claimGeneration, readClaimed, seqOfLog } from './claim.ts';
 export type { ClaimContext, Claimed, ClaimResult } from './claim.ts';
 export { createGeneration, createMessage, repeatGeneration } from './create.ts';
-export type { CreateContext } from './create.ts';
+export type { CreateContext, Created } from './create.ts';
 export { endGeneration } from './end.ts';
 export { changeItem } from './item-change.ts';
 export type { LifeContext } from './item-change.ts';

@@ -1,4 +1,4 @@
-import type { Bus, ItemBody, ItemPage } from '@sluice/bus';
+import type { Bus, ItemBody } from '@sluice/bus';
 import type { SessionKey } from '@sluice/protocol';
 
 /** Bytes that an item takes: as it is stored, and what is stored beside it. */
@@ -9,12 +9,13 @@ export const sizeOf = (item: ItemBody): number =>
 export const sizesOf = async (
   bus: Bus,
   key: SessionKey,
-  first: Promise<ItemPage> = bus.sessions.items(key, 0),
 ): Promise<{ readonly items: number; readonly bytes: number }> => {
   const sizes = { items: 0, bytes: 0 };
-  for (let page = await first; ; page = await bus.sessions.items(key, page.rev)) {
+  for (let rev = 0, more = true; more;) {
+    const page = await bus.sessions.items(key, rev);
     sizes.items += page.items.length;
     for (const { item } of page.items) sizes.bytes += sizeOf(item);
-    if (!page.more) return sizes;
+    ({ rev, more } = page);
   }
+  return sizes;
 };

@@ -1,5 +1,5 @@
 import { BusUnavailableError } from '@sluice/bus';
-import type { Bus, CounterName, ItemPage } from '@sluice/bus';
+import type { Bus, CounterName } from '@sluice/bus';
 import { SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
 import { sizesOf } from './item-size.ts';
@@ -68,11 +68,13 @@ export class Room {
   async look(key: SessionKey): Promise<void> {
     const [name] = sessionCounters(key);
     const session = `${key.org}.${key.session}`;
-    // A session that is new here is probably new, and has no counter.
-    const first = this.#known.has(session) ? undefined : beside(this.#bus.sessions.items(key, 0));
-    const found = await this.#bus.counters.read(name);
-    const value = found?.value ?? (await this.#begin(key, first));
-    if (first !== undefined) this.#remember(session, -Infinity);
+    // One that is new here is probably new everywhere: without items there is nothing to begin a counter with.
+    if (!this.#known.has(session)) {
+      const rev = await this.#bus.sessions.newestRev(key);
+      this.#remember(session, -Infinity);
+      if (rev === 0) return;
+    }
+    const value = (await this.#bus.counters.read(name))?.value ?? (await this.#begin(key));
     const most = this.#limits.maxItemsPerSession;
     if (value < most) return;
     if ((await this.#recountAtLimit(name)) && (await this.#valueOf(name)) < most) return;
@@ -127,9 +129,9 @@ export class Room {
    * Of a store from before, or where the counter is lost: begins it from the items, once over all edges.
    * @returns how many items there are
    */
-  async #begin(key: SessionKey, first?: Promise<ItemPage>): Promise<number> {
+  async #begin(key: SessionKey): Promise<number> {
     const { counters } = this.#bus;
-    const sizes = await sizesOf(this.#bus, key, first);
+    const sizes = await sizesOf(this.#bus, key);
     if (sizes.items === 0) return 0;
     const [items, bytes] = sessionCounters(key);
     // What was created meanwhile was counted before, so then there is a counter.
@@ -151,7 +153,11 @@ export class Room {
     bytes: number,
   ): Promise<{ readonly taken: Reservation; readonly over: Limit | undefined }> {
     const limits = this.#limitsOf(key, bytes);
-    const adding = limits.map(({ name, amount }) => this.#bus.counters.add(name, amount));
+    const adding = limits.map(({ name, most, amount }) => {
+      const added = beside(this.#bus.counters.add(name, amount));
+      // What has no limit refuses nobody, so nobody waits for it.
+      return most === Infinity ? Promise.resolve(0) : added;
+    });
     const results = await Promise.allSettled(adding);
     const taken = this.#reservation(limits.filter((_, n) => results[n]?.status === 'fulfilled'));
     const failed = results.find((result) => result.status === 'rejected');

@@ -56,7 +56,7 @@ describe.each(backends)('a life on $name', ({ start }) => {
 
   test('begins with a prompt, an item and a job, and a repeat adds nothing', async () => {
     const { key, model } = await create();
-    expect(await createGeneration({ bus, room }, key, entryOf(model))).toBe(false);
+    expect(await createGeneration({ bus, room }, key, entryOf(model))).toEqual({ created: false });
     expect(await itemOf(bus, key)).toMatchObject({ status: 'queued', attempt: 0, input: 'go' });
     expect(await jobsOf(bus, model)).toEqual([1]);
   });

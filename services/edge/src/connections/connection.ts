@@ -222,7 +222,8 @@ export class Connection extends Peer<ClientFrame> {
       );
     const key = { ...session, generation: parseGenerationId(frame.generation) };
     const { type: _type, id: _id, session: _session, generation, ...body } = frame;
-    return { generation, created: await submitPrompt({ key, grant, body }, this.context) };
+    const { created } = await submitPrompt({ key, grant, body }, this.context);
+    return { generation, created };
   }
 
   async #onCancel(frame: CancelFrame, grant: Grant): Promise<void> {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Bus } from '@sluice/bus';
 import { beside, createGeneration, repeatGeneration } from '@sluice/lifecycle';
-import type { Room } from '@sluice/lifecycle';
+import type { Created, Room } from '@sluice/lifecycle';
 import { DEFAULT_LIMITS, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
@@ -36,10 +36,10 @@ export type Submission = {
 /**
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
  * Prompt, item and job are written in this order; a crash in between heals when the prompt is repeated.
- * @returns whether this call created it
+ * @returns whether this call created it, and its item
  * @throws SluiceError conflict, forbidden, too_large, unavailable, quota_exceeded; BusUnavailableError
  */
-export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<boolean> => {
+export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<Created> => {
   const { key, user, body, note } = submission;
   const { bus, clock } = deps;
   checkWritable(key);
@@ -48,7 +48,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const known = await bus.sessions.prompt(key);
   if (known !== undefined) {
     await repeatGeneration(deps, key, known, hash);
-    return false;
+    return { created: false };
   }
   const promptBytes = checkSize('prompt', body);
   // Stored in one message with the prompt, of which NATS takes 1 MiB.
@@ -62,9 +62,9 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
     ...{ hash, user, createdAt: clock.now(), body: asked },
     ...(note === undefined ? {} : { note }),
   };
-  const created = await createGeneration(deps, key, entry, look);
-  if (created) deps.onPrompted(key, model, entry.createdAt);
-  return created;
+  const outcome = await createGeneration(deps, key, entry, look);
+  if (outcome.created) deps.onPrompted(key, model, entry.createdAt);
+  return outcome;
 };
 
 /**

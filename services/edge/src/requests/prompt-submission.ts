@@ -1,3 +1,4 @@
+import type { Created } from '@sluice/lifecycle';
 import type { GenerationKey, OnAbandon, PromptBody } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeTally } from '../tally/edge-tally.ts';
@@ -23,19 +24,19 @@ export type SubmissionDeps = {
 
 /**
  * Starts a generation for the bearer of a grant, or finds it, whatever transport the prompt came by.
- * @returns whether this call created it
+ * @returns whether this call created it, and its item
  * @throws SluiceError conflict, unavailable, quota_exceeded, rate_limited, too_large; BusUnavailableError
  */
 export const submitPrompt = async (
   { grant, ...prompt }: PromptSubmission,
   { admission, users, tally }: SubmissionDeps,
-): Promise<boolean> => {
+): Promise<Created> => {
   const submission = {
     ...prompt,
     user: grant.user,
     checkQuota: () => users.takePrompt(grant),
   };
-  const created = await admit(submission, admission);
-  tally.prompts.add(String(created));
-  return created;
+  const outcome = await admit(submission, admission);
+  tally.prompts.add(String(outcome.created));
+  return outcome;
 };
