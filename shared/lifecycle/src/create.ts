@@ -4,7 +4,9 @@ import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
 import { queueJob } from './job.ts';
 import { sizeOf } from './item-size.ts';
-import type { Reservation, Room } from './room.ts';
+import { countItem } from './reservation.ts';
+import type { Reservation } from './reservation.ts';
+import type { Room } from './room.ts';
 
 /** `stored`: the item as this call created it, where it did. */
 export type Created = { readonly created: boolean; readonly stored?: GenerationVersion | undefined };
@@ -19,12 +21,11 @@ export type CreateContext = { readonly bus: Bus; readonly room: Room };
  * @throws SluiceError conflict, quota_exceeded; BusUnavailableError, BusRefusedError
  */
 export const createGeneration = async (
-  context: CreateContext,
+  { bus, room }: CreateContext,
   key: GenerationKey,
   entry: PromptEntry,
   look?: Promise<void>,
 ): Promise<Created> => {
-  const { bus, room } = context;
   const item = itemOf(key, entry);
   const stored = (): Promise<PromptEntry | undefined> => bus.sessions.prompt(key);
   const reservation = await unlessStored(room.reserve(key, sizeOf(item), look), stored);
@@ -34,7 +35,7 @@ export const createGeneration = async (
     return { created: true, stored: rev === undefined ? undefined : { rev, item } };
   }
   await reservation?.giveBack();
-  await repeatGeneration(context, key, outcome === undefined ? await stored() : outcome.entry, entry.hash);
+  await repeatGeneration(bus, key, outcome === undefined ? await stored() : outcome.entry, entry.hash);
   return { created: false };
 };
 
@@ -56,7 +57,7 @@ const unlessStored = async (
  * @throws SluiceError conflict; BusUnavailableError
  */
 export const repeatGeneration = async (
-  { bus, room }: CreateContext,
+  bus: Bus,
   key: GenerationKey,
   stored: PromptEntry | undefined,
   hash: string,
@@ -68,7 +69,7 @@ export const repeatGeneration = async (
   if (known !== undefined) return queueItem(bus, key, known);
   const item = itemOf(key, stored);
   // Admitted before: its first try may have taken room and died with it, and a recount will find that.
-  const reservation = await room.count(key, sizeOf(item));
+  const reservation = await countItem(bus, key, sizeOf(item));
   await createItem(bus, key, item, reservation);
 };
 

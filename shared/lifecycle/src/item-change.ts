@@ -2,7 +2,7 @@ import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import { sizeOf } from './item-size.ts';
-import { countGrowth } from './room.ts';
+import { countGrowth } from './reservation.ts';
 
 /** What every operation of a generation's life needs. */
 export type LifeContext = {

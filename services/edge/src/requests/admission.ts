@@ -47,7 +47,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const look = beside(deps.room.look(key));
   const known = await bus.sessions.prompt(key);
   if (known !== undefined) {
-    await repeatGeneration(deps, key, known, hash);
+    await repeatGeneration(bus, key, known, hash);
     return { created: false };
   }
   const promptBytes = checkSize('prompt', body);
