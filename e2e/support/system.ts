@@ -52,7 +52,9 @@ export type System = {
 };
 
 /** @param streams how large and lasting they are */
-export const startSystem = async (streams: Pick<NatsOptions, 'retention' | 'maxBytes'> = {}): Promise<System> => {
+export const startSystem = async (
+  streams: Pick<NatsOptions, 'retention' | 'maxBytes'> = {},
+): Promise<System> => {
   const nats = await startNatsServer();
   const closers: (() => Promise<void>)[] = [];
   let edges = 0;
