@@ -9,7 +9,6 @@ import type {
   OkFrame,
   PingFrame,
   PromptFrame,
-  SessionKey,
   SignalSendFrame,
   SubscribeFrame,
 } from '@sluice/protocol';
