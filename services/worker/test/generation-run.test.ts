@@ -12,7 +12,8 @@ describe('a run', () => {
     await scene.world.start();
     await scene.world.submit('g');
     scene.world.engine.say('g', 'Hello', { kind: 'reasoning', text: 'hm' }, ' world');
-    scene.world.engine.end('g', { reason: 'stop', usage: { completion_tokens: 3 } });
+    const usage = { prompt_tokens: 9, completion_tokens: 3 };
+    scene.world.engine.end('g', { reason: 'stop', usage });
     const item = await scene.world.until('g', 'done');
     expect(item).toMatchObject({
       text: 'Hello world',
@@ -20,10 +21,25 @@ describe('a run', () => {
       reason: 'stop',
       seq: 3,
       attempt: 1,
-      usage: { completion_tokens: 3 },
+      usage,
     });
     expect(await scene.world.head('g')).toMatchObject({ base: 0, end: { reason: 'stop' } });
     expect([...scene.world.hub.jobs.values()].flat()).toEqual([]);
+  });
+
+  test.each<[string, (g: string) => void]>([
+    ['that its engine ends without a word of it', (g) => scene.world.engine.end(g)],
+    ['that fails', (g) => scene.world.engine.fail(g, new Error('broken'))],
+    ['that is cancelled', (g) => void scene.world.bus.control.cancel(keyOf(g), 'ann')],
+  ])('%s tells an estimate of its usage', async (_what, finish) => {
+    await scene.world.start();
+    await scene.world.submit('g', { input: 'how are you?' });
+    scene.world.engine.say('g', 'a', 'b', 'c');
+    await waitFor(async () => (await scene.world.head('g'))?.tokens.length === 3, { what: 'its tokens' });
+    finish('g');
+    const usage = { prompt_tokens: 3, completion_tokens: 3, total_tokens: 6, estimated: true };
+    expect(await scene.world.until('g', 'done')).toMatchObject({ usage });
+    expect((await scene.world.head('g'))?.end).toMatchObject({ usage });
   });
 
   test('counts what the engine had cached of its prompt, where the engine says so', async () => {

@@ -18,6 +18,7 @@ export type EngineRequest = {
 /** How an engine's output ended by itself. */
 export type EngineEnd = {
   readonly reason: Extract<EndReason, 'stop' | 'length' | 'tool_calls' | 'content_filter'>;
+  /** of the whole answer: a continued prefix counts as completion, not as prompt */
   readonly usage?: Usage;
 };
 

@@ -25,6 +25,7 @@ export { chunksMissing, linkedBefore } from './replay.ts';
 export { StatsLeases } from './stats-leases.ts';
 export { TranscriptWriter, transcriptOf } from './transcript.ts';
 export type { Transcript } from './transcript.ts';
+export { promptTokensOf, wholeUsage } from './usage.ts';
 export { UiChunkWriter, uiDeltaOf } from './ui-chunks.ts';
 export type { UiChunk, UiDelta } from './ui-chunks.ts';
 export type { UiMessage, UiPart } from './ui-messages.ts';

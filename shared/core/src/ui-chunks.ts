@@ -1,5 +1,5 @@
 import { kindOf, textOf, toolOf } from '@sluice/protocol';
-import type { End, EndReason, Token, TokenKind, ToolRef } from '@sluice/protocol';
+import type { End, EndReason, Token, TokenKind, ToolRef, Usage } from '@sluice/protocol';
 
 /** The chunks of the AI SDK's UI message stream that an answer is made of. */
 export type UiChunk =
@@ -11,9 +11,19 @@ export type UiChunk =
   | { readonly type: 'tool-input-delta'; readonly toolCallId: string; readonly inputTextDelta: string }
   | ToolInputChunk
   | { readonly type: 'finish'; readonly finishReason: FinishReason }
+  | { readonly type: 'message-metadata'; readonly messageMetadata: UiMetadata }
   | { readonly type: 'abort'; readonly reason: string }
   | { readonly type: 'error'; readonly errorText: string };
 
+/** Token counts under the AI SDK's names. */
+type UiUsage = {
+  readonly inputTokens: number | undefined;
+  readonly outputTokens: number | undefined;
+  readonly totalTokens: number | undefined;
+  readonly estimated?: true;
+};
+
+type UiMetadata = { readonly usage: UiUsage };
 type ToolInput = { readonly toolCallId: string; readonly toolName: string; readonly input: unknown };
 type ToolInputChunk =
   | (ToolInput & { readonly type: 'tool-input-available' })
@@ -74,8 +84,11 @@ export class UiChunkWriter {
     return [{ type: 'reset-step' }];
   }
 
-  end({ reason, error }: End): readonly UiChunk[] {
-    const closing = [...this.#closePart(), ...(CUT_SHORT.has(reason) ? [] : this.#finishedCalls())];
+  end({ reason, error, usage }: End): readonly UiChunk[] {
+    const counted: readonly UiChunk[] =
+      usage === undefined ? [] : [{ type: 'message-metadata', messageMetadata: { usage: uiUsageOf(usage) } }];
+    const calls = CUT_SHORT.has(reason) ? [] : this.#finishedCalls();
+    const closing = [...this.#closePart(), ...calls, ...counted];
     if (reason === 'cancelled') return [...closing, { type: 'abort', reason }];
     if (reason === 'error')
       return [...closing, { type: 'error', errorText: error?.message ?? 'the generation failed' }];
@@ -120,6 +133,13 @@ export class UiChunkWriter {
       .map(([, { arguments: text, ...call }]) => toolInputOf(call, text));
   }
 }
+
+const uiUsageOf = ({ prompt_tokens, completion_tokens, total_tokens, estimated }: Usage): UiUsage => ({
+  inputTokens: prompt_tokens,
+  outputTokens: completion_tokens,
+  totalTokens: total_tokens ?? (prompt_tokens ?? 0) + (completion_tokens ?? 0),
+  ...(estimated === true ? { estimated } : {}),
+});
 
 const toolInputOf = (call: Omit<ToolInput, 'input'>, text: string): UiChunk => {
   try {

@@ -55,6 +55,17 @@ const joined = (message: UIMessage, type: 'text' | 'reasoning'): string =>
   message.parts.map((part) => (part.type === type ? part.text : '')).join('');
 
 describe('a generation told to the AI SDK', () => {
+  test.each(['stop', 'cancelled', 'abandoned'] as const)(
+    'tells its usage where it ends as %s',
+    async (reason) => {
+      const usage = { prompt_tokens: 2, completion_tokens: 1, total_tokens: 3, estimated: true };
+      const message = await read(told(['a'], { reason, usage }));
+      expect(message.metadata).toEqual({
+        usage: { inputTokens: 2, outputTokens: 1, totalTokens: 3, estimated: true },
+      });
+    },
+  );
+
   test('becomes the same message however its tokens are joined, with exactly the stored text', async () => {
     await fc.assert(
       fc.asyncProperty(anyTokens(40), anyReason, anyCuts, async (tokens, end, cuts) => {

@@ -1,9 +1,9 @@
 import { BusUnavailableError, readChain, tokensOf } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { ChunkWriter, finish, transcriptOf } from '@sluice/core';
+import { ChunkWriter, finish, promptTokensOf, transcriptOf, wholeUsage } from '@sluice/core';
 import type { StoredGeneration, Transcript } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
-import type { End, GenerationKey, Position, StoredRecord } from '@sluice/protocol';
+import type { End, GenerationKey, Position, StoredRecord, Usage } from '@sluice/protocol';
 import { AGAIN, changeItem } from './item-change.ts';
 import type { LifeContext } from './item-change.ts';
 
@@ -33,15 +33,32 @@ export const endedItem = async (
   if (item.status === 'done') return undefined;
   const head = await bus.tokens.head(key);
   const known = head?.record.end;
+  const seq = head === undefined ? item.seq : headOf(head.record);
+  const told = known ?? { ...end, usage: await usageOf(bus, key, item, seq) };
   if (known === undefined && item.attempt > 0) {
     const writer = new ChunkWriter(item.attempt + 1, head?.record.epoch ?? 0, head);
-    const outcome = await bus.tokens.append(key, writer.draft([], clock.now(), end).draft);
+    const outcome = await bus.tokens.append(key, writer.draft([], clock.now(), told).draft);
     if (outcome.type === 'unknown') throw new BusUnavailableError(`end of a log: ${outcome.detail}`);
     // A full log takes no end: then the item alone says how it ended, as it does for a worker.
     if (outcome.type !== 'stored' && outcome.type !== 'limit') return AGAIN;
   }
   const { at, transcript } = await contentOf(bus, key, item, head);
-  return finish(item, known ?? end, at, transcript);
+  return finish(item, told, at, transcript);
+};
+
+/**
+ * What nobody counted: the tokens that were stored and, where a worker had it, the prompt. Of that only what it says
+ * itself: how much of the session an engine was told besides, its worker knew.
+ */
+const usageOf = async (
+  bus: Bus,
+  key: GenerationKey,
+  { attempt }: StoredGeneration,
+  completionTokens: number,
+): Promise<Usage> => {
+  const body = attempt === 0 ? undefined : (await bus.sessions.prompt(key))?.body;
+  const messages = body?.messages ?? [{ role: 'user', content: body?.input ?? '' }];
+  return wholeUsage(undefined, { promptTokens: promptTokensOf(messages), completionTokens });
 };
 
 /** All that the log says, or what the parked item kept where the log no longer has all of it. */

@@ -193,6 +193,24 @@ describe.each(backends)('a life on $name', ({ start }) => {
     expect(await itemOf(bus, key)).toMatchObject({ status: 'done', error });
   });
 
+  test('tells its usage also where no worker ends it', async () => {
+    const cancel = (key: GenerationKey): Promise<void> =>
+      cancelGeneration({ bus, clock }, key, { user: 'ann', authorize: () => undefined });
+    const { key: queued } = await create();
+    await cancel(queued);
+    const usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0, estimated: true };
+    expect(await itemOf(bus, queued)).toMatchObject({ reason: 'cancelled', usage });
+
+    const { key: parked, model } = await create();
+    const claimed = await claimFrom(model);
+    await write(bus, parked, 1, { tokens: ['a', 'b'] });
+    await parkGeneration({ bus, clock }, leavingOf(claimed, ['a', 'b']));
+    await cancel(parked);
+    const made = { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3, estimated: true };
+    expect(await itemOf(bus, parked)).toMatchObject({ reason: 'cancelled', usage: made });
+    expect((await bus.tokens.head(parked))?.record.end).toMatchObject({ usage: made });
+  });
+
   test('is not ended by a guess while nobody knows whether its end was stored', async () => {
     const { key, model } = await create();
     await claimFrom(model);

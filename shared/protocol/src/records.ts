@@ -21,6 +21,8 @@ export type Usage = {
   readonly prompt_tokens?: number;
   readonly completion_tokens?: number;
   readonly total_tokens?: number;
+  /** the engine did not count all of this */
+  readonly estimated?: boolean;
   readonly [detail: string]: unknown;
 };
 
@@ -111,7 +113,8 @@ const FIGURES = ['prompt_tokens', 'completion_tokens', 'total_tokens'] as const;
 const isUsage = (value: unknown): value is Usage =>
   isObject(value) &&
   isShallow(value) &&
-  FIGURES.every((name) => value[name] === undefined || Number.isFinite(value[name]));
+  FIGURES.every((name) => value[name] === undefined || Number.isFinite(value[name])) &&
+  (value.estimated === undefined || typeof value.estimated === 'boolean');
 
 const isGenerationError = (value: unknown): value is GenerationError =>
   isObject(value) && typeof value.code === 'string' && typeof value.message === 'string';

@@ -23,6 +23,7 @@ export const usageSchema = z
     prompt_tokens: z.number().exactOptional(),
     completion_tokens: z.number().exactOptional(),
     total_tokens: z.number().exactOptional(),
+    estimated: z.boolean().describe('The engine did not count all of this.').exactOptional(),
   })
   .meta({ id: 'Usage', description: 'What the engine counted, in its own words beyond these.' });
 

@@ -42,6 +42,7 @@ const usageSchema = z.looseObject({
   prompt_tokens: z.number().exactOptional(),
   completion_tokens: z.number().exactOptional(),
   total_tokens: z.number().exactOptional(),
+  estimated: z.boolean().exactOptional(),
 });
 
 const endFields = {

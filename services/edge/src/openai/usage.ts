@@ -20,5 +20,6 @@ export const responseUsageOf = (usage: Usage | undefined): object | null => {
     output_tokens,
     output_tokens_details: { reasoning_tokens: 0, ...(counted['completion_tokens_details'] as Details) },
     total_tokens,
+    ...(counted.estimated === true ? { estimated: true } : {}),
   };
 };

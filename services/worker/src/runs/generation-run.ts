@@ -1,6 +1,6 @@
 import { BusRefusedError } from '@sluice/bus';
 import type { Bus, Subscription } from '@sluice/bus';
-import { ChunkWriter, countCrash, EngineError, poisonEnd } from '@sluice/core';
+import { ChunkWriter, countCrash, EngineError, poisonEnd, promptTokensOf, wholeUsage } from '@sluice/core';
 import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
 import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/protocol';
 import { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from '@sluice/lifecycle';
@@ -178,8 +178,15 @@ export class GenerationRun {
     if (this.claimed.item.attempt > 1) await this.#publisher.claim();
     const end = (await this.#generate()) ?? (await this.#stored());
     if (end === undefined) return this.#leave();
-    await this.#publisher.finish(end);
-    return this.#finish(end);
+    const counted = this.#counted(end, this.#tokens.length);
+    await this.#publisher.finish(counted);
+    return this.#finish(counted);
+  }
+
+  /** With the usage that every end tells. @param seq tokens of the text in all */
+  #counted(end: End, seq: number): End {
+    const promptTokens = promptTokensOf(this.#request.messages);
+    return { ...end, usage: wholeUsage(end.usage, { promptTokens, completionTokens: seq }) };
   }
 
   /** Stores what was made. @returns the end of a run that was told to end meanwhile */
@@ -292,7 +299,9 @@ export class GenerationRun {
     const leaving = this.#leaving;
     const finish = (): Promise<boolean> => finishGeneration(bus, leaving, end);
     // The log has the text, which is larger than the store takes in one piece: the item says that, and frees the slot.
-    const finishBare = (): Promise<boolean> => finishGeneration(bus, { ...leaving, tokens: [] }, TOO_LARGE);
+    const { usage } = end;
+    const tooLarge = { ...TOO_LARGE, ...(usage === undefined ? {} : { usage }) };
+    const finishBare = (): Promise<boolean> => finishGeneration(bus, { ...leaving, tokens: [] }, tooLarge);
     return (await this.#settle(finish, finishBare)) ? end.reason : 'lost';
   }
 
@@ -308,7 +317,8 @@ export class GenerationRun {
       return (await this.#settle(() => requeueGeneration(bus, leaving))) ? 'requeued' : 'lost';
     if (reason !== 'refused') return 'lost';
     const stored = { ...leaving, tokens: this.#tokens.slice(0, this.#writer.head) };
-    const end: End = { reason: 'error', error: { code: 'storage_limit', message: 'the token log is full' } };
+    const error = { code: 'storage_limit', message: 'the token log is full' };
+    const end = this.#counted({ reason: 'error', error }, stored.tokens.length);
     return (await this.#settle(() => finishGeneration(bus, stored, end))) ? 'error' : 'lost';
   }
 
