@@ -2,6 +2,7 @@ import { readChain } from '@sluice/bus';
 import type { Bus, GenerationVersion, StoredItem } from '@sluice/bus';
 import { GenerationBuffer } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
+import { headOf } from '@sluice/protocol';
 import type { End, GenerationKey, TokenRecord } from '@sluice/protocol';
 import { bufferOf, bufferOfItem, endOf } from './generation-log.ts';
 
@@ -205,6 +206,7 @@ export class GenerationTail {
 
   async #loadOnce(isStale: () => boolean): Promise<void> {
     const { tokens } = this.#bus;
+    const { item } = this;
     const head = await tokens.head(this.#key);
     if (head === undefined) return this.#loadItem(isStale);
     const { record: newest } = head;
@@ -212,6 +214,7 @@ export class GenerationTail {
     const chain = await readChain(tokens, this.#key, head, from);
     if (isStale()) return;
     if (!chain.complete && this.item.status === 'done') return this.#loadItem(isStale);
+    if (isPastLog(item, newest)) return this.#loadItem(isStale);
     this.#floor = chain.complete ? 0 : (chain.records[0]?.base ?? 0);
     const extends_ = this.#loaded && newest.epoch === this.#buffer.epoch && from >= this.#buffer.base;
     if (extends_) for (const record of chain.records) this.#buffer.apply(record);
@@ -220,9 +223,9 @@ export class GenerationTail {
     this.#exact = true;
   }
 
-  /** The log has nothing, or no longer its beginning: what the item says is all there is. */
+  /** The log has nothing, or no longer its beginning, or never got its end: what the item says is all there is. */
   async #loadItem(isStale: () => boolean): Promise<void> {
-    if (this.item.status === 'done' && this.item.seq > 0) {
+    if (this.item.status === 'done') {
       const stored = await this.#bus.sessions.item(this.#key, this.#key.generation);
       if (!isStale() && stored?.item.kind === 'generation' && stored.item.status === 'done') {
         this.#buffer = bufferOfItem(stored.item);
@@ -258,6 +261,13 @@ export class GenerationTail {
     this.#checkAfterMs = FIRST_CHECK_MS;
   }
 }
+
+/**
+ * Whether an item that was known before the log was read has an end that the log will never have, elsewhere than where
+ * the log stands: it was full.
+ */
+const isPastLog = ({ status, epoch, seq }: StoredGeneration, newest: TokenRecord): boolean =>
+  status === 'done' && newest.end === undefined && (epoch !== newest.epoch || seq !== headOf(newest));
 
 /** Texts are in the buffer, or in the store: a copy here would double them. */
 const lean = ({ rev, item }: GenerationVersion): GenerationVersion => {

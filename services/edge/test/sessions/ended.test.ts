@@ -46,6 +46,44 @@ describe('R3: a generation whose tokens have expired', () => {
   });
 });
 
+describe('a generation whose log took no end', () => {
+  /** Its item is done, wherever its worker stood. */
+  const endInItem = async (epoch: number, seq: number, text: string): Promise<void> => {
+    const { sessions } = scene.world.bus;
+    const stored = await sessions.item(scene.key, scene.key.generation);
+    if (stored?.item.kind !== 'generation') throw new Error('expected a generation');
+    const error = { code: 'storage_limit', message: 'the token log is full' };
+    const end = { status: 'done', reason: 'error', error } as const;
+    await sessions.updateItem(scene.key, { ...stored.item, ...end, epoch, seq, text }, stored.rev);
+  };
+
+  test.each([
+    ['in an epoch that the log has nothing of', 1, 0, '', 1],
+    ['before its last tokens', 0, 1, 'a', 1],
+    ['where the log ends', 0, 2, 'ab', 0],
+  ] as const)('ends once for everybody: %s', async (_where, epoch, seq, text, resets) => {
+    await scene.running('a', 'b');
+    await scene.untilText(scene.author, 'ab');
+    await endInItem(epoch, seq, text);
+    const ended = { epoch, seq, reason: 'error', error: { code: 'storage_limit' } };
+    expect(await endOf(scene.author)).toMatchObject(ended);
+    expect(scene.author.frames('reset')).toHaveLength(resets);
+    const other = await scene.world.addEdge();
+    const late = await other.open();
+    await askOk(late, subscribe(at(0, 0)));
+    expect(await endOf(late)).toMatchObject(ended);
+    expect(textOf(late, scene.key.generation)).toBe(text);
+    await settled(late);
+    for (const client of [scene.author, late]) expect(client.frames('end')).toHaveLength(1);
+  });
+
+  test('ends where no log is left either', async () => {
+    await scene.running();
+    await endInItem(1, 0, '');
+    expect(await endOf(scene.author)).toMatchObject({ epoch: 1, seq: 0, reason: 'error' });
+  });
+});
+
 describe('R7: a generation that is done', () => {
   test('is its item and nothing else, where it is not named', async () => {
     await finished('a', 'b');

@@ -1,7 +1,7 @@
 import { BusRefusedError } from '@sluice/bus';
 import type { Bus, Subscription } from '@sluice/bus';
 import { ChunkWriter, countCrash, EngineError, poisonEnd, promptTokensOf, wholeUsage } from '@sluice/core';
-import { MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
+import { headOf, MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
 import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/protocol';
 import { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from '@sluice/lifecycle';
 import type { Claimed, Leaving } from '@sluice/lifecycle';
@@ -31,15 +31,15 @@ type Stop = {
   readonly at: number;
 };
 
-/** Weakest first. Nothing is stronger than a log that takes no more. */
+/** Weakest first. What somebody asked for, and was told is done, holds even where the log takes no more. */
 const STRENGTH: readonly Stop['type'][] = [
   'park',
   'drain',
   'overdue',
   'too_long',
+  'unstorable',
   'abandoned',
   'cancelled',
-  'unstorable',
 ];
 
 /**
@@ -88,6 +88,8 @@ export class GenerationRun {
   #tokensAfterStop = 0;
   #isPauseShown = false;
   #stop: Stop | undefined;
+  /** the end that the log was to get */
+  #end: End | undefined;
   /** the item is being written so that the generation goes on later, perhaps elsewhere */
   #isLeaving = false;
   #storageError: PublishStoppedError | undefined;
@@ -178,6 +180,7 @@ export class GenerationRun {
     if (this.claimed.item.attempt > 1) await this.#publisher.claim();
     const end = (await this.#generate()) ?? (await this.#stored());
     if (end === undefined) return this.#leave();
+    this.#end = end;
     const counted = this.#counted(end, this.#tokens.length);
     await this.#publisher.finish(counted);
     return this.#finish(counted);
@@ -316,10 +319,27 @@ export class GenerationRun {
     if (reason === 'given_up')
       return (await this.#settle(() => requeueGeneration(bus, leaving))) ? 'requeued' : 'lost';
     if (reason !== 'refused') return 'lost';
-    const stored = { ...leaving, tokens: this.#tokens.slice(0, this.#writer.head) };
-    const error = { code: 'storage_limit', message: 'the token log is full' };
-    const end = this.#counted({ reason: 'error', error }, stored.tokens.length);
-    return (await this.#settle(() => finishGeneration(bus, stored, end))) ? 'error' : 'lost';
+    const inLog = this.#inLog;
+    const end = this.#counted(this.#endWithout(inLog), inLog.at.seq);
+    return (await this.#settle(() => finishGeneration(bus, inLog, end))) ? end.reason : 'lost';
+  }
+
+  /** What the log has of the text: where it refused the beginning of a new epoch, still all of the old one. */
+  get #inLog(): Leaving {
+    const { head, prefix = [] } = this.claimed;
+    const leaving = this.#leaving;
+    if (head === undefined || this.#writer.sequence !== head.sequence)
+      return { ...leaving, tokens: this.#tokens.slice(0, this.#writer.head) };
+    const { record } = head;
+    return { ...leaving, at: { epoch: record.epoch, seq: headOf(record) }, tokens: prefix };
+  }
+
+  /** The end of a run whose log takes none: its own where nothing but that is missing, or where somebody asked for it. */
+  #endWithout({ at }: Leaving): End {
+    const isWhole = at.epoch === this.#writer.epoch && at.seq === this.#tokens.length;
+    const isAsked = this.#end?.reason === 'cancelled' || this.#end?.reason === 'abandoned';
+    if (this.#end !== undefined && (isWhole || isAsked)) return this.#end;
+    return { reason: 'error', error: { code: 'storage_limit', message: 'the token log is full' } };
   }
 
   /**
