@@ -12,6 +12,8 @@ export type FleetOptions = {
   readonly workers: number;
   readonly replicas?: number;
   readonly tokensPerSecond?: number;
+  /** default true; false: all jobs are in the queues that workers share */
+  readonly placement?: boolean;
   /** source of the proxies' jitter */
   readonly random?: () => number;
 };
@@ -123,10 +125,11 @@ export class Fleet {
   }
 
   async #env(part: string): Promise<Record<string, string>> {
-    const { natsUrlOf, replicas = 1 } = this.#options;
+    const { natsUrlOf, replicas = 1, placement = true } = this.#options;
     return {
       SLUICE_NATS_URL: await natsUrlOf(part),
       SLUICE_NATS_REPLICAS: String(replicas),
+      SLUICE_PLACEMENT: placement ? 'on' : 'off',
       SLUICE_LOG_LEVEL: 'warn',
     };
   }

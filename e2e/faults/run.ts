@@ -33,6 +33,8 @@ export type RunOptions = {
   readonly shim?: Shim;
   readonly workers: number;
   readonly tokensPerSecond: number;
+  /** default true; false: all jobs are in the queues that workers share */
+  readonly placement?: boolean;
   readonly load: Omit<LoadOptions, 'urls'>;
   /** how long everything that runs may take to end after the faults, ms */
   readonly drainMs: number;
@@ -60,10 +62,10 @@ const runOn = async (
   closers: (() => Promise<unknown>)[],
 ): Promise<RunReport> => {
   const { replicas, url: natsUrl, wires } = storage;
-  const { name, seed, edges, workers, tokensPerSecond, shim, isWired = false } = options;
+  const { name, seed, edges, workers, tokensPerSecond, shim, isWired = false, placement = true } = options;
   const random = new SeededRandom(seed);
   const fleet = new Fleet({
-    ...{ replicas, workers, tokensPerSecond, random: () => random.next() },
+    ...{ replicas, workers, tokensPerSecond, placement, random: () => random.next() },
     edges: shim === undefined ? edges : 0,
     natsUrlOf: (part) => (isWired ? wires.urlOf(part) : Promise.resolve(natsUrl)),
   });

@@ -78,7 +78,8 @@ const claim = async (job, isRedelivered) => {
     if (item.status === 'running') {
       if (item.attempt <= job.attempt) answer = 'leave';
       const isOurs = item.worker === NAME;
-      const isHeld = isOurs ? runs.has(item.id) : (await readWorkers(item.worker)).length > 0;
+      const isHeard = peers.has(item.worker);
+      const isHeld = isOurs ? runs.has(item.id) : isHeard || (await readWorkers(item.worker)).length > 0;
       if (!isRedelivered || isHeld) return undefined; // W6, W9
       free = await adopted(job, item); // W8
     }

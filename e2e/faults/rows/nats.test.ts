@@ -50,6 +50,10 @@ const promptNow = async ({ urls }: World): Promise<string> => {
   return answer.type === 'error' ? answer.code : answer.type;
 };
 
+/** Attempts that are taken to have died with their worker. */
+const crashesIn = ({ histories }: RunReport): number =>
+  histories.reduce((sum, { item }) => sum + (item?.allCrashes ?? item?.crashes ?? 0), 0);
+
 playRows('NATS fails', [
   {
     id: 'F1',
@@ -209,5 +213,31 @@ playRows('NATS fails', [
       return { visits: caughtUp.length, 'caught up p95/max ms': figures.join(' / '), late: figures[1] ?? 0 };
     },
     holds: ({ figures }) => expect(figures['late']).toBeLessThanOrEqual(5_000),
+  },
+  {
+    id: 'F44',
+    title: 'the only NATS is away for 8, 25 and 45 s: no run is handed over, and nobody is taken for dead',
+    target: 'crashes 0, hand-overs 0, resumed <= 8 s',
+    // In a shared queue a job that comes again comes to anybody.
+    options: { placement: false, load: { sessions: 5, viewers: 2, tokens: 1_000 } },
+    play: async (world) => {
+      const [nats] = world.storage.servers;
+      const resumed: number[] = [];
+      for (const awayS of [8, 25, 45]) {
+        await untilFlowing(world);
+        await nats?.kill();
+        await seconds(awayS);
+        const from = performance.now();
+        await nats?.restart();
+        await untilFlowing(world);
+        resumed.push(Math.round(longest(silencesAfter(world.load, from))));
+      }
+      return { 'resumed ms': resumed.join(' / '), resumed: longest(resumed) };
+    },
+    holds: (report) => {
+      expect(crashesIn(report)).toBe(0);
+      expectNoHandOver(report);
+      expect(report.figures['resumed']).toBeLessThanOrEqual(8_000);
+    },
   },
 ]);

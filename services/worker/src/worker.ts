@@ -70,6 +70,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
       onTaken: (run) => liveness.taken(run),
       onChange: () => liveness.changed(),
       onEngineLost: () => watch.lost(),
+      standingOf: (peer, run) => takeover.standingOf(peer, run),
     },
   });
   const liveness = new Liveness({ ...own, logger, models, ownQueue, running: () => runner.running });

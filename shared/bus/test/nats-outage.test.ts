@@ -46,6 +46,18 @@ const untilConnected = (wanted: boolean, timeoutMs = 10_000): Promise<boolean> =
     what: `the link to be ${wanted ? '' : 'dis'}connected`,
   });
 
+describe('a nats-server that is away', () => {
+  test('is told from one that does not answer: a record is not even sent', async () => {
+    const key = newKey();
+    await server.kill();
+    await untilConnected(false);
+    expect(await bus.tokens.append(key, draft())).toMatchObject({ type: 'unknown', isOffline: true });
+    await server.restart();
+    await untilConnected(true);
+    expect(await bus.tokens.append(key, draft())).not.toHaveProperty('isOffline');
+  });
+});
+
 describe('a nats-server killed and restarted during appends', () => {
   test('costs nothing: no token is lost, doubled or out of order', async () => {
     const keys = Array.from({ length: 20 }, newKey);

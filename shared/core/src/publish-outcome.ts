@@ -4,8 +4,11 @@
  */
 export type PublishOutcome =
   | { readonly type: 'stored'; readonly sequence: number }
-  /** timeout, connection closed, no responders, JetStream temporarily unavailable */
-  | { readonly type: 'unknown'; readonly detail: string }
+  /**
+   * timeout, connection closed, no responders, JetStream temporarily unavailable. `isOffline`: without a connection it was
+   * not even sent
+   */
+  | { readonly type: 'unknown'; readonly detail: string; readonly isOffline?: true }
   /** an earlier try of ours is still being processed (10158, 10164) */
   | { readonly type: 'in_process' }
   /** the subject's last sequence is not the expected one (10071) */
@@ -35,7 +38,7 @@ export type PublishAction =
   /** still unknown after the retry time: leave the job to its redelivery */
   | { readonly type: 'give_up'; readonly detail: string };
 
-/** Retries so far and when the first try was sent (ms). */
+/** Retries so far and when the first try was sent, or could have been (ms). */
 export type PublishState = {
   readonly tries: number;
   readonly since: number;
@@ -66,7 +69,8 @@ export const onPublishOutcome = (state: PublishState, outcome: PublishOutcome, n
     case 'stored':
       return { state, action: { type: 'advance', sequence: outcome.sequence } };
     case 'unknown':
-      return retry(state, now, outcome.detail);
+      // While there is no connection no other job can come either: nothing is gained by giving up.
+      return retry(outcome.isOffline === true ? { ...state, since: now } : state, now, outcome.detail);
     case 'in_process':
       return retry(state, now, 'an earlier try stays in process', IN_PROCESS_MS);
     case 'wrong_sequence':

@@ -35,6 +35,15 @@ describe('the outcome', () => {
     expect(new Set(pauses.slice(7))).toEqual(new Set([1_000]));
   });
 
+  test('unknown without a connection is retried without end; the time to give up begins with the connection', () => {
+    const offline: PublishOutcome = { type: 'unknown', detail: 'not connected', isOffline: true };
+    const back = 10 * PUBLISH_RETRY_MS;
+    const { state, action } = onPublishOutcome(publishStarted(0), offline, back);
+    expect(action.type).toBe('retry');
+    expect(onPublishOutcome(state, unknown, back + PUBLISH_RETRY_MS - 1).action.type).toBe('retry');
+    expect(onPublishOutcome(state, unknown, back + PUBLISH_RETRY_MS).action.type).toBe('give_up');
+  });
+
   test('in process is retried after 20 to 50 ms', () => {
     const action = lastOf({ type: 'in_process' });
     expect(action?.type).toBe('retry');

@@ -1,5 +1,5 @@
 import { readChain, tokensOf } from '@sluice/bus';
-import type { Bus, Delivery, PromptEntry } from '@sluice/bus';
+import type { Bus, Delivery, PromptEntry, RunningGeneration } from '@sluice/bus';
 import { adopt, claim, poisonEnd } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
@@ -36,7 +36,12 @@ export type ClaimContext = LifeContext & {
   readonly isRunning: (key: GenerationKey) => boolean;
   /** whether this worker may run it beside what it runs now */
   readonly admits: (item: StoredGeneration) => boolean;
+  /** what is heard of another worker's run */
+  readonly standingOf: (worker: string, run: RunningGeneration) => Standing;
 };
+
+/** `unsure`: nobody has listened for long enough to tell. */
+export type Standing = 'alive' | 'dead' | 'unsure';
 
 /** Nobody can run it, now or later. */
 const PROMPTLESS: End = {
@@ -90,20 +95,30 @@ const claimable = async (
   // Claimed by a try whose next step failed.
   if (item.worker === worker && item.attempt === job.attempt && !redelivered && !isRunning(job)) return item;
   const free = redelivered ? await adoptable(item, context, job) : undefined;
+  if (free === 'unsure') return { type: 'later' };
   const next = free === undefined ? undefined : claim(free, worker);
   return next ?? { type: item.attempt > job.attempt ? 'gone' : 'leave' };
 };
 
-/** A redelivered job whose worker is gone: its generation may be taken over. */
+/**
+ * A redelivered job whose worker is gone: its generation may be taken over. The directory alone does not tell: while NATS is
+ * away for longer than its entries last, it forgets everybody, and jobs come again.
+ */
 const adoptable = async (
   item: StoredGeneration,
-  { bus, worker: self, isRunning }: ClaimContext,
-  key: GenerationKey,
-): Promise<StoredGeneration | undefined> => {
+  { bus, worker: self, isRunning, standingOf }: ClaimContext,
+  { org, session, generation }: GenerationKey,
+): Promise<StoredGeneration | 'unsure' | undefined> => {
+  const { worker = '', attempt } = item;
+  const key = { org, session, generation };
   if (isRunning(key)) return undefined;
-  const live = await bus.workers.list();
-  const isHeld = live.some(({ worker }) => worker === item.worker && worker !== self);
-  return isHeld ? undefined : adopt(item, await seqOfLog(bus, key));
+  if (worker !== self) {
+    const live = await bus.workers.list();
+    if (live.some((entry) => entry.worker === worker)) return undefined;
+    const standing = standingOf(worker, { ...key, attempt });
+    if (standing !== 'dead') return standing === 'alive' ? undefined : 'unsure';
+  }
+  return adopt(item, await seqOfLog(bus, key));
 };
 
 /**

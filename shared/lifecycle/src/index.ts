@@ -2,7 +2,7 @@ export { adoptGeneration } from './adopt.ts';
 export { cancelGeneration } from './cancel.ts';
 export type { CancelContext, CancelRequest } from './cancel.ts';
 export { claimGeneration, readClaimed, seqOfLog } from './claim.ts';
-export type { ClaimContext, Claimed, ClaimResult } from './claim.ts';
+export type { ClaimContext, Claimed, ClaimResult, Standing } from './claim.ts';
 export { createGeneration, createMessage, repeatGeneration } from './create.ts';
 export type { CreateContext, Created } from './create.ts';
 export { endGeneration } from './end.ts';

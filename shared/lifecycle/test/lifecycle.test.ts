@@ -43,7 +43,8 @@ describe.each(backends)('a life on $name', ({ start }) => {
   };
   const claimFrom = async (model: string, worker = 'w1'): Promise<Claimed> => {
     const delivery = await pull(model);
-    const context = { bus, clock, worker, isRunning: () => false, admits: () => true };
+    const judging = { isRunning: () => false, admits: () => true, standingOf: () => 'dead' as const };
+    const context = { bus, clock, worker, ...judging };
     const result = await claimGeneration(delivery, context);
     await delivery.ack();
     if (result.type !== 'claimed') throw new Error(`expected a claim, got ${result.type}`);

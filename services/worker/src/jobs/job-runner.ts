@@ -2,7 +2,7 @@ import type { Delivery, RunningGeneration } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
 import { claimGeneration, readClaimed } from '@sluice/lifecycle';
-import type { Claimed } from '@sluice/lifecycle';
+import type { ClaimContext, Claimed } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
 import { readConversation } from '../runs/conversation.ts';
 import { GenerationRun } from '../runs/generation-run.ts';
@@ -28,6 +28,7 @@ export type JobRunnerDeps = Omit<RunContext, 'onEngineFree'> & {
   readonly pulling: AbortSignal;
   /** a job, or the claim it led to, is this worker's from now on */
   readonly onTaken: (run: RunningGeneration) => void;
+  readonly standingOf: ClaimContext['standingOf'];
   /** what runs has changed */
   readonly onChange: () => void;
 };
@@ -84,7 +85,7 @@ export class JobRunner {
   }
 
   async #runJob(delivery: Delivery): Promise<void> {
-    const { bus, worker, clock, logger, slots, pulling, onTaken } = this.#deps;
+    const { bus, worker, clock, logger, slots, pulling, onTaken, standingOf } = this.#deps;
     const isRunning = (key: GenerationKey): boolean =>
       this.#runs.has(pathOf(key)) || this.#isTakenBefore(taken, key);
     const admits = (item: StoredGeneration): boolean => this.#quarantine.admits(taken, item, clock.now());
@@ -99,7 +100,7 @@ export class JobRunner {
     this.#taken.add(taken);
     onTaken(taken);
     try {
-      const context = { bus, worker, clock, isRunning, admits };
+      const context = { bus, worker, clock, isRunning, admits, standingOf };
       const result = await persist(() => claimGeneration(delivery, context), clock, pulling);
       if (result.type === 'later') return delivery.nak(LATER_MS);
       if (result.type === 'claimed' && result.claimed.item.attempt !== attempt) {

@@ -1,5 +1,5 @@
 import { WORKER_ANNOUNCE_MS, WORKER_BEAT_MS } from '@sluice/bus';
-import type { Bus, RunningGeneration } from '@sluice/bus';
+import type { Bus, RunningGeneration, Subscription } from '@sluice/bus';
 import type { Logger } from '@sluice/runtime';
 
 /** The directory is told of changes this soon, once for many of them, ms. */
@@ -22,6 +22,7 @@ export class Liveness {
   #announcing: NodeJS.Timeout | undefined;
   #beating: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
+  #reconnects: Subscription | undefined;
   #isOffering = true;
 
   constructor(deps: LivenessDeps) {
@@ -34,6 +35,11 @@ export class Liveness {
     this.#announcing = setInterval(() => void this.#announce(), WORKER_ANNOUNCE_MS).unref();
     this.#beating = setInterval(() => this.#beat(), WORKER_BEAT_MS).unref();
     this.#beat();
+    // While NATS was away the directory may have forgotten this worker.
+    this.#reconnects = this.#deps.bus.link.onReconnect(() => {
+      this.#beat();
+      void this.#announce();
+    });
   }
 
   /** Says at once what is about to run: a worker that dies before its next beat leaves word of it. */
@@ -65,6 +71,7 @@ export class Liveness {
 
   /** Says last that nothing runs here. */
   close(): void {
+    this.#reconnects?.close();
     clearInterval(this.#announcing);
     clearInterval(this.#beating);
     clearTimeout(this.#soon);

@@ -2,6 +2,7 @@ import type { Bus, Placement, RunningGeneration, Subscription, WorkerBeat } from
 import { fnv1a } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { adoptGeneration } from '@sluice/lifecycle';
+import type { Standing } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import type { Connectivity } from './connectivity.ts';
@@ -48,6 +49,8 @@ export class Takeover {
   readonly #closing = new AbortController();
   #subscription: Subscription | undefined;
   #beats = 0;
+  /** beats of one's own in a row at which others could be heard */
+  #heard = 0;
 
   constructor(deps: TakeoverDeps) {
     this.#deps = deps;
@@ -77,6 +80,15 @@ export class Takeover {
     this.#subscription?.close();
   }
 
+  /** What beats say of a worker's run. */
+  standingOf(name: string, run: RunningGeneration): Standing {
+    if (this.#isBack(name, run)) return 'alive';
+    const { connectivity, clock } = this.#deps;
+    const hasListened = this.#heard >= ANYBODY_BEATS && connectivity.upFor(clock.now()) > 0;
+    const missed = this.#peers.get(name)?.missed ?? SILENT_BEATS;
+    return hasListened && missed >= SILENT_BEATS ? 'dead' : 'unsure';
+  }
+
   #onBeat({ worker, running, isExtra = false }: WorkerBeat): void {
     if (worker === this.#deps.worker) {
       if (!isExtra) this.#onOwnBeat();
@@ -94,6 +106,7 @@ export class Takeover {
   #onOwnBeat(): void {
     const { connectivity, clock } = this.#deps;
     const canHear = connectivity.upFor(clock.now()) > 0;
+    this.#heard = canHear ? this.#heard + 1 : 0;
     for (const [name, peer] of this.#peers) {
       peer.missed = canHear ? peer.missed + 1 : 0;
       const isDue = peer.missed === SILENT_BEATS ? this.#isOurTurn(name) : peer.missed === ANYBODY_BEATS;
@@ -179,7 +192,7 @@ export class Takeover {
     }
   }
 
-  /** Whether a silent worker has been heard again, still at it. */
+  /** Whether a worker has been heard a moment ago, at this run. */
   #isBack(name: string, run: RunningGeneration): boolean {
     const peer = this.#peers.get(name);
     return peer !== undefined && peer.missed < SILENT_BEATS && peer.running.some((each) => isSame(each, run));

@@ -62,8 +62,12 @@ export class Credit {
     this.#govern(now);
   }
 
-  /** Forgets edges that went silent: the viewers they spoke for are gone, or come back elsewhere. */
-  tick(now: number): void {
+  /**
+   * Forgets edges that went silent: the viewers they spoke for are gone, or come back elsewhere.
+   * @param audibleMs for how long they could be heard
+   */
+  tick(now: number, audibleMs: number): void {
+    if (audibleMs < EDGE_SILENCE_MS) return;
     if (this.#ledger.expire(now - EDGE_SILENCE_MS)) this.#govern(now);
   }
 

@@ -159,9 +159,9 @@ export class GenerationRun {
     const reachableMs = this.#context.connectivity.upFor(now);
     if (reachableMs === 0) return;
     if (now - this.#begunAt >= this.#context.maxRunMs) this.#halt('overdue');
-    this.#credit.tick(now);
+    this.#credit.tick(now, reachableMs);
     this.#showPause(this.#credit.heldFor(now) >= PAUSE_SHOWN_MS);
-    const aloneMs = this.#credit.aloneFor(now);
+    const aloneMs = Math.min(this.#credit.aloneFor(now), reachableMs);
     // With policy `cancel` nobody comes back to a run that is left alone: it ends, it is not parked.
     const isLeft = this.claimed.entry.body.onAbandon === 'cancel' && aloneMs > 0;
     if (isLeft && aloneMs >= ABANDON_AFTER_MS) this.#halt('abandoned');

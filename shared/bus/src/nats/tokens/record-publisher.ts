@@ -51,7 +51,8 @@ export class RecordPublisher {
 
   publish(subject: string, payload: string, { subjects, expected }: Fence): Promise<PublishOutcome> {
     // The library drops what is published while it is disconnected, or sends it late, without a word.
-    if (!this.#connection.connected) return Promise.resolve({ type: 'unknown', detail: 'not connected' });
+    if (!this.#connection.connected)
+      return Promise.resolve({ type: 'unknown', detail: 'not connected', isOffline: true });
     return new Promise((settle) => {
       const id = (this.#next++).toString(36);
       const fence = headers();
