@@ -16,6 +16,10 @@ import { WorkerTally } from './tally/worker-tally.ts';
 
 /** How often holds and silent edges are looked at, ms. */
 const TICK_MS = 100;
+/** What runs has this long to be handed over when the worker closes, ms. NATS may have to elect a leader meanwhile. */
+const DRAIN_MS = 8_000;
+/** After that nothing is repeated any more, and what hangs is left behind after this long, ms. */
+const LEAVE_MS = 3_000;
 
 export type WorkerOptions = {
   /** unique among live workers, `[A-Za-z0-9_-]{1,64}` */
@@ -46,8 +50,20 @@ export type Worker = {
   readonly running: number;
   /** Does at once what is due by the clock; it also does so by itself, a few times a second. */
   tick(): void;
-  /** Stops pulling, hands what runs to other workers, and resolves when all of it is written. */
+  /**
+   * Stops pulling, hands what runs to other workers, and resolves when all of it is written, or after 11 s: what is left
+   * then comes to another worker by its job's redelivery.
+   */
   close(): Promise<void>;
+};
+
+/** @returns whether the work has ended by then; it may go on */
+const endsWithin = async (ms: number, clock: Clock, work: Promise<unknown>): Promise<boolean> => {
+  let timer: unknown;
+  const late = new Promise<false>((resolve) => (timer = clock.setTimeout(() => resolve(false), ms)));
+  const ended = await Promise.race([work.then(() => true), late]);
+  clock.clearTimeout(timer);
+  return ended;
 };
 
 /** Starts pulling jobs. The caller owns the bus and the engine and closes them afterwards. */
@@ -98,10 +114,10 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     pulling.abort();
     for (const part of [takeover, watch]) part.close();
     placement.forget(name);
-    await liveness.withdraw();
-    await runner.drain();
-    await loops.close();
+    await endsWithin(DRAIN_MS, clock, Promise.all([liveness.withdraw(), runner.drain()]));
     giveUp.abort();
+    const left = runner.drain().then(() => loops.close());
+    if (!(await endsWithin(LEAVE_MS, clock, left))) logger.warn('close_unfinished', { running: runner.size });
     clearInterval(ticking);
     for (const part of [liveness, stats, connectivity, foreign, metrics]) part.close();
   };
