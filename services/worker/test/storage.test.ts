@@ -83,8 +83,8 @@ describe('storage', () => {
     };
     return { ...bus, sessions: { ...bus.sessions, updateItem } };
   };
-  const runTwo = async (bus: Bus): Promise<void> => {
-    await scene.world.start('w1', { bus, slots: 1 });
+  const runTwo = async (bus: Bus, clock?: Clock): Promise<void> => {
+    await scene.world.start('w1', { bus, slots: 1, ...(clock && { clock }) });
     for (const id of ['one', 'two']) {
       await scene.world.submit(id, { governor: 'none' });
       scene.world.engine.say(id, id);
@@ -116,19 +116,52 @@ describe('storage', () => {
     expect(await scene.world.until('two', 'done')).toMatchObject({ text: 'two' });
   });
 
+  /** Twenty times as fast as ours. */
+  const fast: Clock = {
+    now: () => Date.now() * 20,
+    setTimeout: (fn, ms) => setTimeout(fn, ms / 20),
+    clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout),
+  };
+  const full = (): Promise<never> => Promise.reject(new BusRefusedError('full', 'full'));
+
   test('that is full for a while has the end of a run later, and nobody asks it without a pause', async () => {
-    scene.world = new World({ ackWaitMs: 300 });
+    // Its job comes back late: that is not what the end is written by.
+    scene.world = new World({ ackWaitMs: 60_000 });
     let asked = 0;
     let isFull = true;
     const bus = withFinish('one', () => {
       asked += 1;
-      return isFull ? Promise.reject(new BusRefusedError('full', 'full')) : Promise.resolve();
+      return isFull ? full() : Promise.resolve();
     });
-    await runTwo(bus);
+    await runTwo(bus, fast);
     await scene.world.until('two', 'done');
-    await waitFor(() => asked >= 2, { what: 'the job to come again' });
+    await waitFor(() => asked >= 3, { what: 'the end to be written again' });
     expect(asked).toBeLessThan(10);
     isFull = false;
-    expect(await scene.world.until('one', 'done')).toMatchObject({ text: 'one', reason: 'stop' });
+    const item = await scene.world.until('one', 'done');
+    expect(item).toMatchObject({ text: 'one', reason: 'stop', attempt: 1 });
+    expect(item).not.toHaveProperty('allCrashes');
   });
+
+  test('that is full for a while has what is queued run later, and nobody asks it without a pause', async () => {
+    scene.world = new World({ ackWaitMs: 60_000 });
+    const { bus } = scene.world;
+    let asked = 0;
+    let isFull = true;
+    const updateItem: Bus['sessions']['updateItem'] = (...args) => {
+      asked += 1;
+      return isFull ? full() : bus.sessions.updateItem(...args);
+    };
+    const worker = await scene.world.start('w1', {
+      bus: { ...bus, sessions: { ...bus.sessions, updateItem } },
+    });
+    await scene.world.submit('g');
+    await waitFor(() => asked >= 2, { what: 'the claim to be tried again', timeoutMs: 14_000 });
+    expect(asked).toBe(2);
+    expect(worker.running).toBe(0);
+    isFull = false;
+    scene.world.engine.end('g');
+    await waitFor(() => scene.world.engine.requests.length === 1, { what: 'the run', timeoutMs: 14_000 });
+    expect(await scene.world.until('g', 'done')).toMatchObject({ attempt: 1, reason: 'stop' });
+  }, 30_000);
 });

@@ -1,3 +1,4 @@
+import { BusRefusedError } from '@sluice/bus';
 import type { Delivery, RunningGeneration } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
@@ -16,6 +17,9 @@ const WORKING_MS = 10_000;
 
 /** A job that cannot run here beside what runs goes to whoever asks after this long, ms. */
 const LATER_MS = 500;
+
+/** A job whose claim a full store refuses comes again after this long, ms: there may be many of them. */
+const FULL_RETRY_MS = 10_000;
 
 /** Runs whose progress is told; how many there are is told of all. */
 const MAX_PROGRESS = 64;
@@ -112,7 +116,9 @@ export class JobRunner {
       // A job that is not ours any more stays in the queue: whoever has it now may still die.
       if (outcome !== 'lost' && outcome !== 'leave') await delivery.ack();
     } catch (error) {
-      logger.error('job_failed', { generation: delivery.job.generation, error });
+      // That storage is full is told by others; a line for each job and try would be a flood.
+      if (error instanceof BusRefusedError && error.reason === 'full') delivery.nak(FULL_RETRY_MS);
+      else logger.error('job_failed', { generation: delivery.job.generation, error });
     } finally {
       clearInterval(working);
       this.#quarantine.leave(taken);
