@@ -33,7 +33,7 @@ export const toSluiceError = (error: unknown): SluiceError => {
   if (error instanceof BusRefusedError && error.reason === 'too_large')
     return new SluiceError('too_large', 'more than storage takes in one piece', { cause: error });
   if (error instanceof BusRefusedError && error.reason === 'full')
-    return new SluiceError('unavailable', 'storage is full', { retryAfterMs: 30_000, cause: error });
+    return new SluiceError('unavailable', 'storage is full', { retryAfterMs: 5_000, cause: error });
   if (error instanceof KeysUnavailableError) return unavailable('the token cannot be checked at the moment');
   return new SluiceError('internal', 'an unexpected error occurred', { cause: error });
 };

@@ -15,6 +15,8 @@ import type { Viewer } from './viewer.ts';
 
 /** A run that has said nothing for this long may be held, ms. */
 const SILENT_MS = 1_000;
+/** A parked generation that could not be revived is tried again after this long, ms. */
+const REVIVE_AGAIN_MS = 2_000;
 
 /** A viewer and where it stands. */
 type Follower = {
@@ -53,6 +55,8 @@ export class GenerationFeed implements Flushable {
   #encoded: Encoded | undefined;
   /** the parked state that a viewer has ended already */
   #revivedRev = 0;
+  /** not to be revived before, ms */
+  #reviveAt = 0;
 
   constructor(key: GenerationKey, state: GenerationVersion, context: FeedContext) {
     const { bus, edge, clock, tally, logger } = context;
@@ -311,12 +315,13 @@ export class GenerationFeed implements Flushable {
 
   /** A viewer that comes, acks or has kept up wants more: a parked generation goes on. */
   #revive(): void {
-    const { logger } = this.#context;
+    const { logger, clock } = this.#context;
     const { rev } = this.#tail;
-    if (this.item.status !== 'parked' || this.#revivedRev === rev) return;
+    if (this.item.status !== 'parked' || this.#revivedRev === rev || clock.now() < this.#reviveAt) return;
     this.#revivedRev = rev;
     reviveGeneration(this.#context, this.key).catch((error: unknown) => {
       this.#revivedRev = 0;
+      this.#reviveAt = clock.now() + REVIVE_AGAIN_MS;
       logger.warn('revival_failed', { generation: this.key.generation, error });
     });
   }

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { BusRefusedError } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import type { RawClient } from '@sluice/testkit';
-import { waitFor } from '@sluice/testkit';
+import { ManualClock, waitFor } from '@sluice/testkit';
 import { askOk, keyOf, newId } from '../support/asking.ts';
 import type { FakeWorker } from '../support/fake-worker.ts';
+import type { RecordingBus } from '../support/recording-bus.ts';
 import { createWorld } from '../support/world.ts';
 import type { TestEdge, World } from '../support/world.ts';
 
@@ -52,6 +54,36 @@ describe('a parked generation', () => {
     await askOk(viewer, { type: 'ping' });
     expect((await item()).status).toBe('parked');
     viewer.send({ type: 'ack', session: 's1', generation: key.generation, epoch: 0, seq: 1 });
+    await queuedAgain();
+  });
+
+  test('is not revived at every ack while the store is full, and goes on once there is room', async () => {
+    let isFull = true;
+    let tries = 0;
+    const prepare = ({ bus: { sessions } }: RecordingBus): void => {
+      const { updateItem } = sessions;
+      const refuse = (): Promise<never> => Promise.reject(new BusRefusedError('full', 'full'));
+      const counted: typeof updateItem = (...args) => {
+        tries += 1;
+        return isFull ? refuse() : updateItem(...args);
+      };
+      Object.assign(sessions, { updateItem: counted });
+    };
+    const clock = new ManualClock(Date.now());
+    const edge = await world.addEdge({ prepare, clock });
+    const back = await edge.open();
+    const run = await worker.claim(key);
+    await run.write(...words(40));
+    await run.park();
+    await askOk(back, { type: 'subscribe', session: 's1' });
+    await back.nextFrame((frame) => frame.type === 'delta' && frame.seq === 40, 5_000);
+    for (let seq = 1; seq <= 40; seq += 1) {
+      back.send({ type: 'ack', session: 's1', generation: key.generation, epoch: 0, seq });
+      await askOk(back, { type: 'ping' });
+    }
+    expect(tries).toBe(1);
+    isFull = false;
+    clock.advance(5_000);
     await queuedAgain();
   });
 
