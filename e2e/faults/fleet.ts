@@ -14,6 +14,8 @@ export type FleetOptions = {
   readonly tokensPerSecond?: number;
   /** default true; false: all jobs are in the queues that workers share */
   readonly placement?: boolean;
+  /** of each worker; default the worker's own */
+  readonly slots?: number;
   /** source of the proxies' jitter */
   readonly random?: () => number;
 };
@@ -153,6 +155,7 @@ export class Fleet {
   async #spawnWorker(index: number): Promise<WorkerSlot> {
     this.#started += 1;
     const name = `w-${this.#started}`;
+    const { slots } = this.#options;
     const child = await spawnNode(DEMO_WORKER_MAIN, [], {
       env: {
         ...(await this.#env(`worker ${index}`)),
@@ -160,6 +163,7 @@ export class Fleet {
         SLUICE_WORKER_ADMIN_PORT: '0',
         SLUICE_SIMULATED_TOKENS_PER_SECOND: String(this.#options.tokensPerSecond ?? 75),
         SLUICE_SIMULATED_TTFT_MS: '50',
+        ...(slots === undefined ? {} : { SLUICE_WORKER_SLOTS: String(slots) }),
       },
     });
     const { admin } = (await readyMessage(child, READY_MS)) as { admin: string };

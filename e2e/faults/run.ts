@@ -35,6 +35,8 @@ export type RunOptions = {
   readonly tokensPerSecond: number;
   /** default true; false: all jobs are in the queues that workers share */
   readonly placement?: boolean;
+  /** of each worker */
+  readonly slots?: number;
   readonly load: Omit<LoadOptions, 'urls'>;
   /** how long everything that runs may take to end after the faults, ms */
   readonly drainMs: number;
@@ -62,10 +64,21 @@ const runOn = async (
   closers: (() => Promise<unknown>)[],
 ): Promise<RunReport> => {
   const { replicas, url: natsUrl, wires } = storage;
-  const { name, seed, edges, workers, tokensPerSecond, shim, isWired = false, placement = true } = options;
+  const {
+    name,
+    seed,
+    edges,
+    workers,
+    tokensPerSecond,
+    shim,
+    isWired = false,
+    placement = true,
+    slots,
+  } = options;
   const random = new SeededRandom(seed);
   const fleet = new Fleet({
     ...{ replicas, workers, tokensPerSecond, placement, random: () => random.next() },
+    ...(slots === undefined ? {} : { slots }),
     edges: shim === undefined ? edges : 0,
     natsUrlOf: (part) => (isWired ? wires.urlOf(part) : Promise.resolve(natsUrl)),
   });
