@@ -8,7 +8,7 @@ import { cpuSecondsOf } from '../cpu.ts';
 import { countMessages, fillStream } from '../full-stream.ts';
 import type { Started } from '../load.ts';
 import type { World } from '../nemesis.ts';
-import { longest, playRows, seconds, untilFlowing } from './row.ts';
+import { crashesIn, longest, playRows, seconds, untilFlowing } from './row.ts';
 
 /** Whatever takes writes while generations run, each full in its turn. */
 const STREAMS = ['TOKENS', 'KV_SESSIONS', 'KV_PROMPTS'] as const;
@@ -143,7 +143,8 @@ playRows('storage is full', [
   {
     id: 'F41',
     title: 'a stream has no room left, each in turn: what runs ends, cancels are true, and nothing spins',
-    target: 'stuck 0, settled <= 30 s after there is room, <= 0.3 of a core and <= 100 messages/s meanwhile',
+    target:
+      'stuck 0, crashes counted 0, settled <= 30 s after there is room, <= 0.3 of a core and <= 100 messages/s meanwhile',
     options: { slots: SLOTS, workers: WORKERS, load: { sessions: 1, viewers: 2, tokens: 200 } },
     play: async (world) => {
       const outcomes: Outcome[] = [];
@@ -167,7 +168,9 @@ playRows('storage is full', [
         messages: longest(outcomes.map(({ messages }) => messages)),
       };
     },
-    holds: ({ figures }) => {
+    holds: (report) => {
+      const { figures } = report;
+      expect(crashesIn(report)).toBe(0);
       expect(figures).toMatchObject({
         'TOKENS full': 'parked ok, queued ok, running ok',
         // Nothing can be written of these: the answer says so, and that it may be repeated.

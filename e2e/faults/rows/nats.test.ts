@@ -7,7 +7,7 @@ import type { World } from '../nemesis.ts';
 import type { RunReport } from '../report.ts';
 import { gapsOf, silencesAfter } from '../timings.ts';
 import { killLeader, killNats, TOKENS } from './plays.ts';
-import { clusterOf, longest, p95, playRows, repeat, seconds, untilFlowing } from './row.ts';
+import { clusterOf, crashesIn, longest, p95, playRows, repeat, seconds, untilFlowing } from './row.ts';
 
 /** One worker had everything from its first token to its last: no outage is a reason to hand over. */
 const expectNoHandOver = ({ timings }: RunReport): void => expect(timings.handovers).toEqual([]);
@@ -49,10 +49,6 @@ const promptNow = async ({ urls }: World): Promise<string> => {
   client.close();
   return answer.type === 'error' ? answer.code : answer.type;
 };
-
-/** Attempts that are taken to have died with their worker. */
-const crashesIn = ({ histories }: RunReport): number =>
-  histories.reduce((sum, { item }) => sum + (item?.allCrashes ?? item?.crashes ?? 0), 0);
 
 playRows('NATS fails', [
   {

@@ -82,6 +82,10 @@ export const untilFlowing = async ({ load }: { readonly load: Load }): Promise<v
   });
 };
 
+/** Attempts that are taken to have died with their worker. */
+export const crashesIn = ({ histories }: RunReport): number =>
+  histories.reduce((sum, { item }) => sum + (item?.allCrashes ?? item?.crashes ?? 0), 0);
+
 /** The cluster of a row that runs on R3. */
 export const clusterOf = ({ storage: { cluster } }: World): NatsCluster => {
   if (cluster === undefined) throw new TypeError('expected a row on R3');
