@@ -35,7 +35,9 @@ const untilStatus = (world: World, key: GenerationKey, ...wanted: string[]): Pro
     timeoutMs: 20_000,
   });
 
-const accepted = ({ handles }: Started): Promise<unknown> | undefined => handles[0]?.accepted;
+const accepted = async ({ handles }: Started): Promise<void> => {
+  await handles[0]?.accepted;
+};
 
 /** Somebody asks and acks nothing: the run is parked. */
 const park = async (world: World, session: string): Promise<RawClient> => {
