@@ -144,10 +144,9 @@ export const runGeneration = async (key, item, runs, onChange) => {
     if (end === undefined) {
       if (item.attempt > 1) await store(run); // W23
       end = await speak(run);
-      if (end !== undefined) {
+      if (end !== undefined)
         end = { usage: { completion_tokens: run.tokens.length, estimated: true }, ...end };
-        await store(run, [], end); // W16
-      }
+      if (end !== undefined) await store(run, [], end); // W16
     }
     await settle(run, end);
     return true;
