@@ -47,6 +47,7 @@ export type Standing = 'alive' | 'dead' | 'unsure';
 const PROMPTLESS: End = {
   reason: 'error',
   error: { code: 'internal', message: 'the prompt of this generation cannot be read' },
+  usage: { prompt_tokens: 0 },
 };
 
 /**

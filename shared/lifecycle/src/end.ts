@@ -3,7 +3,7 @@ import type { Bus } from '@sluice/bus';
 import { ChunkWriter, finish, promptTokensOf, transcriptOf, wholeUsage } from '@sluice/core';
 import type { StoredGeneration, Transcript } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
-import type { End, GenerationKey, Position, StoredRecord, Usage } from '@sluice/protocol';
+import type { End, GenerationKey, Position, StoredRecord } from '@sluice/protocol';
 import { AGAIN, changeItem } from './item-change.ts';
 import type { LifeContext } from './item-change.ts';
 
@@ -34,7 +34,13 @@ export const endedItem = async (
   const head = await bus.tokens.head(key);
   const known = head?.record.end;
   const seq = head === undefined ? item.seq : headOf(head.record);
-  const told = known ?? { ...end, usage: await usageOf(bus, key, item, seq) };
+  const told = known ?? {
+    ...end,
+    usage: wholeUsage(end.usage, {
+      promptTokens: await promptTokens(bus, key, item, end),
+      completionTokens: seq,
+    }),
+  };
   if (known === undefined && item.attempt > 0) {
     const writer = new ChunkWriter(item.attempt + 1, head?.record.epoch ?? 0, head);
     const outcome = await bus.tokens.append(key, writer.draft([], clock.now(), told).draft);
@@ -47,18 +53,18 @@ export const endedItem = async (
 };
 
 /**
- * What nobody counted: the tokens that were stored and, where a worker had it, the prompt. Of that only what it says
- * itself: how much of the session an engine was told besides, its worker knew.
+ * Of a prompt that a worker had. Only what it says itself: how much of the session an engine was told besides, its worker
+ * knew.
  */
-const usageOf = async (
+const promptTokens = async (
   bus: Bus,
   key: GenerationKey,
   { attempt }: StoredGeneration,
-  completionTokens: number,
-): Promise<Usage> => {
-  const body = attempt === 0 ? undefined : (await bus.sessions.prompt(key))?.body;
-  const messages = body?.messages ?? [{ role: 'user', content: body?.input ?? '' }];
-  return wholeUsage(undefined, { promptTokens: promptTokensOf(messages), completionTokens });
+  { usage }: End,
+): Promise<number> => {
+  if (attempt === 0 || usage?.prompt_tokens !== undefined) return 0;
+  const body = (await bus.sessions.prompt(key))?.body;
+  return promptTokensOf(body?.messages ?? [{ role: 'user', content: body?.input ?? '' }]);
 };
 
 /** All that the log says, or what the parked item kept where the log no longer has all of it. */
