@@ -66,9 +66,9 @@ export class IngestTap {
   }
 }
 
-/** M2: heads are read from a replica that lags for good behind `until`, and nothing checks how far. */
+/** M2: heads and items are read from a replica that lags for good behind `until`, and nothing checks how far. */
 export const staleReads = (bus: Bus, until: number): Bus =>
-  withTokens(bus, {
+  withTokens(withUnfinished(bus), {
     head: async (key) => {
       // A read takes its time: one that answered at once would let a retry loop starve the process.
       await pause(5);
@@ -77,6 +77,15 @@ export const staleReads = (bus: Bus, until: number): Bus =>
       return head;
     },
   });
+
+/** What the end of a generation says in its item is not there yet. */
+const withUnfinished = (bus: Bus): Bus => {
+  const item: Bus['sessions']['item'] = async (...args) => {
+    const stored = await bus.sessions.item(...args);
+    return stored?.item.kind === 'generation' && stored.item.status === 'done' ? undefined : stored;
+  };
+  return { ...bus, sessions: { ...bus.sessions, item } };
+};
 
 /** A fault: the live copies of a generation's last record, and of its item, get lost. */
 export const losingLastLive = (bus: Bus): Bus =>
