@@ -1,4 +1,3 @@
-import { BusRefusedError } from '@sluice/bus';
 import type { Bus, Subscription } from '@sluice/bus';
 import { ChunkWriter, countCrash, EngineError, poisonEnd, promptTokensOf, wholeUsage } from '@sluice/core';
 import { headOf, MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
@@ -12,6 +11,7 @@ import { canGoOn, nextEpoch } from './continuation.ts';
 import { Credit } from './credit.ts';
 import type { Engine, EngineRequest } from '@sluice/core';
 import type { Connectivity } from '../peers/connectivity.ts';
+import { settle } from './settling.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 import type { WorkerStats } from '../tally/worker-stats.ts';
 import type { WorkerTally } from '../tally/worker-tally.ts';
@@ -24,8 +24,6 @@ const PARK_RESTARTING_AFTER_MS = 60_000;
 const ABANDON_AFTER_MS = 10_000;
 /** Holds shorter than this are not worth a word to the viewers, ms. */
 const PAUSE_SHOWN_MS = 250;
-/** A store that is full is asked again after this long, ms. */
-const FULL_RETRY_MS = 5_000;
 
 /** Why the engine was told to stop before its own end, and when. */
 type Stop = {
@@ -344,30 +342,10 @@ export class GenerationRun {
     return { reason: 'error', error: { code: 'storage_limit', message: 'the token log is full' } };
   }
 
-  /**
-   * Writes what the attempt leaves, through outages and beside whatever runs in its slot by then.
-   * @param smaller tried where the item is larger than NATS takes
-   * @returns false: a newer attempt owns the generation, or NATS refuses for good; its job comes again later
-   */
-  async #settle(write: () => Promise<boolean>, smaller?: () => Promise<boolean>): Promise<boolean> {
-    const { clock, giveUp, logger, tally, onEngineFree } = this.#context;
-    const { generation } = this.claimed.key;
-    onEngineFree();
-    for (let tries = 0; ; tries += 1) {
-      try {
-        return await persist(write, clock, giveUp, (waitedMs, error) => {
-          tally.longWaits += 1;
-          logger.warn('run_unsettled', { generation, waitedMs, error });
-        });
-      } catch (error) {
-        if (!(error instanceof BusRefusedError)) throw error;
-        if (tries === 0) logger.error('run_refused', { generation, reason: error.reason, error });
-        if (error.reason === 'too_large' && smaller !== undefined) return this.#settle(smaller);
-        // Its job would come again too, later and counted as a crash.
-        if (error.reason !== 'full' || giveUp.aborted) return false;
-        await new Promise<void>((resolve) => void clock.setTimeout(resolve, FULL_RETRY_MS));
-      }
-    }
+  /** @returns false: its job comes again later */
+  #settle(write: () => Promise<boolean>, smaller?: () => Promise<boolean>): Promise<boolean> {
+    this.#context.onEngineFree();
+    return settle(this.claimed.key.generation, { write, smaller }, this.#context);
   }
 
   #serveControl(): Promise<Subscription> {
