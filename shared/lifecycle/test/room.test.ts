@@ -180,7 +180,8 @@ describe.each(backends)('room on $name', ({ start }) => {
     expect(await counted(key, 'bytes')).toBeGreaterThan(Buffer.byteLength(JSON.stringify(entryOf('bytes'))));
     const delivery = await bus.jobs.pull('bytes', 2_000, new AbortController().signal);
     if (delivery === undefined) throw new Error('expected a job');
-    await claimGeneration(delivery, { bus, clock, worker: 'w', isRunning: () => false, admits: () => true });
+    const judging = { isRunning: () => false, admits: () => true, standingOf: () => 'dead' as const };
+    await claimGeneration(delivery, { bus, clock, worker: 'w', ...judging });
     await delivery.ack();
     const { attempt } = await itemOf(bus, key);
     const leaving = { key, attempt, at: { epoch: 0, seq: 1 }, tokens: ['x'.repeat(4_000)] };
