@@ -19,7 +19,9 @@ export type { Chain } from './generation-chain.ts';
 export type { Relay } from './relay.ts';
 export { MAX_PAGE_ITEMS, RESTORE_MARK, toItem } from './session-store.ts';
 export type {
+  BackwardPage,
   GenerationVersion,
+  History,
   ItemBody,
   ItemPage,
   PromptEntry,

@@ -22,7 +22,16 @@ export type PromptEntry = {
   readonly body: PromptBody & { readonly model: string };
   /** what an edge has to tell of the request again; no worker reads it */
   readonly note?: object;
+  /** what of its session the prompt continues; none with `messages`, and none in entries of earlier versions */
+  readonly history?: History;
 };
+
+/**
+ * The past of a session when a prompt came: what was final up to this `rev`, and the generations whose end was in the
+ * log up to this sequence of its stream, since whoever prompts may have seen an end before its item said so. Neither
+ * changes any more.
+ */
+export type History = { readonly rev: number; readonly log: number };
 
 export type ItemPage = {
   /** oldest change first */
@@ -62,6 +71,16 @@ export type SessionStore = {
   /** rev of the item that changed last; 0: there is none */
   newestRev(key: SessionKey): Promise<number>;
   store(): Promise<StoreState>;
+  /** All items from the one that changed last back to the first, page by page: whoever has enough stops reading. */
+  backward(key: SessionKey): AsyncIterable<BackwardPage>;
+};
+
+/** Bounded in number and bytes as an {@link ItemPage}. */
+export type BackwardPage = {
+  /** newest change first */
+  readonly items: readonly StoredItem[];
+  /** how many items there are before these */
+  readonly older: number;
 };
 
 /** Metadata of the stream of items: whoever restores it from a backup sets another value, and so makes it another store. */

@@ -27,6 +27,9 @@ export const chunkSubjects = (partition: number, key: GenerationKey): string =>
   `${generationPath(partition, key)}.*`;
 const generationPath = (partition: number, { org, session, generation }: GenerationKey): string =>
   `tok.${partition}.${org}.${session}.${generation}`;
+/** All chunks of all generations of a session. */
+export const sessionChunkSubjects = (partition: number, { org, session }: SessionKey): string =>
+  `tok.${partition}.${org}.${session}.*.*`;
 /** The inverse of {@link chunkSubject}, as far as the chunk is concerned; undefined: none of its subjects. */
 export const chunkOfSubject = (subject: string): number | undefined => {
   const part = subject.slice(subject.lastIndexOf('.') + 1);

@@ -35,6 +35,8 @@ export type TokenLog = {
   append(key: GenerationKey, draft: Draft): Promise<PublishOutcome>;
   /** The newest message that is a record, as the stream's leader has it. @throws BusUnavailableError */
   head(key: GenerationKey): Promise<StoredRecord | undefined>;
+  /** Sequence of what was stored last in a session's logs, as the stream's leader has it; 0: nothing. */
+  newest(key: SessionKey): Promise<number>;
   /**
    * Whether a foreign message follows the head: one that may have replaced a record which readers have seen.
    * @throws BusUnavailableError

@@ -100,6 +100,13 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
       }
     });
 
+    test('a prompt keeps up to where its session counts', async () => {
+      const key = newKey();
+      const entry = { ...promptOf('h'), history: { rev: 7, log: 0 } };
+      await bus.sessions.createPrompt(key, entry);
+      expect(await other.sessions.prompt(key)).toEqual(entry);
+    });
+
     test('a prompt of 256 KB comes back whole', async () => {
       const key = newKey();
       const entry = { ...promptOf('large'), body: { model: 'm', input: 'é'.repeat(128 * 1024) } };
@@ -267,6 +274,30 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
       await create(bus, key, message('c'));
       const { items } = await listAll(bus, key);
       expect(items.map(({ item }) => item.id)).toEqual(['a', 'b', 'c']);
+    });
+
+    test('backward, items come from the newest change on, each once, with how many there are before them', async () => {
+      const key = newKey();
+      const stranger = newKey();
+      const ids = Array.from({ length: 330 }, (_, n) => `item-${n}`);
+      for (const [n, id] of ids.entries()) {
+        // The revs of a session lie unevenly between those of others.
+        if (n % 50 === 7)
+          for (let other = 0; other < 40; other += 1) await create(bus, stranger, message(`${n}-${other}`));
+        await create(bus, key, message(id, 'x'.repeat(n % 3 === 0 ? 20_000 : 10)));
+      }
+      const found: string[] = [];
+      for await (const { items, older } of other.sessions.backward(key)) {
+        expect(items.length).toBeLessThanOrEqual(100);
+        found.push(...items.map(({ item }) => item.id));
+        expect(older).toBe(ids.length - found.length);
+      }
+      expect(found).toEqual(ids.toReversed());
+    });
+
+    test('backward, an empty session has no page', async () => {
+      for await (const page of bus.sessions.backward(newKey()))
+        throw new Error(`expected none, got ${page.older}`);
     });
 
     test('a listing while items change misses none and lists none twice in a page', async () => {

@@ -69,6 +69,15 @@ describe.each(backends)('TokenLog on $name', ({ start }) => {
     expect(await bus.tokens.head(newKey())).toBeUndefined();
   });
 
+  test('the newest of a session is what was stored last in any of its logs', async () => {
+    const key = newKey();
+    expect(await bus.tokens.newest(key)).toBe(0);
+    await appendOk(bus, key, 'a');
+    const last = await appendOk(other, { ...key, generation: newKey().generation }, 'b');
+    await appendOk(bus, newKey(), 'of another session');
+    expect(await bus.tokens.newest(key)).toBe(last);
+  });
+
   test('the first record expects sequence 0, each later one its predecessor', async () => {
     const key = newKey();
     const first = await appendOk(bus, key, 'a');

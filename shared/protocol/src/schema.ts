@@ -93,6 +93,7 @@ export const promptEntrySchema = z.object({
     .refine(isShallow, isShallowMessage)
     .exactOptional()
     .describe('What an edge has to tell of the request again; not for workers.'),
+  history: z.object({ rev: count, log: count }).exactOptional(),
 });
 
 /** Whatever a session holds. */

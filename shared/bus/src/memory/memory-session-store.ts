@@ -40,18 +40,29 @@ export const memorySessions = (hub: MemoryHub, border: Border): SessionStore => 
       return Promise.resolve(known?.text === text ? known.rev : undefined);
     },
     items: (key, since) => Promise.resolve(pageOf({ hub, itemAt }, prefixOf(key), since)),
-    newestRev: (key) => {
-      const paths = [...hub.items].filter(([path]) => path.startsWith(prefixOf(key)));
-      return Promise.resolve(paths.at(-1)?.[1].rev ?? 0);
-    },
+    newestRev: (key) => Promise.resolve(revsOf(hub, key)[0]?.rev ?? 0),
     store: () => Promise.resolve({ store: hub.store, rev: hub.rev }),
+    backward: async function* (key) {
+      const row = revsOf(hub, key);
+      for (let read = 0; read < row.length;) {
+        const paths = row.slice(read, read + MAX_PAGE_ITEMS);
+        read += paths.length;
+        yield { items: paths.flatMap(({ path }) => itemAt(path) ?? []), older: row.length - read };
+      }
+    },
   };
 };
 
+const prefixOf = ({ org, session }: SessionKey): string => `${org}.${session}.`;
+
+/** Where a session's items are, newest change first. */
+const revsOf = (hub: MemoryHub, key: SessionKey): { readonly path: string; readonly rev: number }[] =>
+  [...hub.items]
+    .flatMap(([path, { rev }]) => (path.startsWith(prefixOf(key)) ? { path, rev } : []))
+    .toReversed();
+
 const pathOf = ({ org, session }: SessionKey, { id }: { readonly id: string }): string =>
   `${org}.${session}.${id}`;
-
-const prefixOf = ({ org, session }: SessionKey): string => `${org}.${session}.`;
 
 type Reading = {
   readonly hub: MemoryHub;

@@ -48,6 +48,10 @@ export const memoryTokens = (hub: MemoryHub, border: Border): TokenLog => {
     },
     isObscured: (key, head) => Promise.resolve((sequencesOf(key)[0] ?? 0) > (head?.sequence ?? 0)),
     head: (key) => Promise.resolve(headOf(key)),
+    newest: ({ org, session }) => {
+      const index = hub.log.findLastIndex(({ subject }) => subject.startsWith(`tok.0.${org}.${session}.`));
+      return Promise.resolve(index + 1);
+    },
     before: (key, next, count) => {
       const chunks = hub.chunks.get(itemKey(key, key.generation));
       const wanted = Array.from({ length: Math.min(count, next.chunk) }, (_, index) =>

@@ -24,8 +24,21 @@ export type LastMessages = {
   readonly isScan?: boolean;
 };
 
-/** `left` messages did not fit. `cut`: a message was replaced while it was read, so the rest is unread. */
-type Batch = { readonly messages: readonly Msg[]; readonly left: number; readonly cut: boolean };
+/**
+ * `left` messages did not fit. `cut`: a message was replaced while it was read, so the rest is unread. `upTo`: newest
+ * sequence of the replica that answered, where it says so.
+ */
+type Batch = {
+  readonly messages: readonly Msg[];
+  readonly left: number;
+  readonly cut: boolean;
+  readonly upTo: number | undefined;
+};
+
+export type LastMessagesFound = Pick<Batch, 'messages' | 'left' | 'upTo'> & {
+  /** whether there are more; `left` is how many, at least */
+  readonly more: boolean;
+};
 
 const MAX_CUTS = 20;
 
@@ -38,7 +51,7 @@ export const readLastMessages = async (
   nc: NatsConnection,
   inboxPrefix: string,
   query: LastMessages,
-): Promise<{ readonly messages: readonly Msg[]; readonly more: boolean }> => {
+): Promise<LastMessagesFound> => {
   const { maxMessages = MAX_LISTED_SUBJECTS } = query;
   const newest = new Map<string, Msg>();
   let from = query.from ?? 1;
@@ -54,7 +67,9 @@ export const readLastMessages = async (
         newest.set(subject, message);
       }
       const more = batch.cut || batch.left > 0;
-      if (!batch.cut || newest.size >= maxMessages) return { messages: [...newest.values()], more };
+      const { left, upTo } = batch;
+      if (!batch.cut || newest.size >= maxMessages)
+        return { messages: [...newest.values()], more, left, upTo };
     }
   } catch (error) {
     throw busError(`list of ${query.stream}`, error);
@@ -73,9 +88,11 @@ export const sequenceOf = (message: Msg): number => {
 };
 
 /** The same, undefined where it has none: the server did not send it. */
-export const sequenceIn = (message: Msg): number | undefined => {
-  const sequence = Number(message.headers?.get('Nats-Sequence'));
-  return Number.isSafeInteger(sequence) && sequence >= 1 ? sequence : undefined;
+export const sequenceIn = (message: Msg): number | undefined => numberIn(message, 'Nats-Sequence');
+
+const numberIn = (message: Msg, header: string): number | undefined => {
+  const value = Number(message.headers?.get(header));
+  return Number.isSafeInteger(value) && value >= 1 ? value : undefined;
 };
 
 const errorOf = (status: number, description: string): Error => {
@@ -121,9 +138,9 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
     };
     const failAfter = (ms: number): NodeJS.Timeout =>
       setTimeout(() => fail(new NoAnswerError(`no answer in ${ms} ms`)), ms);
-    const finish = (cut: boolean): void => {
+    const finish = (cut: boolean, end: Msg): void => {
       close();
-      resolve({ messages, left, cut });
+      resolve({ messages, left, cut, upTo: numberIn(end, 'Nats-UpTo-Sequence') });
     };
     const fail = (error: Error): void => {
       close();
@@ -140,10 +157,10 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
         }
         left = Number(message.headers?.get('Nats-Num-Pending'));
         messages.push(message);
-      } else if (status === 204) finish(false);
+      } else if (status === 204) finish(false, message);
       // Whoever is there when the time is up is asked again.
       else if (status === NO_RESPONDERS && query.replicas > 1) return;
-      else if (status === 404) finish(message.headers?.description.toLowerCase() !== 'no results');
+      else if (status === 404) finish(message.headers?.description.toLowerCase() !== 'no results', message);
       else fail(errorOf(status, message.headers?.description ?? ''));
     };
     const subscription = nc.subscribe(inbox, { callback: onMessage });

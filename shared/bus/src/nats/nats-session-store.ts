@@ -5,6 +5,7 @@ import type { Msg, NatsConnection } from 'nats';
 import type { Border } from '../border.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS, RESTORE_MARK } from '../session-store.ts';
 import type {
+  BackwardPage,
   ItemBody,
   ItemPage,
   PromptEntry,
@@ -17,7 +18,10 @@ import { itemParser } from '../stored-item.ts';
 import { BUCKETS, itemKey, itemOfSubject, itemSubjects, kvStream } from '../subjects.ts';
 import { readLast } from './last-message.ts';
 import { busError } from './answer.ts';
+import { backward } from './backward.ts';
+import type { Entry, Found } from './backward.ts';
 import { readLastMessages, sequenceOf, subjectOf } from './last-messages.ts';
+import type { LastMessagesFound } from './last-messages.ts';
 import { compareAndSet } from './write.ts';
 
 const SESSIONS = kvStream(BUCKETS.sessions);
@@ -45,6 +49,8 @@ export const createNatsSessionStore = (
     readLast(jsm, PROMPTS, `$KV.${BUCKETS.prompts}.${key}`, reading.replicas);
   const entryIn = (message: StoredMsg): PromptEntry | undefined =>
     reading.border.read('prompt', message.string(), parsePrompt);
+  const newestRev = async (key: SessionKey): Promise<number> =>
+    (await readLast(jsm, SESSIONS, itemSubjects(key), reading.replicas))?.seq ?? 0;
   return {
     createPrompt: async (key, entry) => {
       const id = itemKey(key, key.generation);
@@ -70,11 +76,14 @@ export const createNatsSessionStore = (
       return found !== undefined && JSON.stringify(found.item) === body ? found.rev : undefined;
     },
     items: async (key, since) => {
-      const { replicas } = reading;
-      const newest = replicas === 1 ? undefined : await readLast(jsm, SESSIONS, itemSubjects(key), replicas);
-      return readPage(nc, key, { ...reading, since, atLeast: newest?.seq ?? 0 });
+      const atLeast = reading.replicas === 1 ? 0 : await newestRev(key);
+      return readPage(nc, key, { ...reading, since, atLeast });
     },
-    newestRev: async (key) => (await readLast(jsm, SESSIONS, itemSubjects(key), reading.replicas))?.seq ?? 0,
+    newestRev,
+    backward: async function* (key) {
+      const atLeast = await newestRev(key);
+      yield* readBackward(nc, key, { ...reading, atLeast });
+    },
     store: () => readStore(jsm),
   };
 };
@@ -108,33 +117,71 @@ const itemKeyOf = (key: SessionKey, { id }: ItemBody): string => itemKey(key, id
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-type PageRequest = {
-  readonly since: number;
-  /** the newest rev of the session as the leader knows it: a replica that lags is asked again */
-  readonly atLeast: number;
-} & Reading;
+/** `atLeast`: the newest rev of the session as the leader knows it: a replica that lags is asked again. */
+type ItemReading = Reading & { readonly atLeast: number };
+type PageRequest = ItemReading & { readonly since: number };
+/** Which items to read of a session; `reaches`: whether the replica that found these has all that is wanted. */
+type ItemQuery = {
+  readonly from: number;
+  readonly maxMessages: number;
+  readonly reaches: (found: LastMessagesFound) => boolean;
+};
 
 const LAG_WAIT_MS = 20;
 const LAG_TRIES = 50;
 
 /** The newest message of every item of the session, in order of rev, with one request. */
-const readPage = async (nc: NatsConnection, key: SessionKey, request: PageRequest): Promise<ItemPage> => {
-  const { since, atLeast, inboxPrefix, replicas } = request;
+const readItems = async (
+  nc: NatsConnection,
+  key: SessionKey,
+  { inboxPrefix, replicas }: Reading,
+  { from, maxMessages, reaches }: ItemQuery,
+): Promise<LastMessagesFound> => {
   for (let tries = 1; ; tries += 1) {
-    const { messages, more } = await readLastMessages(nc, inboxPrefix, {
-      stream: SESSIONS,
-      subjects: [itemSubjects(key)],
-      from: since + 1,
-      replicas,
-      maxMessages: MAX_PAGE_ITEMS,
-      maxBytes: MAX_PAGE_BYTES,
+    const found = await readLastMessages(nc, inboxPrefix, {
+      ...{ stream: SESSIONS, subjects: [itemSubjects(key)], from, replicas },
+      ...{ maxMessages, maxBytes: MAX_PAGE_BYTES },
     });
-    const last = messages.at(-1);
-    // Also where the last one cannot be read: who asks for what comes later shall not wait for it.
-    const rev = last === undefined ? since : sequenceOf(last);
-    if (more || rev >= atLeast)
-      return { items: messages.flatMap((each) => listed(each, request)), rev, more };
+    if (reaches(found)) return found;
     if (tries >= LAG_TRIES) throw busError('list of a session', new Error('replicas that lag'));
     await pause(LAG_WAIT_MS);
   }
 };
+
+/** Also where the last one cannot be read: who asks for what comes later shall not wait for it. */
+const lastRevOf = ({ messages }: LastMessagesFound): number | undefined => {
+  const last = messages.at(-1);
+  return last && sequenceOf(last);
+};
+
+const readPage = async (nc: NatsConnection, key: SessionKey, request: PageRequest): Promise<ItemPage> => {
+  const { since, atLeast } = request;
+  const reaches = (found: LastMessagesFound): boolean => found.more || (lastRevOf(found) ?? since) >= atLeast;
+  const query = { from: since + 1, maxMessages: MAX_PAGE_ITEMS, reaches };
+  const found = await readItems(nc, key, request, query);
+  const items = found.messages.flatMap((each) => listed(each, request));
+  return { items, rev: lastRevOf(found) ?? since, more: found.more };
+};
+
+type ItemEntry = Entry & { readonly message: Msg };
+
+async function* readBackward(
+  nc: NatsConnection,
+  key: SessionKey,
+  reading: ItemReading,
+): AsyncGenerator<BackwardPage> {
+  const { atLeast, replicas } = reading;
+  // A listing of very many items, read one after the other, does not say how far its replica is.
+  const reaches = ({ upTo, messages }: LastMessagesFound): boolean =>
+    replicas === 1 || (upTo ?? (messages.length === 0 ? 0 : Infinity)) >= atLeast;
+  const read = async (from: number, maxMessages: number): Promise<Found<ItemEntry>> => {
+    const { messages, left } = await readItems(nc, key, reading, { from, maxMessages, reaches });
+    const entries = messages.map((message) => ({
+      ...{ sequence: sequenceOf(message), bytes: message.data.length },
+      message,
+    }));
+    return { entries, left };
+  };
+  for await (const { entries, older } of backward(read, atLeast))
+    yield { items: entries.flatMap(({ message }) => listed(message, reading)), older };
+}

@@ -1,12 +1,18 @@
 import type { JetStreamManager, StoredMsg } from '@nats-io/jetstream';
 import { linkedBefore } from '@sluice/core';
 import type { ClosedChunk } from '@sluice/core';
-import type { GenerationKey, StoredRecord } from '@sluice/protocol';
+import type { GenerationKey, SessionKey, StoredRecord } from '@sluice/protocol';
 import type { NatsConnection } from 'nats';
 import { behindAlso } from '../../behind.ts';
 import type { Behind, LogMessage } from '../../behind.ts';
 import type { Border } from '../../border.ts';
-import { chunkSubject, chunkSubjects, partitionOf, tokenStream } from '../../subjects.ts';
+import {
+  chunkSubject,
+  chunkSubjects,
+  partitionOf,
+  sessionChunkSubjects,
+  tokenStream,
+} from '../../subjects.ts';
 import { storedRecordParser } from '../../stored-record.ts';
 import { readLast, readNext } from '../last-message.ts';
 import { busError } from '../answer.ts';
@@ -57,6 +63,12 @@ export class ChunkReader {
     for await (const message of this.#after(key, 0))
       if (message.sequence !== newest.sequence) head = this.#readable(message) ?? head;
     return head;
+  }
+
+  /** Sequence of the newest message of a session, whatever it is. */
+  async newest(key: SessionKey): Promise<number> {
+    const partition = partitionOf(key, this.#options.partitions);
+    return (await this.#last(partition, sessionChunkSubjects(partition, key)))?.sequence ?? 0;
   }
 
   /** Whether a foreign message follows the head. */

@@ -65,6 +65,7 @@ export const createNatsTokenLog = (
       return outcome.type === 'wrong_sequence' ? appendBehind(key, draft) : outcome;
     },
     head: (key) => reader.head(key),
+    newest: (key) => reader.newest(key),
     isObscured: (key, head) => reader.isObscured(key, head),
     before: (key, next, count) => reader.before(key, next, count),
     tail: (key, listener) => {
