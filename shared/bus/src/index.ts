@@ -16,6 +16,7 @@ export { placedBus } from './placed-bus.ts';
 export { Placement } from './placement.ts';
 export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
+export { ReadBudget } from './read-budget.ts';
 export type { Relay } from './relay.ts';
 export { MAX_PAGE_ITEMS, RESTORE_MARK, toItem } from './session-store.ts';
 export type {

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { deferred } from '@sluice/testkit';
-import { ReadBudget } from '../src/nats/tokens/read-budget.ts';
+import { ReadBudget } from '../src/read-budget.ts';
 
 /** Begins a read of this cost, which ends when it is told to. */
 const reader = (budget: ReadBudget, started: number[]) => (cost: number) => {

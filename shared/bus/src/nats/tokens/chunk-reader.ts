@@ -17,7 +17,7 @@ import { storedRecordParser } from '../../stored-record.ts';
 import { readLast, readNext } from '../last-message.ts';
 import { busError } from '../answer.ts';
 import { readLastMessages, sequenceOf, subjectOf } from '../last-messages.ts';
-import { ReadBudget } from './read-budget.ts';
+import { ReadBudget } from '../../read-budget.ts';
 
 /** A replica that lags is asked again after this long, ms, so often. */
 const LAG_WAIT_MS = 20;
