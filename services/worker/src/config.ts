@@ -9,6 +9,7 @@ import {
 } from '@sluice/runtime';
 import type { ConfigOf } from '@sluice/runtime';
 import { z } from 'zod';
+import { CONVERSATION_BYTES } from './runs/conversation.ts';
 import type { OpenAiOptions } from './engines/openai/openai-engine.ts';
 
 /** What every worker reads, whatever its engine is. */
@@ -28,6 +29,11 @@ export const workerSettings = {
   slots: setting(count(1, 10_000).default(64), {
     env: 'SLUICE_WORKER_SLOTS',
     about: 'Generations run at once.',
+  }),
+  conversationBytes: setting(count(0, 1024 * 1024 * 1024).default(CONVERSATION_BYTES), {
+    env: 'SLUICE_CONVERSATION_BYTES',
+    about:
+      'Most of a session’s earlier turns that a prompt with `input` continues, bytes of their JSON, newest first.',
   }),
   model: setting(z.string().min(1).max(200).optional(), {
     env: 'SLUICE_MODEL',

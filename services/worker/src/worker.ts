@@ -6,6 +6,7 @@ import { EngineWatch } from './jobs/engine-watch.ts';
 import type { Engine } from '@sluice/core';
 import { startJobLoops } from './jobs/job-loop.ts';
 import { JobRunner } from './jobs/job-runner.ts';
+import { CONVERSATION_BYTES, Conversations } from './runs/conversation.ts';
 import { Liveness } from './peers/liveness.ts';
 import { createWorkerMetrics } from './tally/metrics.ts';
 import { Connectivity } from './peers/connectivity.ts';
@@ -32,6 +33,8 @@ export type WorkerOptions = {
   readonly placement?: boolean;
   /** longest run from its oldest token on, ms: below what the token log keeps; default none */
   readonly maxRunMs?: number;
+  /** most of a session's earlier turns that a prompt continues, bytes of their JSON; default 4 MiB */
+  readonly conversationBytes?: number;
 };
 
 export type WorkerDeps = {
@@ -82,6 +85,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const runner: JobRunner = new JobRunner({
     ...{ bus, engine, clock, logger, tally, stats, connectivity, slots, worker: name },
     ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs },
+    conversations: new Conversations(bus, options.conversationBytes ?? CONVERSATION_BYTES),
     ...{
       onTaken: (run) => liveness.taken(run),
       onChange: () => liveness.changed(),

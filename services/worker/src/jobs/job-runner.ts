@@ -5,7 +5,7 @@ import type { GenerationKey, Org } from '@sluice/protocol';
 import { claimGeneration, readClaimed } from '@sluice/lifecycle';
 import type { ClaimContext, Claimed } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
-import { readConversation } from '../runs/conversation.ts';
+import type { Conversations } from '../runs/conversation.ts';
 import { GenerationRun } from '../runs/generation-run.ts';
 import type { RunContext, RunOutcome } from '../runs/generation-run.ts';
 import { Quarantine } from './quarantine.ts';
@@ -28,6 +28,7 @@ export type JobRunnerDeps = Omit<RunContext, 'onEngineFree'> & {
   /** this worker's name */
   readonly worker: string;
   readonly slots: Slots;
+  readonly conversations: Conversations;
   /** aborted when the worker stops pulling */
   readonly pulling: AbortSignal;
   /** a job, or the claim it led to, is this worker's from now on */
@@ -137,8 +138,12 @@ export class JobRunner {
   }
 
   async #runClaimed(claimed: Claimed, onEngineFree: () => void): Promise<RunOutcome> {
-    const { bus, clock, giveUp } = this.#deps;
-    const messages = await persist(() => readConversation(bus, claimed), clock, giveUp);
+    const { bus, clock, conversations, giveUp, logger, tally } = this.#deps;
+    const { messages, leftOut } = await persist(() => conversations.read(claimed), clock, giveUp);
+    if (leftOut > 0) {
+      tally.cutConversations += 1;
+      logger.info('conversation_cut', { generation: claimed.key.generation, items: leftOut });
+    }
     const run = new GenerationRun(claimed, messages, { ...this.#deps, onEngineFree });
     const outcome = await this.#runOnce(run);
     if (outcome !== 'behind') return outcome;

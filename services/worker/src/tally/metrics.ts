@@ -86,6 +86,11 @@ export const createWorkerMetrics = (tally: WorkerTally, load: Load): Metrics => 
     read: () => tally.takenOver,
   });
   metrics.counter({
+    name: 'sluice_worker_cut_conversations_total',
+    help: 'Attempts whose conversation left out older turns, since it would exceed `SLUICE_CONVERSATION_BYTES`.',
+    read: () => tally.cutConversations,
+  });
+  metrics.counter({
     name: 'sluice_worker_long_waits_total',
     help: 'Times that an attempt had waited 30 s longer for NATS to take its outcome.',
     read: () => tally.longWaits,

@@ -34,6 +34,8 @@ export class WorkerTally {
   passedOn = 0;
   adopted = 0;
   takenOver = 0;
+  /** attempts whose conversation left older turns out, since it exceeded its budget */
+  cutConversations = 0;
   /** times that something which holds no slot any more had waited 30 s longer for NATS */
   longWaits = 0;
   readonly queueWait = new LatencyCounts();

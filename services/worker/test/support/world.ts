@@ -1,5 +1,5 @@
 import { createMemoryBus, createMemoryHub } from '@sluice/bus';
-import type { Bus, MemoryHub } from '@sluice/bus';
+import type { Bus, MemoryHub, PromptEntry } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import { parseGenerationId, parseOrg, parseRecord, parseSessionId } from '@sluice/protocol';
 import type { GenerationKey, PromptBody, TokenRecord } from '@sluice/protocol';
@@ -47,6 +47,7 @@ export class World {
       slots?: number;
       clock?: Clock;
       maxRunMs?: number;
+      conversationBytes?: number;
     } = {},
   ): Promise<Worker> {
     const { bus = this.bus, engine = this.engine, slots = 4, clock, ...limits } = options;
@@ -67,10 +68,11 @@ export class World {
     generation: string,
     body: PromptBody = {},
     { queue, ...item }: Partial<StoredGeneration> & { queue?: string } = {},
+    entry: Partial<PromptEntry> = {},
   ): Promise<void> {
     const key = keyOf(generation);
     const full = { ...(body.messages === undefined && { input: 'hi' }), ...body, model: 'm' };
-    await this.bus.sessions.createPrompt(key, { hash: 'h', user: 'ann', createdAt: 1, body: full });
+    await this.bus.sessions.createPrompt(key, { hash: 'h', user: 'ann', createdAt: 1, body: full, ...entry });
     await this.bus.sessions.createItem(key, {
       id: generation,
       kind: 'generation',
