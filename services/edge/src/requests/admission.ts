@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Bus } from '@sluice/bus';
+import type { Bus, History } from '@sluice/bus';
 import { beside, createGeneration, repeatGeneration } from '@sluice/lifecycle';
 import type { Created, Room } from '@sluice/lifecycle';
 import { DEFAULT_LIMITS, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
@@ -45,7 +45,8 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   checkWritable(key);
   const hash = hashOf({ ...body, note });
   const look = beside(deps.room.look(key));
-  const known = await bus.sessions.prompt(key);
+  // The past is that of now, whatever the checks below wait for.
+  const [known, history] = await Promise.all([bus.sessions.prompt(key), historyOf(body, key, bus)]);
   if (known !== undefined) {
     await repeatGeneration(bus, key, known, hash);
     return { created: false };
@@ -61,10 +62,22 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const entry = {
     ...{ hash, user, createdAt: clock.now(), body: asked },
     ...(note === undefined ? {} : { note }),
+    ...(history === undefined ? {} : { history }),
   };
   const outcome = await createGeneration(deps, key, entry, look);
   if (outcome.created) deps.onPrompted(key, model, entry.createdAt);
   return outcome;
+};
+
+/** What a prompt that continues its session counts of it: all that whoever sent it can have seen, and no more. */
+const historyOf = async (
+  { messages }: PromptBody,
+  key: SessionKey,
+  { sessions, tokens }: Bus,
+): Promise<History | undefined> => {
+  if (messages !== undefined) return undefined;
+  const [rev, log] = await Promise.all([sessions.newestRev(key), tokens.newest(key)]);
+  return { rev, log };
 };
 
 /**
