@@ -245,6 +245,16 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
       expect(items.map(({ item }) => item.id)).toEqual(ids);
     });
 
+    test('a session of more items than NATS lists at once is read on from its newest', async () => {
+      const key = newKey();
+      let rev = 0;
+      for (let n = 0; n < 1_030; n += 1) rev = await create(bus, key, message(`item-${n}`));
+      expect(await bus.sessions.items(key, rev)).toEqual({ items: [], rev, more: false });
+      let found = 0;
+      for await (const { items } of bus.sessions.backward(key)) found += items.length;
+      expect(found).toBe(1_030);
+    });
+
     test('a page of exactly 100 items has no more', async () => {
       const key = newKey();
       for (let n = 0; n < 100; n += 1) await create(bus, key, message(`${n}`));

@@ -127,6 +127,10 @@ const tryBatch = async (nc: NatsConnection, inboxPrefix: string, query: LastMess
   }
 };
 
+/** A listing that was cut by a write; a scan finds what comes next, whatever is written. */
+const isCut = (end: Msg, { isScan = false }: LastMessages): boolean =>
+  !isScan && end.headers?.description.toLowerCase() !== 'no results';
+
 const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages): Promise<Batch> =>
   new Promise((resolve, reject) => {
     const inbox = createInbox(inboxPrefix);
@@ -160,7 +164,7 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
       } else if (status === 204) finish(false, message);
       // Whoever is there when the time is up is asked again.
       else if (status === NO_RESPONDERS && query.replicas > 1) return;
-      else if (status === 404) finish(message.headers?.description.toLowerCase() !== 'no results', message);
+      else if (status === 404) finish(isCut(message, query), message);
       else fail(errorOf(status, message.headers?.description ?? ''));
     };
     const subscription = nc.subscribe(inbox, { callback: onMessage });
