@@ -90,7 +90,7 @@ export class OpenAiEngine implements Engine {
       idleTimeoutMs: this.#options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
     });
     try {
-      await this.#openStream(call, request.generation, JSON.stringify(body));
+      await this.#openStream(call, request.generation, body);
       const stream = new ChatStream();
       for await (const token of tokensFrom(call, stream)) {
         const fresh = continued.dropRepeated(token);
@@ -111,11 +111,14 @@ export class OpenAiEngine implements Engine {
     await this.#agent.destroy(new EngineError('upstream_unavailable', 'the engine was closed'));
   }
 
-  async #openStream(call: UpstreamCall, generation: string, body: string): Promise<void> {
+  async #openStream(
+    call: UpstreamCall,
+    generation: string,
+    body: Readonly<Record<string, unknown>>,
+  ): Promise<void> {
     const target = this.#target('POST', '/chat/completions');
     const headers = {
       ...target.headers,
-      'content-type': 'application/json',
       accept: 'text/event-stream',
       // Servers use it as their own id and refuse one that is still running, hence new for every attempt.
       'x-request-id': `${generation}-${randomUUID().slice(0, 8)}`,

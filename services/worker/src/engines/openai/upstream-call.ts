@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream';
 import { request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { EngineError } from '@sluice/core';
+import { jsonBytes, jsonPieces } from './json-pieces.ts';
 import { connectionFailure } from './upstream-failure.ts';
 
 /** Bytes that may wait unread on our side of the socket. Beyond it TCP makes the server wait. */
@@ -10,7 +12,8 @@ export type UpstreamTarget = {
   readonly url: string;
   readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  /** fields of a JSON document */
+  readonly body?: Readonly<Record<string, unknown>>;
 };
 
 export type UpstreamTimeouts = {
@@ -49,8 +52,7 @@ export class UpstreamCall {
       request(target.url, {
         dispatcher,
         method: target.method,
-        headers: target.headers,
-        body: target.body ?? null,
+        ...bodyAndHeaders(target),
         signal: this.#controller.signal,
         highWaterMark: READ_AHEAD_BYTES,
       }),
@@ -104,3 +106,10 @@ export class UpstreamCall {
     }
   }
 }
+
+/** The length is told beforehand: not every server takes a body without one. */
+const bodyAndHeaders = ({ headers, body }: UpstreamTarget) => {
+  if (body === undefined) return { headers, body: null };
+  const told = { 'content-type': 'application/json', 'content-length': String(jsonBytes(body)) };
+  return { headers: { ...headers, ...told }, body: Readable.from(jsonPieces(body), { objectMode: false }) };
+};
