@@ -85,7 +85,11 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const runner: JobRunner = new JobRunner({
     ...{ bus, engine, clock, logger, tally, stats, connectivity, slots, worker: name },
     ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs },
-    conversations: new Conversations(bus, options.conversationBytes ?? CONVERSATION_BYTES),
+    conversations: new Conversations({
+      bus,
+      clock,
+      maxBytes: options.conversationBytes ?? CONVERSATION_BYTES,
+    }),
     ...{
       onTaken: (run) => liveness.taken(run),
       onChange: () => liveness.changed(),

@@ -1,16 +1,22 @@
 import { ReadBudget, readChain, tokensOf } from '@sluice/bus';
-import type { Bus, PromptEntry, StoredItem } from '@sluice/bus';
+import type { Bus, History, PromptEntry } from '@sluice/bus';
 import { transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { parseGenerationId } from '@sluice/protocol';
-import type { ChatMessage, GenerationKey } from '@sluice/protocol';
-import { SharedMessages } from './shared-messages.ts';
+import type { ChatMessage, GenerationKey, SessionKey } from '@sluice/protocol';
+import type { Clock } from '@sluice/runtime';
+import { isEnough, readOn, readPast, trimmed, turnOf } from './past.ts';
+import type { Past, Turn } from './past.ts';
 
 /** Default of what is kept of a session's earlier turns, bytes of their JSON. */
 export const CONVERSATION_BYTES = 4 * 1024 * 1024;
 
-/** A page of items is a megabyte or more once it is parsed, so few conversations are read at once. */
+/** A page of items is some megabytes until it is sorted, so few conversations are read at once. */
 const READS_AT_ONCE = 2;
+/** Prompts of a session that come within this time share what was read for the first, ms. */
+const RECENT_MS = 10_000;
+/** So many sessions' turns are kept for that. */
+const MAX_RECENT = 4;
 
 /** The messages an engine gets. */
 export type Conversation = {
@@ -22,12 +28,13 @@ export type Conversation = {
 /** A generation, and the request that started it. */
 export type Prompt = { readonly key: GenerationKey; readonly entry: PromptEntry };
 
-/** What an item adds to a conversation. */
-type Turn = {
-  readonly messages: readonly ChatMessage[];
-  readonly bytes: number;
-  /** where its end is in the log, if that was there before its item said so; 0 otherwise */
-  readonly endedAt: number;
+type Recent = { readonly past: Past; readonly readAt: number };
+
+type Options = {
+  readonly bus: Bus;
+  readonly clock: Pick<Clock, 'now'>;
+  /** most of a session's earlier turns that are kept, bytes of their JSON */
+  readonly maxBytes: number;
 };
 
 /**
@@ -35,14 +42,13 @@ type Turn = {
  * so every attempt is asked the same. A prompt with `messages` uses those and nothing else.
  */
 export class Conversations {
-  readonly #bus: Bus;
-  readonly #maxBytes: number;
+  readonly #options: Options;
   readonly #reads = new ReadBudget(READS_AT_ONCE);
-  readonly #shared = new SharedMessages();
+  /** by session, least recently read first */
+  readonly #recent = new Map<string, Promise<Recent | undefined>>();
 
-  constructor(bus: Bus, maxBytes: number) {
-    this.#bus = bus;
-    this.#maxBytes = maxBytes;
+  constructor(options: Options) {
+    this.#options = options;
   }
 
   /** @throws BusUnavailableError */
@@ -53,73 +59,96 @@ export class Conversations {
       : Promise.resolve({ messages, leftOut: 0 });
   }
 
-  /** Newest turns first, until the budget is used up. A turn above all of it is passed over: no other would ever fit. */
   async #continued(prompt: Prompt): Promise<Conversation> {
-    const turns: Turn[] = [];
-    let [room, leftOut] = [this.#maxBytes, 0];
-    reading: for await (const { items, older } of this.#bus.sessions.backward(prompt.key)) {
-      const found = await Promise.all(items.map((stored) => this.#turnOf(stored, prompt)));
-      for (const [index, turn] of found.entries()) {
-        if (turn === undefined) continue;
-        if (turn.bytes > this.#maxBytes) leftOut += 1;
-        else if (turn.bytes > room) {
-          leftOut += items.length - index + older;
-          break reading;
-        } else {
-          room -= turn.bytes;
-          turns.push(turn);
-        }
-      }
-    }
-    const asked: ChatMessage = { role: 'user', content: prompt.entry.body.input ?? '' };
-    return { messages: [...inOrder(turns).flatMap(({ messages }) => messages), asked], leftOut };
-  }
-
-  /** What the item adds; undefined where it does not count: it is not final, or became so after the prompt. */
-  async #turnOf(stored: StoredItem, { key, entry }: Prompt): Promise<Turn | undefined> {
-    const { item, rev } = stored;
-    const { history, createdAt } = entry;
-    if (item.id === key.generation) return undefined;
-    const isFinal = item.kind === 'message' || item.status === 'done';
+    const { history, createdAt, body } = prompt.entry;
     // Entries of earlier versions say no more than when they were made.
-    const isEarlier = history === undefined ? item.createdAt <= createdAt : rev <= history.rev;
-    if (isFinal && isEarlier) return this.#turn(key, item.id, saidIn(item), 0);
-    if (item.kind === 'message' || history === undefined) return undefined;
-    return this.#endedTurn({ ...key, generation: parseGenerationId(item.id) }, item, history.log);
+    const counts = (turn: Turn): boolean =>
+      history === undefined ? turn.createdAt <= createdAt : turn.rev <= history.rev;
+    const past = await this.#past(prompt.key, counts);
+    const late = history === undefined ? [] : await this.#lateTurns(prompt.key, past, history);
+    const { turns, leftOut } = this.#fitting([...late, ...past.turns.filter(counts)]);
+    const messages = turns.toReversed().flatMap(({ said }) => said);
+    return {
+      messages: [...messages, { role: 'user', content: body.input ?? '' }],
+      leftOut: leftOut + past.older,
+    };
   }
 
-  /** The turn of a generation whose end was in the log when the prompt came, though its item did not say so yet. */
-  async #endedTurn(key: GenerationKey, item: StoredGeneration, upTo: number): Promise<Turn | undefined> {
-    const { tokens } = this.#bus;
+  async #past(key: GenerationKey, counts: (turn: Turn) => boolean): Promise<Past> {
+    const path = `${key.org}.${key.session}`;
+    const reading = this.#readAfter(this.#recent.get(path), key, counts);
+    this.#recent.delete(path);
+    this.#recent.set(
+      path,
+      reading.catch(() => undefined),
+    );
+    for (const [oldest] of this.#recent) if (this.#recent.size > MAX_RECENT) this.#recent.delete(oldest);
+    return (await reading).past;
+  }
+
+  /** Reads on where a prompt of the same session has just read, or all that counts. */
+  async #readAfter(
+    before: Promise<Recent | undefined> | undefined,
+    key: GenerationKey,
+    counts: (turn: Turn) => boolean,
+  ): Promise<Recent> {
+    const { bus, clock, maxBytes } = this.#options;
+    const recent = await before;
+    if (recent !== undefined && clock.now() - recent.readAt < RECENT_MS) {
+      const past = trimmed(await readOn(bus, key, recent.past), maxBytes);
+      if (isEnough(past, counts, maxBytes)) return { ...recent, past };
+    }
+    const readAt = clock.now();
+    return { past: await readPast(bus, key, { counts, maxBytes }), readAt };
+  }
+
+  /**
+   * Turns of generations whose end was in the log when the prompt came, though their items did not say so yet: whoever
+   * prompts may have seen it. Newest first, by their ends: that order too is the same in each attempt.
+   */
+  async #lateTurns(key: GenerationKey, { turns, open }: Past, history: History): Promise<Turn[]> {
+    if (history.log === 0) return [];
+    const told = turns.filter(({ isRun, rev }) => isRun && rev > history.rev);
+    const untold = [...open.values()].filter(({ id, attempt }) => attempt > 0 && id !== key.generation);
+    const found = await Promise.all(
+      [...told, ...untold].map((each) => this.#lateTurn(key, each, history.log)),
+    );
+    return found
+      .flatMap((late) => late ?? [])
+      .toSorted((one, other) => other.endedAt - one.endedAt)
+      .map(({ turn }) => turn);
+  }
+
+  /** @param each a turn of which the item tells, or an item that tells of none yet */
+  async #lateTurn(
+    session: SessionKey,
+    each: Turn | StoredGeneration,
+    upTo: number,
+  ): Promise<{ readonly turn: Turn; readonly endedAt: number } | undefined> {
+    const { tokens } = this.#options.bus;
+    const key: GenerationKey = { ...session, generation: parseGenerationId(each.id) };
     const head = await tokens.head(key);
     if (head?.record.end === undefined || head.sequence > upTo) return undefined;
-    if (item.status === 'done') return this.#turn(key, item.id, saidIn(item), head.sequence);
+    if ('said' in each) return { turn: each, endedAt: head.sequence };
     const { text } = transcriptOf(tokensOf(await readChain(tokens, key, head, 0)));
-    return this.#turn(key, item.id, saidIn({ ...item, text }), head.sequence);
+    const turn = turnOf({ rev: 0, item: { ...each, text } });
+    return turn && { turn, endedAt: head.sequence };
   }
 
-  #turn(
-    { org, session }: GenerationKey,
-    id: string,
-    said: readonly ChatMessage[],
-    endedAt: number,
-  ): Turn | undefined {
-    if (said.length === 0) return undefined;
-    const messages = this.#shared.share(`${org}.${session}.${id}`, said);
-    return { messages, bytes: Buffer.byteLength(JSON.stringify(messages)), endedAt };
+  /** Newest first, until the budget is used up. */
+  #fitting(turns: readonly Turn[]): { readonly turns: Turn[]; readonly leftOut: number } {
+    const { maxBytes } = this.#options;
+    const fitting: Turn[] = [];
+    let room = maxBytes;
+    let tooLarge = 0;
+    for (const [index, turn] of turns.entries()) {
+      if (turn.bytes > maxBytes) tooLarge += 1;
+      else if (turn.bytes > room) return { turns: fitting, leftOut: tooLarge + turns.length - index };
+      else {
+        room -= turn.bytes;
+        fitting.push(turn);
+      }
+    }
+    return { turns: fitting, leftOut: tooLarge };
   }
 }
-
-/** The text of an item, as the engine gets it. */
-const saidIn = (item: StoredItem['item']): readonly ChatMessage[] => {
-  if (item.kind === 'message') return [{ role: 'user', content: item.text }];
-  if (item.text === undefined || item.text === '') return [];
-  return [
-    { role: 'user', content: item.input },
-    { role: 'assistant', content: item.text },
-  ];
-};
-
-/** Oldest first, from newest first: by rev, then those whose item was late, by their ends. So it is in each attempt. */
-const inOrder = (turns: readonly Turn[]): Turn[] =>
-  turns.toReversed().toSorted((one, other) => one.endedAt - other.endedAt);

@@ -1,0 +1,108 @@
+import type { Bus, StoredItem } from '@sluice/bus';
+import type { StoredGeneration } from '@sluice/core';
+import type { ChatMessage, SessionKey } from '@sluice/protocol';
+
+/** What a final item adds to a conversation. */
+export type Turn = {
+  readonly id: string;
+  readonly isRun: boolean;
+  readonly rev: number;
+  readonly createdAt: number;
+  readonly said: readonly ChatMessage[];
+  /** of their JSON */
+  readonly bytes: number;
+};
+
+/** The end of a session as it was read: all final items with `rev` or less, but for the oldest. */
+export type Past = {
+  readonly rev: number;
+  /** newest first */
+  readonly turns: readonly Turn[];
+  /** by id, those that were not final */
+  readonly open: ReadonlyMap<string, StoredGeneration>;
+  /** how many items there are before */
+  readonly older: number;
+};
+
+/** Whether the turns that `counts` are more than fit, so that what is older does not matter. */
+export const isEnough = (
+  { turns, older }: Past,
+  counts: (turn: Turn) => boolean,
+  maxBytes: number,
+): boolean => older === 0 || bytesOf(turns.filter(counts), maxBytes) > maxBytes;
+
+/** A turn above all of the budget is passed over: no other would ever fit. */
+const bytesOf = (turns: readonly Turn[], maxBytes: number): number =>
+  turns.reduce((sum, { bytes }) => sum + (bytes > maxBytes ? 0 : bytes), 0);
+
+/** Reads from the newest item back until there is enough. @throws BusUnavailableError */
+export const readPast = async (
+  { sessions }: Bus,
+  key: SessionKey,
+  { counts, maxBytes }: { readonly counts: (turn: Turn) => boolean; readonly maxBytes: number },
+): Promise<Past> => {
+  const turns: Turn[] = [];
+  const open = new Map<string, StoredGeneration>();
+  let past: Past = { rev: 0, turns, open, older: 0 };
+  for await (const { items, older } of sessions.backward(key)) {
+    for (const stored of items) sort(stored, open, turns);
+    past = { ...past, rev: Math.max(past.rev, items[0]?.rev ?? 0), older };
+    if (isEnough(past, counts, maxBytes)) break;
+  }
+  return past;
+};
+
+/** The same with what has changed since. @throws BusUnavailableError */
+export const readOn = async ({ sessions }: Bus, key: SessionKey, past: Past): Promise<Past> => {
+  const open = new Map(past.open);
+  const newer: Turn[] = [];
+  let { rev } = past;
+  for (let more = true; more;) {
+    const page = await sessions.items(key, rev);
+    for (const stored of page.items) {
+      open.delete(stored.item.id);
+      sort(stored, open, newer);
+    }
+    ({ rev, more } = page);
+  }
+  return { ...past, rev, open, turns: [...newer.toReversed(), ...past.turns] };
+};
+
+/** Without the oldest turns, as far as there is enough of later ones. */
+export const trimmed = (past: Past, maxBytes: number): Past => {
+  const turns = [...past.turns];
+  let bytes = bytesOf(turns, maxBytes);
+  for (let last = turns.at(-1); last !== undefined; last = turns.at(-1)) {
+    bytes -= bytesOf([last], maxBytes);
+    if (bytes <= maxBytes) break;
+    turns.pop();
+  }
+  return { ...past, turns, older: past.older + past.turns.length - turns.length };
+};
+
+const sort = (stored: StoredItem, open: Map<string, StoredGeneration>, turns: Turn[]): void => {
+  const { item } = stored;
+  if (item.kind === 'generation' && item.status !== 'done') open.set(item.id, item);
+  else {
+    const turn = turnOf(stored);
+    if (turn !== undefined) turns.push(turn);
+  }
+};
+
+/** @returns undefined where it says nothing */
+export const turnOf = ({ rev, item }: StoredItem): Turn | undefined => {
+  const said = saidIn(item);
+  if (said.length === 0) return undefined;
+  const bytes = Buffer.byteLength(JSON.stringify(said));
+  return { id: item.id, isRun: item.kind === 'generation', rev, createdAt: item.createdAt, said, bytes };
+};
+
+/** The text of an item, as the engine gets it. */
+const saidIn = (item: StoredItem['item']): readonly ChatMessage[] => {
+  if (item.kind === 'message') return [{ role: 'user', content: item.text }];
+  if (item.text === undefined || item.text === '') return [];
+  return [
+    { role: 'user', content: item.input },
+    { role: 'assistant', content: item.text },
+  ];
+};
