@@ -95,12 +95,12 @@ describe('the streams', () => {
     });
   });
 
-  test('PROMPTS keeps prompts for a week and republishes nothing', async () => {
+  test('PROMPTS keeps prompts for a day longer than items, and republishes nothing', async () => {
     const config = await configOf('KV_PROMPTS');
     expect(config).toMatchObject({
       storage: 'file',
       discard: 'new',
-      max_age: 7 * 86_400 * SECOND_NS,
+      max_age: 8 * 86_400 * SECOND_NS,
       max_bytes: 512 * MIB,
       max_msgs_per_subject: 1,
       allow_direct: true,

@@ -12,6 +12,8 @@ import type { Transcript } from './transcript.ts';
  */
 export type StoredGeneration = Omit<GenerationItem, 'rev'> &
   CrashCount & {
+    /** hash of its prompt's body: the prompt may expire first */
+    readonly promptHash?: string;
     /** the worker that claimed it, while it runs */
     readonly worker?: string;
     /** since when it is parked, ms since the Unix epoch */

@@ -17,7 +17,7 @@ export type CreateContext = { readonly bus: Bus; readonly room: Room };
  * Stores a prompt, its item and its job, in this order, after room was taken for them; what was stored under the
  * generation's id first decides. A crash in between heals when the prompt is repeated.
  * @param look of the session's room, when it was begun before
- * @returns whether this call stored the prompt, and its item
+ * @returns whether this call created the generation, and its item
  * @throws SluiceError conflict, quota_exceeded; BusUnavailableError, BusRefusedError
  */
 export const createGeneration = async (
@@ -32,7 +32,7 @@ export const createGeneration = async (
   const outcome = await reservation?.holdFor(bus.sessions.createPrompt(key, entry));
   if (reservation !== undefined && outcome?.created === true) {
     const rev = await createItem(bus, key, item, reservation);
-    return { created: true, stored: rev === undefined ? undefined : { rev, item } };
+    return rev === undefined ? { created: false } : { created: true, stored: { rev, item } };
   }
   await reservation?.giveBack();
   await repeatGeneration(bus, key, outcome === undefined ? await stored() : outcome.entry, entry.hash);
@@ -62,16 +62,21 @@ export const repeatGeneration = async (
   stored: PromptEntry | undefined,
   hash: string,
 ): Promise<void> => {
-  // One that cannot be read is another one too.
-  if (stored?.hash !== hash)
-    throw new SluiceError('conflict', 'this generation id was used before with another body');
   const known = (await bus.sessions.item(key, key.generation))?.item;
-  if (known !== undefined) return queueItem(bus, key, known);
+  if (stored?.hash !== hash) {
+    // One that cannot be read is another one too. Or it is of a repeat that was refused, after the first had expired.
+    if (known?.kind !== 'generation' || known.promptHash !== hash) throw conflict();
+    return;
+  }
+  if (known !== undefined) return queueItem(bus, key, known, hash);
   const item = itemOf(key, stored);
   // Admitted before: its first try may have taken room and died with it, and a recount will find that.
   const reservation = await countItem(bus, key, sizeOf(item));
   await createItem(bus, key, item, reservation);
 };
+
+const conflict = (): SluiceError =>
+  new SluiceError('conflict', 'this generation id was used before with another body');
 
 /**
  * Stores a chat line, after room was taken for it.
@@ -101,13 +106,19 @@ const createItem = async (
   const rev = await reservation.holdFor(bus.sessions.createItem(key, item));
   if (rev === undefined) await reservation.giveBack();
   const known = rev === undefined ? (await bus.sessions.item(key, key.generation))?.item : item;
-  await queueItem(bus, key, known ?? item);
+  await queueItem(bus, key, known ?? item, item.promptHash);
   return rev;
 };
 
-/** Makes sure that a job asks for the item, while it is queued. */
-const queueItem = async (bus: Bus, key: GenerationKey, item: ItemBody): Promise<void> => {
+/** Makes sure that a job asks for the item, while it is queued. It says what was asked, also once its prompt has expired. */
+const queueItem = async (
+  bus: Bus,
+  key: GenerationKey,
+  item: ItemBody,
+  hash: string | undefined,
+): Promise<void> => {
   if (item.kind === 'message') throw new SluiceError('conflict', 'a message of the session has this id');
+  if (item.promptHash !== undefined && item.promptHash !== hash) throw conflict();
   if (item.status === 'queued') await queueJob(bus, key, item);
 };
 
@@ -125,6 +136,7 @@ const itemOf = (key: GenerationKey, entry: PromptEntry): StoredGeneration => {
     attempt: 0,
     epoch: 0,
     seq: 0,
+    promptHash: entry.hash,
     promptBytes: Buffer.byteLength(JSON.stringify(entry)),
   };
 };

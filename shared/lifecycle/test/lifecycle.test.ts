@@ -15,7 +15,17 @@ import {
   Room,
 } from '../src/index.ts';
 import type { Claimed, Leaving } from '../src/index.ts';
-import { backends, entryOf, itemOf, jobsOf, losingAnswer, newKey, repeated, write } from './world.ts';
+import {
+  backends,
+  entryOf,
+  itemOf,
+  jobsOf,
+  losingAnswer,
+  newKey,
+  repeated,
+  withPrompt,
+  write,
+} from './world.ts';
 
 let models = 0;
 
@@ -65,6 +75,25 @@ describe.each(backends)('a life on $name', ({ start }) => {
   test('is not begun again with another body', async () => {
     const { key, model } = await create();
     await expect(createGeneration({ bus, room }, key, entryOf(model, 'other'))).rejects.toMatchObject({
+      code: 'conflict',
+    });
+  });
+
+  test('is not begun again either once its prompt has expired: its item knows what was asked', async () => {
+    const { key, model } = await create();
+    const claimed = await claimFrom(model);
+    await finishGeneration(bus, leavingOf(claimed, ['a']), { reason: 'stop' });
+    const expired = withPrompt(bus, undefined);
+    const other = entryOf(model, 'other');
+    await expect(createGeneration({ bus: expired, room }, key, other)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(await createGeneration({ bus: expired, room }, key, entryOf(model))).toEqual({ created: false });
+    expect(await itemOf(bus, key)).toMatchObject({ status: 'done', text: 'a' });
+    // What the one that was refused has left does not count.
+    const refused = withPrompt(bus, other);
+    expect(await createGeneration({ bus: refused, room }, key, entryOf(model))).toEqual({ created: false });
+    await expect(createGeneration({ bus: refused, room }, key, other)).rejects.toMatchObject({
       code: 'conflict',
     });
   });

@@ -92,3 +92,10 @@ export const losingAnswer = (bus: Bus): Bus => {
 
 /** Tried once more if it fails. */
 export const repeated = <Value>(work: () => Promise<Value>): Promise<Value> => work().catch(work);
+
+/** The bus where this prompt is stored, whatever was. */
+export const withPrompt = (bus: Bus, known: PromptEntry | undefined): Bus => {
+  const createPrompt: Bus['sessions']['createPrompt'] = (_key, entry) =>
+    Promise.resolve({ created: known === undefined, entry: known ?? entry });
+  return { ...bus, sessions: { ...bus.sessions, createPrompt } };
+};

@@ -93,6 +93,7 @@ export const storedGenerationSchema = z.object({
   usage: endFields.usage,
   error: endFields.error,
   receipt: endFields.receipt,
+  promptHash: z.string().exactOptional(),
   worker: id.exactOptional(),
   crashes: count.exactOptional(),
   crashSeq: count.exactOptional(),

@@ -50,7 +50,8 @@ export const natsSettings = {
   }),
   sessionsRetentionMs: setting(count(MINUTE_MS).default(7 * 24 * 60 * MINUTE_MS), {
     env: 'SLUICE_SESSIONS_RETENTION_MS',
-    about: 'How long items and prompts stay, ms; at least as long as token records.',
+    about:
+      'How long items stay, ms, at least as long as token records; prompts stay for `SLUICE_TOKENS_RETENTION_MS` longer.',
   }),
   tokensMaxBytes: setting(count(MIB).default(1024 * MIB), {
     env: 'SLUICE_TOKENS_MAX_BYTES',

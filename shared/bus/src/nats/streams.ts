@@ -48,6 +48,9 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     duplicate_window: nanos(Math.min(ttlMs, JOB_DEDUPE_MS)),
   });
   const sessionsMs = retention.sessionsMs ?? 7 * 24 * 60 * MINUTE_MS;
+  const tokensMs = retention.tokensMs ?? 24 * 60 * MINUTE_MS;
+  // An item is written anew at each step, a prompt once: it stays for as long as a run may take after the longest wait.
+  const promptsMs = sessionsMs + tokensMs;
   // As long as the item that waits for it: a generation must not lose its job while nobody can run it.
   const jobsMs = retention.jobsMs ?? sessionsMs;
   const tokens = Array.from({ length: partitions }, (_, partition): Wanted => ({
@@ -56,7 +59,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     subjects: [tokenSubjects(partition)],
     // A record replaces the earlier, shorter one of its chunk.
     max_msgs_per_subject: 1,
-    max_age: nanos(retention.tokensMs ?? 24 * 60 * MINUTE_MS),
+    max_age: nanos(tokensMs),
     max_bytes: maxBytes.tokens ?? 1024 * MIB,
     allow_direct: true,
     republish: tokenRepublish(partition),
@@ -64,7 +67,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
   return [
     ...tokens,
     { ...bucket(BUCKETS.sessions, sessionsMs, maxBytes.sessions ?? 1024 * MIB), republish: itemRepublish },
-    bucket(BUCKETS.prompts, sessionsMs, maxBytes.prompts ?? 512 * MIB),
+    bucket(BUCKETS.prompts, promptsMs, maxBytes.prompts ?? 512 * MIB),
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
     {
