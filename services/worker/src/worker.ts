@@ -6,7 +6,7 @@ import { EngineWatch } from './jobs/engine-watch.ts';
 import type { Engine } from '@sluice/core';
 import { startJobLoops } from './jobs/job-loop.ts';
 import { JobRunner } from './jobs/job-runner.ts';
-import { CONVERSATION_BYTES, Conversations } from './runs/conversation.ts';
+import { Conversations } from './runs/conversation.ts';
 import { Liveness } from './peers/liveness.ts';
 import { createWorkerMetrics } from './tally/metrics.ts';
 import { Connectivity } from './peers/connectivity.ts';
@@ -82,14 +82,10 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const own = { bus, clock, worker: name, slots: slots.size };
   const stats = new WorkerStats({ ...own, tally, load: (org) => runner.load(org) });
   const connectivity = new Connectivity(bus.link, clock);
+  const conversations = new Conversations({ bus, clock, maxBytes: options.conversationBytes });
   const runner: JobRunner = new JobRunner({
     ...{ bus, engine, clock, logger, tally, stats, connectivity, slots, worker: name },
-    ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs },
-    conversations: new Conversations({
-      bus,
-      clock,
-      maxBytes: options.conversationBytes ?? CONVERSATION_BYTES,
-    }),
+    ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs, conversations },
     ...{
       onTaken: (run) => liveness.taken(run),
       onChange: () => liveness.changed(),

@@ -33,8 +33,8 @@ type Recent = { readonly past: Past; readonly readAt: number };
 type Options = {
   readonly bus: Bus;
   readonly clock: Pick<Clock, 'now'>;
-  /** most of a session's earlier turns that are kept, bytes of their JSON */
-  readonly maxBytes: number;
+  /** most of a session's earlier turns that are kept, bytes of their JSON; default 4 MiB */
+  readonly maxBytes?: number | undefined;
 };
 
 /**
@@ -42,13 +42,13 @@ type Options = {
  * so every attempt is asked the same. A prompt with `messages` uses those and nothing else.
  */
 export class Conversations {
-  readonly #options: Options;
+  readonly #options: Required<Options> & { readonly maxBytes: number };
   readonly #reads = new ReadBudget(READS_AT_ONCE);
   /** by session, least recently read first */
   readonly #recent = new Map<string, Promise<Recent | undefined>>();
 
-  constructor(options: Options) {
-    this.#options = options;
+  constructor({ bus, clock, maxBytes = CONVERSATION_BYTES }: Options) {
+    this.#options = { bus, clock, maxBytes };
   }
 
   /** @throws BusUnavailableError */
