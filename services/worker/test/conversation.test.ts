@@ -149,6 +149,21 @@ describe('a conversation above its budget', () => {
     expect(first.tally.cutConversations).toBe(1);
   });
 
+  test('is that of its own prompt, also where a later one has been read before', async () => {
+    const { world } = scene;
+    const worker = await world.start('w1', { conversationBytes: 25_000 });
+    for (const id of ['a', 'b', 'c']) await line(id, large(id));
+    const history = await now();
+    for (const id of ['d', 'e']) await line(id, large(id));
+    await submit('g2', 'two?');
+    expect(await asked('g2')).toEqual(['ddd × 10000', 'eee × 10000', 'two?']);
+    await world.submit('g1', { input: 'one?' }, {}, { history });
+    expect(await asked('g1')).toEqual(['bbb × 10000', 'ccc × 10000', 'one?']);
+    await submit('g3', 'three?');
+    expect(await asked('g3')).toEqual(['ddd × 10000', 'eee × 10000', 'three?']);
+    expect(worker.tally.cutConversations).toBe(3);
+  });
+
   test('passes over a turn that is larger than all of it', async () => {
     await scene.world.start('w1', { conversationBytes: 25_000 });
     await line('a', large('a'));
