@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
-import { createGeneration } from '@sluice/lifecycle';
+import { createGeneration, Room } from '@sluice/lifecycle';
 import type { ChatMessage } from '@sluice/protocol';
+import { systemClock } from '@sluice/runtime';
 import { waitFor } from '@sluice/testkit';
 import { keyOf } from './support/clients.ts';
 import { spawnProductionWorker } from './support/processes.ts';
@@ -21,9 +22,12 @@ const MIB = 1024 * 1024;
 
 let system: System;
 let bus: Bus;
+let room: Room;
 beforeAll(async () => {
   system = await startSystem();
   bus = await system.bus();
+  const limits = { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 };
+  room = new Room({ bus, clock: systemClock, limits });
   for (let n = 0; n < ITEMS; n += 1) await createTurn(`item-${n}`, n);
 }, 180_000);
 afterAll(() => system.close());
@@ -41,7 +45,13 @@ const prompt = async (session: string, id: string): Promise<void> => {
   const key = keyOf(session, id);
   const history = { rev: await bus.sessions.newestRev(key), log: await bus.tokens.newest(key) };
   const body = { model: 'm', input: 'go', onAbandon: 'finish', governor: 'none' } as const;
-  await createGeneration(bus, key, { hash: 'h', user: 'ann', createdAt: Date.now(), body, history });
+  await createGeneration({ bus, room }, key, {
+    hash: 'h',
+    user: 'ann',
+    createdAt: Date.now(),
+    body,
+    history,
+  });
 };
 
 /** An OpenAI-compatible server that hears all of a question, and answers when it is let. */
