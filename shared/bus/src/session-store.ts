@@ -74,7 +74,7 @@ export const MAX_PAGE_BYTES = 1024 * 1024;
 /** What a client may see of a stored item. The text of one that is not done comes as deltas. */
 export const toItem = ({ rev, item }: StoredItem): Item => {
   if (item.kind === 'message') return { ...item, rev };
-  const { worker: _worker, parkedAt: _parkedAt, ...counted } = item;
+  const { worker: _worker, parkedAt: _parkedAt, cancelledAt: _cancelledAt, ...counted } = item;
   const { crashes: _crashes, crashSeq: _crashSeq, allCrashes: _allCrashes, ...visible } = counted;
   return item.status === 'done' ? { ...visible, rev } : withoutText({ ...visible, rev });
 };

@@ -94,6 +94,7 @@ export const storedGenerationSchema = z.object({
   crashSeq: count.exactOptional(),
   allCrashes: count.exactOptional(),
   parkedAt: count.exactOptional(),
+  cancelledAt: count.exactOptional(),
 }) satisfies z.ZodType<Omit<GenerationItem, 'rev'>>;
 
 /** A chat line without a model run, as it is stored. */
