@@ -44,7 +44,8 @@ const TOKENS = [
   `${logOf(SESSION, 'bad')}.0`,
 ];
 const ITEMS = [`$KV.SESSIONS.${ORG}.${SESSION}.bad`, '$KV.SESSIONS.bad', '$KV.SESSIONS.a.b.c.d'];
-const JOBS = [`job.${MODEL}.any`, `job.${MODEL}.worker-1`, 'job.x.any'];
+const JOBS = [`job.${MODEL}.${ORG}.${SESSION}.bad.1`, `job.x.a.b.c.d`];
+const OWN_JOBS = [`own.worker-1.${MODEL}.${ORG}.${SESSION}.bad.1`, 'own.x.a.b.c.d.e'];
 const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.INFO': SERVER,
   '$JS.API.STREAM.INFO.*': SERVER,
@@ -65,7 +66,8 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     ...READING,
     '$KV.PROMPTS.>': [`$KV.PROMPTS.${ORG}.${SESSION}.bad`, '$KV.PROMPTS.bad'],
     '$KV.SESSIONS.>': ITEMS,
-    'job.*.*': JOBS,
+    'job.*.*.*.*.*': JOBS,
+    'own.*.*.*.*.*.*': OWN_JOBS,
     'tok.*.*.*.*.*': TOKENS,
     'ctl.*.*.*': [`ctl.${ORG}.${SESSION}.${LIVE}`],
     'live.pres.*.*.*': [`live.pres.${ORG}.${SESSION}.all`, `live.pres.${ORG}.${ORG_STATS}.all`],
@@ -76,7 +78,8 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     ...READING,
     'tok.*.*.*.*.*': TOKENS,
     '$KV.SESSIONS.>': ITEMS,
-    'job.*.*': JOBS,
+    'job.*.*.*.*.*': JOBS,
+    'own.*.*.*.*.*.*': OWN_JOBS,
     '$KV.WORKERS.*': ['$KV.WORKERS.bad'],
     'beat.workers': ['beat.workers'],
     'live.state.*.*.*': [`live.state.${ORG}.${SESSION}.${LIVE}`],

@@ -203,7 +203,8 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'live.tok.acme.s.g',
       'beat.workers',
       '$KV.WORKERS.w',
-      'job.bQ.any.more',
+      'job.bQ.any',
+      'own.w.bQ',
       '$JS.API.STREAM.DELETE.TOKENS',
       '$JS.API.STREAM.PURGE.TOKENS',
       '$JS.API.STREAM.UPDATE.TOKENS',
@@ -229,7 +230,7 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       '$JS.API.CONSUMER.CREATE.TOKENS.mine',
       '_INBOX_edge.x',
     ],
-    subscribe: ['>', 'live.>', 'live.pres.>', 'conn.*', 'tok.>', 'job.>', '_INBOX_edge.>'],
+    subscribe: ['>', 'live.>', 'live.pres.>', 'conn.*', 'tok.>', 'job.>', 'own.>', '_INBOX_edge.>'],
   },
   admin: {
     publish: ['tok.0.acme.s.g.0', 'ctl.acme.s.g', 'conn.edge-1', 'live.tok.acme.s.g'],

@@ -1,6 +1,8 @@
 import { fnv1a } from '@sluice/core';
 import { isId } from '@sluice/protocol';
 import type { GenerationId, GenerationKey, ItemId, SessionKey } from '@sluice/protocol';
+import { ANY_QUEUE } from './job-queue.ts';
+import type { Job } from './job-queue.ts';
 
 /**
  * Every NATS name is built and parsed here. Ids arrive branded, hence already checked: none can add a
@@ -75,13 +77,26 @@ export const workerSubjects = `$KV.${BUCKETS.workers}.*`;
 
 const encodeModel = (model: string): string => Buffer.from(model).toString('base64url');
 
-/** `queue` is `any`, or a worker's name for jobs meant for it. */
-export const jobSubject = (model: string, queue: string): string => `job.${encodeModel(model)}.${queue}`;
-export const jobSubjects = 'job.*.*';
-/** A worker's own queue, for jobs of every model. */
-export const ownJobSubjects = (worker: string): string => `job.*.${worker}`;
+/**
+ * Each job has a subject of its own, so that the queue holds it once however often it is published.
+ * @param queue {@link ANY_QUEUE}, or a worker's name for a job meant for it
+ */
+export const jobSubject = (job: Job, queue: string): string => {
+  const { org, session, generation, attempt } = job;
+  const model = encodeModel(job.model);
+  const path = `${model}.${org}.${session}.${generation}.${attempt}`;
+  return queue === ANY_QUEUE ? `job.${path}` : `own.${queue}.${path}`;
+};
+/** The queue of a model that its workers share. */
+export const sharedJobSubjects = (model: string): string => `job.${encodeModel(model)}.*.*.*.*`;
+/** A worker's own queue, for jobs of every model; default those of all workers. */
+export const ownJobSubjects = (worker = '*'): string => `own.${worker}.*.*.*.*.*`;
+export const jobSubjects = ['job.*.*.*.*.*', ownJobSubjects()] as const;
 /** The inverse of {@link jobSubject}, as far as the queue is concerned. */
-export const queueOfJobSubject = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1);
+export const queueOfJobSubject = (subject: string): string => {
+  const [kind, worker = ANY_QUEUE] = subject.split('.', 2);
+  return kind === 'own' ? worker : ANY_QUEUE;
+};
 
 export const controlSubject = ({ org, session, generation }: GenerationKey): string =>
   `ctl.${org}.${session}.${generation}`;

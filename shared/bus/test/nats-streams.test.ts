@@ -119,12 +119,13 @@ describe('the streams', () => {
 
   test('JOBS is a work queue that keeps a job as long as its item', async () => {
     expect(await configOf('JOBS')).toMatchObject({
-      subjects: ['job.*.*'],
+      subjects: ['job.*.*.*.*.*', 'own.*.*.*.*.*.*'],
       retention: 'workqueue',
       storage: 'file',
       discard: 'new',
       max_age: 7 * 86_400 * SECOND_NS,
-      duplicate_window: 120 * SECOND_NS,
+      max_msgs_per_subject: 1,
+      discard_new_per_subject: true,
     });
   });
 });
