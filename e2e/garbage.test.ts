@@ -45,6 +45,7 @@ const TOKENS = [
 ];
 const ITEMS = [`$KV.SESSIONS.${ORG}.${SESSION}.bad`, '$KV.SESSIONS.bad', '$KV.SESSIONS.a.b.c.d'];
 const JOBS = [`job.${MODEL}.${ORG}.${SESSION}.bad.1`, `job.x.a.b.c.d`];
+const OPEN = [`open.${ORG}.${SESSION}.bad`, `open.${ORG}.${SESSION}.~`];
 const OWN_JOBS = [`own.worker-1.${MODEL}.${ORG}.${SESSION}.bad.1`, 'own.x.a.b.c.d.e'];
 const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.INFO': SERVER,
@@ -58,6 +59,7 @@ const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.DIRECT.GET.KV_SESSIONS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_PROMPTS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_WORKERS': SERVER,
+  '$JS.API.DIRECT.GET.OPEN': SERVER,
 };
 
 /** Every subject of deploy/nats/users.conf, and what is published there. */
@@ -68,6 +70,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     '$KV.SESSIONS.>': ITEMS,
     'job.*.*.*.*.*': JOBS,
     'own.*.*.*.*.*.*': OWN_JOBS,
+    'open.*.*.*': OPEN,
     'tok.*.*.*.*.*': TOKENS,
     'ctl.*.*.*': [`ctl.${ORG}.${SESSION}.${LIVE}`],
     'live.pres.*.*.*': [`live.pres.${ORG}.${SESSION}.all`, `live.pres.${ORG}.${ORG_STATS}.all`],
@@ -80,6 +83,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     '$KV.SESSIONS.>': ITEMS,
     'job.*.*.*.*.*': JOBS,
     'own.*.*.*.*.*.*': OWN_JOBS,
+    'open.*.*.*': OPEN,
     '$KV.WORKERS.*': ['$KV.WORKERS.bad'],
     'beat.workers': ['beat.workers'],
     'live.state.*.*.*': [`live.state.${ORG}.${SESSION}.${LIVE}`],

@@ -204,6 +204,7 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'beat.workers',
       '$KV.WORKERS.w',
       'job.bQ.any',
+      '$JS.API.STREAM.MSG.DELETE.OPEN',
       'own.w.bQ',
       '$JS.API.STREAM.DELETE.TOKENS',
       '$JS.API.STREAM.PURGE.TOKENS',

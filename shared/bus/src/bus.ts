@@ -1,6 +1,7 @@
 import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
 import type { JobQueue } from './job-queue.ts';
+import type { OpenGenerations } from './open-generations.ts';
 import type { Relay } from './relay.ts';
 import type { SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats-demand.ts';
@@ -11,6 +12,7 @@ import type { WorkerDirectory } from './worker-directory.ts';
 export type Bus = {
   readonly tokens: TokenLog;
   readonly sessions: SessionStore;
+  readonly open: OpenGenerations;
   readonly jobs: JobQueue;
   readonly control: Control;
   readonly presence: Presence;

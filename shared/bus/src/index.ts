@@ -15,6 +15,7 @@ export { placedBus } from './placed-bus.ts';
 export { Placement } from './placement.ts';
 export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
+export type { OpenGeneration, OpenGenerations, OpenPage } from './open-generations.ts';
 export type { Relay } from './relay.ts';
 export { MAX_PAGE_ITEMS, RESTORE_MARK, toItem } from './session-store.ts';
 export type {

@@ -1,6 +1,6 @@
 import { fnv1a } from '@sluice/core';
 import { isId } from '@sluice/protocol';
-import type { GenerationId, GenerationKey, ItemId, SessionKey } from '@sluice/protocol';
+import type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from '@sluice/protocol';
 import { ANY_QUEUE } from './job-queue.ts';
 import type { Job } from './job-queue.ts';
 
@@ -8,7 +8,7 @@ import type { Job } from './job-queue.ts';
  * Every NATS name is built and parsed here. Ids arrive branded, hence already checked: none can add a
  * separator or a wildcard.
  */
-export const STREAMS = { jobs: 'JOBS' } as const;
+export const STREAMS = { jobs: 'JOBS', open: 'OPEN' } as const;
 export const BUCKETS = { sessions: 'SESSIONS', prompts: 'PROMPTS', workers: 'WORKERS' } as const;
 
 /** Name of the stream that holds one partition of the token log. */
@@ -96,6 +96,18 @@ export const jobSubjects = ['job.*.*.*.*.*', ownJobSubjects()] as const;
 export const queueOfJobSubject = (subject: string): string => {
   const [kind, worker = ANY_QUEUE] = subject.split('.', 2);
   return kind === 'own' ? worker : ANY_QUEUE;
+};
+
+/** Where a generation is listed as not done. */
+export const openSubject = ({ org, session, generation }: GenerationKey): string =>
+  `open.${org}.${session}.${generation}`;
+export const openSubjects = 'open.*.*.*';
+/** The inverse of {@link openSubject}; undefined for a subject of any other form. */
+export const openKeyOf = (subject: string): GenerationKey | undefined => {
+  const ids = subject.split('.').slice(1);
+  if (ids.length !== 3 || !ids.every(isId)) return undefined;
+  const [org, session, generation] = ids as [Org, SessionId, GenerationId];
+  return { org, session, generation };
 };
 
 export const controlSubject = ({ org, session, generation }: GenerationKey): string =>

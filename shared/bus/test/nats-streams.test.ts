@@ -58,7 +58,7 @@ describe('the streams', () => {
       for await (const name of jsm.streams.names()) found.push(name);
       return found.toSorted();
     });
-    expect(names).toEqual(['JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'TOKENS']);
+    expect(names).toEqual(['JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'OPEN', 'TOKENS']);
   });
 
   test('TOKENS keeps the newest record of each chunk for a day, refuses instead of dropping, and republishes', async () => {
@@ -114,6 +114,13 @@ describe('the streams', () => {
       max_age: 10 * SECOND_NS,
       max_msgs_per_subject: 1,
       allow_direct: true,
+    });
+  });
+
+  test('OPEN keeps an entry as long as its item, and what is taken off expires', async () => {
+    expect(await configOf('OPEN')).toMatchObject({
+      ...{ subjects: ['open.*.*.*'], storage: 'file', discard: 'new', max_msgs_per_subject: 1 },
+      ...{ max_age: 7 * 86_400 * SECOND_NS, allow_msg_ttl: true, allow_direct: true, deny_delete: true },
     });
   });
 

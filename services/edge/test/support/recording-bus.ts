@@ -4,7 +4,7 @@ import type { Bus } from '@sluice/bus';
 /** A bus that remembers what was asked of it, and that can be made to fail. */
 export type RecordingBus = {
   readonly bus: Bus;
-  /** `part.method` of each call, oldest first; not the link's, nor the look at workers every 2 s */
+  /** `part.method` of each call, oldest first; not the link's, nor the regular looks at workers and at what is open */
   readonly operations: string[];
   /** arguments of each call, as JSON, for a search of what must never reach NATS */
   readonly written: string[];
@@ -27,7 +27,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
   const wrap = <Part extends object>(name: string, part: Part): Part => {
     const methods = Object.entries(part as Record<string, Method>).map(([method, run]) => {
       const recorded: Method = (...args) => {
-        if (name !== 'workers') recording.operations.push(`${name}.${method}`);
+        if (name !== 'workers' && method !== 'list') recording.operations.push(`${name}.${method}`);
         recording.written.push(JSON.stringify(args));
         if (!recording.isDown) return run(...args);
         const isAsync = name !== 'presence' && !(name === 'control' && method === 'ack');
@@ -40,6 +40,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
   const bus: Bus = {
     tokens: wrap('tokens', inner.tokens),
     sessions: wrap('sessions', inner.sessions),
+    open: wrap('open', inner.open),
     jobs: wrap('jobs', inner.jobs),
     control: wrap('control', inner.control),
     presence: wrap('presence', inner.presence),

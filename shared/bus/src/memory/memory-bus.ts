@@ -11,6 +11,7 @@ import type { WorkerDirectory } from '../worker-directory.ts';
 import { createMemoryHub, listen, publish } from './memory-hub.ts';
 import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
+import { memoryOpenGenerations } from './memory-open-generations.ts';
 import { memorySessions } from './memory-session-store.ts';
 import { memoryTokens } from './memory-token-log.ts';
 
@@ -29,6 +30,7 @@ export const createMemoryBus = (
   return {
     tokens: memoryTokens(hub, border),
     sessions: memorySessions(hub, border),
+    open: memoryOpenGenerations(hub),
     jobs: createMemoryJobs(hub, { border, ackWaitMs }),
     control: memoryControl(hub, border),
     presence: memoryPresence(hub),

@@ -31,6 +31,9 @@ export type MemoryHub = {
   /** unacked jobs of workers' own queues, by worker */
   readonly ownJobs: Map<string, Set<QueuedJob>>;
   readonly pullers: Map<string, Set<Puller>>;
+  /** entries of generations that are not done, by subject; in the order in which they were added last */
+  readonly open: Map<string, number>;
+  openEntries: number;
   /** name of the store that items are in, as when their stream was created; and its last sequence */
   store: string;
   rev: number;
@@ -48,6 +51,8 @@ export const createMemoryHub = (): MemoryHub => ({
   queued: new Map(),
   ownJobs: new Map(),
   pullers: new Map(),
+  open: new Map(),
+  openEntries: 0,
   store: 'memory',
   rev: 0,
 });
@@ -70,6 +75,7 @@ export const publish = (hub: MemoryHub, subject: string, text: string): void => 
   if (first === 'tok') appendRecord(hub, subject, text);
   else if (first === 'live') deliver(hub, { subject, text, sequence: undefined });
   else if (first === 'job' || first === 'own') enqueue(hub, subject, { text, deliveries: 0, acked: false });
+  else if (first === 'open') putOpen(hub, subject);
   else if (first === '$KV') put(hub, rest, text);
   else
     queueMicrotask(() => {
@@ -96,6 +102,12 @@ export const putItem = (hub: MemoryHub, path: string, text: string): number => {
   hub.items.set(path, { rev, text });
   deliver(hub, { subject: `live.item.${path}`, text, sequence: rev });
   return rev;
+};
+
+export const putOpen = (hub: MemoryHub, subject: string): void => {
+  hub.openEntries += 1;
+  hub.open.delete(subject);
+  hub.open.set(subject, hub.openEntries);
 };
 
 const put = (hub: MemoryHub, [bucket, ...path]: readonly string[], text: string): void => {

@@ -112,6 +112,7 @@ const tryBatch = async (nc: NatsConnection, inboxPrefix: string, query: LastMess
 
 const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages): Promise<Batch> =>
   new Promise((resolve, reject) => {
+    const { stream, subjects, from, maxMessages, maxBytes, isScan = false } = query;
     const inbox = createInbox(inboxPrefix);
     const messages: Msg[] = [];
     let left = 0;
@@ -143,11 +144,10 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
       } else if (status === 204) finish(false);
       // Whoever is there when the time is up is asked again.
       else if (status === NO_RESPONDERS && query.replicas > 1) return;
-      else if (status === 404) finish(message.headers?.description.toLowerCase() !== 'no results');
+      else if (status === 404) finish(!isScan && message.headers?.description.toLowerCase() !== 'no results');
       else fail(errorOf(status, message.headers?.description ?? ''));
     };
     const subscription = nc.subscribe(inbox, { callback: onMessage });
-    const { stream, subjects, from, maxMessages, maxBytes, isScan = false } = query;
     // One pattern is enough for a scan: only a wildcard names more subjects than the server lists.
     const which = isScan ? { next_by_subj: subjects[0] } : { multi_last: subjects };
     const request = { ...which, seq: from ?? 1, batch: maxMessages, max_bytes: maxBytes };

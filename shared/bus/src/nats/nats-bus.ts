@@ -13,6 +13,7 @@ import { leaveCutOff } from './cut-off.ts';
 import { createNatsLink, watchConnection } from './link.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
+import { createNatsOpenGenerations } from './nats-open-generations.ts';
 import { createNatsRelay } from './nats-relay.ts';
 import { createNatsSessionStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
@@ -73,6 +74,7 @@ const openBus = async (
   return {
     tokens,
     sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, border }),
+    open: createNatsOpenGenerations(nc, js, { inboxPrefix, replicas }),
     jobs,
     control: createNatsControl(nc, inlet),
     presence: createNatsPresence(nc),

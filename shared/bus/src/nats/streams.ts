@@ -8,6 +8,7 @@ import {
   itemRepublish,
   jobSubjects,
   kvStream,
+  openSubjects,
   tokenRepublish,
   tokenStream,
   tokenSubjects,
@@ -63,6 +64,19 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     bucket(BUCKETS.prompts, sessionsMs, maxBytes.prompts ?? 512 * MIB),
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
+    {
+      ...base,
+      name: STREAMS.open,
+      subjects: [openSubjects],
+      max_msgs_per_subject: 1,
+      max_age: nanos(sessionsMs),
+      max_bytes: 64 * MIB,
+      allow_direct: true,
+      // What is taken off leaves by itself.
+      allow_msg_ttl: true,
+      deny_delete: true,
+      duplicate_window: nanos(Math.min(sessionsMs, DEDUPE_MS)),
+    },
     {
       ...base,
       name: STREAMS.jobs,
