@@ -25,7 +25,7 @@ export {
 } from './item-state.ts';
 export type { StoredGeneration } from './item-state.ts';
 export { INITIAL_LEAD, LeadGate, MAX_LEAD, MIN_LEAD } from './lead-gate.ts';
-export { placeSession } from './placement.ts';
+export { placeSession, sharerOf } from './placement.ts';
 export type { Seat } from './placement.ts';
 export { onHeadFinding, onPublishOutcome, PUBLISH_RETRY_MS, publishStarted } from './publish-outcome.ts';
 export type { HeadFinding, PublishAction, PublishOutcome, PublishState } from './publish-outcome.ts';
@@ -41,3 +41,5 @@ export type { UiChunk, UiDelta } from './ui-chunks.ts';
 export type { UiMessage, UiPart } from './ui-messages.ts';
 export { uiMessageIdOf, uiPromptOf } from './ui-prompt.ts';
 export type { UiPrompt, UiRequest } from './ui-prompt.ts';
+export { sweepStep } from './sweep.ts';
+export type { OpenState, SweepStep } from './sweep.ts';

@@ -26,8 +26,12 @@ export const adoptGeneration = async (
   const key: GenerationKey = { org, session, generation };
   const item = await changeItem(bus, key, async (found) => {
     const free = await freedItem(bus, key, found, { attempt, dead });
-    const end = free && dueEnd(free, clock.now());
-    return free === undefined || end === undefined ? free : endedItem(context, key, free, end);
+    if (free === undefined || free === found) return free;
+    // It may have died between the end in the log and the item.
+    const head = await bus.tokens.head(key);
+    if (head?.record.end !== undefined) return endedItem(context, key, found, head.record.end);
+    const end = dueEnd(free, clock.now());
+    return end === undefined ? free : endedItem(context, key, free, end);
   });
   if (item?.status === 'queued') await queueJob(bus, key, item, ANY_QUEUE);
   return item;

@@ -5,8 +5,8 @@ import type { GenerationKey, PromptBody } from '@sluice/protocol';
 import { queueJob } from './job.ts';
 
 /**
- * Stores a prompt, its item and its job, in this order; what was stored under the generation's id first decides. A
- * crash in between heals when the prompt is repeated.
+ * Stores a prompt, its item and its job, in this order; what was stored under the generation's id first decides. It is
+ * listed as open beside the prompt, so whatever a crash leaves behind an item is found by a sweep.
  * @returns whether this call stored the prompt
  * @throws SluiceError conflict; BusUnavailableError
  */
@@ -15,8 +15,12 @@ export const createGeneration = async (
   key: GenerationKey,
   entry: PromptEntry,
 ): Promise<boolean> => {
-  const { created, entry: stored } = await bus.sessions.createPrompt(key, entry);
-  if (created) await ensureQueued(bus, key, entry);
+  // At once: neither needs the other, and a prompt that was there already leaves an entry that a sweep takes off.
+  const [{ created, entry: stored }] = await Promise.all([
+    bus.sessions.createPrompt(key, entry),
+    bus.open.add(key),
+  ]);
+  if (created) await completeCreation(bus, key, entry);
   else await repeatGeneration(bus, key, stored, entry.hash);
   return created;
 };
@@ -34,16 +38,31 @@ export const repeatGeneration = async (
   // One that cannot be read is another one too.
   if (stored?.hash !== hash)
     throw new SluiceError('conflict', 'this generation id was used before with another body');
-  await ensureQueued(bus, key, stored);
+  const known = (await bus.sessions.item(key, key.generation))?.item;
+  if (known?.kind === 'generation') {
+    if (known.status === 'queued') await queueJob(bus, key, known);
+    return;
+  }
+  await bus.open.add(key);
+  await completeCreation(bus, key, stored);
 };
 
-/** Makes sure that the item exists and, while it is queued, that a job asks for it. */
-const ensureQueued = async (bus: Bus, key: GenerationKey, entry: PromptEntry): Promise<void> => {
+/**
+ * Makes sure that a generation that is listed as open has its item and, while that is queued, its job.
+ * @returns the item; undefined where something that cannot be read has its id
+ * @throws SluiceError conflict; BusUnavailableError
+ */
+export const completeCreation = async (
+  bus: Bus,
+  key: GenerationKey,
+  entry: PromptEntry,
+): Promise<StoredGeneration | undefined> => {
   const first = itemOf(key, entry);
   const rev = await bus.sessions.createItem(key, first);
   const item = rev === undefined ? (await bus.sessions.item(key, key.generation))?.item : first;
   if (item?.kind === 'message') throw new SluiceError('conflict', 'a message of the session has this id');
-  if (item === undefined || item.status === 'queued') await queueJob(bus, key, item ?? first);
+  if (item?.status === 'queued') await queueJob(bus, key, item);
+  return item;
 };
 
 const itemOf = (key: GenerationKey, { user, createdAt, body }: PromptEntry): StoredGeneration => ({

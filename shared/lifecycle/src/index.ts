@@ -11,3 +11,5 @@ export { passOn, queueJob } from './job.ts';
 export { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from './leave.ts';
 export type { Leaving } from './leave.ts';
 export { reviveGeneration } from './revive.ts';
+export { Sweeper } from './sweeper.ts';
+export type { SweeperDeps } from './sweeper.ts';

@@ -35,7 +35,14 @@ export const changeItem = async (
     const stored = await bus.sessions.item(key, key.generation);
     if (stored?.item.kind !== 'generation') return undefined;
     const next = await change(stored.item);
-    if (next === undefined || next === stored.item) return next;
-    if (next !== AGAIN && (await bus.sessions.updateItem(key, next, stored.rev)) !== undefined) return next;
+    if (next === undefined) return undefined;
+    if (next === AGAIN) continue;
+    const isWritten = next === stored.item || (await bus.sessions.updateItem(key, next, stored.rev));
+    if (isWritten === undefined) continue;
+    if (next.status === 'done') await forget(bus, key);
+    return next;
   }
 };
+
+/** It is done, whatever becomes of this: a sweep takes off what is left. */
+const forget = (bus: Bus, key: GenerationKey): Promise<void> => bus.open.remove(key).catch(() => undefined);

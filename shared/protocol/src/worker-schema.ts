@@ -33,6 +33,7 @@ export const workerInfoSchema = z.object({
   models: z.array(z.string()),
   slots: z.int().min(1),
   ownQueue: z.boolean().exactOptional(),
+  sweeps: z.boolean().exactOptional(),
 });
 
 const usageSchema = z.looseObject({
