@@ -48,6 +48,8 @@ export class Takeover {
   readonly #closing = new AbortController();
   #subscription: Subscription | undefined;
   #beats = 0;
+  /** the last of them, in a row, at which others could be heard */
+  #heardBeats = 0;
 
   constructor(deps: TakeoverDeps) {
     this.#deps = deps;
@@ -72,6 +74,17 @@ export class Takeover {
     await persist(() => bus.jobs.adopt(worker), clock, signal);
   }
 
+  /** What live peers run, as they say; undefined: not heard for long enough to tell who lives. */
+  get running(): readonly RunningGeneration[] | undefined {
+    if (this.#heardBeats <= ANYBODY_BEATS) return undefined;
+    return [...this.#peers.values()].flatMap(({ running }) => running);
+  }
+
+  /** Whether nobody has heard this worker for long; one's own name is not. */
+  isGone(worker: string): boolean {
+    return worker !== this.#deps.worker && !this.#peers.has(worker);
+  }
+
   close(): void {
     this.#closing.abort();
     this.#subscription?.close();
@@ -94,6 +107,7 @@ export class Takeover {
   #onOwnBeat(): void {
     const { connectivity, clock } = this.#deps;
     const canHear = connectivity.upFor(clock.now()) > 0;
+    this.#heardBeats = canHear ? this.#heardBeats + 1 : 0;
     for (const [name, peer] of this.#peers) {
       peer.missed = canHear ? peer.missed + 1 : 0;
       const isDue = peer.missed === SILENT_BEATS ? this.#isOurTurn(name) : peer.missed === ANYBODY_BEATS;
