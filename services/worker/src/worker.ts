@@ -17,6 +17,8 @@ import { WorkerTally } from './tally/worker-tally.ts';
 
 /** How often holds and silent edges are looked at, ms. */
 const TICK_MS = 100;
+/** Asked to stop, a worker waits for an outage to end for so long; whoever sweeps finds what it then leaves, ms. */
+const GIVE_UP_AFTER_MS = 10_000;
 
 export type WorkerOptions = {
   /** unique among live workers, `[A-Za-z0-9_-]{1,64}` */
@@ -80,9 +82,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   for (const part of [takeover, liveness, stats]) await persist(() => part.start(), clock, pulling.signal);
-  const tick = (): void => {
-    for (const part of [runner, stats, sweeper]) part.tick(clock.now());
-  };
+  const tick = (): void => [runner, stats, sweeper].forEach((part) => part.tick(clock.now()));
   const ticking = setInterval(tick, TICK_MS).unref();
   const loops = startJobLoops(
     {
@@ -97,11 +97,13 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     pulling.abort();
+    const late = clock.setTimeout(() => giveUp.abort(), GIVE_UP_AFTER_MS);
     for (const part of [takeover, watch, sweeper]) part.close();
     placement.forget(name);
     await liveness.withdraw();
     await runner.drain();
     await loops.close();
+    clock.clearTimeout(late);
     giveUp.abort();
     clearInterval(ticking);
     for (const part of [liveness, stats, connectivity, foreign, metrics]) part.close();

@@ -76,7 +76,8 @@ export class Takeover {
 
   /** What live peers run, as they say; undefined: not heard for long enough to tell who lives. */
   get running(): readonly RunningGeneration[] | undefined {
-    if (this.#heardBeats <= ANYBODY_BEATS) return undefined;
+    const { connectivity, clock } = this.#deps;
+    if (this.#heardBeats <= ANYBODY_BEATS || connectivity.upFor(clock.now()) === 0) return undefined;
     return [...this.#peers.values()].flatMap(({ running }) => running);
   }
 
