@@ -45,7 +45,7 @@ const TOKENS = [
 ];
 const ITEMS = [`$KV.SESSIONS.${ORG}.${SESSION}.bad`, '$KV.SESSIONS.bad', '$KV.SESSIONS.a.b.c.d'];
 const JOBS = [`job.${MODEL}.${ORG}.${SESSION}.bad.1`, `job.x.a.b.c.d`];
-const OPEN = [`open.${ORG}.${SESSION}.bad`, `open.${ORG}.${SESSION}.~`];
+const OPEN = [`open.${ORG}.${SESSION}.nobody`, `open.${ORG}.${SESSION}.~`];
 const OWN_JOBS = [`own.worker-1.${MODEL}.${ORG}.${SESSION}.bad.1`, 'own.x.a.b.c.d.e'];
 const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.INFO': SERVER,
