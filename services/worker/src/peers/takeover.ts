@@ -81,9 +81,9 @@ export class Takeover {
     return [...this.#peers.values()].flatMap(({ running }) => running);
   }
 
-  /** Whether nobody has heard this worker for long; one's own name is not. */
+  /** Whether no peer has this name: nobody has heard it for long, or it is that of an earlier life of this worker. */
   isGone(worker: string): boolean {
-    return worker !== this.#deps.worker && !this.#peers.has(worker);
+    return !this.#peers.has(worker);
   }
 
   close(): void {
