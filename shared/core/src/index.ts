@@ -22,8 +22,9 @@ export {
   park,
   requeue,
   spend,
+  sweepStep,
 } from './item-state.ts';
-export type { StoredGeneration } from './item-state.ts';
+export type { OpenState, StoredGeneration, SweepStep } from './item-state.ts';
 export { INITIAL_LEAD, LeadGate, MAX_LEAD, MIN_LEAD } from './lead-gate.ts';
 export { placeSession, sharerOf } from './placement.ts';
 export type { Seat } from './placement.ts';
@@ -41,5 +42,3 @@ export type { UiChunk, UiDelta } from './ui-chunks.ts';
 export type { UiMessage, UiPart } from './ui-messages.ts';
 export { uiMessageIdOf, uiPromptOf } from './ui-prompt.ts';
 export type { UiPrompt, UiRequest } from './ui-prompt.ts';
-export { sweepStep } from './sweep.ts';
-export type { OpenState, SweepStep } from './sweep.ts';
