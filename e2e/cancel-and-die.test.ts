@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
-import { cancelGeneration, createGeneration } from '@sluice/lifecycle';
+import { cancelGeneration, createGeneration, Room } from '@sluice/lifecycle';
 import type { GenerationKey } from '@sluice/protocol';
 import { silentLogger, systemClock } from '@sluice/runtime';
 import { SimulatedEngine } from '@sluice/simulator';
@@ -82,8 +82,10 @@ test('a cancel that was answered holds though its worker is killed right after i
   }
   const keys = Array.from({ length: CANCELS }, () => keyOf(`s-${randomUUID()}`, randomUUID()));
   const body = { messages: [{ role: 'user', content: GATE }], model: MODEL, onAbandon: 'finish' } as const;
+  const limits = { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 };
+  const room = new Room({ bus, clock: systemClock, limits });
   for (const key of keys)
-    await createGeneration(bus, key, { hash: 'h', user: 'ann', createdAt: Date.now(), body });
+    await createGeneration({ bus, room }, key, { hash: 'h', user: 'ann', createdAt: Date.now(), body });
   const areAll = async (status: string): Promise<boolean> =>
     (await Promise.all(keys.map(itemOf))).every((item) => item.status === status);
   await waitFor(() => areAll('running'), { what: 'all to run', timeoutMs: 30_000 });

@@ -47,12 +47,14 @@ const ITEMS = [`$KV.SESSIONS.${ORG}.${SESSION}.bad`, '$KV.SESSIONS.bad', '$KV.SE
 const JOBS = [`job.${MODEL}.${ORG}.${SESSION}.bad.1`, `job.x.a.b.c.d`];
 const OPEN = [`open.${ORG}.${SESSION}.nobody`, `open.${ORG}.${SESSION}.~`];
 const OWN_JOBS = [`own.worker-1.${MODEL}.${ORG}.${SESSION}.bad.1`, 'own.x.a.b.c.d.e'];
+const COUNTERS = [`count.${ORG}.${SESSION}.bytes`, `count.${ORG}.${LIVE}.bytes`];
 const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.INFO': SERVER,
   '$JS.API.STREAM.INFO.*': SERVER,
   '$JS.API.STREAM.MSG.GET.TOKENS': SERVER,
   '$JS.API.STREAM.MSG.GET.KV_SESSIONS': SERVER,
   '$JS.API.STREAM.MSG.GET.KV_PROMPTS': SERVER,
+  '$JS.API.STREAM.MSG.GET.COUNTERS': SERVER,
   '$JS.API.DIRECT.GET.TOKENS': SERVER,
   '$JS.API.DIRECT.GET.TOKENS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_SESSIONS': SERVER,
@@ -60,6 +62,8 @@ const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.DIRECT.GET.KV_PROMPTS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_WORKERS': SERVER,
   '$JS.API.DIRECT.GET.OPEN': SERVER,
+  '$JS.API.DIRECT.GET.COUNTERS': SERVER,
+  '$JS.API.DIRECT.GET.COUNTERS.>': SERVER,
 };
 
 /** Every subject of deploy/nats/users.conf, and what is published there. */
@@ -72,6 +76,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     'own.*.*.*.*.*.*': OWN_JOBS,
     'open.*.*.*': OPEN,
     'tok.*.*.*.*.*': TOKENS,
+    'count.>': COUNTERS,
     'ctl.*.*.*': [`ctl.${ORG}.${SESSION}.${LIVE}`],
     'live.pres.*.*.*': [`live.pres.${ORG}.${SESSION}.all`, `live.pres.${ORG}.${ORG_STATS}.all`],
     'stats.ask': ['stats.ask'],
@@ -84,6 +89,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     'job.*.*.*.*.*': JOBS,
     'own.*.*.*.*.*.*': OWN_JOBS,
     'open.*.*.*': OPEN,
+    'count.>': COUNTERS,
     '$KV.WORKERS.*': ['$KV.WORKERS.bad'],
     'beat.workers': ['beat.workers'],
     'live.state.*.*.*': [`live.state.${ORG}.${SESSION}.${LIVE}`],

@@ -4,7 +4,8 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import type { Bus } from '@sluice/bus';
 import { ABANDONED_AFTER_MS } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
-import { claimGeneration, createGeneration, parkGeneration } from '@sluice/lifecycle';
+import { claimGeneration, createGeneration, parkGeneration, Room } from '@sluice/lifecycle';
+import { systemClock } from '@sluice/runtime';
 import { waitFor } from '@sluice/testkit';
 import { connect } from 'nats';
 import { keyOf, tokenFor } from './support/clients.ts';
@@ -121,7 +122,9 @@ test('a run whose only worker died goes on at one of another name, long after an
 test('what was parked for too long ends without a worker and without a reader', async () => {
   const key = keyOf('s', randomUUID());
   const body = { input: 'go', model: 'parked' };
-  await createGeneration(bus, key, { hash: 'h', user: 'ann', createdAt: Date.now(), body });
+  const limits = { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 };
+  const room = new Room({ bus, clock: systemClock, limits });
+  await createGeneration({ bus, room }, key, { hash: 'h', user: 'ann', createdAt: Date.now(), body });
   const before = { now: () => Date.now() - ABANDONED_AFTER_MS - 1 };
   const delivery = await bus.jobs.pull('parked', 2_000, new AbortController().signal);
   if (delivery === undefined) throw new Error('expected the job');

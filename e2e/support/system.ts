@@ -30,6 +30,8 @@ export const EDGE_DEFAULTS: EdgeOptions = {
   maxFramesPerSecond: 1_000,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
+  maxBytesPerSession: 256 * 1024 * 1024,
+  maxBytesPerOrg: undefined,
   heartbeatMs: 20_000,
   maxStreamAgeMs: 900_000,
   lingerMs: 30_000,
@@ -50,7 +52,9 @@ export type System = {
 };
 
 /** @param streams how large and lasting they are */
-export const startSystem = async (streams: Pick<NatsOptions, 'retention'> = {}): Promise<System> => {
+export const startSystem = async (
+  streams: Pick<NatsOptions, 'retention' | 'maxBytes'> = {},
+): Promise<System> => {
   const nats = await startNatsServer();
   const closers: (() => Promise<void>)[] = [];
   let edges = 0;

@@ -102,6 +102,14 @@ export const edgeConfigSchema = defineConfig({
     env: 'SLUICE_EDGE_MAX_ITEMS_PER_SESSION',
     about: 'Items of a session; the listing of a session cannot hold more than 1000.',
   }),
+  maxBytesPerSession: setting(count(1).default(256 * 1024 * 1024), {
+    env: 'SLUICE_EDGE_MAX_BYTES_PER_SESSION',
+    about: 'Bytes of a session’s items and prompts together, as stored.',
+  }),
+  maxBytesPerOrg: setting(count(1).optional(), {
+    env: 'SLUICE_EDGE_MAX_BYTES_PER_ORG',
+    about: 'Bytes of all sessions of an org together, as stored; unset: no limit.',
+  }),
   heartbeatMs: setting(count(100).default(20_000), {
     env: 'SLUICE_EDGE_HEARTBEAT_MS',
     about: 'Interval of WebSocket pings, ms; a connection that misses two is closed.',

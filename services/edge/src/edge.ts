@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { Sweeper } from '@sluice/lifecycle';
+import { Room, Sweeper } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
 import { foreignLog, persist, sweepLog, systemClock } from '@sluice/runtime';
@@ -22,7 +22,7 @@ import { Turns } from './feeds/turns.ts';
 import { createEdgeMetrics } from './tally/metrics.ts';
 import { ModelDirectory } from './requests/model-directory.ts';
 import { OpenConnections } from './connections/open-connections.ts';
-import { StorageFill } from './requests/storage-fill.ts';
+import { StorageGate } from './requests/storage-gate.ts';
 import { SOCKET_DIALECTS } from './socket-dialects.ts';
 import { ConnectionCalls } from './transports/connection-calls.ts';
 import { EventStreams } from './transports/event-streams.ts';
@@ -75,9 +75,9 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
   const feeds = feedsOf({ bus, clock, tally, logger, edge: options.name });
   const hub = new Hub(feeds, options.lingerMs);
-  const fill = new StorageFill(bus.link, logger);
+  const storage = new StorageGate(bus.link, logger);
   const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
-  const own = { hub, models, leaving: leaving.signal, fullness: () => fill.fullness };
+  const own = { hub, models, leaving: leaving.signal, storage };
   const context = contextOf(options, feeds, own);
   const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
   const streams = new EventStreams(context, options);
@@ -91,7 +91,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   const opened = (open: () => Promise<void>): Promise<void> => persist(open, clock, leaving.signal);
   const ownParts = [() => context.stats.start(), () => calls.open(), () => feeds.store.look()].map(opened);
-  await Promise.all([fill.open(), models.open(), ...ownParts]);
+  await Promise.all([storage.open(), models.open(), ...ownParts]);
   const tick = (): void => {
     const now = clock.now();
     for (const part of [hub, ...transports, context.stats, sweeper]) part.tick(now);
@@ -104,7 +104,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [fill, sweeper, models, context.stats, reconnects, calls, foreign]) part.close();
+    for (const part of [storage, sweeper, models, context.stats, reconnects, calls, foreign]) part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);
@@ -140,12 +140,12 @@ const feedsOf = (own: Omit<FeedContext, 'flusher' | 'turns' | 'store'>): FeedCon
   turns: new Turns(LISTS_AT_ONCE),
 });
 
-type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'fullness'>;
+type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'storage'>;
 
 const contextOf = (
   options: EdgeOptions,
   feeds: FeedContext,
-  { hub, leaving, models, fullness }: OwnParts,
+  { hub, leaving, models, storage }: OwnParts,
 ): EdgeContext => {
   const { bus, clock, tally, edge } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
@@ -176,8 +176,8 @@ const contextOf = (
     admission: {
       bus,
       clock,
-      fullness,
-      maxItemsPerSession,
+      storage,
+      room: new Room({ bus, clock, limits: options }),
       defaultModel: options.defaultModel,
       models,
       onPrompted: (key, model, at) => stats.prompted(key, model, at),

@@ -6,6 +6,7 @@ export const FOREIGN_KINDS = [
   'beat',
   'control',
   'control_reply',
+  'counter',
   'directory_entry',
   'item',
   'job',

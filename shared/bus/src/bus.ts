@@ -1,9 +1,9 @@
 import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
+import type { Counters } from './counters.ts';
 import type { JobQueue } from './job-queue.ts';
-import type { OpenGenerations } from './open-generations.ts';
 import type { Relay } from './relay.ts';
-import type { SessionStore } from './session-store.ts';
+import type { OpenGenerations, SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';
 import type { WorkerDirectory } from './worker-directory.ts';
@@ -14,6 +14,7 @@ export type Bus = {
   readonly sessions: SessionStore;
   readonly open: OpenGenerations;
   readonly jobs: JobQueue;
+  readonly counters: Counters;
   readonly control: Control;
   readonly presence: Presence;
   readonly relay: Relay;
@@ -33,8 +34,6 @@ export type Link = {
   onReconnect(listener: () => void): Subscription;
   /** Resolves when the link is lost for good. */
   readonly closed: Promise<Error | undefined>;
-  /** Fill of the fullest stream, 0..1: new prompts are refused from 0.8. @throws BusUnavailableError */
-  fullness(): Promise<number>;
   /** How each stream stands; none in memory. @throws BusUnavailableError */
   streams(): Promise<readonly StreamState[]>;
 };
@@ -42,8 +41,9 @@ export type Link = {
 /** One stream and its copies. */
 export type StreamState = {
   readonly name: string;
-  /** 0..1 */
+  /** 0..1: at 1 it refuses; always 0 where it drops its oldest messages instead */
   readonly fullness: number;
+  readonly maxBytes: number;
   /** copies it should have */
   readonly replicas: number;
   /** server whose copy takes the writes; undefined while one is elected, and on a server without a cluster */

@@ -9,19 +9,22 @@ export type { Bus, Link, StreamState } from './bus.ts';
 export { Border, FOREIGN_KINDS } from './border.ts';
 export type { ForeignKind, ForeignMessage } from './border.ts';
 export type { Control, ControlListener, Presence } from './control.ts';
+export type { Count, CounterName, Counters } from './counters.ts';
 export { ANY_QUEUE } from './job-queue.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';
 export { placedBus } from './placed-bus.ts';
 export { Placement } from './placement.ts';
 export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
-export type { OpenGeneration, OpenGenerations, OpenPage } from './open-generations.ts';
 export type { Relay } from './relay.ts';
 export { MAX_PAGE_ITEMS, RESTORE_MARK, toItem } from './session-store.ts';
 export type {
   GenerationVersion,
   ItemBody,
   ItemPage,
+  OpenGeneration,
+  OpenGenerations,
+  OpenPage,
   PromptEntry,
   SessionStore,
   StoredItem,

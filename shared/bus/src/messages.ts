@@ -3,6 +3,7 @@ import { parserOf } from '@sluice/protocol/schema';
 import {
   cancelReplySchema,
   controlMessageSchema,
+  counterSchema,
   jobSchema,
   presenceMessageSchema,
   promptEntrySchema,
@@ -22,6 +23,8 @@ type Parser<Value> = (text: string) => Value;
 export const parseBeat: Parser<WorkerBeat> = parserOf(workerBeatSchema);
 export const parseCancelReply = parserOf(cancelReplySchema);
 export const parseControl = parserOf(controlMessageSchema);
+/** The value as a text of any length: whoever may add may add anything. */
+export const parseCounter = parserOf(counterSchema);
 export const parseJob: Parser<Job> = parserOf(jobSchema);
 export const parsePresence = parserOf(presenceMessageSchema);
 export const parsePrompt: Parser<PromptEntry> = parserOf(promptEntrySchema);

@@ -1,6 +1,7 @@
 import { fnv1a } from '@sluice/core';
 import { isId } from '@sluice/protocol';
 import type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from '@sluice/protocol';
+import type { CounterName } from './counters.ts';
 import { ANY_QUEUE } from './job-queue.ts';
 import type { Job } from './job-queue.ts';
 
@@ -8,7 +9,7 @@ import type { Job } from './job-queue.ts';
  * Every NATS name is built and parsed here. Ids arrive branded, hence already checked: none can add a
  * separator or a wildcard.
  */
-export const STREAMS = { jobs: 'JOBS', open: 'OPEN' } as const;
+export const STREAMS = { jobs: 'JOBS', open: 'OPEN', counters: 'COUNTERS' } as const;
 export const BUCKETS = { sessions: 'SESSIONS', prompts: 'PROMPTS', workers: 'WORKERS' } as const;
 
 /** Name of the stream that holds one partition of the token log. */
@@ -109,6 +110,13 @@ export const openKeyOf = (subject: string): GenerationKey | undefined => {
   const [org, session, generation] = ids as [Org, SessionId, GenerationId];
   return { org, session, generation };
 };
+
+/** Of a session, or of its whole org. */
+export const counterSubject = ({ org, session, unit }: CounterName): string =>
+  session === undefined ? `count.${org}.${unit}` : `count.${org}.${session}.${unit}`;
+export const counterSubjects = 'count.>';
+/** The bytes of each session of an org. */
+export const sessionByteSubjects = (org: Org): string => `count.${org}.*.bytes`;
 
 export const controlSubject = ({ org, session, generation }: GenerationKey): string =>
   `ctl.${org}.${session}.${generation}`;

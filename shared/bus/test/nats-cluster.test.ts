@@ -116,6 +116,17 @@ test('of 50 prompts, and of 50 claims, at once exactly one wins', async () => {
   expect(claims.filter((claim) => claim !== undefined)).toHaveLength(1);
 });
 
+test('of 600 increments through three servers each gets a value of its own, and of 30 begins one counts', async () => {
+  const name = { ...newKey(), unit: 'items' } as const;
+  const begun = await Promise.all(
+    Array.from({ length: 30 }, (_, n) => busAt(n % 3).counters.begin(name, 100)),
+  );
+  expect(begun.filter(Boolean)).toHaveLength(1);
+  const adding = Array.from({ length: 600 }, (_, n) => busAt(n % 3).counters.add(name, 1));
+  expect(new Set(await Promise.all(adding)).size).toBe(600);
+  for (const n of [0, 1, 2]) expect((await busAt(n).counters.read(name))?.value).toBe(700);
+});
+
 test('a job published by three at once is delivered once', async () => {
   const job = { ...newKey(), model: 'cluster', attempt: 1 };
   await Promise.all([0, 1, 2, 3, 4, 5].map((n) => busAt(n).jobs.publish(job)));

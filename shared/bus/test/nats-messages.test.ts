@@ -371,7 +371,7 @@ describe('the relay', () => {
     const before = await subscriptions();
     const asking = bus.relay.ask('e2', 'q'.repeat(2 * 1024 * 1024), 60_000);
     await expect(asking).rejects.toMatchObject({ code: 'refused', reason: 'too_large' });
-    await bus.link.fullness();
+    await bus.link.streams();
     expect(await subscriptions()).toBeLessThanOrEqual(before);
   });
 });

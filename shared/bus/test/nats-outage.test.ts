@@ -185,13 +185,18 @@ describe('while the server is down', () => {
       item: () => bus.sessions.item(key, key.generation),
       updateItem: () => bus.sessions.updateItem(key, item, 1),
       items: () => bus.sessions.items(key, 0),
+      add: () => bus.counters.add({ ...key, unit: 'items' }, 1),
+      begin: () => bus.counters.begin({ ...key, unit: 'items' }, 1),
+      read: () => bus.counters.read({ ...key, unit: 'items' }),
+      correct: () => bus.counters.correct({ ...key, unit: 'items' }, { value: 1, seq: 1, restMs: 1 }),
+      storedBytes: () => bus.counters.storedBytes(key.org),
       publish: () => bus.jobs.publish({ ...key, model: 'm', attempt: 1 }),
       cancel: () => bus.control.cancel(key, 'u'),
       serve: () => bus.control.serve(key, control),
       announce: () => bus.workers.announce({ worker: 'w', models: [], slots: 1, running: [] }),
       retire: () => bus.workers.retire('w'),
       list: () => bus.workers.list(),
-      fullness: () => bus.link.fullness(),
+      streams: () => bus.link.streams(),
     };
     const answers = Object.entries(calls).map(async ([name, call]) => {
       const error: unknown = await withTimeout(call(), 3_000, `${name} to fail`).catch((reason) => reason);

@@ -18,7 +18,7 @@ import {
 } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
 import type { NatsOptions } from '../src/nats/connection.ts';
-import { newKey } from './world.ts';
+import { newKey, fullnessOf } from './world.ts';
 
 const withServer = (options: NatsServerOptions, run: (server: NatsServer) => Promise<void>) => async () => {
   const server = await startNatsServer(options);
@@ -52,7 +52,7 @@ describe('a start is refused', () => {
     try {
       const opening = open(url);
       await expect(opening).rejects.toThrow(UnsupportedServerError);
-      await expect(opening).rejects.toThrow(`expected nats-server 2.11 or later, got ${version}`);
+      await expect(opening).rejects.toThrow(`expected nats-server 2.12 or later, got ${version}`);
     } finally {
       server.close();
     }
@@ -137,7 +137,7 @@ test(
       const control = { ack: () => undefined, cancel: () => ({ type: 'cancelling', attempt: 1 }) as const };
       await bus.control.serve(key, control);
       expect(await bus.control.cancel(key, 'u')).toEqual({ type: 'cancelling', attempt: 1 });
-      expect(await bus.link.fullness()).toBeGreaterThan(0);
+      expect(await fullnessOf(bus)).toBeGreaterThan(0);
       expect(errors).toEqual([]);
       await bus.close();
     },

@@ -11,7 +11,7 @@ import { StreamMismatchError, createNatsBus } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
 import type { NatsOptions } from '../src/nats/connection.ts';
 import { partitionOf, tokenStream } from '../src/subjects.ts';
-import { newKey } from './world.ts';
+import { newKey, fullnessOf } from './world.ts';
 import { readTokens, writeTokens } from './writing.ts';
 
 const MIB = 1024 * 1024;
@@ -58,7 +58,7 @@ describe('the streams', () => {
       for await (const name of jsm.streams.names()) found.push(name);
       return found.toSorted();
     });
-    expect(names).toEqual(['JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'OPEN', 'TOKENS']);
+    expect(names).toEqual(['COUNTERS', 'JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'OPEN', 'TOKENS']);
   });
 
   test('TOKENS keeps the newest record of each chunk for a day, refuses instead of dropping, and republishes', async () => {
@@ -135,6 +135,19 @@ describe('the streams', () => {
       discard_new_per_subject: true,
     });
   });
+
+  test('COUNTERS counts, forgets with the items, and makes room by itself', async () => {
+    expect(await configOf('COUNTERS')).toMatchObject({
+      subjects: ['count.>'],
+      allow_msg_counter: true,
+      storage: 'file',
+      discard: 'old',
+      max_age: 7 * 86_400 * SECOND_NS,
+      max_msgs_per_subject: 1,
+      allow_direct: true,
+      duplicate_window: 30 * SECOND_NS,
+    });
+  });
 });
 
 describe('a start', () => {
@@ -143,7 +156,7 @@ describe('a start', () => {
     withServer(async (server) => {
       const buses = await Promise.all(Array.from({ length: 6 }, () => openOn(server)));
       buses.push(await openOn(server));
-      for (const bus of buses) expect(await bus.link.fullness()).toBe(0);
+      for (const bus of buses) expect(await fullnessOf(bus)).toBe(0);
       await Promise.all(buses.map((bus) => bus.close()));
     }),
   );
@@ -226,7 +239,7 @@ describe('a stream that is full', () => {
       await bus.tokens.append(first, new ChunkWriter(1).draft(['first'], 1).draft);
       expect(await fill()).toBeGreaterThan(50);
       expect(await bus.tokens.head(first)).toMatchObject({ record: { tokens: ['first'] } });
-      expect(await bus.link.fullness()).toBeGreaterThan(0.9);
+      expect(await fullnessOf(bus)).toBeGreaterThan(0.9);
       await bus.close();
     }),
   );

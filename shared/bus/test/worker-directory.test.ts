@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { measured } from '@sluice/testkit';
 import type { Bus, WorkerInfo } from '../src/index.ts';
 import { WORKER_ANNOUNCE_MS, WORKER_TTL_MS } from '../src/index.ts';
-import { backends } from './world.ts';
+import { backends, fullnessOf } from './world.ts';
 import type { World } from './world.ts';
 
 const worker = (name: string, slots = 4): WorkerInfo => ({
@@ -64,7 +64,7 @@ describe.each(backends)('WorkerDirectory and Link on $name', ({ start }) => {
 
   test('the link is connected, and the streams are nearly empty', async () => {
     expect(bus.link.connected).toBe(true);
-    const fullness = await bus.link.fullness();
+    const fullness = await fullnessOf(bus);
     expect(fullness).toBeGreaterThanOrEqual(0);
     expect(fullness).toBeLessThan(0.1);
   });

@@ -72,3 +72,7 @@ export const newKey = (): GenerationKey => ({
   session: parseSessionId(randomUUID()),
   generation: parseGenerationId(randomUUID()),
 });
+
+/** Of the fullest stream, 0..1. */
+export const fullnessOf = async (bus: Bus): Promise<number> =>
+  Math.max(0, ...(await bus.link.streams()).map(({ fullness }) => fullness));

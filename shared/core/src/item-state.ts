@@ -18,6 +18,8 @@ export type StoredGeneration = Omit<GenerationItem, 'rev'> &
     readonly parkedAt?: number;
     /** since when it shall end as cancelled, ms since the Unix epoch: whoever has it next ends it, nobody runs it again */
     readonly cancelledAt?: number;
+    /** bytes of its prompt, which is stored beside it */
+    readonly promptBytes?: number;
   };
 
 /** A generation parked for longer than this is over, ms. */

@@ -1,28 +1,59 @@
-import type { Bus, PromptEntry } from '@sluice/bus';
+import type { Bus, GenerationVersion, ItemBody, PromptEntry } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
-import { SluiceError } from '@sluice/protocol';
-import type { GenerationKey, PromptBody } from '@sluice/protocol';
+import { parseItemId, SluiceError } from '@sluice/protocol';
+import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
 import { queueJob } from './job.ts';
+import { sizeOf } from './item-size.ts';
+import { countItem } from './reservation.ts';
+import type { Reservation } from './reservation.ts';
+import type { Room } from './room.ts';
+
+/** `stored`: the item as this call created it, where it did. */
+export type Created = { readonly created: boolean; readonly stored?: GenerationVersion | undefined };
+
+export type CreateContext = { readonly bus: Bus; readonly room: Room };
 
 /**
- * Stores a prompt, its item and its job, in this order; what was stored under the generation's id first decides. It is
- * listed as open beside the prompt, so whatever a crash leaves behind an item is found by a sweep.
- * @returns whether this call stored the prompt
- * @throws SluiceError conflict; BusUnavailableError
+ * Stores a prompt, its item and its job, in this order, after room was taken for them; what was stored under the
+ * generation's id first decides. It is listed as open beside the prompt, so whatever a crash leaves behind an item is
+ * found by a sweep.
+ * @param look of the session's room, when it was begun before
+ * @returns whether this call stored the prompt, and its item
+ * @throws SluiceError conflict, quota_exceeded; BusUnavailableError, BusRefusedError
  */
 export const createGeneration = async (
-  bus: Bus,
+  { bus, room }: CreateContext,
   key: GenerationKey,
   entry: PromptEntry,
-): Promise<boolean> => {
+  look?: Promise<void>,
+): Promise<Created> => {
+  const item = itemOf(key, entry);
+  const stored = (): Promise<PromptEntry | undefined> => bus.sessions.prompt(key);
+  const reservation = await unlessStored(room.reserve(key, sizeOf(item), look), stored);
   // At once: neither needs the other, and a prompt that was there already leaves an entry that a sweep takes off.
-  const [{ created, entry: stored }] = await Promise.all([
-    bus.sessions.createPrompt(key, entry),
-    bus.open.add(key),
-  ]);
-  if (created) await completeCreation(bus, key, entry);
-  else await repeatGeneration(bus, key, stored, entry.hash);
-  return created;
+  const storing = (): Promise<readonly [{ created: boolean; entry: PromptEntry | undefined }, void]> =>
+    Promise.all([bus.sessions.createPrompt(key, entry), bus.open.add(key)]);
+  const [outcome] = (await reservation?.holdFor(storing())) ?? [];
+  if (reservation !== undefined && outcome?.created === true) {
+    const rev = await createItem(bus, key, item, reservation);
+    return { created: true, stored: rev === undefined ? undefined : { rev, item } };
+  }
+  await reservation?.giveBack();
+  await repeatGeneration(bus, key, outcome === undefined ? await stored() : outcome.entry, entry.hash);
+  return { created: false };
+};
+
+/** A repeat that came at the same time as what it repeats needs no room. @returns undefined: stored by now */
+const unlessStored = async (
+  reserving: Promise<Reservation>,
+  stored: () => Promise<unknown>,
+): Promise<Reservation | undefined> => {
+  try {
+    return await reserving;
+  } catch (error) {
+    if (error instanceof SluiceError && (await stored()) !== undefined) return undefined;
+    throw error;
+  }
 };
 
 /**
@@ -39,45 +70,77 @@ export const repeatGeneration = async (
   if (stored?.hash !== hash)
     throw new SluiceError('conflict', 'this generation id was used before with another body');
   const known = (await bus.sessions.item(key, key.generation))?.item;
-  if (known?.kind === 'generation') {
-    if (known.status === 'queued') await queueJob(bus, key, known);
-    return;
-  }
+  if (known !== undefined) return queueItem(bus, key, known);
   await bus.open.add(key);
   await completeCreation(bus, key, stored);
 };
 
 /**
- * Makes sure that a generation that is listed as open has its item and, while that is queued, its job.
- * @returns the item; undefined where something that cannot be read has its id
+ * Creates the item of a prompt that is stored and listed as open, unless it is there, and its job while it is queued.
  * @throws SluiceError conflict; BusUnavailableError
  */
-export const completeCreation = async (
-  bus: Bus,
-  key: GenerationKey,
-  entry: PromptEntry,
-): Promise<StoredGeneration | undefined> => {
-  const first = itemOf(key, entry);
-  const rev = await bus.sessions.createItem(key, first);
-  const item = rev === undefined ? (await bus.sessions.item(key, key.generation))?.item : first;
-  if (item?.kind === 'message') throw new SluiceError('conflict', 'a message of the session has this id');
-  if (item?.status === 'queued') await queueJob(bus, key, item);
-  return item;
+export const completeCreation = async (bus: Bus, key: GenerationKey, entry: PromptEntry): Promise<void> => {
+  const item = itemOf(key, entry);
+  // Admitted before: its first try may have taken room and died with it, and a recount will find that.
+  const reservation = await countItem(bus, key, sizeOf(item));
+  await createItem(bus, key, item, reservation);
 };
 
-const itemOf = (key: GenerationKey, { user, createdAt, body }: PromptEntry): StoredGeneration => ({
-  id: key.generation,
-  kind: 'generation',
-  user,
-  createdAt,
-  model: body.model,
-  input: shownInput(body),
-  governor: body.governor ?? 'fastest',
-  status: 'queued',
-  attempt: 0,
-  epoch: 0,
-  seq: 0,
-});
+/**
+ * Stores a chat line, after room was taken for it.
+ * @returns whether this call stored it; false: its id is taken
+ * @throws SluiceError quota_exceeded; BusUnavailableError, BusRefusedError
+ */
+export const createMessage = async (
+  { bus, room }: CreateContext,
+  key: SessionKey,
+  item: ItemBody & { readonly kind: 'message' },
+  look?: Promise<void>,
+): Promise<boolean> => {
+  const stored = (): Promise<unknown> => bus.sessions.item(key, parseItemId(item.id));
+  const reservation = await unlessStored(room.reserve(key, sizeOf(item), look), stored);
+  const rev = await reservation?.holdFor(bus.sessions.createItem(key, item));
+  if (rev === undefined) await reservation?.giveBack();
+  return rev !== undefined;
+};
+
+/** Creates and queues the item, or queues what was created before. @returns its rev; undefined: it was there before */
+const createItem = async (
+  bus: Bus,
+  key: GenerationKey,
+  item: StoredGeneration,
+  reservation: Reservation,
+): Promise<number | undefined> => {
+  const rev = await reservation.holdFor(bus.sessions.createItem(key, item));
+  if (rev === undefined) await reservation.giveBack();
+  const known = rev === undefined ? (await bus.sessions.item(key, key.generation))?.item : item;
+  await queueItem(bus, key, known ?? item);
+  return rev;
+};
+
+/** Makes sure that a job asks for the item, while it is queued. */
+const queueItem = async (bus: Bus, key: GenerationKey, item: ItemBody): Promise<void> => {
+  if (item.kind === 'message') throw new SluiceError('conflict', 'a message of the session has this id');
+  if (item.status === 'queued') await queueJob(bus, key, item);
+};
+
+const itemOf = (key: GenerationKey, entry: PromptEntry): StoredGeneration => {
+  const { user, createdAt, body } = entry;
+  return {
+    id: key.generation,
+    kind: 'generation',
+    user,
+    createdAt,
+    model: body.model,
+    input: shownInput(body),
+    governor: body.governor ?? 'fastest',
+    status: 'queued',
+    attempt: 0,
+    epoch: 0,
+    seq: 0,
+    promptBytes: Buffer.byteLength(JSON.stringify(entry)),
+  };
+};
 
 const MAX_INPUT_SHOWN = 4_000;
 

@@ -1,6 +1,8 @@
 import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
+import { sizeOf } from './item-size.ts';
+import { countGrowth } from './reservation.ts';
 
 /** What every operation of a generation's life needs. */
 export type LifeContext = {
@@ -37,8 +39,11 @@ export const changeItem = async (
     const next = await change(stored.item);
     if (next === undefined) return undefined;
     if (next === AGAIN) continue;
-    const isWritten = next === stored.item || (await bus.sessions.updateItem(key, next, stored.rev));
-    if (isWritten === undefined) continue;
+    if (next !== stored.item) {
+      if ((await bus.sessions.updateItem(key, next, stored.rev)) === undefined) continue;
+      // Only then it has a text, or has lost it.
+      if (next.text !== stored.item.text) await countGrowth(bus, key, sizeOf(next) - sizeOf(stored.item));
+    }
     if (next.status === 'done') await forget(bus, key);
     return next;
   }

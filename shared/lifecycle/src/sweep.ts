@@ -1,5 +1,5 @@
 import { ANY_QUEUE } from '@sluice/bus';
-import type { Bus, OpenGeneration } from '@sluice/bus';
+import type { Bus, OpenGeneration, PromptEntry } from '@sluice/bus';
 import { dueEnd, sweepStep } from '@sluice/core';
 import type { StoredGeneration, SweepStep } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
@@ -50,11 +50,17 @@ export const sweepGeneration = async (
 const complete = async (bus: Bus, { key, entry }: OpenGeneration, listedMs: number): Promise<void> => {
   const prompt = await bus.sessions.prompt(key);
   if (prompt === undefined && listedMs < PROMPT_MS) return;
-  const isTaken = (error: unknown): undefined => {
+  if (prompt === undefined || !(await isCompleted(bus, key, prompt))) await bus.open.remove(key, entry);
+};
+
+/** @returns whether it is a generation then: something else may have its id, or what cannot be read */
+const isCompleted = async (bus: Bus, key: GenerationKey, prompt: PromptEntry): Promise<boolean> => {
+  try {
+    await completeCreation(bus, key, prompt);
+  } catch (error) {
     if ((error as { code?: unknown }).code !== 'conflict') throw error;
-  };
-  const item = prompt && (await completeCreation(bus, key, prompt).catch(isTaken));
-  if (item === undefined) await bus.open.remove(key, entry);
+  }
+  return (await bus.sessions.item(key, key.generation))?.item.kind === 'generation';
 };
 
 const endDue = (context: LifeContext, key: GenerationKey): Promise<StoredGeneration | undefined> =>

@@ -12,6 +12,7 @@ import {
   recoverGeneration,
   requeueGeneration,
   reviveGeneration,
+  Room,
 } from '../src/index.ts';
 import type { Claimed, Leaving } from '../src/index.ts';
 import { backends, entryOf, itemOf, jobsOf, losingAnswer, newKey, repeated, write } from './world.ts';
@@ -20,17 +21,19 @@ let models = 0;
 
 describe.each(backends)('a life on $name', ({ start }) => {
   let bus: Bus;
+  let room: Room;
   let stop: () => Promise<void>;
   let now = 1_000;
   const clock = { now: () => now, setTimeout: (fn: () => void, ms: number) => setTimeout(fn, ms) };
   beforeAll(async () => {
     ({ bus, stop } = await start());
+    room = new Room({ bus, clock, limits: { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 } });
   });
   afterAll(() => stop());
 
   const create = async (): Promise<{ readonly key: GenerationKey; readonly model: string }> => {
     const [key, model] = [newKey(), `m${(models += 1)}`];
-    await createGeneration(bus, key, entryOf(model));
+    await createGeneration({ bus, room }, key, entryOf(model));
     return { key, model };
   };
   const pull = async (model: string): Promise<Delivery> => {
@@ -53,14 +56,14 @@ describe.each(backends)('a life on $name', ({ start }) => {
 
   test('begins with a prompt, an item and a job, and a repeat adds nothing', async () => {
     const { key, model } = await create();
-    expect(await createGeneration(bus, key, entryOf(model))).toBe(false);
+    expect(await createGeneration({ bus, room }, key, entryOf(model))).toEqual({ created: false });
     expect(await itemOf(bus, key)).toMatchObject({ status: 'queued', attempt: 0, input: 'go' });
     expect(await jobsOf(bus, model)).toEqual([1]);
   });
 
   test('is not begun again with another body', async () => {
     const { key, model } = await create();
-    await expect(createGeneration(bus, key, entryOf(model, 'other'))).rejects.toMatchObject({
+    await expect(createGeneration({ bus, room }, key, entryOf(model, 'other'))).rejects.toMatchObject({
       code: 'conflict',
     });
   });

@@ -8,6 +8,7 @@ import {
   createGeneration,
   finishGeneration,
   parkGeneration,
+  Room,
   Sweeper,
 } from '../src/index.ts';
 import type { SweeperDeps } from '../src/index.ts';
@@ -27,6 +28,10 @@ describe.each(backends)('a sweep on $name', ({ start }) => {
   let now = 1_000_000;
   let swept: Map<string, SweepStep[]>;
   const clock = { now: () => now };
+  const createOn = (on: Bus) => ({
+    bus: on,
+    room: new Room({ bus: on, clock, limits: { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 } }),
+  });
   beforeAll(async () => {
     ({ bus, stop } = await start());
   });
@@ -60,7 +65,7 @@ describe.each(backends)('a sweep on $name', ({ start }) => {
     model = `s${(models += 1)}`,
   ): Promise<{ readonly key: GenerationKey; readonly model: string }> => {
     const key = newKey();
-    await createGeneration(on, key, entryOf(model)).catch((error: Error) => {
+    await createGeneration(createOn(on), key, entryOf(model)).catch((error: Error) => {
       if (error.message !== 'crashed') throw error;
     });
     return { key, model };
@@ -89,7 +94,7 @@ describe.each(backends)('a sweep on $name', ({ start }) => {
   test('a crash before it is listed leaves no item that waits, and its repeat is listed', async () => {
     const { key, model } = await create(dyingAt(bus, 'open', 'add'));
     expect(await bus.sessions.item(key, key.generation)).toBeUndefined();
-    expect(await createGeneration(bus, key, entryOf(model))).toBe(false);
+    expect(await createGeneration(createOn(bus), key, entryOf(model))).toEqual({ created: false });
     expect(await isOpen(key)).toBe(true);
     expect(await jobsOf(bus, model)).toEqual([1]);
   });

@@ -31,6 +31,7 @@ export {
   cancelReplySchema,
   controlAckSchema,
   controlCancelSchema,
+  counterSchema,
   jobSchema,
   runStateSchema,
   storedGenerationSchema,

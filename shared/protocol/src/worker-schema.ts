@@ -22,6 +22,9 @@ export const jobSchema = z.object({
   isOrphan: z.boolean().exactOptional(),
 });
 
+/** What the server stores for a counter, and answers to an increment. */
+export const counterSchema = z.object({ val: z.string().regex(/^-?\d{1,100}$/) });
+
 const life = { worker: id, running: z.array(z.object({ ...generationPlace, attempt: attemptSchema })) };
 
 /** A worker's sign of life. */
@@ -96,6 +99,7 @@ export const storedGenerationSchema = z.object({
   allCrashes: count.exactOptional(),
   parkedAt: count.exactOptional(),
   cancelledAt: count.exactOptional(),
+  promptBytes: count.exactOptional(),
 }) satisfies z.ZodType<Omit<GenerationItem, 'rev'>>;
 
 /** A chat line without a model run, as it is stored. */

@@ -9,12 +9,10 @@ import type {
   OkFrame,
   PingFrame,
   PromptFrame,
-  SessionKey,
   SignalSendFrame,
   SubscribeFrame,
 } from '@sluice/protocol';
 import { parseClientFrame } from '@sluice/protocol/schema';
-import { countItems } from '../requests/admission.ts';
 import { Attachments } from './attachments.ts';
 import { allows, openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
@@ -223,14 +221,8 @@ export class Connection extends Peer<ClientFrame> {
       );
     const key = { ...session, generation: parseGenerationId(frame.generation) };
     const { type: _type, id: _id, session: _session, generation, ...body } = frame;
-    const prompt = { key, grant, body, items: () => this.#items(key) };
-    return { generation, created: await submitPrompt(prompt, this.context) };
-  }
-
-  /** How many items a session has: its feed knows, if this connection watches it. */
-  #items(key: SessionKey): Promise<number> {
-    const feed = this.#attachments.of(key.session)?.feed;
-    return feed === undefined ? countItems(key, this.context.admission) : Promise.resolve(feed.items);
+    const { created } = await submitPrompt({ key, grant, body }, this.context);
+    return { generation, created };
   }
 
   async #onCancel(frame: CancelFrame, grant: Grant): Promise<void> {
@@ -241,8 +233,7 @@ export class Connection extends Peer<ClientFrame> {
 
   async #onMessage(frame: MessageFrame, grant: Grant): Promise<void> {
     const key = openSession(grant, frame.session, 'prompt');
-    const { admission } = this.context;
-    await postMessage(key, { ...frame, user: grant.user, items: () => this.#items(key) }, admission);
+    await postMessage(key, { ...frame, user: grant.user }, this.context.admission);
   }
 
   #onSignal({ session, data }: SignalSendFrame): void {

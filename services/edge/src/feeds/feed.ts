@@ -46,7 +46,6 @@ export class Feed {
   #roster: PresenceRoster | undefined;
   #opened: Promise<void> | undefined;
   #isOpen = false;
-  #itemCount = 0;
   #idleSince: number | undefined;
   #isSettling = false;
   #isClosed = false;
@@ -66,10 +65,6 @@ export class Feed {
     let unacked = 0;
     for (const generation of this.#generations.values()) unacked += generation.unacked;
     return unacked;
-  }
-  /** Items the session has, as far as this feed knows. */
-  get items(): number {
-    return this.#itemCount;
   }
   /** Since when nobody watches, ms; undefined while somebody does. */
   get idleSince(): number | undefined {
@@ -180,7 +175,6 @@ export class Feed {
     this.#items = this.#newItems();
     this.#opened = undefined;
     this.#isOpen = false;
-    this.#itemCount = 0;
     for (const viewer of this.#viewers) {
       if (!viewer.ready) continue;
       viewer.ready = false;
@@ -317,8 +311,6 @@ export class Feed {
 
   #onItem(stored: StoredItem): void {
     const { rev, item } = stored;
-    const isFirst = item.kind === 'message' || (item.status === 'queued' && item.attempt === 0);
-    if (isFirst || !this.#isOpen) this.#itemCount += 1;
     this.#announce(stored);
     if (item.kind !== 'generation') return;
     const known = this.#generations.get(item.id);

@@ -1,20 +1,22 @@
 import { createHash } from 'node:crypto';
 import type { Bus } from '@sluice/bus';
-import { createGeneration, repeatGeneration } from '@sluice/lifecycle';
+import { beside, createGeneration, repeatGeneration } from '@sluice/lifecycle';
+import type { Created, Room } from '@sluice/lifecycle';
 import { DEFAULT_LIMITS, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { canonicalJson } from './canonical-json.ts';
 import type { ModelDirectory } from './model-directory.ts';
+import type { StorageGate } from './storage-gate.ts';
 
 export type AdmissionDeps = {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly models: ModelDirectory;
   readonly defaultModel: string | undefined;
-  readonly maxItemsPerSession: number;
-  /** fill of the fullest stream, 0..1, as of a moment ago */
-  readonly fullness: () => number;
+  /** what sessions and orgs may still store */
+  readonly room: Room;
+  readonly storage: Pick<StorageGate, 'admit'>;
   /** a new generation was stored */
   readonly onPrompted: (key: GenerationKey, model: string, at: number) => void;
 };
@@ -27,35 +29,31 @@ export type Submission = {
   readonly onAbandon?: OnAbandon;
   /** stored with the prompt, and a part of what makes two of them the same */
   readonly note?: object | undefined;
-  /** Counts the items the session has already. */
-  readonly items: () => Promise<number>;
   /** Called before a new generation is made; throws SluiceError to refuse it. */
   readonly checkQuota: () => Promise<void>;
 };
 
-/** Above this fill new prompts are refused, so that running generations can still end. */
-const FULL = 0.8;
-
 /**
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
  * Prompt, item and job are written in this order; a crash in between heals when the prompt is repeated.
- * @returns whether this call created it
+ * @returns whether this call created it, and its item
  * @throws SluiceError conflict, forbidden, too_large, unavailable, quota_exceeded; BusUnavailableError
  */
-export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<boolean> => {
+export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<Created> => {
   const { key, user, body, note } = submission;
   const { bus, clock } = deps;
   checkWritable(key);
   const hash = hashOf({ ...body, note });
+  const look = beside(deps.room.look(key));
   const known = await bus.sessions.prompt(key);
   if (known !== undefined) {
     await repeatGeneration(bus, key, known, hash);
-    return false;
+    return { created: false };
   }
-  checkSize('prompt', body);
+  const promptBytes = checkSize('prompt', body);
   // Stored in one message with the prompt, of which NATS takes 1 MiB.
-  if (note !== undefined) checkSize('request', note);
-  await checkRoom(submission.items, deps);
+  const noteBytes = note === undefined ? 0 : checkSize('request', note);
+  await deps.storage.admit(promptBytes + noteBytes);
   const model = await chooseModel(body, deps);
   await submission.checkQuota();
   const { onAbandon = submission.onAbandon, ...rest } = body;
@@ -64,45 +62,27 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
     ...{ hash, user, createdAt: clock.now(), body: asked },
     ...(note === undefined ? {} : { note }),
   };
-  const created = await createGeneration(bus, key, entry);
-  if (created) deps.onPrompted(key, model, entry.createdAt);
-  return created;
+  const outcome = await createGeneration(deps, key, entry, look);
+  if (outcome.created) deps.onPrompted(key, model, entry.createdAt);
+  return outcome;
 };
 
-/** A number may be longer once it is encoded again, so what came as a small frame can exceed this by far. */
-export const checkSize = (what: string, body: object): void => {
+/**
+ * A number may be longer once it is encoded again, so what came as a small frame can exceed this by far.
+ * @returns encoded bytes
+ */
+export const checkSize = (what: string, body: object): number => {
   const bytes = Buffer.byteLength(JSON.stringify(body));
   const { maxPromptBytes } = DEFAULT_LIMITS;
   if (bytes > maxPromptBytes)
     throw new SluiceError('too_large', `${what}: expected at most ${maxPromptBytes} bytes, got ${bytes}`);
+  return bytes;
 };
 
 /** @throws SluiceError forbidden for the system's own sessions */
 export const checkWritable = ({ session }: SessionKey): void => {
   if (session.startsWith(RESERVED_PREFIX))
     throw new SluiceError('forbidden', `sessions that begin with ${RESERVED_PREFIX} are the system's own`);
-};
-
-/** Whether a session and the storage below it take one more item. @throws SluiceError where they do not */
-export const checkRoom = async (
-  items: () => Promise<number>,
-  { fullness, maxItemsPerSession: most }: AdmissionDeps,
-): Promise<void> => {
-  if (fullness() >= FULL)
-    throw new SluiceError('unavailable', 'storage is nearly full: nothing new', { retryAfterMs: 30_000 });
-  if ((await items()) >= most)
-    throw new SluiceError('quota_exceeded', `session: expected at most ${most} items; start a new one`);
-};
-
-/** Items of a session that has no feed here. @throws BusUnavailableError */
-export const countItems = async (key: SessionKey, { bus }: AdmissionDeps): Promise<number> => {
-  let count = 0;
-  for (let rev = 0, more = true; more;) {
-    const page = await bus.sessions.items(key, rev);
-    count += page.items.length;
-    ({ rev, more } = page);
-  }
-  return count;
 };
 
 const chooseModel = async ({ model }: PromptBody, deps: AdmissionDeps): Promise<string> => {

@@ -1,6 +1,7 @@
+import { beside, createMessage } from '@sluice/lifecycle';
 import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
-import { checkRoom, checkSize, checkWritable } from './admission.ts';
+import { checkSize, checkWritable } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
 import { canonicalJson } from './canonical-json.ts';
 
@@ -10,8 +11,6 @@ export type MessagePost = {
   readonly user: string;
   readonly text: string;
   readonly data?: unknown;
-  /** Counts the items the session has already. */
-  readonly items: () => Promise<number>;
 };
 
 /**
@@ -20,7 +19,7 @@ export type MessagePost = {
  */
 export const postMessage = async (
   key: SessionKey,
-  { message, user, text, data, items }: MessagePost,
+  { message, user, text, data }: MessagePost,
   deps: AdmissionDeps,
 ): Promise<void> => {
   checkWritable(key);
@@ -34,9 +33,8 @@ export const postMessage = async (
     if (canonicalJson(stored) === canonicalJson(body)) return true;
     throw new SluiceError('conflict', 'this id was used before with another body');
   };
+  const look = beside(deps.room.look(key));
   if (await isRepeat()) return;
-  checkSize('message', body);
-  await checkRoom(items, deps);
-  const rev = await bus.sessions.createItem(key, { ...body, createdAt: clock.now() });
-  if (rev === undefined) await isRepeat();
+  await deps.storage.admit(checkSize('message', body));
+  if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();
 };

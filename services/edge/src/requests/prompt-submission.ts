@@ -1,7 +1,8 @@
+import type { Created } from '@sluice/lifecycle';
 import type { GenerationKey, OnAbandon, PromptBody } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeTally } from '../tally/edge-tally.ts';
-import { admit, countItems } from './admission.ts';
+import { admit } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
 
 export type PromptSubmission = {
@@ -12,8 +13,6 @@ export type PromptSubmission = {
   readonly onAbandon?: OnAbandon;
   /** what an edge has to tell of the request again */
   readonly note?: object;
-  /** Counts the items the session has already; default by listing them. */
-  readonly items?: () => Promise<number>;
 };
 
 export type SubmissionDeps = {
@@ -25,20 +24,19 @@ export type SubmissionDeps = {
 
 /**
  * Starts a generation for the bearer of a grant, or finds it, whatever transport the prompt came by.
- * @returns whether this call created it
+ * @returns whether this call created it, and its item
  * @throws SluiceError conflict, unavailable, quota_exceeded, rate_limited, too_large; BusUnavailableError
  */
 export const submitPrompt = async (
-  { grant, items, ...prompt }: PromptSubmission,
+  { grant, ...prompt }: PromptSubmission,
   { admission, users, tally }: SubmissionDeps,
-): Promise<boolean> => {
+): Promise<Created> => {
   const submission = {
     ...prompt,
     user: grant.user,
-    items: items ?? (() => countItems(prompt.key, admission)),
     checkQuota: () => users.takePrompt(grant),
   };
-  const created = await admit(submission, admission);
-  tally.prompts.add(String(created));
-  return created;
+  const outcome = await admit(submission, admission);
+  tally.prompts.add(String(outcome.created));
+  return outcome;
 };

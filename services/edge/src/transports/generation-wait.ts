@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { toItem } from '@sluice/bus';
-import type { Bus } from '@sluice/bus';
+import type { Bus, StoredItem } from '@sluice/bus';
 import { SluiceError } from '@sluice/protocol';
 import type { GenerationItem, GenerationKey } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
@@ -12,7 +12,11 @@ import { Viewer } from '../feeds/viewer.ts';
 
 /** The generation as it is now. @throws SluiceError not_found; BusUnavailableError */
 export const readGeneration = async (key: GenerationKey, { sessions }: Bus): Promise<GenerationItem> => {
-  const stored = await sessions.item(key, key.generation);
+  return toGeneration(await sessions.item(key, key.generation));
+};
+
+/** What a client may see of it. @throws SluiceError not_found where it is none */
+export const toGeneration = (stored: StoredItem | undefined): GenerationItem => {
   const item = stored && toItem(stored);
   if (item?.kind !== 'generation') throw new SluiceError('not_found', 'no such generation');
   return item;

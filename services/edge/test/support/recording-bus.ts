@@ -1,5 +1,9 @@
 import { BusUnavailableError } from '@sluice/bus';
-import type { Bus } from '@sluice/bus';
+import type { Bus, StreamState } from '@sluice/bus';
+
+const streamOf = (fullness: number): StreamState => ({
+  ...{ name: 'TOKENS', fullness, maxBytes: 2 ** 30, replicas: 1, leader: undefined, behind: [] },
+});
 
 /** A bus that remembers what was asked of it, and that can be made to fail. */
 export type RecordingBus = {
@@ -42,6 +46,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     sessions: wrap('sessions', inner.sessions),
     open: wrap('open', inner.open),
     jobs: wrap('jobs', inner.jobs),
+    counters: wrap('counters', inner.counters),
     control: wrap('control', inner.control),
     presence: wrap('presence', inner.presence),
     relay: wrap('relay', inner.relay),
@@ -50,7 +55,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     border: inner.border,
     link: {
       ...inner.link,
-      fullness: () => Promise.resolve(recording.fullness),
+      streams: () => Promise.resolve([streamOf(recording.fullness)]),
       onReconnect: (listener) => {
         listeners.add(listener);
         return { close: () => void listeners.delete(listener) };

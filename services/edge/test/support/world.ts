@@ -40,6 +40,8 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   maxFramesPerSecond: 10_000,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
+  maxBytesPerSession: 256 * 1024 * 1024,
+  maxBytesPerOrg: undefined,
   heartbeatMs: 20_000,
   maxStreamAgeMs: 900_000,
   lingerMs: 30_000,

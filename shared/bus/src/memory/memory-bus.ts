@@ -8,6 +8,7 @@ import type { Relay } from '../relay.ts';
 import type { StatsDemand } from '../stats-demand.ts';
 import { beatSubject, controlSubject, presenceSubject, relaySubject, statsSubject } from '../subjects.ts';
 import type { WorkerDirectory } from '../worker-directory.ts';
+import { memoryCounters } from './memory-counters.ts';
 import { createMemoryHub, listen, publish } from './memory-hub.ts';
 import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
@@ -32,6 +33,7 @@ export const createMemoryBus = (
     sessions: memorySessions(hub, border),
     open: memoryOpenGenerations(hub),
     jobs: createMemoryJobs(hub, { border, ackWaitMs }),
+    counters: memoryCounters(hub),
     control: memoryControl(hub, border),
     presence: memoryPresence(hub),
     relay: memoryRelay(hub),
@@ -41,7 +43,6 @@ export const createMemoryBus = (
       connected: true,
       onReconnect: () => ({ close: () => undefined }),
       closed: new Promise(() => undefined),
-      fullness: () => Promise.resolve(0),
       streams: () => Promise.resolve([]),
     },
     border,

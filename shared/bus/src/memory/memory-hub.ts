@@ -19,6 +19,8 @@ export type MemoryHub = {
   readonly chunks: Map<string, Map<string, number>>;
   readonly items: Map<string, { readonly rev: number; readonly text: string }>;
   readonly prompts: Map<string, string>;
+  /** by subject; `at`: of the last change, ms */
+  readonly counters: Map<string, { readonly value: number; readonly seq: number; readonly at: number }>;
   readonly workers: Map<string, string>;
   /** whoever tails a session, by `<org>.<session>` */
   readonly tails: Map<string, Set<(message: LiveMessage) => void>>;
@@ -44,6 +46,7 @@ export const createMemoryHub = (): MemoryHub => ({
   chunks: new Map(),
   items: new Map(),
   prompts: new Map(),
+  counters: new Map(),
   workers: new Map(),
   tails: new Map(),
   listeners: new Map(),

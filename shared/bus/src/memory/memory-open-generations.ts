@@ -1,5 +1,5 @@
-import { MAX_OPEN_PAGE } from '../open-generations.ts';
-import type { OpenGenerations } from '../open-generations.ts';
+import { MAX_OPEN_PAGE } from '../session-store.ts';
+import type { OpenGenerations } from '../session-store.ts';
 import { openKeyOf, openSubject } from '../subjects.ts';
 import { putOpen } from './memory-hub.ts';
 import type { MemoryHub } from './memory-hub.ts';

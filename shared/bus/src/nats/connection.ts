@@ -26,8 +26,8 @@ export const REQUEST_TIMEOUT_MS = 2_000;
 /** How long a start waits for a server, and for JetStream to elect its leaders. */
 const START_TIMEOUT_MS = 10_000;
 const START_RETRY_MS = 250;
-/** The first release with the batched direct gets and the consumer behaviour relied on here. */
-const MIN_SERVER = { major: 2, minor: 11 } as const;
+/** The first release with counters. */
+const MIN_SERVER = { major: 2, minor: 12 } as const;
 
 /** Prefix of every reply subject; a service's permissions allow it its own and no other's. */
 export const inboxPrefixOf = ({ user }: Pick<NatsOptions, 'user'>): string =>
@@ -38,7 +38,7 @@ export const inboxPrefixOf = ({ user }: Pick<NatsOptions, 'user'>): string =>
  * after 10 tries), and pings every second, so that a server that hangs is noticed in 2-4 s.
  * @throws BusUnavailableError when no server answers within 10 s
  * @throws RefusedLoginError at once, when a server does not take the login
- * @throws UnsupportedServerError when the server is older than 2.11
+ * @throws UnsupportedServerError when the server is older than 2.12
  */
 export const connectNats = async (options: NatsOptions): Promise<NatsConnection> => {
   const { url, name, user, password } = options;

@@ -1,3 +1,4 @@
+import { DiscardPolicy } from '@nats-io/jetstream';
 import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
 import type { Link, StreamState } from '../bus.ts';
@@ -51,7 +52,6 @@ export const createNatsLink = (
   },
   onReconnect: connection.onReconnect,
   closed: nc.closed().then((error) => error ?? undefined),
-  fullness: async () => Math.max(...(await statesOf(jsm, streams)).map(({ fullness }) => fullness)),
   streams: () => statesOf(jsm, streams),
 });
 
@@ -65,7 +65,9 @@ const statesOf = async (jsm: JetStreamManager, streams: readonly string[]): Prom
 
 const stateOf = ({ config, state, cluster }: StreamInfo): StreamState => ({
   name: config.name,
-  fullness: state.bytes / config.max_bytes,
+  // One that drops its oldest messages takes whatever comes.
+  fullness: config.discard === DiscardPolicy.New ? state.bytes / config.max_bytes : 0,
+  maxBytes: config.max_bytes,
   replicas: config.num_replicas,
   leader: cluster?.leader,
   behind: (cluster?.replicas ?? [])

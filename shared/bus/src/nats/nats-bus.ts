@@ -11,6 +11,7 @@ import { REQUEST_TIMEOUT_MS, connectNats, inboxPrefixOf, retryAtStart } from './
 import type { NatsOptions } from './connection.ts';
 import { leaveCutOff } from './cut-off.ts';
 import { createNatsLink, watchConnection } from './link.ts';
+import { createNatsCounters } from './nats-counters.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
 import { createNatsOpenGenerations } from './nats-open-generations.ts';
@@ -76,6 +77,7 @@ const openBus = async (
     sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, border }),
     open: createNatsOpenGenerations(nc, js, { inboxPrefix, replicas }),
     jobs,
+    counters: createNatsCounters(nc, js, jsm, { replicas, inboxPrefix, border }),
     control: createNatsControl(nc, inlet),
     presence: createNatsPresence(nc),
     stats: createNatsStats(nc, inlet),

@@ -1,7 +1,7 @@
 import type { JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
-import { MAX_OPEN_PAGE } from '../open-generations.ts';
-import type { OpenGenerations } from '../open-generations.ts';
+import { MAX_OPEN_PAGE } from '../session-store.ts';
+import type { OpenGenerations } from '../session-store.ts';
 import { STREAMS, openKeyOf, openSubject, openSubjects } from '../subjects.ts';
 import { busError, meaningOf } from './answer.ts';
 import { readLastMessages, sequenceOf, subjectOf } from './last-messages.ts';

@@ -5,6 +5,7 @@ import { StreamMismatchError } from '../bus.ts';
 import {
   BUCKETS,
   STREAMS,
+  counterSubjects,
   itemRepublish,
   jobSubjects,
   kvStream,
@@ -25,8 +26,24 @@ type Wanted = Partial<StreamConfig> & { readonly name: string };
 /** The server's default. */
 const DEDUPE_MS = 2 * MINUTE_MS;
 
+/** A repeat of an increment within this time counts once. It is repeated for 2 s. */
+const COUNTER_DEDUPE_MS = 30_000;
+
+const openStream = (sessionsMs: number): Wanted => ({
+  name: STREAMS.open,
+  subjects: [openSubjects],
+  max_msgs_per_subject: 1,
+  max_age: nanos(sessionsMs),
+  max_bytes: 64 * MIB,
+  allow_direct: true,
+  // What is taken off leaves by itself.
+  allow_msg_ttl: true,
+  deny_delete: true,
+  duplicate_window: nanos(Math.min(sessionsMs, DEDUPE_MS)),
+});
+
 /**
- * The streams with explicit limits. `discard: new` everywhere: the default drops the oldest messages,
+ * The streams with explicit limits. `discard: new` everywhere but in the counters: the default drops the oldest messages,
  * which would silently cut the head off a text.
  */
 export const wantedStreams = (options: NatsOptions): Wanted[] => {
@@ -64,19 +81,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     bucket(BUCKETS.prompts, sessionsMs, maxBytes.prompts ?? 512 * MIB),
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
-    {
-      ...base,
-      name: STREAMS.open,
-      subjects: [openSubjects],
-      max_msgs_per_subject: 1,
-      max_age: nanos(sessionsMs),
-      max_bytes: 64 * MIB,
-      allow_direct: true,
-      // What is taken off leaves by itself.
-      allow_msg_ttl: true,
-      deny_delete: true,
-      duplicate_window: nanos(Math.min(sessionsMs, DEDUPE_MS)),
-    },
+    { ...base, ...openStream(sessionsMs) },
     {
       ...base,
       name: STREAMS.jobs,
@@ -89,6 +94,20 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
       max_bytes: 64 * MIB,
       // Nothing here has an id to be known again by; the server wants a window no longer than the age.
       duplicate_window: nanos(Math.min(jobsMs, DEDUPE_MS)),
+    },
+    {
+      ...base,
+      name: STREAMS.counters,
+      subjects: [counterSubjects],
+      allow_msg_counter: true,
+      max_msgs_per_subject: 1,
+      // Each increment renews a counter, so it expires after the newest item was created; it begins again from a listing.
+      max_age: nanos(sessionsMs),
+      max_bytes: 64 * MIB,
+      // The only policy the server allows here. The counter that rested longest goes first, and begins again as above.
+      discard: DiscardPolicy.Old,
+      allow_direct: true,
+      duplicate_window: nanos(Math.min(sessionsMs, COUNTER_DEDUPE_MS)),
     },
   ];
 };

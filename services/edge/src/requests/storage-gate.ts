@@ -1,0 +1,72 @@
+import type { Link, StreamState } from '@sluice/bus';
+import { SluiceError } from '@sluice/protocol';
+import type { Logger } from '@sluice/runtime';
+
+/** Above this fill of the fullest stream nothing new is admitted, so that running generations can still end. */
+const FULL = 0.8;
+/** From this fill on it is read more often. */
+const NEAR = 0.5;
+const READ_MS = 5_000;
+const READ_NEAR_MS = 500;
+/** An edge admits this share of the room that it read, then it reads again: up to so many edges pass no gate together. */
+const SHARE = 1 / 32;
+
+/**
+ * Admits what is stored for a client while the streams have room. Other edges fill them too, which only a reading tells:
+ * the less room there is, the sooner the next one.
+ */
+export class StorageGate {
+  readonly #link: Link;
+  readonly #logger: Logger;
+  #timer: NodeJS.Timeout | undefined;
+  #reading: Promise<void> | undefined;
+  /** bytes that the tightest stream took below the gate at the last reading */
+  #room = Infinity;
+  /** bytes admitted since that reading began */
+  #admitted = 0;
+  #fullness = 0;
+  #isClosed = false;
+
+  constructor(link: Link, logger: Logger) {
+    this.#link = link;
+    this.#logger = logger;
+  }
+
+  /** Resolves after a first look: an edge that starts on a full store admits nothing. */
+  open(): Promise<void> {
+    return this.#read();
+  }
+
+  /** Resolves when so many bytes may be stored. @throws SluiceError unavailable when the storage is nearly full */
+  async admit(bytes: number): Promise<void> {
+    while (this.#admitted > 0 && this.#admitted + bytes > this.#room * SHARE) await this.#read();
+    if (bytes > this.#room)
+      throw new SluiceError('unavailable', 'storage is nearly full: nothing new', { retryAfterMs: 30_000 });
+    this.#admitted += bytes;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #read(): Promise<void> {
+    return (this.#reading ??= this.#look().finally(() => (this.#reading = undefined)));
+  }
+
+  async #look(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#admitted = 0;
+    try {
+      const streams = await this.#link.streams();
+      this.#room = Math.min(...streams.map(roomOf));
+      this.#fullness = Math.max(...streams.map(({ fullness }) => fullness));
+    } catch (error) {
+      this.#logger.warn('stream_usage_failed', { error });
+    }
+    const ms = this.#fullness < NEAR ? READ_MS : READ_NEAR_MS;
+    if (!this.#isClosed) this.#timer = setTimeout(() => void this.#read(), ms);
+  }
+}
+
+const roomOf = ({ fullness, maxBytes }: StreamState): number => Math.max(0, (FULL - fullness) * maxBytes);

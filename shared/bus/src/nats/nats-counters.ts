@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import { errors, headers } from 'nats';
+import type { NatsConnection } from 'nats';
+import type { Border } from '../border.ts';
+import { BusUnavailableError } from '../bus.ts';
+import type { Counters } from '../counters.ts';
+import { parseCounter } from '../messages.ts';
+import { STREAMS, counterSubject, sessionByteSubjects } from '../subjects.ts';
+import { busError } from './answer.ts';
+import { readLast } from './last-message.ts';
+import { readLastMessages, sequenceOf } from './last-messages.ts';
+import type { LastMessages } from './last-messages.ts';
+import { retryUnstored } from './write.ts';
+
+const STREAM = STREAMS.counters;
+/** An increment without an answer after this long is sent once more. */
+const TIMEOUT_MS = 1_000;
+/** How often a counter may vanish while it is begun. */
+const MAX_VANISHED = 3;
+
+type Reading = { readonly replicas: number; readonly inboxPrefix: string; readonly border: Border };
+/** `seq`: of the message that holds it */
+type Stored = { readonly value: bigint; readonly seq: number; readonly at: number };
+
+/** Counters of a stream with `allow_msg_counter`: the server adds, and answers each increment with the value then. */
+export const createNatsCounters = (
+  nc: NatsConnection,
+  js: JetStreamClient,
+  jsm: JetStreamManager,
+  { replicas, inboxPrefix, border }: Reading,
+): Counters => {
+  const valueIn = (text: string): bigint => BigInt(border.read('counter', text, parseCounter)?.val ?? 0);
+  const read = async (subject: string): Promise<Stored | undefined> => {
+    const message = await readLast(jsm, STREAM, subject, replicas);
+    return message && { value: valueIn(message.string()), seq: message.seq, at: message.time.getTime() };
+  };
+  /** @returns the value then; undefined: something was added under this id before */
+  const increment = async (subject: string, delta: bigint, id: string): Promise<bigint | undefined> => {
+    const fields = headers();
+    fields.set('Nats-Incr', delta < 0n ? `${delta}` : `+${delta}`);
+    const publish = () => js.publish(subject, '', { headers: fields, msgID: id, timeout: TIMEOUT_MS });
+    try {
+      // The same id again: it counts once, also where the first one was only slow.
+      const ack = await retryUnstored(() => publish().catch(onTimeout(publish)));
+      return ack.duplicate ? undefined : valueIn(JSON.stringify(ack));
+    } catch (error) {
+      throw busError('counter', error);
+    }
+  };
+  const begin = async (subject: string, value: bigint): Promise<boolean> => {
+    // Counters that begin at the same time share their ids, hence one counts. A second id where the counter that began a
+    // moment ago is gone again, such as by a purge.
+    for (let tries = 0; tries < MAX_VANISHED; tries += 1) {
+      if ((await increment(subject, value, `begin.${subject}.${tries}`)) !== undefined) return true;
+      if ((await read(subject)) !== undefined) return false;
+    }
+    throw new BusUnavailableError('counter: expected it to stay, it vanished three times');
+  };
+  return {
+    add: async (name, delta) => {
+      const subject = counterSubject(name);
+      const value = await increment(subject, BigInt(delta), randomUUID());
+      return Number(value ?? (await read(subject))?.value ?? 0n);
+    },
+    read: async (name) => {
+      const stored = await read(counterSubject(name));
+      return stored && { value: Number(stored.value), seq: stored.seq };
+    },
+    begin: (name, value) => begin(counterSubject(name), BigInt(value)),
+    correct: async (name, { value, seq, restMs }) => {
+      const subject = counterSubject(name);
+      const [stored, now] = await Promise.all([read(subject), restMs === 0 ? Infinity : serverTime(jsm)]);
+      if (stored?.seq !== seq || now - stored.at < restMs) return false;
+      await increment(subject, BigInt(value) - stored.value, `correct.${subject}.${seq}`);
+      return true;
+    },
+    storedBytes: async (org) => {
+      let sum = 0n;
+      const add = (text: string): void => void (sum += valueIn(text));
+      await eachLast(
+        nc,
+        { stream: STREAM, subjects: [sessionByteSubjects(org)], replicas },
+        inboxPrefix,
+        add,
+      );
+      return Number(sum);
+    },
+  };
+};
+
+const onTimeout =
+  <Result>(again: () => Promise<Result>) =>
+  (error: unknown): Promise<Result> => {
+    if (error instanceof errors.TimeoutError) return again();
+    throw error;
+  };
+
+/** The newest message of each subject, however many there are. */
+const eachLast = async (
+  nc: NatsConnection,
+  query: LastMessages,
+  inboxPrefix: string,
+  take: (text: string) => void,
+): Promise<void> => {
+  for (let from = 1, isCut = true; isCut;) {
+    const { messages, more } = await readLastMessages(nc, inboxPrefix, { ...query, from });
+    for (const message of messages) {
+      take(message.string());
+      from = sequenceOf(message) + 1;
+    }
+    isCut = more;
+  }
+};
+
+/** Of the server that stores the counters: the clocks of edges may differ. */
+const serverTime = async (jsm: JetStreamManager): Promise<number> => {
+  try {
+    return Date.parse((await jsm.streams.info(STREAM)).ts ?? '') || 0;
+  } catch (error) {
+    throw busError('time of the counters', error);
+  }
+};

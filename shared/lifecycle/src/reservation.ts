@@ -1,0 +1,94 @@
+import { BusUnavailableError } from '@sluice/bus';
+import type { Bus, CounterName } from '@sluice/bus';
+import type { SessionKey } from '@sluice/protocol';
+
+/** An amount that is added to a counter, which may not exceed `most` then. */
+export type Limit = { readonly name: CounterName; readonly most: number; readonly amount: number };
+
+/** Room for one item that is not stored yet. */
+export type Reservation = {
+  /** Gives it back: what was reserved is not stored, and never will be. */
+  giveBack(): Promise<void>;
+  /** Resolves as the write does. When it fails for good the room is given back, when nobody knows it is not. */
+  holdFor<Result>(write: Promise<Result>): Promise<Result>;
+};
+
+export const sessionCounters = ({ org, session }: SessionKey): readonly [CounterName, CounterName] => [
+  { org, session, unit: 'items' },
+  { org, session, unit: 'bytes' },
+];
+export const orgCounter = ({ org }: Pick<SessionKey, 'org'>): CounterName => ({ org, unit: 'bytes' });
+
+/** A read that is made beside others: that it failed matters only to whoever awaits it. */
+export const beside = <Result>(read: Promise<Result>): Promise<Result> => {
+  read.catch(() => undefined);
+  return read;
+};
+
+/**
+ * Adds to every counter. When one does not answer the others are given back, and that one may count too much.
+ * @returns what was taken, and the first limit that it exceeds
+ * @throws BusUnavailableError
+ */
+export const takeRoom = async (
+  bus: Bus,
+  limits: readonly Limit[],
+): Promise<{ readonly taken: Reservation; readonly over: Limit | undefined }> => {
+  const adding = limits.map(({ name, most, amount }) => {
+    const added = beside(bus.counters.add(name, amount));
+    // What has no limit refuses nobody, so nobody waits for it.
+    return most === Infinity ? Promise.resolve(0) : added;
+  });
+  const results = await Promise.allSettled(adding);
+  const taken = reservationOf(
+    bus,
+    limits.filter((_, n) => results[n]?.status === 'fulfilled'),
+  );
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    await taken.giveBack();
+    throw failed.reason;
+  }
+  const over = limits.find(({ most }, n) => {
+    const result = results[n];
+    return result?.status === 'fulfilled' && result.value > most;
+  });
+  return { taken, over };
+};
+
+const reservationOf = (bus: Bus, taken: readonly Limit[]): Reservation => {
+  const giveBack = async (): Promise<void> => {
+    const giving = taken.map(({ name, amount }) => bus.counters.add(name, -amount));
+    // What cannot be given back counts too much until the next recount.
+    await Promise.allSettled(giving);
+  };
+  return {
+    giveBack,
+    holdFor: async (write) => {
+      try {
+        return await write;
+      } catch (error) {
+        if (!(error instanceof BusUnavailableError)) await giveBack();
+        throw error;
+      }
+    },
+  };
+};
+
+/** Counts an item that was admitted before, whatever the limits: nobody waits for what cannot refuse. */
+export const countItem = async (bus: Bus, key: SessionKey, bytes: number): Promise<Reservation> => {
+  const [items, sessionBytes] = sessionCounters(key);
+  const { taken } = await takeRoom(bus, [
+    { name: items, most: Infinity, amount: 1 },
+    { name: sessionBytes, most: Infinity, amount: bytes },
+    { name: orgCounter(key), most: Infinity, amount: bytes },
+  ]);
+  return taken;
+};
+
+/** An item has become larger since it was created, by its text. What cannot be counted is found by a recount. */
+export const countGrowth = async (bus: Bus, key: SessionKey, grown: number): Promise<void> => {
+  if (grown === 0) return;
+  const names = [sessionCounters(key)[1], orgCounter(key)];
+  await Promise.allSettled(names.map((name) => bus.counters.add(name, grown)));
+};
