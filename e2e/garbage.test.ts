@@ -44,7 +44,9 @@ const TOKENS = [
   `${logOf(SESSION, 'bad')}.0`,
 ];
 const ITEMS = [`$KV.SESSIONS.${ORG}.${SESSION}.bad`, '$KV.SESSIONS.bad', '$KV.SESSIONS.a.b.c.d'];
-const JOBS = [`job.${MODEL}.any`, `job.${MODEL}.worker-1`, 'job.x.any'];
+const JOBS = [`job.${MODEL}.${ORG}.${SESSION}.bad.1`, `job.x.a.b.c.d`];
+const OPEN = [`open.${ORG}.${SESSION}.nobody`, `open.${ORG}.${SESSION}.~`];
+const OWN_JOBS = [`own.worker-1.${MODEL}.${ORG}.${SESSION}.bad.1`, 'own.x.a.b.c.d.e'];
 const COUNTERS = [`count.${ORG}.${SESSION}.bytes`, `count.${ORG}.${LIVE}.bytes`];
 const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.INFO': SERVER,
@@ -59,6 +61,7 @@ const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.DIRECT.GET.KV_SESSIONS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_PROMPTS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_WORKERS': SERVER,
+  '$JS.API.DIRECT.GET.OPEN': SERVER,
   '$JS.API.DIRECT.GET.COUNTERS': SERVER,
   '$JS.API.DIRECT.GET.COUNTERS.>': SERVER,
 };
@@ -69,7 +72,9 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     ...READING,
     '$KV.PROMPTS.>': [`$KV.PROMPTS.${ORG}.${SESSION}.bad`, '$KV.PROMPTS.bad'],
     '$KV.SESSIONS.>': ITEMS,
-    'job.*.*': JOBS,
+    'job.*.*.*.*.*': JOBS,
+    'own.*.*.*.*.*.*': OWN_JOBS,
+    'open.*.*.*': OPEN,
     'tok.*.*.*.*.*': TOKENS,
     'count.>': COUNTERS,
     'ctl.*.*.*': [`ctl.${ORG}.${SESSION}.${LIVE}`],
@@ -81,7 +86,9 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     ...READING,
     'tok.*.*.*.*.*': TOKENS,
     '$KV.SESSIONS.>': ITEMS,
-    'job.*.*': JOBS,
+    'job.*.*.*.*.*': JOBS,
+    'own.*.*.*.*.*.*': OWN_JOBS,
+    'open.*.*.*': OPEN,
     'count.>': COUNTERS,
     '$KV.WORKERS.*': ['$KV.WORKERS.bad'],
     'beat.workers': ['beat.workers'],

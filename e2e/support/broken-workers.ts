@@ -310,4 +310,11 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
     put: 'crashes === 0',
     breaks: ['W40'],
   },
+  {
+    what: 'runs what was cancelled',
+    file: 'run.mjs',
+    find: 'if (cancelledAt !== undefined)',
+    put: 'if (cancelledAt === 0)',
+    breaks: ['W43'],
+  },
 ];

@@ -1,4 +1,5 @@
 /** What a broken or hostile program may publish in place of a message, and where it may do so. */
+import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
@@ -48,9 +49,12 @@ export const publishableBy = (user: string): readonly string[] => {
 
 /** Publishes every piece of garbage there. Where a stream keeps the subject, it waits until it is kept. */
 export const pollute = async (nc: NatsConnection, subject: string): Promise<void> => {
-  const isStored = /^(tok|job|\$KV)\./.test(subject);
+  const isStored = /^(tok|job|own|open|\$KV)\./.test(subject);
+  // A queue takes one message for each subject, whose last part is a number.
+  const isQueue = /^(job|own)\./.test(subject);
   for (const payload of Object.values(GARBAGE)) {
-    if (isStored) await jetstream(nc).publish(subject, payload);
+    const place = isQueue ? subject.replace(/[^.]+$/, randomInt(2 ** 40).toString()) : subject;
+    if (isStored) await jetstream(nc).publish(place, payload);
     else nc.publish(subject, payload);
   }
   await nc.flush();

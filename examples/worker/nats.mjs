@@ -119,12 +119,18 @@ const isSame = (a, b) =>
   headOf(a) === headOf(b) &&
   (a.end === undefined) === (b.end === undefined);
 
-const jobSubject = (model) => `job.${Buffer.from(model).toString('base64url')}.any`;
+const jobsOf = (model) => `job.${Buffer.from(model).toString('base64url')}`;
+const IS_THERE = 'maximum messages per subject exceeded';
 
 export const publishJob = (key, model, attempt) => {
   const { org, session, generation } = key;
   const job = JSON.stringify({ org, session, generation, model, attempt });
-  return persist(() => js.publish(jobSubject(model), job, { msgID: `${pathOf(key)}.${attempt}` }));
+  return persist(async () => {
+    const publishing = js.publish(`${jobsOf(model)}.${pathOf(key)}.${attempt}`, job);
+    await publishing.catch((error) => {
+      if (!error.message.includes(IS_THERE)) throw error;
+    });
+  });
 };
 
 /** The durable consumer that all workers of a model share. */
@@ -132,7 +138,7 @@ export const openJobs = async (model) => {
   const durable_name = `any-${createHash('sha256').update(model).digest('hex').slice(0, 24)}`;
   await jsm.consumers.add('JOBS', {
     durable_name,
-    filter_subject: jobSubject(model),
+    filter_subject: `${jobsOf(model)}.*.*.*.*`,
     ack_policy: AckPolicy.Explicit,
     ack_wait: 30_000_000_000,
     max_deliver: -1,

@@ -14,6 +14,7 @@ async function* generate({ params = {} }, stored, signal) {
 }
 
 const CHUNK_TOKENS = 32;
+const NOTHING_RAN = { tokensAfterCancel: 0, msToAbort: 0 };
 const CRASHED = { code: 'worker_crashed', message: 'its workers died while they ran this' };
 
 /** Reads the log back; undefined: somebody newer writes there, or the prompt is gone (W22). */
@@ -92,7 +93,8 @@ const serveControl = async (run) => {
 
 /** Drives the engine; the end, or undefined when the run stops without one. */
 const speak = async (run) => {
-  const { crashes, allCrashes } = run.item;
+  const { crashes, allCrashes, cancelledAt } = run.item;
+  if (cancelledAt !== undefined) return { reason: 'cancelled', receipt: NOTHING_RAN }; // W43
   if (crashes >= 3 || allCrashes >= 10) return { reason: 'error', error: CRASHED }; // W40
   const engine = generate(run.body, run.tokens, run.abort.signal);
   try {
@@ -123,7 +125,9 @@ const settle = async ({ key, item: { attempt }, epoch, tokens, stop: told }, end
   const said = outcome.status === 'queued' ? {} : { text: tokens.join(''), epoch, seq: tokens.length };
   const written = await changeItem(key, (item) => {
     if (item.attempt !== attempt || item.status === 'done') return undefined;
-    return { ...item, worker: undefined, parkedAt: undefined, ...said, ...outcome };
+    const { worker: _worker, parkedAt: _parkedAt, ...rest } = item;
+    if (end !== undefined) delete rest.cancelledAt;
+    return { ...rest, ...said, ...outcome };
   });
   if (written?.status === 'queued') await publishJob(key, written.model, attempt + 1);
 };

@@ -1,10 +1,10 @@
 import type { AddressInfo } from 'node:net';
 import { placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { Room } from '@sluice/lifecycle';
+import { Room, Sweeper } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
-import { foreignLog, persist, systemClock } from '@sluice/runtime';
+import { foreignLog, persist, sweepLog, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
@@ -76,6 +76,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const feeds = feedsOf({ bus, clock, tally, logger, edge: options.name });
   const hub = new Hub(feeds, options.lingerMs);
   const storage = new StorageGate(bus.link, logger);
+  const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
   const own = { hub, models, leaving: leaving.signal, storage };
   const context = contextOf(options, feeds, own);
   const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
@@ -93,7 +94,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   await Promise.all([storage.open(), models.open(), ...ownParts]);
   const tick = (): void => {
     const now = clock.now();
-    for (const part of [hub, ...transports, context.stats]) part.tick(now);
+    for (const part of [hub, ...transports, context.stats, sweeper]) part.tick(now);
   };
   const ticking = setInterval(tick, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
@@ -103,7 +104,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [storage, models, context.stats, reconnects, calls, foreign]) part.close();
+    for (const part of [storage, sweeper, models, context.stats, reconnects, calls, foreign]) part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);

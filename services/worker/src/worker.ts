@@ -11,6 +11,7 @@ import { Liveness } from './peers/liveness.ts';
 import { createWorkerMetrics } from './tally/metrics.ts';
 import { Connectivity } from './peers/connectivity.ts';
 import { Slots } from './jobs/slots.ts';
+import { createSweeper } from './peers/sweeping.ts';
 import { Takeover } from './peers/takeover.ts';
 import { WorkerStats } from './tally/worker-stats.ts';
 import { WorkerTally } from './tally/worker-tally.ts';
@@ -96,12 +97,11 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const liveness = new Liveness({ ...own, logger, models, ownQueue, running: () => runner.running });
   const watch = new EngineWatch({ engine, slots, liveness, clock, logger });
   const takeover = new Takeover({ bus, clock, logger, placement, tally, connectivity, worker: name });
+  const sweeper = createSweeper({ ...own, logger }, takeover, runner);
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   for (const part of [takeover, liveness, stats]) await persist(() => part.start(), clock, pulling.signal);
-  const tick = (): void => {
-    for (const part of [runner, stats]) part.tick(clock.now());
-  };
+  const tick = (): void => [runner, stats, sweeper].forEach((part) => part.tick(clock.now()));
   const ticking = setInterval(tick, TICK_MS).unref();
   const loops = startJobLoops(
     {
@@ -116,7 +116,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     pulling.abort();
-    for (const part of [takeover, watch]) part.close();
+    for (const part of [takeover, watch, sweeper]) part.close();
     placement.forget(name);
     await endsWithin(DRAIN_MS, clock, Promise.all([liveness.withdraw(), runner.drain()]));
     giveUp.abort();

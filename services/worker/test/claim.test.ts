@@ -22,8 +22,9 @@ describe('a job', () => {
     await scene.world.start('w1');
     await scene.world.start('w2');
     await scene.world.submit('g');
-    scene.world.hub.jobIds.clear();
-    await scene.world.bus.jobs.publish({ ...keyOf('g'), model: 'm', attempt: 1 });
+    await scene.world.until('g', 'running');
+    for (const worker of ['w1', 'w2'])
+      await scene.world.bus.jobs.publish({ ...keyOf('g'), model: 'm', attempt: 1 }, worker);
     scene.world.engine.say('g', 'a');
     scene.world.engine.end('g');
     await scene.world.until('g', 'done');

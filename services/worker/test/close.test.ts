@@ -61,11 +61,11 @@ describe('a worker that is told to close ends in time', () => {
 
   test('where NATS is away while a conversation is read', async () => {
     const reached = deferred<void>();
-    const items = (): Promise<never> => {
+    const backward = (): Promise<never> => {
       reached.resolve();
       return away();
     };
-    const ms = await closesInTime({ bus: withSessions({ items }) }, reached.promise);
+    const ms = await closesInTime({ bus: withSessions({ backward }) }, reached.promise);
     expect(ms).toBeLessThan(IN_TIME_MS);
   });
 

@@ -3,7 +3,7 @@ import { BusRefusedError, BusUnavailableError } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import type { PublishOutcome, StoredGeneration } from '@sluice/core';
 import type { Clock } from '@sluice/runtime';
-import { waitFor } from '@sluice/testkit';
+import { ManualClock, waitFor, withTimeout } from '@sluice/testkit';
 import { freshScene } from './support/scene.ts';
 import { withAppend, words, World } from './support/world.ts';
 
@@ -164,4 +164,19 @@ describe('storage', () => {
     await waitFor(() => scene.world.engine.requests.length === 1, { what: 'the run', timeoutMs: 14_000 });
     expect(await scene.world.until('g', 'done')).toMatchObject({ attempt: 1, reason: 'stop' });
   }, 30_000);
+});
+
+test('a worker that is asked to stop while NATS is away gives up what it waits for, and stops', async () => {
+  const { sessions } = scene.world.bus;
+  const clock = new ManualClock();
+  const items: Bus['sessions']['items'] = () => Promise.reject(new BusUnavailableError('away'));
+  const bus = { ...scene.world.bus, sessions: { ...sessions, items } };
+  const worker = await scene.world.start('w1', { bus, clock });
+  await scene.world.submit('g');
+  await scene.world.until('g', 'running');
+  const closing = worker.close();
+  await clock.advanceAsync(20_000);
+  await withTimeout(closing, 5_000, 'the worker to stop');
+  // Whoever sweeps next finds a run of nobody.
+  expect(await scene.world.item('g')).toMatchObject({ status: 'running', worker: 'w1' });
 });

@@ -3,7 +3,7 @@ import type { Control, Presence } from './control.ts';
 import type { Counters } from './counters.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Relay } from './relay.ts';
-import type { SessionStore } from './session-store.ts';
+import type { OpenGenerations, SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';
 import type { WorkerDirectory } from './worker-directory.ts';
@@ -12,6 +12,7 @@ import type { WorkerDirectory } from './worker-directory.ts';
 export type Bus = {
   readonly tokens: TokenLog;
   readonly sessions: SessionStore;
+  readonly open: OpenGenerations;
   readonly jobs: JobQueue;
   readonly counters: Counters;
   readonly control: Control;

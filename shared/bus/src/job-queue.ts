@@ -28,7 +28,8 @@ export const ANY_QUEUE = 'any';
  */
 export type JobQueue = {
   /**
-   * Idempotent: the same job (generation and attempt) published again soon is stored once per queue.
+   * Idempotent: a queue holds a job (generation and attempt) once, and takes it again only when that one is acked or
+   * lost.
    * @param queue {@link ANY_QUEUE} (default) or the name of a worker that pulls its own queue
    */
   publish(job: Job, queue?: string): Promise<void>;

@@ -1,13 +1,15 @@
 import { fnv1a } from '@sluice/core';
 import { isId } from '@sluice/protocol';
-import type { GenerationId, GenerationKey, ItemId, Org, SessionKey } from '@sluice/protocol';
+import type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from '@sluice/protocol';
 import type { CounterName } from './counters.ts';
+import { ANY_QUEUE } from './job-queue.ts';
+import type { Job } from './job-queue.ts';
 
 /**
  * Every NATS name is built and parsed here. Ids arrive branded, hence already checked: none can add a
  * separator or a wildcard.
  */
-export const STREAMS = { jobs: 'JOBS', counters: 'COUNTERS' } as const;
+export const STREAMS = { jobs: 'JOBS', open: 'OPEN', counters: 'COUNTERS' } as const;
 export const BUCKETS = { sessions: 'SESSIONS', prompts: 'PROMPTS', workers: 'WORKERS' } as const;
 
 /** Name of the stream that holds one partition of the token log. */
@@ -79,13 +81,38 @@ export const workerSubjects = `$KV.${BUCKETS.workers}.*`;
 
 const encodeModel = (model: string): string => Buffer.from(model).toString('base64url');
 
-/** `queue` is `any`, or a worker's name for jobs meant for it. */
-export const jobSubject = (model: string, queue: string): string => `job.${encodeModel(model)}.${queue}`;
-export const jobSubjects = 'job.*.*';
-/** A worker's own queue, for jobs of every model. */
-export const ownJobSubjects = (worker: string): string => `job.*.${worker}`;
+/**
+ * Each job has a subject of its own, so that the queue holds it once however often it is published.
+ * @param queue {@link ANY_QUEUE}, or a worker's name for a job meant for it
+ */
+export const jobSubject = (job: Job, queue: string): string => {
+  const { org, session, generation, attempt } = job;
+  const model = encodeModel(job.model);
+  const path = `${model}.${org}.${session}.${generation}.${attempt}`;
+  return queue === ANY_QUEUE ? `job.${path}` : `own.${queue}.${path}`;
+};
+/** The queue of a model that its workers share. */
+export const sharedJobSubjects = (model: string): string => `job.${encodeModel(model)}.*.*.*.*`;
+/** A worker's own queue, for jobs of every model; default those of all workers. */
+export const ownJobSubjects = (worker = '*'): string => `own.${worker}.*.*.*.*.*`;
+export const jobSubjects = ['job.*.*.*.*.*', ownJobSubjects()] as const;
 /** The inverse of {@link jobSubject}, as far as the queue is concerned. */
-export const queueOfJobSubject = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1);
+export const queueOfJobSubject = (subject: string): string => {
+  const [kind, worker = ANY_QUEUE] = subject.split('.', 2);
+  return kind === 'own' ? worker : ANY_QUEUE;
+};
+
+/** Where a generation is listed as not done. */
+export const openSubject = ({ org, session, generation }: GenerationKey): string =>
+  `open.${org}.${session}.${generation}`;
+export const openSubjects = 'open.*.*.*';
+/** The inverse of {@link openSubject}; undefined for a subject of any other form. */
+export const openKeyOf = (subject: string): GenerationKey | undefined => {
+  const ids = subject.split('.').slice(1);
+  if (ids.length !== 3 || !ids.every(isId)) return undefined;
+  const [org, session, generation] = ids as [Org, SessionId, GenerationId];
+  return { org, session, generation };
+};
 
 /** Of a session, or of its whole org. */
 export const counterSubject = ({ org, session, unit }: CounterName): string =>

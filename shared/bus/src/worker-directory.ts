@@ -8,6 +8,8 @@ export type WorkerInfo = {
   readonly slots: number;
   /** whether it pulls a queue of its own, so that jobs can be placed there; default false */
   readonly ownQueue?: boolean;
+  /** whether it sees to generations that nobody else notices; default false */
+  readonly sweeps?: boolean;
   /** what it runs */
   readonly running: readonly RunningGeneration[];
 };

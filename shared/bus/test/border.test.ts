@@ -54,9 +54,12 @@ describe.each(backends)('The border on $name', ({ start }) => {
   afterAll(() => world.stop());
 
   /** Every piece of garbage is told as this kind, and nothing of its content is. */
-  const expectForeign = async (kind: ForeignKind, subject: string): Promise<void> => {
-    for (const text of GARBAGE) {
-      await world.publish(subject, text);
+  const expectForeign = async (
+    kind: ForeignKind,
+    subject: string | ((n: number) => string),
+  ): Promise<void> => {
+    for (const [n, text] of GARBAGE.entries()) {
+      await world.publish(typeof subject === 'string' ? subject : subject(n), text);
       const told = await foreign.next();
       expect(told.kind).toBe(kind);
       expect(told.reason).not.toContain('xxx');
@@ -167,7 +170,7 @@ describe.each(backends)('The border on $name', ({ start }) => {
   test('a job is taken off its queue, and the pull gets the next one', async () => {
     const job = { ...newKey(), model: 'garbage', attempt: 1 };
     const pulling = bus.jobs.pull(job.model, 5_000, new AbortController().signal);
-    await expectForeign('job', jobSubject(job.model, 'any'));
+    await expectForeign('job', (n) => jobSubject({ ...job, attempt: n + 2 }, 'any'));
     await other.jobs.publish(job);
     const delivery = await pulling;
     expect(delivery?.job).toEqual(job);
@@ -176,7 +179,8 @@ describe.each(backends)('The border on $name', ({ start }) => {
 
   test('a job in the own queue of a worker that is gone is not adopted', async () => {
     const job = { ...newKey(), model: 'm-own', attempt: 1 };
-    for (const text of GARBAGE) await world.publish(jobSubject(job.model, 'gone'), text);
+    for (const [n, text] of GARBAGE.entries())
+      await world.publish(jobSubject({ ...job, attempt: n + 2 }, 'gone'), text);
     await other.jobs.publish(job, 'gone');
     expect(await bus.jobs.adopt('gone')).toBe(1);
     for (const _ of GARBAGE) expect(await foreign.next()).toMatchObject({ kind: 'job' });

@@ -155,6 +155,15 @@ test('a pull that is aborted at any server loses no job', async () => {
   }
 }, 60_000);
 
+test('a job that all publish at once is in the queue once', async () => {
+  const never = new AbortController().signal;
+  const job = { ...newKey(), model: 'once', attempt: 1 };
+  await Promise.all(buses.flatMap(({ jobs }) => [jobs.publish(job), jobs.publish(job)]));
+  expect((await busAt(0).jobs.pull('once', 5_000, never))?.job).toEqual(job);
+  await busAt(1).jobs.publish(job);
+  expect(await busAt(2).jobs.pull('once', 1_000, never)).toBeUndefined();
+});
+
 test('the own queue of a worker that is gone moves, whoever adopts it and however often', async () => {
   const never = new AbortController().signal;
   const jobs = Array.from({ length: 30 }, () => ({ ...newKey(), model: 'adopted', attempt: 1 }));

@@ -109,7 +109,8 @@ describe('what strangers publish', () => {
   test('a job that is none is taken off the queue', async () => {
     const job = { ...newKey(), model: 'garbage', attempt: 1 };
     const garbage = ['not JSON', '{}', JSON.stringify({ ...job, org: 'bad.org' }), 'null'];
-    for (const body of garbage) await jetstream(stranger).publish(jobSubject(job.model, 'any'), body);
+    for (const [n, body] of garbage.entries())
+      await jetstream(stranger).publish(jobSubject({ ...job, attempt: n + 2 }, 'any'), body);
     await bus.jobs.publish(job);
     const delivery = await bus.jobs.pull(job.model, 5_000, new AbortController().signal);
     expect(delivery?.job).toEqual(job);
@@ -118,6 +119,16 @@ describe('what strangers publish', () => {
       async () => (await (await jetstreamManager(stranger)).streams.info('JOBS')).state.messages === 0,
       { what: 'an empty job queue' },
     );
+  });
+
+  test('a job that was purged from its queue is taken again at once', async () => {
+    const job = { ...newKey(), model: 'purged', attempt: 1 };
+    await bus.jobs.publish(job);
+    await (await jetstreamManager(stranger)).streams.purge('JOBS');
+    await bus.jobs.publish(job);
+    const delivery = await bus.jobs.pull(job.model, 2_000, new AbortController().signal);
+    expect(delivery?.job).toEqual(job);
+    await delivery?.ack();
   });
 
   test('an answer to a record that is none of JetStream’s leaves its outcome unknown', async () => {

@@ -58,7 +58,7 @@ describe('the streams', () => {
       for await (const name of jsm.streams.names()) found.push(name);
       return found.toSorted();
     });
-    expect(names).toEqual(['COUNTERS', 'JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'TOKENS']);
+    expect(names).toEqual(['COUNTERS', 'JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'OPEN', 'TOKENS']);
   });
 
   test('TOKENS keeps the newest record of each chunk for a day, refuses instead of dropping, and republishes', async () => {
@@ -117,14 +117,22 @@ describe('the streams', () => {
     });
   });
 
+  test('OPEN keeps an entry as long as its item, and what is taken off expires', async () => {
+    expect(await configOf('OPEN')).toMatchObject({
+      ...{ subjects: ['open.*.*.*'], storage: 'file', discard: 'new', max_msgs_per_subject: 1 },
+      ...{ max_age: 7 * 86_400 * SECOND_NS, allow_msg_ttl: true, allow_direct: true, deny_delete: true },
+    });
+  });
+
   test('JOBS is a work queue that keeps a job as long as its item', async () => {
     expect(await configOf('JOBS')).toMatchObject({
-      subjects: ['job.*.*'],
+      subjects: ['job.*.*.*.*.*', 'own.*.*.*.*.*.*'],
       retention: 'workqueue',
       storage: 'file',
       discard: 'new',
       max_age: 7 * 86_400 * SECOND_NS,
-      duplicate_window: 120 * SECOND_NS,
+      max_msgs_per_subject: 1,
+      discard_new_per_subject: true,
     });
   });
 

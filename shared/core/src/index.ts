@@ -11,10 +11,22 @@ export { GenerationBuffer } from './generation-buffer.ts';
 export type { Slice } from './generation-buffer.ts';
 export { fnv1a } from './hash.ts';
 export { ItemCursor } from './item-cursor.ts';
-export { ABANDONED_AFTER_MS, adopt, claim, finish, park, requeue, spend } from './item-state.ts';
-export type { StoredGeneration } from './item-state.ts';
+export {
+  ABANDONED_AFTER_MS,
+  adopt,
+  CANCELLED,
+  claim,
+  dueEnd,
+  finish,
+  markCancelled,
+  park,
+  requeue,
+  spend,
+  sweepStep,
+} from './item-state.ts';
+export type { OpenState, StoredGeneration, SweepStep } from './item-state.ts';
 export { INITIAL_LEAD, LeadGate, MAX_LEAD, MIN_LEAD } from './lead-gate.ts';
-export { placeSession } from './placement.ts';
+export { placeSession, sharerOf } from './placement.ts';
 export type { Seat } from './placement.ts';
 export { onHeadFinding, onPublishOutcome, PUBLISH_RETRY_MS, publishStarted } from './publish-outcome.ts';
 export type { HeadFinding, PublishAction, PublishOutcome, PublishState } from './publish-outcome.ts';

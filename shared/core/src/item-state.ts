@@ -1,5 +1,5 @@
 import type { End, GenerationItem, Position } from '@sluice/protocol';
-import { countCrash, countSpent } from './crash-budget.ts';
+import { countCrash, countSpent, poisonEnd } from './crash-budget.ts';
 import type { CrashCount } from './crash-budget.ts';
 import type { Transcript } from './transcript.ts';
 
@@ -18,12 +18,29 @@ export type StoredGeneration = Omit<GenerationItem, 'rev'> &
     readonly worker?: string;
     /** since when it is parked, ms since the Unix epoch */
     readonly parkedAt?: number;
+    /** since when it shall end as cancelled, ms since the Unix epoch: whoever has it next ends it, nobody runs it again */
+    readonly cancelledAt?: number;
     /** bytes of its prompt, which is stored beside it */
     readonly promptBytes?: number;
   };
 
-/** A generation parked for longer than this is over: whoever reads it next ends it, ms. */
+/** A generation parked for longer than this is over, ms. */
 export const ABANDONED_AFTER_MS = 15 * 60_000;
+
+/** How a generation is cancelled that nobody runs: nothing has to stop. */
+export const CANCELLED: End = { reason: 'cancelled', receipt: { tokensAfterCancel: 0, msToAbort: 0 } };
+
+/** How a generation ends that is not to run again: whoever has it next ends it so. undefined: it goes on. */
+export const dueEnd = (item: StoredGeneration, now: number): End | undefined => {
+  if (item.cancelledAt !== undefined) return CANCELLED;
+  const { status, parkedAt = now } = item;
+  if (status === 'parked' && now - parkedAt > ABANDONED_AFTER_MS) return { reason: 'abandoned' };
+  return poisonEnd(item);
+};
+
+/** Its worker is told to stop; this holds where that worker dies before it has. The item itself: it says so already. */
+export const markCancelled = (item: StoredGeneration, now: number): StoredGeneration =>
+  item.cancelledAt === undefined ? { ...item, cancelledAt: now } : item;
 
 /** A worker takes a queued generation. The attempt it writes fences every older one. */
 export const claim = (item: StoredGeneration, worker: string): StoredGeneration | undefined =>
@@ -73,6 +90,30 @@ export const finish = (
   transcript: Transcript,
 ): StoredGeneration | undefined => {
   if (item.status === 'done') return undefined;
-  const { worker: _worker, parkedAt: _parkedAt, ...rest } = item;
+  const { worker: _worker, parkedAt: _parkedAt, cancelledAt: _cancelledAt, ...rest } = item;
   return { ...rest, ...transcript, ...end, status: 'done', epoch: at.epoch, seq: at.seq };
+};
+
+/** What a generation that is listed as open looks like to whoever goes through them. */
+export type OpenState = {
+  /** undefined: there is none, or none yet */
+  readonly item: StoredGeneration | undefined;
+  /** whether its worker is known to run it no more */
+  readonly isDeserted: boolean;
+  readonly now: number;
+};
+
+/**
+ * `complete`: its creation, which a crash may have cut short. `queue`: make sure of its job, which a queue that has it
+ * does not take again. `adopt`: from its dead worker. `end`: it is cancelled, or was parked for too long. `forget`: it is done.
+ */
+export type SweepStep = 'complete' | 'queue' | 'adopt' | 'end' | 'forget' | 'leave';
+
+/** What has to be done so that an open generation does not wait for somebody to notice it. */
+export const sweepStep = ({ item, isDeserted, now }: OpenState): SweepStep => {
+  if (item === undefined) return 'complete';
+  if (item.status === 'done') return 'forget';
+  if (item.status === 'running') return isDeserted ? 'adopt' : 'leave';
+  if (dueEnd(item, now) !== undefined) return 'end';
+  return item.status === 'queued' ? 'queue' : 'leave';
 };

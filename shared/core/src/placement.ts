@@ -32,6 +32,16 @@ export const placeSession = (session: string, seats: readonly Seat[]): string | 
 const boundOf = ({ slots }: Seat, fair: number): number =>
   Math.min(slots, Math.max(slots * EASY, Math.ceil(slots * fair)));
 
+/**
+ * Whose share something is, of those who divide work among themselves: rendezvous hashing, as above.
+ * @returns undefined where there is nobody
+ */
+export const sharerOf = (what: string, names: readonly string[]): string | undefined =>
+  highest(
+    names.map((worker) => ({ worker, slots: 1, load: 0 })),
+    (seat) => scoreOf(what, seat),
+  )?.worker;
+
 /** Weighted rendezvous: a worker wins in proportion to its slots, and its score depends on no other's. */
 const scoreOf = (session: string, { worker, slots }: Seat): number => {
   const uniform = (mixed(fnv1a(`${worker} ${session}`)) + 0.5) / 2 ** 32;

@@ -1,6 +1,6 @@
 import { ANY_QUEUE } from '@sluice/bus';
 import type { Bus, RunningGeneration } from '@sluice/bus';
-import { adopt, poisonEnd, spend } from '@sluice/core';
+import { adopt, dueEnd, spend } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import { seqOfLog } from './claim.ts';
@@ -10,7 +10,7 @@ import type { LifeContext } from './item-change.ts';
 import { queueJob } from './job.ts';
 
 /**
- * Queues a run of a dead worker again, or ends it when it has cost enough workers. Any number of workers may do this:
+ * Queues a run of a dead worker again, or ends it when it was cancelled or has cost enough workers. Any number of workers may do this:
  * one compare-and-set wins.
  * @param dead the worker's name
  * @returns the item as it is now; undefined: somebody else has it by now
@@ -21,13 +21,17 @@ export const adoptGeneration = async (
   run: RunningGeneration,
   dead: string,
 ): Promise<StoredGeneration | undefined> => {
-  const { bus } = context;
+  const { bus, clock } = context;
   const { org, session, generation, attempt } = run;
   const key: GenerationKey = { org, session, generation };
   const item = await changeItem(bus, key, async (found) => {
     const free = await freedItem(bus, key, found, { attempt, dead });
-    const end = free && poisonEnd(free);
-    return free === undefined || end === undefined ? free : endedItem(context, key, free, end);
+    if (free === undefined || free === found) return free;
+    // It may have died between the end in the log and the item.
+    const head = await bus.tokens.head(key);
+    if (head?.record.end !== undefined) return endedItem(context, key, found, head.record.end);
+    const end = dueEnd(free, clock.now());
+    return end === undefined ? free : endedItem(context, key, free, end);
   });
   if (item?.status === 'queued') await queueJob(bus, key, item, ANY_QUEUE);
   return item;

@@ -1,6 +1,6 @@
 import { readChain, tokensOf } from '@sluice/bus';
 import type { Bus, Delivery, PromptEntry, RunningGeneration } from '@sluice/bus';
-import { adopt, claim, poisonEnd } from '@sluice/core';
+import { adopt, claim, dueEnd } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
 import type { End, GenerationKey, StoredRecord, Token } from '@sluice/protocol';
@@ -56,7 +56,7 @@ const PROMPTLESS: End = {
  * @throws BusUnavailableError
  */
 export const claimGeneration = async (delivery: Delivery, context: ClaimContext): Promise<ClaimResult> => {
-  const { bus } = context;
+  const { bus, clock } = context;
   const { org, session, generation } = delivery.job;
   const key: GenerationKey = { org, session, generation };
   let refusal: Refusal = { type: 'gone' };
@@ -66,7 +66,7 @@ export const claimGeneration = async (delivery: Delivery, context: ClaimContext)
       refusal = next;
       return undefined;
     }
-    const end = poisonEnd(next);
+    const end = dueEnd(next, clock.now());
     if (end !== undefined) return endedItem(context, key, found, end);
     if (context.admits(next)) return next;
     refusal = { type: 'later' };

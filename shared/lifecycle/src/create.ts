@@ -15,7 +15,8 @@ export type CreateContext = { readonly bus: Bus; readonly room: Room };
 
 /**
  * Stores a prompt, its item and its job, in this order, after room was taken for them; what was stored under the
- * generation's id first decides. A crash in between heals when the prompt is repeated.
+ * generation's id first decides. It is listed as open beside the prompt, so whatever a crash leaves behind an item is
+ * found by a sweep.
  * @param look of the session's room, when it was begun before
  * @returns whether this call created the generation, and its item
  * @throws SluiceError conflict, quota_exceeded; BusUnavailableError, BusRefusedError
@@ -29,7 +30,10 @@ export const createGeneration = async (
   const item = itemOf(key, entry);
   const stored = (): Promise<PromptEntry | undefined> => bus.sessions.prompt(key);
   const reservation = await unlessStored(room.reserve(key, sizeOf(item), look), stored);
-  const outcome = await reservation?.holdFor(bus.sessions.createPrompt(key, entry));
+  // At once: neither needs the other, and a prompt that was there already leaves an entry that a sweep takes off.
+  const storing = (): Promise<readonly [{ created: boolean; entry: PromptEntry | undefined }, void]> =>
+    Promise.all([bus.sessions.createPrompt(key, entry), bus.open.add(key)]);
+  const [outcome] = (await reservation?.holdFor(storing())) ?? [];
   if (reservation !== undefined && outcome?.created === true) {
     const rev = await createItem(bus, key, item, reservation);
     return rev === undefined ? { created: false } : { created: true, stored: { rev, item } };
@@ -69,7 +73,16 @@ export const repeatGeneration = async (
     return;
   }
   if (known !== undefined) return queueItem(bus, key, known, hash);
-  const item = itemOf(key, stored);
+  await bus.open.add(key);
+  await completeCreation(bus, key, stored);
+};
+
+/**
+ * Creates the item of a prompt that is stored and listed as open, unless it is there, and its job while it is queued.
+ * @throws SluiceError conflict; BusUnavailableError
+ */
+export const completeCreation = async (bus: Bus, key: GenerationKey, entry: PromptEntry): Promise<void> => {
+  const item = itemOf(key, entry);
   // Admitted before: its first try may have taken room and died with it, and a recount will find that.
   const reservation = await countItem(bus, key, sizeOf(item));
   await createItem(bus, key, item, reservation);

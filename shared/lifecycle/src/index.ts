@@ -18,3 +18,5 @@ export type { Reservation } from './reservation.ts';
 export { Room } from './room.ts';
 export type { RoomDeps, RoomLimits } from './room.ts';
 export { reviveGeneration } from './revive.ts';
+export { Sweeper } from './sweeper.ts';
+export type { SweeperDeps } from './sweeper.ts';

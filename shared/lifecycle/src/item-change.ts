@@ -37,10 +37,17 @@ export const changeItem = async (
     const stored = await bus.sessions.item(key, key.generation);
     if (stored?.item.kind !== 'generation') return undefined;
     const next = await change(stored.item);
-    if (next === undefined || next === stored.item) return next;
-    if (next === AGAIN || (await bus.sessions.updateItem(key, next, stored.rev)) === undefined) continue;
-    // Only then it has a text, or has lost it.
-    if (next.text !== stored.item.text) await countGrowth(bus, key, sizeOf(next) - sizeOf(stored.item));
+    if (next === undefined) return undefined;
+    if (next === AGAIN) continue;
+    if (next !== stored.item) {
+      if ((await bus.sessions.updateItem(key, next, stored.rev)) === undefined) continue;
+      // Only then it has a text, or has lost it.
+      if (next.text !== stored.item.text) await countGrowth(bus, key, sizeOf(next) - sizeOf(stored.item));
+    }
+    if (next.status === 'done') await forget(bus, key);
     return next;
   }
 };
+
+/** It is done, whatever becomes of this: a sweep takes off what is left. */
+const forget = (bus: Bus, key: GenerationKey): Promise<void> => bus.open.remove(key).catch(() => undefined);

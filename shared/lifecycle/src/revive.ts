@@ -1,4 +1,4 @@
-import { ABANDONED_AFTER_MS, requeue } from '@sluice/core';
+import { dueEnd, requeue } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import { endedItem } from './end.ts';
 import { changeItem } from './item-change.ts';
@@ -7,7 +7,7 @@ import { queueJob } from './job.ts';
 
 /**
  * A viewer is back at a parked generation: queues it again, so that a worker continues from the same token, or ends it
- * as `abandoned` when it was parked for too long. Several edges may do this at once: one compare-and-set wins, and a
+ * when it was parked for too long, or is cancelled. Several edges may do this at once: one compare-and-set wins, and a
  * job more is skipped.
  * @throws BusUnavailableError
  */
@@ -17,10 +17,8 @@ export const reviveGeneration = async (context: LifeContext, key: GenerationKey)
     // Revived by a try whose answer was lost, or by another edge: a job too many is skipped.
     if (found.status === 'queued') return found;
     if (found.status !== 'parked') return undefined;
-    const parkedMs = clock.now() - (found.parkedAt ?? clock.now());
-    return parkedMs > ABANDONED_AFTER_MS
-      ? endedItem(context, key, found, { reason: 'abandoned' })
-      : requeue(found);
+    const end = dueEnd(found, clock.now());
+    return end === undefined ? requeue(found) : endedItem(context, key, found, end);
   });
   if (item?.status === 'queued') await queueJob(bus, key, item);
 };

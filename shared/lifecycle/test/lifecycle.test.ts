@@ -181,6 +181,63 @@ describe.each(backends)('a life on $name', ({ start }) => {
     ).rejects.toMatchObject({ code: 'not_found' });
   });
 
+  describe('whose cancel was answered by its worker', () => {
+    /** Claimed by a worker that answers and does no more. */
+    const cancelled = async (): Promise<{ readonly claimed: Claimed; readonly model: string }> => {
+      const { key, model } = await create();
+      const claimed = await claimFrom(model);
+      const control = await bus.control.serve(key, {
+        ack: () => undefined,
+        cancel: () => ({ type: 'cancelling', attempt: 1 }),
+      });
+      await cancelGeneration({ bus, clock }, key, { user: 'ann', authorize: () => undefined });
+      control.close();
+      return { claimed, model };
+    };
+
+    test('ends as cancelled when that worker dies before it has stopped', async () => {
+      const { claimed, model } = await cancelled();
+      await write(bus, claimed.key, 1, { tokens: ['a'] });
+      await adoptGeneration({ bus, clock }, { ...claimed.key, attempt: 1 }, 'w1');
+      const item = await itemOf(bus, claimed.key);
+      expect(item).toMatchObject({ status: 'done', reason: 'cancelled', text: 'a' });
+      expect(item).not.toHaveProperty('cancelledAt');
+      expect(await jobsOf(bus, model)).toEqual([]);
+    });
+
+    test('ends as cancelled when that worker hands it over: no other one runs it', async () => {
+      const { claimed, model } = await cancelled();
+      await requeueGeneration(bus, leavingOf(claimed, ['a']));
+      const context = {
+        bus,
+        clock,
+        worker: 'w2',
+        isRunning: () => false,
+        admits: () => true,
+        standingOf: () => 'dead' as const,
+      };
+      expect(await claimGeneration(await pull(model), context)).toEqual({ type: 'gone' });
+      expect(await itemOf(bus, claimed.key)).toMatchObject({ status: 'done', reason: 'cancelled' });
+    });
+
+    test('ends as cancelled when that worker has parked it and a viewer is back', async () => {
+      const { claimed, model } = await cancelled();
+      await parkGeneration({ bus, clock }, leavingOf(claimed, ['a']));
+      await reviveGeneration({ bus, clock }, claimed.key);
+      expect(await itemOf(bus, claimed.key)).toMatchObject({ status: 'done', reason: 'cancelled' });
+      expect(await jobsOf(bus, model)).toEqual([]);
+    });
+
+    test('ends as its worker says when that has stopped', async () => {
+      const { claimed } = await cancelled();
+      const receipt = { tokensAfterCancel: 3, msToAbort: 5 };
+      expect(await finishGeneration(bus, leavingOf(claimed, ['a']), { reason: 'cancelled', receipt })).toBe(
+        true,
+      );
+      expect(await itemOf(bus, claimed.key)).toMatchObject({ reason: 'cancelled', receipt });
+    });
+  });
+
   describe('whose write was stored and whose answer was lost', () => {
     test.each([
       ['handed over', requeueGeneration],

@@ -36,6 +36,7 @@ export const workerInfoSchema = z.object({
   models: z.array(z.string()),
   slots: z.int().min(1),
   ownQueue: z.boolean().exactOptional(),
+  sweeps: z.boolean().exactOptional(),
 });
 
 const usageSchema = z.looseObject({
@@ -99,6 +100,7 @@ export const storedGenerationSchema = z.object({
   crashSeq: count.exactOptional(),
   allCrashes: count.exactOptional(),
   parkedAt: count.exactOptional(),
+  cancelledAt: count.exactOptional(),
   promptBytes: count.exactOptional(),
 }) satisfies z.ZodType<Omit<GenerationItem, 'rev'>>;
 

@@ -1,6 +1,5 @@
-import { ANY_QUEUE, BusUnavailableError } from '@sluice/bus';
+import { BusUnavailableError } from '@sluice/bus';
 import type { GenerationVersion, ItemPage, StoredItem, Subscription } from '@sluice/bus';
-import { queueJob } from '@sluice/lifecycle';
 import { parseGenerationId } from '@sluice/protocol';
 import type { GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
 import type { FeedContext } from './feed-context.ts';
@@ -18,8 +17,6 @@ import type { Viewer } from './viewer.ts';
 
 /** A finished generation stays in memory this long after its last sign of life, ms. */
 const FINISHED_LINGER_MS = 30_000;
-/** A queued generation nobody has claimed for this long may have lost its job, ms. */
-const REQUEUE_AFTER_MS = 5_000;
 
 const STORE_REPLACED = 'the store was replaced';
 
@@ -50,7 +47,6 @@ export class Feed {
   #opened: Promise<void> | undefined;
   #isOpen = false;
   #idleSince: number | undefined;
-  #requeuedAt = 0;
   #isSettling = false;
   #isClosed = false;
 
@@ -161,7 +157,7 @@ export class Feed {
       if (generation.isFinished && now - generation.activeAt > FINISHED_LINGER_MS) {
         generation.close();
         this.#generations.delete(id);
-      } else this.#requeueIfLost(generation, now);
+      }
     }
   }
 
@@ -341,17 +337,6 @@ export class Feed {
   #welcome(generation: GenerationFeed): void {
     for (const viewer of this.#viewers)
       if (viewer.ready && viewer.wants(generation.item)) generation.attach(viewer);
-  }
-
-  /** Publishing a job again is idempotent. Where it was placed it waits for too long: anybody may have it. */
-  #requeueIfLost({ item, key, activeAt }: GenerationFeed, now: number): void {
-    const isWaiting = item.status === 'queued' && now - activeAt > REQUEUE_AFTER_MS;
-    if (!isWaiting || now - this.#requeuedAt < REQUEUE_AFTER_MS) return;
-    this.#requeuedAt = now;
-    const { bus, logger } = this.#context;
-    queueJob(bus, key, item, ANY_QUEUE).catch((error: unknown) =>
-      logger.warn('job_publish_failed', { error }),
-    );
   }
 
   #onRoster(change: RosterChange): void {

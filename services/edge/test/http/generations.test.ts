@@ -26,7 +26,7 @@ describe('PUT of a generation', () => {
     expect([again.status, again.body]).toMatchObject([200, { status: 'done', text: 'the answer' }]);
     const other = await put(id, { input: 'something else' });
     expect([other.status, codeIn(other)]).toEqual([409, 'conflict']);
-    expect(scene.world.hub.jobIds.size).toBe(1);
+    expect(scene.world.hub.queued.size).toBe(1);
   });
 
   test('many times at once creates one', async () => {
@@ -34,7 +34,7 @@ describe('PUT of a generation', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => put(id)));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(19);
-    expect(scene.world.hub.jobIds.size).toBe(1);
+    expect(scene.world.hub.queued.size).toBe(1);
   });
 
   test('is the same prompt as the one on the WebSocket', async () => {

@@ -44,7 +44,7 @@ describe('a message', () => {
         data: { mood: 'good' },
       });
     }
-    expect(world.hub.jobIds.size).toBe(0);
+    expect(world.hub.queued.size).toBe(0);
     expect(ann.frames('item')).toEqual([]);
   });
 

@@ -25,10 +25,10 @@ const prompt = async (client: RawClient, session: string): Promise<string> => {
 };
 
 /** Which queues the job of a generation was put into. */
-const queuesOf = (generation: string, attempt = 1): string[] => {
-  const marked = [...world.hub.jobIds].filter((id) => id.includes(`.${generation}.${attempt}.`));
-  return marked.map((id) => id.slice(id.lastIndexOf('.') + 1));
-};
+const queuesOf = (generation: string, attempt = 1): string[] =>
+  [...world.hub.queued.keys()]
+    .filter((subject) => subject.endsWith(`.${generation}.${attempt}`))
+    .map((subject) => (subject.startsWith('own.') ? (subject.split('.')[1] ?? '') : 'any'));
 
 test('prompts of a session are placed with one worker, by edges that never met', async () => {
   for (const worker of ['w1', 'w2', 'w3']) await announce(worker);

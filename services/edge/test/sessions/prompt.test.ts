@@ -21,7 +21,7 @@ const prompt = (generation: string, more: Readonly<Record<string, unknown>> = {}
   input: 'hello',
   ...more,
 });
-const jobs = (): number => world.hub.jobIds.size;
+const jobs = (): number => world.hub.queued.size;
 
 describe('a prompt', () => {
   test('creates a generation that is queued, and subscribes its sender', async () => {
@@ -186,7 +186,7 @@ describe('a prompt sent again', () => {
     const { edge, client } = await start();
     await askOk(client, prompt('g1'));
     world.hub.items.clear();
-    world.hub.jobIds.clear();
+    world.hub.queued.clear();
     expect(await ask(client, prompt('g1'))).toMatchObject({ created: false });
     expect(world.hub.items.size).toBe(1);
     expect(jobs()).toBe(1);

@@ -90,7 +90,7 @@ export class Liveness {
   async #announce(): Promise<void> {
     const { bus, logger, models, slots, ownQueue } = this.#deps;
     if (!this.#isOffering) return;
-    const entry = { ...this.#life(), models, slots, ownQueue };
+    const entry = { ...this.#life(), models, slots, ownQueue, sweeps: true };
     await bus.workers.announce(entry).catch((error: unknown) => logger.warn('announce_failed', { error }));
   }
 }

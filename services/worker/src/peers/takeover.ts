@@ -75,6 +75,18 @@ export class Takeover {
     await persist(() => bus.jobs.adopt(worker), clock, signal);
   }
 
+  /** What live peers run, as they say; undefined: not heard for long enough to tell who lives. */
+  get running(): readonly RunningGeneration[] | undefined {
+    const { connectivity, clock } = this.#deps;
+    if (this.#heard <= ANYBODY_BEATS || connectivity.upFor(clock.now()) === 0) return undefined;
+    return [...this.#peers.values()].flatMap(({ running }) => running);
+  }
+
+  /** Whether no peer has this name: nobody has heard it for long, or it is that of an earlier life of this worker. */
+  isGone(worker: string): boolean {
+    return !this.#peers.has(worker);
+  }
+
   close(): void {
     this.#closing.abort();
     this.#subscription?.close();

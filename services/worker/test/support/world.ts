@@ -93,7 +93,7 @@ export class World {
   /** As if the jobs published so far had been delivered to a worker that died. */
   forgetJobs(): void {
     this.hub.jobs.clear();
-    this.hub.jobIds.clear();
+    this.hub.queued.clear();
   }
 
   async item(generation: string): Promise<StoredGeneration> {

@@ -12,6 +12,7 @@ import { memoryCounters } from './memory-counters.ts';
 import { createMemoryHub, listen, publish } from './memory-hub.ts';
 import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
+import { memoryOpenGenerations } from './memory-open-generations.ts';
 import { memorySessions } from './memory-session-store.ts';
 import { memoryTokens } from './memory-token-log.ts';
 
@@ -30,6 +31,7 @@ export const createMemoryBus = (
   return {
     tokens: memoryTokens(hub, border),
     sessions: memorySessions(hub, border),
+    open: memoryOpenGenerations(hub),
     jobs: createMemoryJobs(hub, { border, ackWaitMs }),
     counters: memoryCounters(hub),
     control: memoryControl(hub, border),

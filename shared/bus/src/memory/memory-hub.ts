@@ -26,11 +26,16 @@ export type MemoryHub = {
   readonly tails: Map<string, Set<(message: LiveMessage) => void>>;
   /** whoever listens to anything else, by subject */
   readonly listeners: Map<string, Set<Listener>>;
+  /** jobs that wait, by the subjects that are pulled */
   readonly jobs: Map<string, QueuedJob[]>;
-  readonly jobIds: Set<string>;
+  /** the newest job of each subject, acked ones included */
+  readonly queued: Map<string, QueuedJob>;
   /** unacked jobs of workers' own queues, by worker */
   readonly ownJobs: Map<string, Set<QueuedJob>>;
   readonly pullers: Map<string, Set<Puller>>;
+  /** entries of generations that are not done, by subject; in the order in which they were added last */
+  readonly open: Map<string, number>;
+  openEntries: number;
   /** name of the store that items are in, as when their stream was created; and its last sequence */
   store: string;
   rev: number;
@@ -46,9 +51,11 @@ export const createMemoryHub = (): MemoryHub => ({
   tails: new Map(),
   listeners: new Map(),
   jobs: new Map(),
-  jobIds: new Set(),
+  queued: new Map(),
   ownJobs: new Map(),
   pullers: new Map(),
+  open: new Map(),
+  openEntries: 0,
   store: 'memory',
   rev: 0,
 });
@@ -70,7 +77,8 @@ export const publish = (hub: MemoryHub, subject: string, text: string): void => 
   const [first = '', ...rest] = subject.split('.');
   if (first === 'tok') appendRecord(hub, subject, text);
   else if (first === 'live') deliver(hub, { subject, text, sequence: undefined });
-  else if (first === 'job') enqueue(hub, subject, { text, deliveries: 0, acked: false });
+  else if (first === 'job' || first === 'own') enqueue(hub, subject, { text, deliveries: 0, acked: false });
+  else if (first === 'open') putOpen(hub, subject);
   else if (first === '$KV') put(hub, rest, text);
   else
     queueMicrotask(() => {
@@ -99,6 +107,12 @@ export const putItem = (hub: MemoryHub, path: string, text: string): number => {
   return rev;
 };
 
+export const putOpen = (hub: MemoryHub, subject: string): void => {
+  hub.openEntries += 1;
+  hub.open.delete(subject);
+  hub.open.set(subject, hub.openEntries);
+};
+
 const put = (hub: MemoryHub, [bucket, ...path]: readonly string[], text: string): void => {
   const key = path.join('.');
   if (bucket === BUCKETS.sessions) putItem(hub, key, text);
@@ -113,13 +127,18 @@ const deliver = (hub: MemoryHub, message: LiveMessage): void => {
   });
 };
 
-/** Puts a job where its subject says, or hands it to whoever waits there. */
+/** Puts a job where its subject says, or hands it to whoever waits there; nothing where one is there already. */
 export const enqueue = (hub: MemoryHub, subject: string, queued: QueuedJob): void => {
+  if (hub.queued.get(subject)?.acked === false) return;
+  hub.queued.set(subject, queued);
   const queue = queueOfJobSubject(subject);
-  if (queue === ANY_QUEUE) return offer(hub, subject, queued);
+  if (queue === ANY_QUEUE) return offer(hub, sharedSubjectsOf(subject), queued);
   hub.ownJobs.set(queue, (hub.ownJobs.get(queue) ?? new Set()).add(queued));
   offer(hub, ownJobSubjects(queue), queued);
 };
+
+/** The queue that a shared job's subject belongs to. */
+const sharedSubjectsOf = (subject: string): string => `${subject.split('.', 2).join('.')}.*.*.*.*`;
 
 /** Offers a job to one that waits; whoever comes later finds it in the queue. */
 export const offer = (hub: MemoryHub, subject: string, queued: QueuedJob): void => {

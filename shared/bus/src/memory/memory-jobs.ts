@@ -2,7 +2,7 @@ import type { Border } from '../border.ts';
 import { ANY_QUEUE } from '../job-queue.ts';
 import type { Delivery, Job, JobQueue } from '../job-queue.ts';
 import { parseJob } from '../messages.ts';
-import { jobSubject, ownJobSubjects } from '../subjects.ts';
+import { jobSubject, ownJobSubjects, sharedJobSubjects } from '../subjects.ts';
 import { enqueue, listen, offer } from './memory-hub.ts';
 import type { MemoryHub, Puller, QueuedJob } from './memory-hub.ts';
 
@@ -22,11 +22,7 @@ export const createMemoryJobs = (hub: MemoryHub, { border, ackWaitMs }: JobsOpti
   };
 
   const publish = (job: Job, queue: string): void => {
-    const id = `${job.org}.${job.session}.${job.generation}.${job.attempt}.${queue}`;
-    if (hub.jobIds.has(id)) return;
-    hub.jobIds.add(id);
-    const queued = { text: JSON.stringify(job), deliveries: 0, acked: false };
-    enqueue(hub, jobSubject(job.model, queue), queued);
+    enqueue(hub, jobSubject(job, queue), { text: JSON.stringify(job), deliveries: 0, acked: false });
   };
 
   const pull = (subject: string, waitMs: number, signal: AbortSignal): Promise<Delivery | undefined> => {
@@ -45,7 +41,7 @@ export const createMemoryJobs = (hub: MemoryHub, { border, ackWaitMs }: JobsOpti
 
   return {
     publish: (job, queue = ANY_QUEUE) => Promise.resolve(publish(job, queue)),
-    pull: (model, waitMs, signal) => pull(jobSubject(model, ANY_QUEUE), waitMs, signal),
+    pull: (model, waitMs, signal) => pull(sharedJobSubjects(model), waitMs, signal),
     pullOwn: (worker, waitMs, signal) => pull(ownJobSubjects(worker), waitMs, signal),
     adopt: (worker) => {
       const left = unackedOf(hub, worker).map((queued) => ({ queued, job: jobIn(queued) }));

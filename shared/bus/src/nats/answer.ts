@@ -33,6 +33,10 @@ export const meaningOf = (error: unknown): Meaning => {
   return 'unavailable';
 };
 
+/** A queue that holds one message for each subject has it. The server's code for that is the one of any limit. */
+export const isThereAlready = (error: unknown): boolean =>
+  error instanceof JetStreamApiError && error.message.includes('maximum messages per subject exceeded');
+
 /** Wraps whatever the library throws, so that callers know two errors: "it did not answer", and "it never will". */
 export const busError = (what: string, cause: unknown): BusUnavailableError | BusRefusedError => {
   if (cause instanceof BusUnavailableError || cause instanceof BusRefusedError) return cause;

@@ -133,6 +133,7 @@ const isCut = (end: Msg, { isScan = false }: LastMessages): boolean =>
 
 const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages): Promise<Batch> =>
   new Promise((resolve, reject) => {
+    const { stream, subjects, from, maxMessages, maxBytes, isScan = false } = query;
     const inbox = createInbox(inboxPrefix);
     const messages: Msg[] = [];
     let left = 0;
@@ -168,7 +169,6 @@ const readBatch = (nc: NatsConnection, inboxPrefix: string, query: LastMessages)
       else fail(errorOf(status, message.headers?.description ?? ''));
     };
     const subscription = nc.subscribe(inbox, { callback: onMessage });
-    const { stream, subjects, from, maxMessages, maxBytes, isScan = false } = query;
     // One pattern is enough for a scan: only a wildcard names more subjects than the server lists.
     const which = isScan ? { next_by_subj: subjects[0] } : { multi_last: subjects };
     const request = { ...which, seq: from ?? 1, batch: maxMessages, max_bytes: maxBytes };

@@ -14,6 +14,7 @@ import { createNatsLink, watchConnection } from './link.ts';
 import { createNatsCounters } from './nats-counters.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
+import { createNatsOpenGenerations } from './nats-open-generations.ts';
 import { createNatsRelay } from './nats-relay.ts';
 import { createNatsSessionStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
@@ -74,6 +75,7 @@ const openBus = async (
   return {
     tokens,
     sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, border }),
+    open: createNatsOpenGenerations(nc, js, { inboxPrefix, replicas }),
     jobs,
     counters: createNatsCounters(nc, js, jsm, { replicas, inboxPrefix, border }),
     control: createNatsControl(nc, inlet),

@@ -9,6 +9,7 @@ import {
   itemRepublish,
   jobSubjects,
   kvStream,
+  openSubjects,
   tokenRepublish,
   tokenStream,
   tokenSubjects,
@@ -22,11 +23,24 @@ const nanos = (ms: number): number => ms * 1_000_000;
 
 type Wanted = Partial<StreamConfig> & { readonly name: string };
 
-/** A repeat of a job message within this time is dropped by its id; later ones are skipped at the claim. */
-const JOB_DEDUPE_MS = 2 * MINUTE_MS;
+/** The server's default. */
+const DEDUPE_MS = 2 * MINUTE_MS;
 
 /** A repeat of an increment within this time counts once. It is repeated for 2 s. */
 const COUNTER_DEDUPE_MS = 30_000;
+
+const openStream = (sessionsMs: number): Wanted => ({
+  name: STREAMS.open,
+  subjects: [openSubjects],
+  max_msgs_per_subject: 1,
+  max_age: nanos(sessionsMs),
+  max_bytes: 64 * MIB,
+  allow_direct: true,
+  // What is taken off leaves by itself.
+  allow_msg_ttl: true,
+  deny_delete: true,
+  duplicate_window: nanos(Math.min(sessionsMs, DEDUPE_MS)),
+});
 
 /**
  * The streams with explicit limits. `discard: new` everywhere but in the counters: the default drops the oldest messages,
@@ -45,7 +59,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     allow_direct: true,
     allow_rollup_hdrs: true,
     deny_delete: true,
-    duplicate_window: nanos(Math.min(ttlMs, JOB_DEDUPE_MS)),
+    duplicate_window: nanos(Math.min(ttlMs, DEDUPE_MS)),
   });
   const sessionsMs = retention.sessionsMs ?? 7 * 24 * 60 * MINUTE_MS;
   const tokensMs = retention.tokensMs ?? 24 * 60 * MINUTE_MS;
@@ -70,14 +84,19 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     bucket(BUCKETS.prompts, promptsMs, maxBytes.prompts ?? 512 * MIB),
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
+    { ...base, ...openStream(sessionsMs) },
     {
       ...base,
       name: STREAMS.jobs,
-      subjects: [jobSubjects],
+      subjects: [...jobSubjects],
       retention: RetentionPolicy.Workqueue,
+      // A job that is there is not taken again.
+      max_msgs_per_subject: 1,
+      discard_new_per_subject: true,
       max_age: nanos(jobsMs),
       max_bytes: 64 * MIB,
-      duplicate_window: nanos(Math.min(jobsMs, JOB_DEDUPE_MS)),
+      // Nothing here has an id to be known again by; the server wants a window no longer than the age.
+      duplicate_window: nanos(Math.min(jobsMs, DEDUPE_MS)),
     },
     {
       ...base,
@@ -120,8 +139,8 @@ export const ensureStreams = async (jsm: JetStreamManager, options: NatsOptions)
 };
 
 const remedy = ({ name, subjects }: Wanted, found: StreamConfig): string =>
-  name.startsWith(tokenStream(0)) && !isDeepStrictEqual(subjects, found.subjects)
-    ? `It holds the records of an earlier Sluice, under other subjects. Let its generations end, stop every edge and ` +
+  !isDeepStrictEqual(subjects, found.subjects)
+    ? `It is of an earlier Sluice, under other subjects. Let its generations end, stop every edge and ` +
       `worker, and delete it: \`nats stream rm ${name}\`. Finished answers are kept in SESSIONS.`
     : 'Change the configuration to match, or delete or edit the stream with the nats CLI.';
 

@@ -5,6 +5,7 @@ import { CameTooLate } from '../clause-failure.ts';
 import { demand, NotChecked } from '../clause-failure.ts';
 import type { Clause } from '../clause.ts';
 import { firstBreak } from '../record-rules.ts';
+import { SHORT } from '../stage.ts';
 import type { Stage } from '../stage.ts';
 import type { StagedGeneration } from '../staged-generation.ts';
 
@@ -177,6 +178,19 @@ const checkStop = async (stage: Stage): Promise<string> => {
   return `${worker} handed over its ${orphans.length} generations`;
 };
 
+const checkMarked = async (stage: Stage): Promise<string> => {
+  const item = { attempt: 1, cancelledAt: Date.now() };
+  const generation = await stage.prepare({ maxTokens: SHORT, item });
+  await generation.enqueue(2);
+  const done = await generation.expectDone();
+  demand(
+    done.reason === 'cancelled' && done.seq === 0 && !('cancelledAt' in done),
+    'an item that is done as cancelled, without tokens and without `cancelledAt`',
+    generation.describe(),
+  );
+  return 'ended, and the engine not started';
+};
+
 export const CRASH: readonly Clause[] = [
   {
     id: 'W39',
@@ -206,5 +220,11 @@ export const CRASH: readonly Clause[] = [
     advice: 'on SIGTERM write your items queued, publish their jobs, ack yours, and nak what still comes',
     alone: true,
     check: checkStop,
+  },
+  {
+    id: 'W43',
+    title: 'A cancel outlives its worker',
+    advice: 'end a generation whose item has `cancelledAt` as cancelled instead of starting the engine',
+    check: checkMarked,
   },
 ];

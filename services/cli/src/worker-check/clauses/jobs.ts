@@ -195,7 +195,7 @@ const checkGarbage = async (stage: Stage): Promise<string> => {
   const { bus, model } = stage.target;
   const garbage: readonly unknown[] = [
     { model },
-    { model, org: 'a.b', session: '*', generation: '>', attempt: 1 },
+    { model, org: 'a~b', session: '~', generation: '!', attempt: 1 },
     { model, org: stage.target.org, session: 'none', generation: 'none', attempt: 1 },
   ];
   for (const job of garbage) await bus.jobs.publish(job as never);

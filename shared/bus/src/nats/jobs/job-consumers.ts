@@ -2,8 +2,7 @@ import { createHash } from 'node:crypto';
 import { AckPolicy, JetStreamApiError } from '@nats-io/jetstream';
 import type { Consumer, ConsumerConfig, JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { Border } from '../../border.ts';
-import { ANY_QUEUE } from '../../job-queue.ts';
-import { STREAMS, jobSubject, ownJobSubjects } from '../../subjects.ts';
+import { STREAMS, ownJobSubjects, sharedJobSubjects } from '../../subjects.ts';
 import { GivenUpRequests } from './job-pull.ts';
 import type { ConsumerSource } from './job-pull.ts';
 
@@ -42,7 +41,7 @@ export class JobConsumers {
 
   shared(model: string): ConsumerSource {
     const hash = createHash('sha256').update(model).digest('hex').slice(0, 24);
-    return this.#source(`any-${hash}`, { filter_subject: jobSubject(model, ANY_QUEUE) });
+    return this.#source(`any-${hash}`, { filter_subject: sharedJobSubjects(model) });
   }
 
   own(worker: string): ConsumerSource {

@@ -1,12 +1,12 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import { ANY_QUEUE } from '../../job-queue.ts';
 import type { Job, JobQueue } from '../../job-queue.ts';
-import { STREAMS, jobSubject, jobSubjects, queueOfJobSubject } from '../../subjects.ts';
+import { STREAMS, jobSubject, ownJobSubjects, queueOfJobSubject } from '../../subjects.ts';
 import { adoptQueue } from './job-adoption.ts';
 import { JobConsumers } from './job-consumers.ts';
 import type { ConsumerOptions } from './job-consumers.ts';
 import { pullOne } from './job-pull.ts';
-import { busError } from '../answer.ts';
+import { busError, isThereAlready } from '../answer.ts';
 import { retryUnstored } from '../write.ts';
 
 export const createNatsJobQueue = (
@@ -16,8 +16,11 @@ export const createNatsJobQueue = (
 ): JobQueue & { handedBack(): Promise<void> } => {
   const consumers = new JobConsumers(js, jsm, options);
   const publish = async (job: Job, queue = ANY_QUEUE): Promise<void> => {
-    const subject = jobSubject(job.model, queue);
-    await retryUnstored(() => js.publish(subject, JSON.stringify(job), { msgID: messageId(job, queue) }));
+    const subject = jobSubject(job, queue);
+    const stored = retryUnstored(() => js.publish(subject, JSON.stringify(job)));
+    await stored.catch((error: unknown) => {
+      if (!isThereAlready(error)) throw error;
+    });
   };
   return {
     publish: (job, queue) => orUnavailable('enqueue a job', publish(job, queue)),
@@ -31,18 +34,13 @@ export const createNatsJobQueue = (
     },
     adopt: (worker) => orUnavailable('adopt a queue', adoptQueue(worker, { jsm, consumers, publish })),
     owners: async () => {
-      const request = jsm.streams.info(STREAMS.jobs, { subjects_filter: jobSubjects });
+      const request = jsm.streams.info(STREAMS.jobs, { subjects_filter: ownJobSubjects() });
       const { state } = await orUnavailable('look at the queues', request);
-      const queues = new Set(Object.keys(state.subjects ?? {}).map(queueOfJobSubject));
-      return [...queues].filter((queue) => queue !== ANY_QUEUE);
+      return [...new Set(Object.keys(state.subjects ?? {}).map(queueOfJobSubject))];
     },
     handedBack: () => consumers.givenUp.over(),
   };
 };
-
-/** Per queue: a job that moves on from a worker's own queue must not be taken for a repeat there. */
-const messageId = ({ org, session, generation, attempt }: Job, queue: string): string =>
-  `${org}.${session}.${generation}.${attempt}${queue === ANY_QUEUE ? '' : `.${queue}`}`;
 
 const orUnavailable = async <Result>(what: string, answer: Promise<Result>): Promise<Result> => {
   try {
