@@ -4,7 +4,7 @@ import type { Counters } from './counters.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Relay } from './relay.ts';
 import type { OpenGenerations, SessionStore } from './session-store.ts';
-import type { StatsDemand } from './stats-demand.ts';
+import type { StatsDemand } from './stats/stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';
 import type { WorkerDirectory } from './worker-directory.ts';
 

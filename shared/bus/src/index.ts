@@ -33,9 +33,9 @@ export type {
   StoredItem,
   StoreState,
 } from './session-store.ts';
-export type { StatsAsk, StatsDemand } from './stats-demand.ts';
-export { StatsPublisher } from './stats-publisher.ts';
-export type { StatsSource } from './stats-publisher.ts';
+export type { StatsAsk, StatsDemand } from './stats/stats-demand.ts';
+export { StatsPublisher } from './stats/stats-publisher.ts';
+export type { StatsSource } from './stats/stats-publisher.ts';
 export type { Subscription, TailListener, TokenLog } from './token-log.ts';
 export { WORKER_ANNOUNCE_MS, WORKER_BEAT_MS, WORKER_TTL_MS } from './worker-directory.ts';
 export type { RunningGeneration, WorkerBeat, WorkerDirectory, WorkerInfo } from './worker-directory.ts';

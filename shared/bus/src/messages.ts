@@ -15,7 +15,7 @@ import {
 } from '@sluice/protocol/schema';
 import type { Job } from './job-queue.ts';
 import type { PromptEntry } from './session-store.ts';
-import type { StatsAsk } from './stats-demand.ts';
+import type { StatsAsk } from './stats/stats-demand.ts';
 import type { WorkerBeat, WorkerInfo } from './worker-directory.ts';
 
 type Parser<Value> = (text: string) => Value;

@@ -5,7 +5,7 @@ import type { Bus } from '../bus.ts';
 import type { Control, ControlListener, Presence } from '../control.ts';
 import { parseBeat, parseCancelReply, parseControl, parseStatsAsk, parseWorkerInfo } from '../messages.ts';
 import type { Relay } from '../relay.ts';
-import type { StatsDemand } from '../stats-demand.ts';
+import type { StatsDemand } from '../stats/stats-demand.ts';
 import { beatSubject, controlSubject, presenceSubject, relaySubject, statsSubject } from '../subjects.ts';
 import type { WorkerDirectory } from '../worker-directory.ts';
 import { memoryCounters } from './memory-counters.ts';

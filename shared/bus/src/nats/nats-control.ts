@@ -5,7 +5,7 @@ import type { Border } from '../border.ts';
 import { BusUnavailableError } from '../bus.ts';
 import type { Control, ControlListener, Presence } from '../control.ts';
 import { parseCancelReply, parseControl, parseStatsAsk } from '../messages.ts';
-import type { StatsDemand } from '../stats-demand.ts';
+import type { StatsDemand } from '../stats/stats-demand.ts';
 import { controlSubject, presenceSubject, statsSubject } from '../subjects.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import type { Inlet } from './confirmed-subscription.ts';

@@ -2,8 +2,8 @@ import { StatsLeases } from '@sluice/core';
 import type { RecentRuns } from '@sluice/core';
 import { STATS_INTERVAL_MS, SYSTEM_STATS } from '@sluice/protocol';
 import type { Org, RunReport, SessionKey, StatsReport } from '@sluice/protocol';
-import type { Bus } from './bus.ts';
-import type { Subscription } from './token-log.ts';
+import type { Bus } from '../bus.ts';
+import type { Subscription } from '../token-log.ts';
 
 export type StatsSource = {
   readonly bus: Bus;

@@ -1,5 +1,5 @@
 import type { SessionKey } from '@sluice/protocol';
-import type { Subscription } from './token-log.ts';
+import type { Subscription } from '../token-log.ts';
 
 /** An edge says that a stats session is observed there. Repeated; whoever has figures then reports into it. */
 export type StatsAsk = {

@@ -1,6 +1,6 @@
 import { isId, SluiceError } from '@sluice/protocol';
 import type { ChatMessage, PromptBody } from '@sluice/protocol';
-import { fnv1a } from './hash.ts';
+import { fnv1a } from '../hash.ts';
 import { chatMessagesOf } from './ui-messages.ts';
 import type { UiMessage } from './ui-messages.ts';
 
