@@ -61,9 +61,9 @@ describe('a worker that is told to close ends in time', () => {
 
   test('where NATS is away while a conversation is read', async () => {
     const reached = deferred<void>();
-    const backward = (): Promise<never> => {
+    const backward = async function* (): AsyncGenerator<never> {
       reached.resolve();
-      return away();
+      yield await away();
     };
     const ms = await closesInTime({ bus: withSessions({ backward }) }, reached.promise);
     expect(ms).toBeLessThan(IN_TIME_MS);
