@@ -48,7 +48,7 @@ export const publishableBy = (user: string): readonly string[] => {
 
 /** Publishes every piece of garbage there. Where a stream keeps the subject, it waits until it is kept. */
 export const pollute = async (nc: NatsConnection, subject: string): Promise<void> => {
-  const isStored = /^(tok|job|\$KV)\./.test(subject);
+  const isStored = /^(tok|job|body|\$KV)\./.test(subject);
   for (const payload of Object.values(GARBAGE)) {
     if (isStored) await jetstream(nc).publish(subject, payload);
     else nc.publish(subject, payload);

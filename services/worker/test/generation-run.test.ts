@@ -115,6 +115,28 @@ describe('a run', () => {
     expect(Buffer.byteLength(JSON.stringify(item))).toBeLessThan(MAX_GENERATION_BYTES + 64 * 1024);
   });
 
+  test('gets turns of any length whole, and none of what cannot be read', async () => {
+    await scene.world.start();
+    const [question, answer, line] = ['q', 'a', 'l'].map((letter) => letter.repeat(60_000));
+    await scene.world.submit('one', {}, { input: question ?? '' });
+    scene.world.engine.say('one', answer ?? '');
+    scene.world.engine.end('one');
+    await scene.world.until('one', 'done');
+    const message = { kind: 'message', user: 'bob', createdAt: 1, text: line ?? '' } as const;
+    for (const id of ['note', 'lost'])
+      await scene.world.bus.sessions.createItem(keyOf('x'), { ...message, id });
+    for (const subject of scene.world.hub.bodies.keys())
+      if (subject.includes('.lost.')) scene.world.hub.bodies.delete(subject);
+    await scene.world.submit('two', { input: 'second?' });
+    await waitFor(() => scene.world.engine.requests.length === 2, { what: 'the second run' });
+    expect(scene.world.engine.requests[1]?.messages).toEqual([
+      { role: 'user', content: question },
+      { role: 'assistant', content: answer },
+      { role: 'user', content: line },
+      { role: 'user', content: 'second?' },
+    ]);
+  });
+
   test('builds the conversation from the session, oldest first, finished answers only', async () => {
     await scene.world.start();
     await scene.world.submit('one', { input: 'first?' });

@@ -43,7 +43,8 @@ export type StoreState = {
 
 /**
  * Session state: what was asked, and what became of it. An item or a prompt that cannot be read is as good as absent,
- * but its key is taken. All methods throw BusUnavailableError.
+ * but its key is taken. Items are small: what is too large for one is written apart first, and read by `whole`. All methods
+ * throw BusUnavailableError, and those that write BusRefusedError.
  */
 export type SessionStore = {
   /** Stores the prompt unless its key is taken; `entry` is what is there, ours or not: undefined when it is no prompt. */
@@ -62,6 +63,8 @@ export type SessionStore = {
   /** rev of the item that changed last; 0: there is none */
   newestRev(key: SessionKey): Promise<number>;
   store(): Promise<StoreState>;
+  /** The item with its texts, also those that are too large for it; undefined when one of them cannot be read. */
+  whole(key: SessionKey, item: ItemBody): Promise<ItemBody | undefined>;
 };
 
 /** Metadata of the stream of items: whoever restores it from a backup sets another value, and so makes it another store. */

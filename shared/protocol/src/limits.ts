@@ -33,6 +33,9 @@ export const MAX_GENERATION_BYTES = 512 * 1024;
 /** The largest a record may be is below NATS's default payload limit of 1 MiB. */
 export const MAX_RECORD_BYTES = 900 * 1024;
 
+/** Largest body: what a prompt may be set to, and what is around it. */
+export const MAX_BODY_BYTES = 65 * 1024 * 1024;
+
 /** Deepest nesting of objects and arrays in what a client sends: encoding it again must not overflow the stack. */
 export const MAX_NESTING = 64;
 

@@ -36,7 +36,11 @@ export const readConversation = async (
   const items: StoredItem[] = [];
   for (let since = 0, more = true; more;) {
     const page = await bus.sessions.items(key, since);
-    items.push(...page.items);
+    for (const { rev, item } of page.items) {
+      const isSaid = item.kind === 'message' || item.status === 'done';
+      const whole = isSaid ? await bus.sessions.whole(key, item) : undefined;
+      if (whole !== undefined) items.push({ rev, item: whole });
+    }
     ({ rev: since, more } = page);
   }
   return conversationOf(entry, key.generation, items);

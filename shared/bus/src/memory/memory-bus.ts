@@ -1,4 +1,7 @@
 import type { ControlMessage, GenerationKey } from '@sluice/protocol';
+import { BodyStore } from '../bodies/body-store.ts';
+import type { ChunkStore } from '../bodies/body-store.ts';
+import { sessionsWithBodies } from '../bodies/sessions-with-bodies.ts';
 import { Border } from '../border.ts';
 import { BusUnavailableError } from '../bus.ts';
 import type { Bus } from '../bus.ts';
@@ -12,11 +15,13 @@ import { memoryCounters } from './memory-counters.ts';
 import { createMemoryHub, listen, publish } from './memory-hub.ts';
 import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
-import { memorySessions } from './memory-session-store.ts';
+import { memoryRecords } from './memory-session-store.ts';
 import { memoryTokens } from './memory-token-log.ts';
 
 /** As NATS's requests. */
 const REQUEST_TIMEOUT_MS = 2_000;
+/** As NATS's. */
+const MAX_CHUNK_BYTES = 256 * 1024;
 
 /**
  * The bus without NATS, for tests of what stands above it. Delivery is asynchronous, as over a
@@ -29,7 +34,7 @@ export const createMemoryBus = (
   const border = new Border();
   return {
     tokens: memoryTokens(hub, border),
-    sessions: memorySessions(hub, border),
+    sessions: sessionsWithBodies(memoryRecords(hub, border), new BodyStore(memoryChunks(hub), border)),
     jobs: createMemoryJobs(hub, { border, ackWaitMs }),
     counters: memoryCounters(hub),
     control: memoryControl(hub, border),
@@ -47,6 +52,18 @@ export const createMemoryBus = (
     close: () => Promise.resolve(),
   };
 };
+
+const memoryChunks = ({ bodies }: MemoryHub): ChunkStore => ({
+  maxChunkBytes: MAX_CHUNK_BYTES,
+  write: async (subject, chunk) => void bodies.set(subject, Uint8Array.from(chunk)),
+  read: async (subjects) =>
+    new Map(
+      subjects.flatMap((subject) => {
+        const chunk = bodies.get(subject);
+        return chunk === undefined ? [] : [[subject, chunk]];
+      }),
+    ),
+});
 
 /** The answer of the first that listens; undefined when nobody does. @throws BusUnavailableError */
 const request = async (

@@ -21,6 +21,8 @@ export type MemoryHub = {
   readonly prompts: Map<string, string>;
   /** by subject; `at`: of the last change, ms */
   readonly counters: Map<string, { readonly value: number; readonly seq: number; readonly at: number }>;
+  /** chunks of bodies, by subject */
+  readonly bodies: Map<string, Uint8Array>;
   readonly workers: Map<string, string>;
   /** whoever tails a session, by `<org>.<session>` */
   readonly tails: Map<string, Set<(message: LiveMessage) => void>>;
@@ -42,6 +44,7 @@ export const createMemoryHub = (): MemoryHub => ({
   items: new Map(),
   prompts: new Map(),
   counters: new Map(),
+  bodies: new Map(),
   workers: new Map(),
   tails: new Map(),
   listeners: new Map(),
@@ -71,6 +74,7 @@ export const publish = (hub: MemoryHub, subject: string, text: string): void => 
   if (first === 'tok') appendRecord(hub, subject, text);
   else if (first === 'live') deliver(hub, { subject, text, sequence: undefined });
   else if (first === 'job') enqueue(hub, subject, { text, deliveries: 0, acked: false });
+  else if (first === 'body') hub.bodies.set(subject, Buffer.from(text));
   else if (first === '$KV') put(hub, rest, text);
   else
     queueMicrotask(() => {

@@ -2,6 +2,8 @@ import { JetStreamApiError, jetstream, jetstreamManager } from '@nats-io/jetstre
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from 'nats';
+import { BodyStore } from '../bodies/body-store.ts';
+import { sessionsWithBodies } from '../bodies/sessions-with-bodies.ts';
 import { Border } from '../border.ts';
 import { StreamMismatchError, UnsupportedServerError } from '../bus.ts';
 import type { Bus } from '../bus.ts';
@@ -15,7 +17,8 @@ import { createNatsCounters } from './nats-counters.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
 import { createNatsRelay } from './nats-relay.ts';
-import { createNatsSessionStore } from './nats-session-store.ts';
+import { createNatsChunks } from './nats-chunks.ts';
+import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
 import { isUnserved } from './no-responders.ts';
@@ -73,7 +76,10 @@ const openBus = async (
   };
   return {
     tokens,
-    sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, border }),
+    sessions: sessionsWithBodies(
+      createNatsRecordStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, border }),
+      new BodyStore(createNatsChunks({ nc, js, jsm, replicas, inboxPrefix }), border),
+    ),
     jobs,
     counters: createNatsCounters(nc, js, jsm, { replicas, inboxPrefix, border }),
     control: createNatsControl(nc, inlet),

@@ -3,6 +3,7 @@ import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream';
 import { StreamMismatchError } from '../bus.ts';
 import {
+  bodySubjects,
   BUCKETS,
   STREAMS,
   counterSubjects,
@@ -21,6 +22,9 @@ const MINUTE_MS = 60_000;
 const nanos = (ms: number): number => ms * 1_000_000;
 
 type Wanted = Partial<StreamConfig> & { readonly name: string };
+
+/** A body stays for this much longer than an item that is written at the same time. */
+const BODY_GRACE_MS = 24 * 60 * MINUTE_MS;
 
 /** A repeat of a job message within this time is dropped by its id; later ones are skipped at the claim. */
 const JOB_DEDUPE_MS = 2 * MINUTE_MS;
@@ -65,6 +69,17 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     ...tokens,
     { ...bucket(BUCKETS.sessions, sessionsMs, maxBytes.sessions ?? 1024 * MIB), republish: itemRepublish },
     bucket(BUCKETS.prompts, sessionsMs, maxBytes.prompts ?? 512 * MIB),
+    {
+      ...base,
+      name: STREAMS.bodies,
+      subjects: [bodySubjects],
+      max_msgs_per_subject: 1,
+      // A generation may end long after its prompt was stored, and its item then stays for its full time.
+      max_age: nanos(sessionsMs + BODY_GRACE_MS),
+      max_bytes: maxBytes.bodies ?? 2048 * MIB,
+      allow_direct: true,
+      deny_delete: true,
+    },
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
     {
