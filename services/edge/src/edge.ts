@@ -9,6 +9,7 @@ import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
 import { createVerifier } from './auth/verifier.ts';
+import { BodyRoom } from './connections/body-room.ts';
 import type { EdgeConfig } from './config.ts';
 import type { EdgeContext } from './connections/edge-context.ts';
 import { EdgeStats } from './tally/edge-stats.ts';
@@ -148,8 +149,11 @@ const contextOf = (
 ): EdgeContext => {
   const { bus, clock, tally, edge } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
+  const { maxPromptBytes, maxFrameBytes } = options;
   const limits: Limits = {
     ...DEFAULT_LIMITS,
+    maxPromptBytes,
+    maxFrameBytes,
     maxFramesPerSecond,
     maxSessionsPerConnection,
     maxItemsPerSession,
@@ -162,6 +166,7 @@ const contextOf = (
     hub,
     leaving,
     limits,
+    bodyRoom: new BodyRoom(options.maxLargeBytes),
     connections: new OpenConnections(options.maxConnections, tally.connections),
     verify: createVerifier({
       keys,
@@ -177,6 +182,7 @@ const contextOf = (
       clock,
       storage,
       room: new Room({ bus, clock, limits: options }),
+      limits,
       defaultModel: options.defaultModel,
       models,
       onPrompted: (key, model, at) => stats.prompted(key, model, at),

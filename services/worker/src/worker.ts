@@ -1,5 +1,6 @@
 import { placedBus, Placement } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
+import { MAX_GENERATION_BYTES } from '@sluice/protocol';
 import { foreignLog, persist, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics } from '@sluice/runtime';
 import { EngineWatch } from './jobs/engine-watch.ts';
@@ -28,6 +29,8 @@ export type WorkerOptions = {
   readonly placement?: boolean;
   /** longest run from its oldest token on, ms: below what the token log keeps; default none */
   readonly maxRunMs?: number;
+  /** largest answer, bytes of its JSON; default {@link MAX_GENERATION_BYTES} */
+  readonly maxAnswerBytes?: number;
 };
 
 export type WorkerDeps = {
@@ -52,7 +55,8 @@ export type Worker = {
 
 /** Starts pulling jobs. The caller owns the bus and the engine and closes them afterwards. */
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
-  const { name, models, placement: ownQueue = true, maxRunMs = Infinity } = options;
+  const { name, models, placement: ownQueue = true } = options;
+  const { maxRunMs = Infinity, maxAnswerBytes = MAX_GENERATION_BYTES } = options;
   const { engine, logger, clock = systemClock } = deps;
   const [placement, tally] = [new Placement(), new WorkerTally()];
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
@@ -65,7 +69,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const connectivity = new Connectivity(bus.link, clock);
   const runner: JobRunner = new JobRunner({
     ...{ bus, engine, clock, logger, tally, stats, connectivity, slots, worker: name },
-    ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs },
+    ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs, maxAnswerBytes },
     ...{
       onTaken: (run) => liveness.taken(run),
       onChange: () => liveness.changed(),

@@ -35,6 +35,6 @@ export const postMessage = async (
   };
   const look = beside(deps.room.look(key));
   if (await isRepeat()) return;
-  await deps.storage.admit(checkSize('message', body));
+  await deps.storage.admit(checkSize('message', body, deps.limits.maxFrameBytes));
   if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();
 };

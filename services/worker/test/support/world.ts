@@ -47,6 +47,7 @@ export class World {
       slots?: number;
       clock?: Clock;
       maxRunMs?: number;
+      maxAnswerBytes?: number;
     } = {},
   ): Promise<Worker> {
     const { bus = this.bus, engine = this.engine, slots = 4, clock, ...limits } = options;
