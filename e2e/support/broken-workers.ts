@@ -310,4 +310,18 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
     put: 'crashes === 0',
     breaks: ['W40'],
   },
+  {
+    what: 'takes a long prompt for none',
+    file: 'nats.mjs',
+    find: 'const { body, bodies = {} } = stored.value;',
+    put: 'const { body, bodies } = stored.value;\n  if (bodies !== undefined) return undefined;',
+    breaks: ['W43'],
+  },
+  {
+    what: 'writes long texts into items',
+    file: 'run.mjs',
+    find: 'if (Buffer.byteLength(JSON.stringify(text)) <= MAX_INLINE_BYTES) return { text };',
+    put: 'return { text };',
+    breaks: ['W43'],
+  },
 ];
