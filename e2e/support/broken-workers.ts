@@ -131,7 +131,7 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
   {
     what: 'finishes the item without its text',
     file: 'run.mjs',
-    find: "text: tokens.join(''),",
+    find: '...(await textFields(key, tokens)),',
     put: '',
     breaks: ['W17'],
   },
@@ -173,8 +173,8 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
   {
     what: 'writes to a log of a newer attempt',
     file: 'run.mjs',
-    find: 'prompt === undefined || head?.value.attempt > item.attempt',
-    put: 'prompt === undefined',
+    find: 'body === undefined || head?.value.attempt > item.attempt',
+    put: 'body === undefined',
     breaks: ['W22'],
   },
   {
