@@ -36,6 +36,9 @@ export type StoredPrompt = Omit<PromptEntry, 'body'> & {
 
 export const encodedBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 
+/** Whether a text takes more than this. No character takes less than a byte, so a long one need not be encoded to know. */
+const exceeds = (text: string, bytes: number): boolean => text.length > bytes || encodedBytes(text) > bytes;
+
 /** The beginning of a text, whole characters of it, that takes no more than this in JSON, without its quotes. */
 export const beginningOf = (text: string, maxBytes: number): string => {
   let bytes = 0;
@@ -66,11 +69,12 @@ const divideMessage = (item: Omit<MessageItem, 'rev'>): Division<ItemBody> => {
 
 const divideGeneration = (item: StoredGeneration): Division<ItemBody> => {
   const { input, text, reasoning, toolCalls, preview, bodies: known = {}, ...rest } = item;
-  const isInputApart = known.input === undefined && encodedBytes(input) > MAX_INLINE_INPUT_BYTES;
+  const isInputApart = known.input === undefined && exceeds(input, MAX_INLINE_INPUT_BYTES);
   const shown = isInputApart ? beginningOf(input, MAX_PREVIEW_BYTES) : input;
   const said = defined({ text, reasoning, toolCalls });
   const isSaid = Object.keys(said).length > 0;
-  const isAnswerApart = isSaid && encodedBytes(said) + encodedBytes(shown) > MAX_INLINE_BYTES;
+  const isLong = (): boolean => encodedBytes(said) + encodedBytes(shown) > MAX_INLINE_BYTES;
+  const isAnswerApart = isSaid && (exceeds(text ?? '', MAX_INLINE_BYTES) || isLong());
   const inline = isAnswerApart ? { preview: beginningOf(text ?? '', MAX_PREVIEW_BYTES) } : said;
   return {
     bodies: [
@@ -111,9 +115,9 @@ const boundedEnd = ({ usage, error }: Pick<End, 'usage' | 'error'>): Pick<End, '
 /** An input is apart from the rest: its item names the same body. */
 export const dividePrompt = (entry: PromptEntry): Division<StoredPrompt> => {
   const { body, note, ...rest } = entry;
-  if (encodedBytes(entry) <= MAX_INLINE_BYTES) return { bodies: [], record: () => entry };
   const { input, messages, params, ...settings } = body;
-  const isInputApart = input !== undefined && encodedBytes(input) > MAX_INLINE_INPUT_BYTES;
+  const isInputApart = input !== undefined && exceeds(input, MAX_INLINE_INPUT_BYTES);
+  if (!isInputApart && encodedBytes(entry) <= MAX_INLINE_BYTES) return { bodies: [], record: () => entry };
   const fields = defined({ messages, params, note, ...(isInputApart ? {} : { input }) });
   return {
     bodies: [
