@@ -232,22 +232,16 @@ export class GenerationTail {
       const stored = await sessions.item(this.#key, this.#key.generation);
       const item = stored && (await sessions.whole(this.#key, stored.item));
       if (isStale()) return;
+      this.#isLost = stored !== undefined && item === undefined;
       if (item?.kind === 'generation' && item.status === 'done') {
         this.#buffer = bufferOfItem(item);
         this.#exact = false;
-      } else if (stored !== undefined) this.#lose();
+      }
+      // Whoever has all of it still gets the end.
+      if (this.#isLost) this.#buffer = new GenerationBuffer(this.item.epoch, this.item.seq);
     }
-    if (isStale()) return;
     this.#floor = this.#buffer.base;
     this.#loaded = true;
-  }
-
-  /** The store has lost the text: whoever has all of it still gets the end. */
-  #lose(): void {
-    const { epoch, seq } = this.item;
-    this.#buffer = new GenerationBuffer(epoch, seq);
-    this.#floor = seq;
-    this.#isLost = true;
   }
 
   /** From where on records are needed: the head of this copy, or further back if a reader is there. */
