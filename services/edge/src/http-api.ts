@@ -25,7 +25,7 @@ export const httpApi =
   (context: HttpContext): HttpPlugin =>
   async (app) => {
     app.addHook('onRequest', authenticate(context));
-    app.addHook('preParsing', async ({ headers, routeOptions: { bodyLimit = 0 } }, reply) => {
+    app.addHook('preParsing', async ({ headers, routeOptions: { bodyLimit } }, reply) => {
       const length = Number(headers['content-length'] ?? (headers['transfer-encoding'] && bodyLimit));
       // What is above the limit is refused before any of it is read.
       if (length <= bodyLimit) context.bodyRoom.enter(reply.raw, length);

@@ -144,7 +144,7 @@ export class SessionStore {
     const items = inReadingOrder(this.session.items.values());
     const before = items.slice(0, items.findIndex(({ id }) => id === item.id) + 1);
     const whole = await Promise.all(
-      before.map((each) => (isCut(each) ? this.#readWhole(this.id, each.id) : each)),
+      before.map(async (each) => (isCut(each) ? this.#readWhole(this.id, each.id) : each)),
     );
     const target = whole.at(-1);
     return target?.kind === 'generation' ? conversationBefore(whole, target) : [];

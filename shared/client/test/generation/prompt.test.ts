@@ -117,7 +117,7 @@ describe('a prompt', () => {
           options: { method: 'PUT', headers: { authorization: 'Bearer jwt' } },
         },
       ]);
-      expect(JSON.parse(String(calls[0]?.options.body))).toEqual({ input, onAbandon: 'park' });
+      expect(calls[0]?.options.body).toBe(JSON.stringify({ onAbandon: 'park', input }));
     });
 
     test('is sent again where no answer came or none could be given, and not after a refusal', async () => {
