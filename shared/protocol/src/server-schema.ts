@@ -36,7 +36,7 @@ const ending = {
     .exactOptional(),
 };
 
-const bodyRef = z.looseObject({ chunks: count, bytes: count, sha256: z.string() }).meta({ id: 'BodyRef' });
+const bodyRef = z.looseObject({ chunks: count, bytes: count, sha256: z.string() });
 
 const itemShape = { id, rev: count.describe('Rises with every change in the session.'), user: z.string() };
 
