@@ -69,17 +69,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     ...tokens,
     { ...bucket(BUCKETS.sessions, sessionsMs, maxBytes.sessions ?? 1024 * MIB), republish: itemRepublish },
     bucket(BUCKETS.prompts, sessionsMs, maxBytes.prompts ?? 512 * MIB),
-    {
-      ...base,
-      name: STREAMS.bodies,
-      subjects: [bodySubjects],
-      max_msgs_per_subject: 1,
-      // A generation may end long after its prompt was stored, and its item then stays for its full time.
-      max_age: nanos(sessionsMs + BODY_GRACE_MS),
-      max_bytes: maxBytes.bodies ?? 2048 * MIB,
-      allow_direct: true,
-      deny_delete: true,
-    },
+    bodies(base, sessionsMs, maxBytes.bodies),
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
     {
@@ -107,6 +97,19 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     },
   ];
 };
+
+/** @param base what all streams have in common */
+const bodies = (base: Partial<StreamConfig>, sessionsMs: number, maxBytes = 2048 * MIB): Wanted => ({
+  ...base,
+  name: STREAMS.bodies,
+  subjects: [bodySubjects],
+  max_msgs_per_subject: 1,
+  // A generation may end long after its prompt was stored, and its item then stays for its full time.
+  max_age: nanos(sessionsMs + BODY_GRACE_MS),
+  max_bytes: maxBytes,
+  allow_direct: true,
+  deny_delete: true,
+});
 
 /**
  * Creates the streams, or checks those that exist: every service may start first.
