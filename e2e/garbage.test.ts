@@ -44,6 +44,7 @@ const TOKENS = [
   `${logOf(SESSION, 'bad')}.0`,
 ];
 const ITEMS = [`$KV.SESSIONS.${ORG}.${SESSION}.bad`, '$KV.SESSIONS.bad', '$KV.SESSIONS.a.b.c.d'];
+const bodyOf = (part: string): string => `body.${ORG}.${SESSION}.${LIVE}.${part}.0123456789abcdef.0`;
 const JOBS = [`job.${MODEL}.${ORG}.${SESSION}.bad.1`, `job.x.a.b.c.d`];
 const OPEN = [`open.${ORG}.${SESSION}.nobody`, `open.${ORG}.${SESSION}.~`];
 const OWN_JOBS = [`own.worker-1.${MODEL}.${ORG}.${SESSION}.bad.1`, 'own.x.a.b.c.d.e'];
@@ -55,6 +56,8 @@ const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.STREAM.MSG.GET.KV_SESSIONS': SERVER,
   '$JS.API.STREAM.MSG.GET.KV_PROMPTS': SERVER,
   '$JS.API.STREAM.MSG.GET.COUNTERS': SERVER,
+  '$JS.API.STREAM.MSG.GET.BODIES': SERVER,
+  '$JS.API.DIRECT.GET.BODIES': SERVER,
   '$JS.API.DIRECT.GET.TOKENS': SERVER,
   '$JS.API.DIRECT.GET.TOKENS.>': SERVER,
   '$JS.API.DIRECT.GET.KV_SESSIONS': SERVER,
@@ -72,6 +75,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     ...READING,
     '$KV.PROMPTS.>': [`$KV.PROMPTS.${ORG}.${SESSION}.bad`, '$KV.PROMPTS.bad'],
     '$KV.SESSIONS.>': ITEMS,
+    'body.*.*.*.*.*.*': [bodyOf('prompt'), bodyOf('message')],
     'job.*.*.*.*.*': JOBS,
     'own.*.*.*.*.*.*': OWN_JOBS,
     'open.*.*.*': OPEN,
@@ -86,6 +90,8 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     ...READING,
     'tok.*.*.*.*.*': TOKENS,
     '$KV.SESSIONS.>': ITEMS,
+    'body.*.*.*.input.*.*': [bodyOf('input')],
+    'body.*.*.*.answer.*.*': [bodyOf('answer')],
     'job.*.*.*.*.*': JOBS,
     'own.*.*.*.*.*.*': OWN_JOBS,
     'open.*.*.*': OPEN,

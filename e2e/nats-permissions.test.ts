@@ -207,6 +207,7 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       '$JS.API.STREAM.MSG.DELETE.OPEN',
       'own.w.bQ',
       '$JS.API.STREAM.DELETE.TOKENS',
+      '$JS.API.STREAM.PURGE.BODIES',
       '$JS.API.STREAM.PURGE.TOKENS',
       '$JS.API.STREAM.UPDATE.TOKENS',
       '$JS.API.STREAM.MSG.DELETE.TOKENS',
@@ -225,6 +226,8 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'stats.ask',
       'conn.edge-1',
       '$KV.PROMPTS.acme.s.g',
+      'body.acme.s.g.prompt.0123456789abcdef.0',
+      'body.acme.s.g.message.0123456789abcdef.0',
       '$JS.API.STREAM.DELETE.KV_SESSIONS',
       '$JS.API.STREAM.PURGE.JOBS',
       '$JS.API.CONSUMER.DELETE.TOKENS.any',
@@ -234,7 +237,13 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
     subscribe: ['>', 'live.>', 'live.pres.>', 'conn.*', 'tok.>', 'job.>', 'own.>', '_INBOX_edge.>'],
   },
   admin: {
-    publish: ['tok.0.acme.s.g.0', 'ctl.acme.s.g', 'conn.edge-1', 'live.tok.acme.s.g'],
+    publish: [
+      'tok.0.acme.s.g.0',
+      'body.acme.s.g.answer.0123456789abcdef.0',
+      'ctl.acme.s.g',
+      'conn.edge-1',
+      'live.tok.acme.s.g',
+    ],
     subscribe: ['>', 'ctl.>', 'conn.>', '_INBOX_edge.>'],
   },
 };

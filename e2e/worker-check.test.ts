@@ -199,7 +199,7 @@ describe('the command', () => {
   });
 
   test('refuses a clause that there is not', async () => {
-    const refusal = 'sluice: --only: expected W1 to W43, got "W99"\n';
+    const refusal = 'sluice: --only: expected W1 to W44, got "W99"\n';
     expect(await run('--model', 'counting', '--only', 'W99')).toEqual({
       code: 1,
       stdout: '',

@@ -55,6 +55,7 @@ export class Scene {
         ...{ maxSessionsPerConnection: 64, maxStreamAgeMs: 900_000 },
         ...{ maxItemsPerSession: 1_000, maxBytesPerSession: 1e9, maxBytesPerOrg: undefined },
         ...{ heartbeatMs: 20_000, lingerMs: 30_000, webDir: undefined },
+        ...{ maxPromptBytes: 16_777_216, maxFrameBytes: 1_048_576, maxLargeBytes: 134_217_728 },
         ...{ operatorOrg: undefined, tokenPrice: undefined, webConnect: [] },
         placement: true,
       },

@@ -131,7 +131,7 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
   {
     what: 'finishes the item without its text',
     file: 'run.mjs',
-    find: "text: tokens.join(''),",
+    find: '...(await textFields(key, tokens)),',
     put: '',
     breaks: ['W17'],
   },
@@ -173,8 +173,8 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
   {
     what: 'writes to a log of a newer attempt',
     file: 'run.mjs',
-    find: 'prompt === undefined || head?.value.attempt > item.attempt',
-    put: 'prompt === undefined',
+    find: 'body === undefined || head?.value.attempt > item.attempt',
+    put: 'body === undefined',
     breaks: ['W22'],
   },
   {
@@ -316,5 +316,19 @@ export const BROKEN_WORKERS: readonly BrokenWorker[] = [
     find: 'if (cancelledAt !== undefined)',
     put: 'if (cancelledAt === 0)',
     breaks: ['W43'],
+  },
+  {
+    what: 'takes a long prompt for none',
+    file: 'nats.mjs',
+    find: 'const { body, bodies = {} } = stored.value;',
+    put: 'const { body, bodies } = stored.value;\n  if (bodies !== undefined) return undefined;',
+    breaks: ['W44'],
+  },
+  {
+    what: 'writes long texts into items',
+    file: 'run.mjs',
+    find: 'if (Buffer.byteLength(JSON.stringify(text)) <= MAX_INLINE_BYTES) return { text };',
+    put: 'return { text };',
+    breaks: ['W44'],
   },
 ];

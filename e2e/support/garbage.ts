@@ -49,7 +49,7 @@ export const publishableBy = (user: string): readonly string[] => {
 
 /** Publishes every piece of garbage there. Where a stream keeps the subject, it waits until it is kept. */
 export const pollute = async (nc: NatsConnection, subject: string): Promise<void> => {
-  const isStored = /^(tok|job|own|open|\$KV)\./.test(subject);
+  const isStored = /^(tok|job|own|open|body|\$KV)\./.test(subject);
   // A queue takes one message for each subject, whose last part is a number.
   const isQueue = /^(job|own)\./.test(subject);
   for (const payload of Object.values(GARBAGE)) {

@@ -34,6 +34,52 @@ const readEach = async (stream, multi_last) => {
   return found;
 };
 
+/** Chunks of a body that are asked for in one request, and most bytes of one. */
+const BODY_CHUNKS_AT_ONCE = 16;
+const BODY_CHUNK_BYTES = 256 * 1024;
+
+const hashOf = (content) => createHash('sha256').update(content).digest('hex');
+const bodySubjects = (key, part, { chunks, sha256 }) =>
+  Array.from({ length: chunks }, (_, n) => `body.${pathOf(key)}.${part}.${sha256.slice(0, 16)}.${n}`);
+
+/** The fields of a body; undefined where it is not all there, or another one (W44). */
+const readBody = async (key, part, ref) => {
+  const subjects = bodySubjects(key, part, ref);
+  const found = new Map();
+  for (let from = 0; from < subjects.length; from += BODY_CHUNKS_AT_ONCE) {
+    const multi_last = subjects.slice(from, from + BODY_CHUNKS_AT_ONCE);
+    for await (const message of await jsm.direct.getLastMessagesFor('BODIES', { multi_last }))
+      found.set(message.subject, message.data);
+  }
+  const content = Buffer.concat(subjects.map((subject) => found.get(subject) ?? Buffer.alloc(0)));
+  return hashOf(content) === ref.sha256 ? JSON.parse(content) : undefined;
+};
+
+/** What was asked, all of it; undefined: there is none, or some of it is lost. */
+export const readPrompt = async (key) => {
+  const stored = await read('KV_PROMPTS', `$KV.PROMPTS.${pathOf(key)}`);
+  if (stored === undefined) return undefined;
+  const { body, bodies = {} } = stored.value;
+  for (const [part, ref] of Object.entries(bodies)) {
+    const fields = await readBody(key, part, ref);
+    if (fields === undefined) return undefined;
+    Object.assign(body, fields);
+  }
+  return body;
+};
+
+/** Stores a body, and resolves to what its item says of it. */
+export const writeBody = async (key, part, fields) => {
+  const content = Buffer.from(JSON.stringify(fields));
+  const chunks = Math.ceil(content.length / BODY_CHUNK_BYTES);
+  const ref = { chunks, bytes: content.length, sha256: hashOf(content) };
+  for (const [n, subject] of bodySubjects(key, part, ref).entries()) {
+    const chunk = content.subarray(n * BODY_CHUNK_BYTES, (n + 1) * BODY_CHUNK_BYTES);
+    await persist(() => js.publish(subject, chunk));
+  }
+  return ref;
+};
+
 const headOf = ({ base, tokens }) => base + tokens.length;
 
 /** The newest record of a log, whose chunk's number is the last part of its subject (W15). */

@@ -1,7 +1,7 @@
 /** One attempt at one generation: engine -> credit -> log, with acks and cancels coming back. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { append, changeItem, logOf, nc, pathOf, publishJob } from './nats.mjs';
-import { read, readChunks, readHead, Refused } from './nats.mjs';
+import { readChunks, readHead, readPrompt, Refused, writeBody } from './nats.mjs';
 
 /** The engine: yields tokens, and goes on after those that are stored already. Put yours here (W13). */
 async function* generate({ params = {} }, stored, signal) {
@@ -15,15 +15,16 @@ async function* generate({ params = {} }, stored, signal) {
 
 const CHUNK_TOKENS = 32;
 const NOTHING_RAN = { tokensAfterCancel: 0, msToAbort: 0 };
+const MAX_INLINE_BYTES = 12 * 1024;
 const CRASHED = { code: 'worker_crashed', message: 'its workers died while they ran this' };
 
 /** Reads the log back; undefined: somebody newer writes there, or the prompt is gone (W22). */
 const openRun = async (key, item) => {
   const log = logOf(key);
-  const prompt = await read('KV_PROMPTS', `$KV.PROMPTS.${pathOf(key)}`);
+  const body = await readPrompt(key);
   const head = await readHead(log);
-  if (prompt === undefined || head?.value.attempt > item.attempt) return undefined;
-  const run = { key, item, log, body: prompt.value.body, end: head?.value.end, last: head?.seq ?? 0 };
+  if (body === undefined || head?.value.attempt > item.attempt) return undefined;
+  const run = { key, item, log, body, end: head?.value.end, last: head?.seq ?? 0 };
   Object.assign(run, { edges: new Map(), abort: new AbortController(), aloneSince: Date.now() });
   if (head === undefined) return Object.assign(run, { epoch: 0, number: 0, base: 0, chunk: [], tokens: [] });
   const { epoch, base, tokens: chunk } = head.value;
@@ -114,6 +115,13 @@ const speak = async (run) => {
   return { reason: why, receipt: { tokensAfterCancel: 0, msToAbort: Date.now() - at } };
 };
 
+/** The text as an item says it: itself, or, where it is long, its beginning and where all of it is (W44). */
+const textFields = async (key, tokens) => {
+  const text = tokens.join('');
+  if (Buffer.byteLength(JSON.stringify(text)) <= MAX_INLINE_BYTES) return { text };
+  return { preview: text.slice(0, 100), bodies: { answer: await writeBody(key, 'answer', { text }) } };
+};
+
 /** Writes into the item what became of this attempt, unless a newer one has it (W17, W31, W42). */
 const settle = async ({ key, item: { attempt }, epoch, tokens, stop: told }, end) => {
   const outcome =
@@ -122,12 +130,14 @@ const settle = async ({ key, item: { attempt }, epoch, tokens, stop: told }, end
       : told.why === 'park'
         ? { status: 'parked', parkedAt: Date.now() }
         : { status: 'queued' };
-  const said = outcome.status === 'queued' ? {} : { text: tokens.join(''), epoch, seq: tokens.length };
+  const said =
+    outcome.status === 'queued' ? {} : { ...(await textFields(key, tokens)), epoch, seq: tokens.length };
   const written = await changeItem(key, (item) => {
     if (item.attempt !== attempt || item.status === 'done') return undefined;
     const { worker: _worker, parkedAt: _parkedAt, ...rest } = item;
     if (end !== undefined) delete rest.cancelledAt;
-    return { ...rest, ...said, ...outcome };
+    const bodies = said.bodies && { ...item.bodies, ...said.bodies };
+    return { ...rest, ...said, ...(bodies && { bodies }), ...outcome };
   });
   if (written?.status === 'queued') await publishJob(key, written.model, attempt + 1);
 };

@@ -13,6 +13,8 @@ import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { z } from 'zod';
 
+const MIB = 1024 * 1024;
+
 /** They become a part of the pages' content security policy as they are. */
 const areOrigins = (texts: readonly string[]): boolean =>
   texts.every((text) => URL.canParse(text) && new URL(text).origin === text);
@@ -109,6 +111,18 @@ export const edgeConfigSchema = defineConfig({
   maxBytesPerOrg: setting(count(1).optional(), {
     env: 'SLUICE_EDGE_MAX_BYTES_PER_ORG',
     about: 'Bytes of all sessions of an org together, as stored; unset: no limit.',
+  }),
+  maxPromptBytes: setting(count(1024, 32 * MIB).default(DEFAULT_LIMITS.maxPromptBytes), {
+    env: 'SLUICE_EDGE_MAX_PROMPT_BYTES',
+    about: 'Largest prompt, encoded, bytes; what is larger is refused with 413.',
+  }),
+  maxFrameBytes: setting(count(64 * 1024, 16 * MIB).default(DEFAULT_LIMITS.maxFrameBytes), {
+    env: 'SLUICE_EDGE_MAX_FRAME_BYTES',
+    about: 'Largest frame a client may send, bytes; a larger prompt goes over HTTP.',
+  }),
+  maxLargeBytes: setting(count(MIB).default(128 * MIB), {
+    env: 'SLUICE_EDGE_MAX_LARGE_BYTES',
+    about: 'Bodies of 1 MiB and more that are in memory at once, bytes; further requests get 503.',
   }),
   heartbeatMs: setting(count(100).default(20_000), {
     env: 'SLUICE_EDGE_HEARTBEAT_MS',

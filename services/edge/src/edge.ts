@@ -9,6 +9,7 @@ import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
 import { createVerifier } from './auth/verifier.ts';
+import { BodyRoom } from './connections/body-room.ts';
 import type { EdgeConfig } from './config.ts';
 import type { EdgeContext } from './connections/edge-context.ts';
 import { EdgeStats } from './tally/edge-stats.ts';
@@ -149,8 +150,11 @@ const contextOf = (
 ): EdgeContext => {
   const { bus, clock, tally, edge } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
+  const { maxPromptBytes, maxFrameBytes } = options;
   const limits: Limits = {
     ...DEFAULT_LIMITS,
+    maxPromptBytes,
+    maxFrameBytes,
     maxFramesPerSecond,
     maxSessionsPerConnection,
     maxItemsPerSession,
@@ -163,6 +167,7 @@ const contextOf = (
     hub,
     leaving,
     limits,
+    bodyRoom: new BodyRoom(options.maxLargeBytes),
     connections: new OpenConnections(options.maxConnections, tally.connections),
     verify: createVerifier({
       keys,
@@ -178,6 +183,7 @@ const contextOf = (
       clock,
       storage,
       room: new Room({ bus, clock, limits: options }),
+      limits,
       defaultModel: options.defaultModel,
       models,
       onPrompted: (key, model, at) => stats.prompted(key, model, at),

@@ -25,5 +25,10 @@ export const httpApi =
   (context: HttpContext): HttpPlugin =>
   async (app) => {
     app.addHook('onRequest', authenticate(context));
+    app.addHook('preParsing', async ({ headers, routeOptions: { bodyLimit } }, reply) => {
+      const length = Number(headers['content-length'] ?? (headers['transfer-encoding'] && bodyLimit));
+      // What is above the limit is refused before any of it is read.
+      if (length <= bodyLimit) context.bodyRoom.enter(reply.raw, length);
+    });
     for (const routes of ROUTES) await app.register(routes(context));
   };

@@ -10,6 +10,7 @@ import { httpApi } from './http-api.ts';
 import { errorBody } from './http/http-error.ts';
 import { createRefuser } from './http/refuser.ts';
 import { requestIdOf } from './http/request-id.ts';
+import { ENVELOPE_BYTES } from './requests/admission.ts';
 import { GENERATION_HEADER, SESSION_HEADER } from './openai/run-name.ts';
 import { SOCKET_BYTES } from './transports/event-stream.ts';
 
@@ -46,7 +47,7 @@ export const createHttpServer = async (
     // A HEAD of a stream would open it.
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
-    bodyLimit: context.limits.maxPromptBytes,
+    bodyLimit: context.limits.maxPromptBytes + ENVELOPE_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,

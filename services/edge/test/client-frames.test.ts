@@ -10,6 +10,8 @@ import type { TestEdge, World } from './support/world.ts';
 let world: World;
 /** no frame that is good reaches this one, so it has no reason to ask the bus for anything */
 let target: TestEdge;
+/** Limits that a test reaches easily, bytes. */
+const SMALL = 256 * 1024;
 /** for frames that are good */
 let busy: TestEdge;
 let client: RawClient;
@@ -17,7 +19,7 @@ let bystander: RawClient;
 beforeAll(async () => {
   world = createWorld();
   target = await world.addEdge();
-  busy = await world.addEdge();
+  busy = await world.addEdge({ maxPromptBytes: SMALL, maxFrameBytes: SMALL });
   await world.addWorker();
   bystander = await target.open({ user: 'bob' });
 });

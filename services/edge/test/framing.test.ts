@@ -84,28 +84,28 @@ describe('a connection is closed with 1007 for', () => {
 });
 
 describe('size', () => {
-  test('a frame of exactly 256 KiB is read', async () => {
-    const frame = '{"type":"ping","id":"p"}'.padEnd(256 * KIB, ' ');
+  test('a frame of exactly 1 MiB is read', async () => {
+    const frame = '{"type":"ping","id":"p"}'.padEnd(1024 * KIB, ' ');
     wire.write(frameBytes(frame));
     await waitFor(() => wire.texts.some((text) => text.includes('"ok"')), { what: 'an answer' });
   });
 
-  test('a frame of more than 256 KiB closes with 4409', async () => {
-    wire.write(frameBytes('x'.repeat(256 * KIB + 1)));
+  test('a frame of more than 1 MiB closes with 4409', async () => {
+    wire.write(frameBytes('x'.repeat(1024 * KIB + 1)));
     expect(await wire.closed).toBe(4409);
   });
 
   test('nothing behind a frame that is too large is looked at', async () => {
     const { length } = target.recording.operations;
     const prompt = '{"type":"prompt","session":"s","generation":"g","input":"x"}';
-    wire.write(frameBytes('x'.repeat(256 * KIB + 1)), frameBytes(prompt), frameBytes(PING));
+    wire.write(frameBytes('x'.repeat(1024 * KIB + 1)), frameBytes(prompt), frameBytes(PING));
     expect(await wire.closed).toBe(4409);
     expect(wire.texts).toHaveLength(1);
     expect(target.recording.operations).toHaveLength(length);
   });
 
   test('the same in many fragments closes with 4409', async () => {
-    const part = 'x'.repeat(32 * KIB);
+    const part = 'x'.repeat(128 * KIB);
     const parts = Array.from({ length: 9 }, (_, index) =>
       frameBytes(part, { opcode: index === 0 ? OPCODE.text : OPCODE.continuation, fin: index === 8 }),
     );

@@ -84,7 +84,7 @@ describe('counters', () => {
     for (let i = 0; i < 3; i += 1) client.send('{}');
     await client.closed;
     const large = await target.open();
-    large.send('x'.repeat(256 * 1024 + 1));
+    large.send('x'.repeat(1024 * 1024 + 1));
     await large.closed;
     const bad = await openRawClient(target.url, { token: 'nonsense' });
     await bad.closed;

@@ -8,6 +8,7 @@ import { usePlace } from './page-address.ts';
 import type { Place } from './page-address.ts';
 import { KnownSessions } from './session/known-sessions.ts';
 import { SessionStore } from './session/session-store.ts';
+import { wholeReader } from './session/whole-items.ts';
 import { TokenNotice } from './token-notice.tsx';
 import { useStore } from './use-store.ts';
 
@@ -17,13 +18,17 @@ const Dashboard = lazy(async () => ({ default: (await import('./dashboard/dashbo
 type Props = { readonly connection: WebConnection; readonly onSignOut: () => void };
 
 /** The store of the session in the address; another one when that changes. */
-const useSessionStore = ({ client, link }: WebConnection, session: string): SessionStore | undefined => {
+const useSessionStore = (
+  { client, link, keeper }: WebConnection,
+  session: string,
+): SessionStore | undefined => {
   const [store, setStore] = useState<SessionStore>();
   useEffect(() => {
-    const opened = new SessionStore({ client, session, link });
+    const readWhole = wholeReader(() => keeper.current);
+    const opened = new SessionStore({ client, session, link, readWhole });
     setStore(opened);
     return () => opened.close();
-  }, [client, link, session]);
+  }, [client, link, keeper, session]);
   return store?.id === session ? store : undefined;
 };
 

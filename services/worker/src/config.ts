@@ -8,6 +8,7 @@ import {
   setting,
 } from '@sluice/runtime';
 import type { ConfigOf } from '@sluice/runtime';
+import { MAX_GENERATION_BYTES } from '@sluice/protocol';
 import { z } from 'zod';
 import { CONVERSATION_BYTES } from './runs/conversation.ts';
 import type { OpenAiOptions } from './engines/openai/openai-engine.ts';
@@ -34,6 +35,10 @@ export const workerSettings = {
     env: 'SLUICE_CONVERSATION_BYTES',
     about:
       'Most of a session’s earlier turns that a prompt with `input` continues, bytes of their JSON, newest first.',
+  }),
+  maxAnswerBytes: setting(count(1024, 32 * 1024 * 1024).default(MAX_GENERATION_BYTES), {
+    env: 'SLUICE_WORKER_MAX_ANSWER_BYTES',
+    about: 'Largest answer, bytes of its JSON; one that becomes larger ends with reason `length`.',
   }),
   model: setting(z.string().min(1).max(200).optional(), {
     env: 'SLUICE_MODEL',

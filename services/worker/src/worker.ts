@@ -1,5 +1,6 @@
 import { placedBus, Placement } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
+import { MAX_GENERATION_BYTES } from '@sluice/protocol';
 import { foreignLog, persist, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics } from '@sluice/runtime';
 import { EngineWatch } from './jobs/engine-watch.ts';
@@ -36,6 +37,8 @@ export type WorkerOptions = {
   readonly maxRunMs?: number;
   /** most of a session's earlier turns that a prompt continues, bytes of their JSON; default 4 MiB */
   readonly conversationBytes?: number;
+  /** largest answer, bytes of its JSON; default {@link MAX_GENERATION_BYTES} */
+  readonly maxAnswerBytes?: number;
 };
 
 export type WorkerDeps = {
@@ -72,11 +75,11 @@ const endsWithin = async (ms: number, clock: Clock, work: Promise<unknown>): Pro
 
 /** Starts pulling jobs. The caller owns the bus and the engine and closes them afterwards. */
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
-  const { name, models, placement: ownQueue = true, maxRunMs = Infinity } = options;
+  const { name, models, placement: ownQueue = true } = options;
+  const { maxRunMs = Infinity, maxAnswerBytes = MAX_GENERATION_BYTES } = options;
   const { engine, logger, clock = systemClock } = deps;
-  const [placement, tally] = [new Placement(), new WorkerTally()];
+  const [placement, tally, slots] = [new Placement(), new WorkerTally(), new Slots(options.slots)];
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
-  const slots = new Slots(options.slots);
   const [pulling, giveUp] = [new AbortController(), new AbortController()];
   const metrics = createWorkerMetrics(tally, { slots: () => slots.size, running: () => runner.size });
   const foreign = bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
@@ -86,7 +89,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const conversations = new Conversations({ bus, clock, maxBytes: options.conversationBytes });
   const runner: JobRunner = new JobRunner({
     ...{ bus, engine, clock, logger, tally, stats, connectivity, slots, worker: name },
-    ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs, conversations },
+    ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs, maxAnswerBytes, conversations },
     ...{
       onTaken: (run) => liveness.taken(run),
       onChange: () => liveness.changed(),

@@ -82,15 +82,16 @@ describe('a run', () => {
     expect(JSON.stringify(item)).not.toContain('secret');
   });
 
+  const MOST = 512 * 1024;
+
   test('ends with reason length when the text exceeds its limit', async () => {
-    await scene.world.start();
+    await scene.world.start('w1', { maxAnswerBytes: MOST });
     await scene.world.submit('g', { governor: 'none' });
     const piece = 'x'.repeat(16_000);
-    for (let bytes = 0; bytes <= MAX_GENERATION_BYTES + 16_000; bytes += 16_000)
-      scene.world.engine.say('g', piece);
+    for (let bytes = 0; bytes <= MOST + 16_000; bytes += 16_000) scene.world.engine.say('g', piece);
     const item = await scene.world.until('g', 'done');
     expect(item.reason).toBe('length');
-    expect(item.text?.length).toBeLessThanOrEqual(MAX_GENERATION_BYTES + 16_000);
+    expect(item.text?.length).toBeLessThanOrEqual(MOST + 16_000);
     expect(scene.world.engine.aborts).toBe(1);
   });
 
@@ -121,14 +122,48 @@ describe('a run', () => {
     expect(await world.until('starts-over', 'done')).toMatchObject({ reason: 'stop', text: 'new', epoch: 1 });
   });
 
-  test.each(['\n', '\u0000', '"'])('counts a text of %j by what it takes in its item', async (character) => {
-    await scene.world.start();
+  test.each(['\n', '\u0000', '"'])('counts a text of %j by what it takes in JSON', async (character) => {
+    await scene.world.start('w1', { maxAnswerBytes: MOST });
     await scene.world.submit('g', { governor: 'none' });
-    for (let said = 0; said < MAX_GENERATION_BYTES; said += 8_000)
-      scene.world.engine.say('g', character.repeat(8_000));
+    for (let said = 0; said < MOST; said += 8_000) scene.world.engine.say('g', character.repeat(8_000));
     const item = await scene.world.until('g', 'done');
     expect(item.reason).toBe('length');
-    expect(Buffer.byteLength(JSON.stringify(item))).toBeLessThan(MAX_GENERATION_BYTES + 64 * 1024);
+    expect(Buffer.byteLength(JSON.stringify(item))).toBeLessThan(MOST + 64 * 1024);
+  });
+
+  test('gets turns of any length whole, and none of what cannot be read', async () => {
+    await scene.world.start();
+    const [question, answer, line] = ['q', 'a', 'l'].map((letter) => letter.repeat(60_000));
+    await scene.world.submit('one', {}, { input: question ?? '' });
+    scene.world.engine.say('one', answer ?? '');
+    scene.world.engine.end('one');
+    await scene.world.until('one', 'done');
+    const message = { kind: 'message', user: 'bob', createdAt: 1, text: line ?? '' } as const;
+    for (const id of ['note', 'lost'])
+      await scene.world.bus.sessions.createItem(keyOf('x'), { ...message, id });
+    for (const subject of scene.world.hub.bodies.keys())
+      if (subject.includes('.lost.')) scene.world.hub.bodies.delete(subject);
+    await scene.world.submit('two', { input: 'second?' });
+    await waitFor(() => scene.world.engine.requests.length === 2, { what: 'the second run' });
+    expect(scene.world.engine.requests[1]?.messages).toEqual([
+      { role: 'user', content: question },
+      { role: 'assistant', content: answer },
+      { role: 'user', content: line },
+      { role: 'user', content: 'second?' },
+    ]);
+  });
+
+  test('of 4 MiB is stored whole, and its slot is free', async () => {
+    const worker = await scene.world.start('w1', { slots: 1 });
+    await scene.world.submit('g', { governor: 'none' });
+    const text = '"\n'.repeat(8_000);
+    const times = Math.floor(MAX_GENERATION_BYTES / (text.length * 2));
+    for (let n = 0; n < times; n += 1) scene.world.engine.say('g', text);
+    scene.world.engine.end('g');
+    const item = await scene.world.until('g', 'done');
+    expect(item.reason).toBe('stop');
+    expect(item.text === text.repeat(times)).toBe(true);
+    await waitFor(() => worker.running === 0, { what: 'the slot to be free' });
   });
 
   test('builds the conversation from the session, oldest first, finished answers only', async () => {

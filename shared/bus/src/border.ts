@@ -4,6 +4,7 @@ import type { Subscription } from './token-log.ts';
 /** What crosses the border of a service: every message and every stored thing that is read is one of these. */
 export const FOREIGN_KINDS = [
   'beat',
+  'body',
   'control',
   'control_reply',
   'counter',

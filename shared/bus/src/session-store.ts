@@ -52,7 +52,8 @@ export type StoreState = {
 
 /**
  * Session state: what was asked, and what became of it. An item or a prompt that cannot be read is as good as absent,
- * but its key is taken. All methods throw BusUnavailableError.
+ * but its key is taken. Items are small: what is too large for one is written apart first, and read by `whole`. All methods
+ * throw BusUnavailableError, and those that write BusRefusedError.
  */
 export type SessionStore = {
   /** Stores the prompt unless its key is taken; `entry` is what is there, ours or not: undefined when it is no prompt. */
@@ -73,6 +74,8 @@ export type SessionStore = {
   store(): Promise<StoreState>;
   /** All items from the one that changed last back to the first, page by page: whoever has enough stops reading. */
   backward(key: SessionKey): AsyncIterable<BackwardPage>;
+  /** The item with its texts, also those that are too large for it; undefined when one of them cannot be read. */
+  whole(key: SessionKey, item: ItemBody): Promise<ItemBody | undefined>;
 };
 
 /** Bounded in number and bytes as an {@link ItemPage}. */

@@ -1,6 +1,14 @@
 import { fnv1a } from '@sluice/core';
 import { isId } from '@sluice/protocol';
-import type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from '@sluice/protocol';
+import type {
+  BodyPart,
+  GenerationId,
+  GenerationKey,
+  ItemId,
+  Org,
+  SessionId,
+  SessionKey,
+} from '@sluice/protocol';
 import type { CounterName } from './counters.ts';
 import { ANY_QUEUE } from './job-queue.ts';
 import type { Job } from './job-queue.ts';
@@ -9,7 +17,7 @@ import type { Job } from './job-queue.ts';
  * Every NATS name is built and parsed here. Ids arrive branded, hence already checked: none can add a
  * separator or a wildcard.
  */
-export const STREAMS = { jobs: 'JOBS', open: 'OPEN', counters: 'COUNTERS' } as const;
+export const STREAMS = { jobs: 'JOBS', open: 'OPEN', bodies: 'BODIES', counters: 'COUNTERS' } as const;
 export const BUCKETS = { sessions: 'SESSIONS', prompts: 'PROMPTS', workers: 'WORKERS' } as const;
 
 /** Name of the stream that holds one partition of the token log. */
@@ -51,6 +59,19 @@ export const itemRepublish = { src: `$KV.${BUCKETS.sessions}.>`, dest: 'live.ite
 
 /** The inverse of {@link itemKey} and {@link itemSubjects}, as far as the item is concerned. */
 export const itemOfSubject = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1);
+
+export type BodyChunk = { readonly part: BodyPart; readonly sha256: string; readonly chunk: number };
+
+/** Enough of a hash to name the bodies of one part of one item. */
+const HASH_CHARS = 16;
+
+/** Where one chunk of a body is. The part is one of its own, since NATS's permissions are about whole parts. */
+export const bodySubject = (
+  { org, session }: SessionKey,
+  item: ItemId,
+  { part, sha256, chunk }: BodyChunk,
+): string => `body.${org}.${session}.${item}.${part}.${sha256.slice(0, HASH_CHARS)}.${chunk}`;
+export const bodySubjects = 'body.*.*.*.*.*.*';
 
 /** What a worker says of a run in passing; under `live` so that a session's one subscription has it too. */
 export const stateSubject = ({ org, session, generation }: GenerationKey): string =>

@@ -230,7 +230,8 @@ describe('a listing', () => {
 
   test('is refused for good, and not as an outage, where one item is larger than a message may be', async () => {
     const key = newKey();
-    await expect(bus.sessions.createItem(key, message('a', '\n'.repeat(600_000)))).rejects.toMatchObject({
+    const item = { ...message('a', 'hello'), mark: '\n'.repeat(600_000) };
+    await expect(bus.sessions.createItem(key, item)).rejects.toMatchObject({
       code: 'refused',
       reason: 'too_large',
     });

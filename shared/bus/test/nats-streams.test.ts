@@ -58,7 +58,8 @@ describe('the streams', () => {
       for await (const name of jsm.streams.names()) found.push(name);
       return found.toSorted();
     });
-    expect(names).toEqual(['COUNTERS', 'JOBS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS', 'OPEN', 'TOKENS']);
+    const buckets = ['KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS'];
+    expect(names).toEqual(['BODIES', 'COUNTERS', 'JOBS', ...buckets, 'OPEN', 'TOKENS']);
   });
 
   test('TOKENS keeps the newest record of each chunk for a day, refuses instead of dropping, and republishes', async () => {
@@ -93,6 +94,22 @@ describe('the streams', () => {
       deny_delete: true,
       republish: { src: '$KV.SESSIONS.>', dest: 'live.item.>' },
     });
+  });
+
+  test('BODIES keeps each chunk for a day longer than an item, and republishes nothing', async () => {
+    const config = await configOf('BODIES');
+    expect(config).toMatchObject({
+      subjects: ['body.*.*.*.*.*.*'],
+      storage: 'file',
+      discard: 'new',
+      max_age: 8 * 86_400 * SECOND_NS,
+      max_bytes: 2048 * MIB,
+      max_msgs_per_subject: 1,
+      allow_direct: true,
+      allow_rollup_hdrs: false,
+      deny_delete: true,
+    });
+    expect(config.republish).toBeUndefined();
   });
 
   test('PROMPTS keeps prompts for a day longer than items, and republishes nothing', async () => {

@@ -2,7 +2,7 @@ import { DEFAULT_LIMITS } from '@sluice/protocol';
 import type { AckPolicy } from './generation/ack-schedule.ts';
 import { Client } from './client.ts';
 import type { Clock } from './clock.ts';
-import type { StartUpgrade } from './connection/edge-connection.ts';
+import type { ConnectionOptions, StartUpgrade } from './connection/edge-connection.ts';
 import { Credential } from './connection/credential.ts';
 import type { TokenSource } from './connection/credential.ts';
 import type { Page } from './connection/page-events.ts';
@@ -77,14 +77,18 @@ export const connectOn = (platform: Platform, options: ConnectOptions): Client =
       const { Upgrade } = await import('./fallback.ts');
       return new Upgrade({ ...common, dialBest, found });
     });
-  const client = new Client({ ...common, window, ack, page, dial, startUpgrade });
+  const upload: ConnectionOptions['upload'] = async (prompt) =>
+    (await import('./fallback.ts')).putPrompt({ ...prompt, fetch: fetchOf(options) });
+  const client = new Client({ ...common, window, ack, page, dial, startUpgrade, upload });
   if (onStatus !== undefined) client.on('status', onStatus);
   return client;
 };
 
+const fetchOf = ({ fetch = (url, init) => globalThis.fetch(url, init) }: ConnectOptions): Fetch => fetch;
+
 const candidatesOf = (platform: Platform, options: ConnectOptions): readonly Candidate[] => {
   const { transports = ALL_TRANSPORTS, WebSocket = platform.WebSocket } = options;
-  const { fetch = (url, init) => globalThis.fetch(url, init) } = options;
+  const fetch = fetchOf(options);
   return transports.map((kind) => {
     if (kind !== 'websocket')
       return {

@@ -6,7 +6,7 @@ import * as entry from '@sluice/client';
 import { platform as browser } from '../src/browser-platform.ts';
 import { connectOn } from '../src/connect.ts';
 
-const MAX_GZIPPED_BYTES = 12_200;
+const MAX_GZIPPED_BYTES = 12_600;
 const MAX_FALLBACK_BYTES = 3_000;
 const MAX_CHAT_BYTES = 4_000;
 
@@ -50,7 +50,7 @@ const bundle = async (contents: string): Promise<Bundle> => {
 };
 
 describe('the browser build', () => {
-  test('is smaller than 12.2 kB gzipped, its fallback than 3 kB, and depends on nothing', async () => {
+  test('is smaller than 12.6 kB gzipped, its fallback than 3 kB, and depends on nothing', async () => {
     const { bytes, lazyBytes, inputs } = await bundle(`export { connect } from '@sluice/client';`);
     expect(bytes).toBeLessThan(MAX_GZIPPED_BYTES);
     expect(lazyBytes).toBeLessThan(MAX_FALLBACK_BYTES);

@@ -16,6 +16,8 @@ export type Slice = {
 };
 
 const FIRST_BYTES = 256;
+/** Most text of one slice, bytes: a frame that is larger would hold up all others on its connection. */
+const MAX_SLICE_BYTES = 256 * 1024;
 /** Which call a piece belongs to that names none. */
 const FIRST_CALL: ToolRef = { index: 0 };
 
@@ -89,7 +91,7 @@ export class GenerationBuffer {
     const index = this.#runAt(from);
     const run = this.#runs[index] as Run;
     const next = this.#runs[index + 1];
-    const seq = next === undefined ? this.head : next.start;
+    const seq = this.#within(from, next === undefined ? this.head : next.start);
     const text = this.#slab.subarray(this.#offset(from), this.#offset(seq));
     return { seq, kind: run.kind, tool: from === run.start ? run.tool : continued(run.tool), text };
   }
@@ -143,6 +145,19 @@ export class GenerationBuffer {
 
   #offset(seq: number): number {
     return seq === this.#base ? 0 : (this.#ends[seq - this.#base - 1] as number);
+  }
+
+  /** The last token up to `to` that a slice after `from` has room for; it has one in any case. */
+  #within(from: number, to: number): number {
+    const most = this.#offset(from) + MAX_SLICE_BYTES;
+    if (this.#offset(to) <= most) return to;
+    let [low, high] = [from + 1, to];
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if (this.#offset(middle) <= most) low = middle;
+      else high = middle;
+    }
+    return low;
   }
 
   /** Index of the run that the token after `from` belongs to; readers are mostly at the last one. */

@@ -46,12 +46,18 @@ export const markCancelled = (item: StoredGeneration, now: number): StoredGenera
 export const claim = (item: StoredGeneration, worker: string): StoredGeneration | undefined =>
   item.status === 'queued' ? { ...item, status: 'running', attempt: item.attempt + 1, worker } : undefined;
 
+/** The item without what was said so far, wherever that is. */
+const withoutAnswer = (item: StoredGeneration): StoredGeneration => {
+  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...others } = item;
+  const { preview: _preview, bodies, ...rest } = others;
+  return bodies?.input === undefined ? rest : { ...rest, bodies: { input: bodies.input } };
+};
+
 /** A generation that its worker hands over, or that was parked, waits for a worker again. */
 export const requeue = (item: StoredGeneration): StoredGeneration | undefined => {
   if (item.status !== 'running' && item.status !== 'parked') return undefined;
-  const { worker: _worker, parkedAt: _parkedAt, text: _text, ...others } = item;
-  const { reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = others;
-  return { ...rest, status: 'queued' };
+  const { worker: _worker, parkedAt: _parkedAt, ...rest } = item;
+  return { ...withoutAnswer(rest), status: 'queued' };
 };
 
 /**
@@ -79,19 +85,36 @@ export const park = (
 ): StoredGeneration | undefined => {
   if (item.status !== 'running' || item.attempt !== attempt) return undefined;
   const { worker: _worker, ...rest } = item;
-  return { ...rest, ...transcript, status: 'parked', parkedAt: now, epoch: at.epoch, seq: at.seq };
+  return {
+    ...withoutAnswer(rest),
+    ...transcript,
+    status: 'parked',
+    parkedAt: now,
+    epoch: at.epoch,
+    seq: at.seq,
+  };
 };
 
-/** The end, with everything the log said. Whatever the state, but only once. */
+/**
+ * The end, with everything the log said. Whatever the state, but only once.
+ * @param transcript undefined: what the item says already is all there is
+ */
 export const finish = (
   item: StoredGeneration,
   end: End,
   at: Position,
-  transcript: Transcript,
+  transcript?: Transcript,
 ): StoredGeneration | undefined => {
   if (item.status === 'done') return undefined;
   const { worker: _worker, parkedAt: _parkedAt, cancelledAt: _cancelledAt, ...rest } = item;
-  return { ...rest, ...transcript, ...end, status: 'done', epoch: at.epoch, seq: at.seq };
+  return {
+    ...(transcript === undefined ? rest : withoutAnswer(rest)),
+    ...transcript,
+    ...end,
+    status: 'done',
+    epoch: at.epoch,
+    seq: at.seq,
+  };
 };
 
 /** What a generation that is listed as open looks like to whoever goes through them. */

@@ -83,6 +83,15 @@ describe('apply', () => {
   });
 });
 
+test('a slice of a long text ends at a token, within its bound where one token is', () => {
+  const buffer = new GenerationBuffer();
+  const tokens = ['a'.repeat(200_000), 'b'.repeat(100_000), 'c'.repeat(500_000), 'd', 'e'];
+  for (const [base, token] of tokens.entries()) buffer.apply(record([token], { base }));
+  const ends: number[] = [];
+  for (let from = 0; from < tokens.length; from = ends.at(-1) ?? 0) ends.push(buffer.slice(from)?.seq ?? 9);
+  expect(ends).toEqual([1, 2, 3, 5]);
+});
+
 describe('slice', () => {
   test('of any tokens, from any seq, is their text up to where the kind or the call changes', () => {
     fc.assert(

@@ -67,23 +67,18 @@ const promptTokens = async (
   return promptTokensOf(body?.messages ?? [{ role: 'user', content: body?.input ?? '' }]);
 };
 
-/** All that the log says, or what the parked item kept where the log no longer has all of it. */
+/** All that the log says; no transcript where it no longer has all of that: a parked item has kept it. */
 const contentOf = async (
   bus: Bus,
   key: GenerationKey,
-  item: StoredGeneration,
+  { epoch, seq, text, bodies }: StoredGeneration,
   head: StoredRecord | undefined,
-): Promise<{ readonly at: Position; readonly transcript: Transcript }> => {
+): Promise<{ readonly at: Position; readonly transcript?: Transcript }> => {
   const chain = head === undefined ? undefined : await readChain(bus.tokens, key, head, 0);
-  if (head !== undefined && chain?.complete === true) {
-    const at = { epoch: head.record.epoch, seq: headOf(head.record) };
-    return { at, transcript: transcriptOf(tokensOf(chain)) };
+  if (head === undefined || chain?.complete !== true) {
+    const isKept = text !== undefined || bodies?.answer !== undefined;
+    return { at: { epoch, seq }, ...(isKept ? {} : { transcript: { text: '' } }) };
   }
-  const { epoch, seq, text = '', reasoning, toolCalls } = item;
-  const kept = {
-    text,
-    ...(reasoning === undefined ? {} : { reasoning }),
-    ...(toolCalls === undefined ? {} : { toolCalls }),
-  };
-  return { at: { epoch, seq }, transcript: kept };
+  const at = { epoch: head.record.epoch, seq: headOf(head.record) };
+  return { at, transcript: transcriptOf(tokensOf(chain)) };
 };

@@ -41,8 +41,10 @@ export const changeItem = async (
     if (next === AGAIN) continue;
     if (next !== stored.item) {
       if ((await bus.sessions.updateItem(key, next, stored.rev)) === undefined) continue;
+      const { text, bodies } = stored.item;
       // Only then it has a text, or has lost it.
-      if (next.text !== stored.item.text) await countGrowth(bus, key, sizeOf(next) - sizeOf(stored.item));
+      if (next.text !== text || next.bodies !== bodies)
+        await countGrowth(bus, key, sizeOf(next) - sizeOf(stored.item));
     }
     if (next.status === 'done') await forget(bus, key);
     return next;

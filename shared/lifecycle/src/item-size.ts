@@ -1,9 +1,13 @@
 import type { Bus, ItemBody } from '@sluice/bus';
-import type { SessionKey } from '@sluice/protocol';
+import type { BodyRef, SessionKey } from '@sluice/protocol';
 
 /** Bytes that an item takes: as it is stored, and what is stored beside it. */
-export const sizeOf = (item: ItemBody): number =>
-  Buffer.byteLength(JSON.stringify(item)) + (item.kind === 'generation' ? (item.promptBytes ?? 0) : 0);
+export const sizeOf = (item: ItemBody): number => {
+  const own = Buffer.byteLength(JSON.stringify(item));
+  const apart: readonly (BodyRef | undefined)[] = Object.values(item.bodies ?? {});
+  const prompt = item.kind === 'generation' ? (item.promptBytes ?? 0) : 0;
+  return apart.reduce((sum, ref) => sum + (ref?.bytes ?? 0), own + prompt);
+};
 
 /** What a session holds, by its listing. @throws BusUnavailableError */
 export const sizesOf = async (

@@ -134,6 +134,30 @@ describe.each(backends)('a life on $name', ({ start }) => {
     expect(await jobsOf(bus, model)).toEqual([]);
   });
 
+  test('is parked with a text of any length, which is whole when it ends after its log', async () => {
+    const { key, model } = await create();
+    const text = 'é'.repeat(100_000);
+    await parkGeneration({ bus, clock }, leavingOf(await claimFrom(model), [text]));
+    const parked = await itemOf(bus, key);
+    expect(parked).toMatchObject({ status: 'parked', bodies: { answer: { chunks: 1 } } });
+    const append: Bus['tokens']['append'] = () => Promise.resolve({ type: 'limit', detail: '10077' });
+    const tokens = { ...bus.tokens, append, head: () => Promise.resolve(undefined) };
+    await endGeneration({ bus: { ...bus, tokens }, clock }, key, { reason: 'abandoned' });
+    const done = await itemOf(bus, key);
+    expect(done.bodies).toEqual(parked.bodies);
+    expect(await bus.sessions.whole(key, done)).toMatchObject({ status: 'done', text, seq: 1 });
+  });
+
+  test('that goes on leaves nothing of its text in the item', async () => {
+    const { key, model } = await create();
+    await parkGeneration({ bus, clock }, leavingOf(await claimFrom(model), ['x'.repeat(30_000)]));
+    await reviveGeneration({ bus, clock }, key);
+    const item = await itemOf(bus, key);
+    expect(item).toMatchObject({ status: 'queued' });
+    expect(item).not.toHaveProperty('bodies');
+    expect(item).not.toHaveProperty('preview');
+  });
+
   test('is queued again when its worker dies, which counts, and ended when it killed three', async () => {
     const { key, model } = await create();
     for (let crash = 1; crash <= 3; crash += 1) {

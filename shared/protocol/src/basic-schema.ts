@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ID_PATTERN } from './ids.ts';
 import type { GenerationId, Org, SessionId } from './ids.ts';
-import { MAX_NESTING } from './limits.ts';
+import { MAX_BODY_BYTES, MAX_NESTING } from './limits.ts';
 import { isShallow } from './nesting.ts';
 
 export const idSchema = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
@@ -10,6 +10,13 @@ export const count = z.int().min(0);
 export const isShallowMessage = { error: `expected at most ${MAX_NESTING} levels of nesting` };
 /** A value whose inside is its sender's own. */
 export const freeformSchema = z.unknown().refine(isShallow, isShallowMessage);
+
+/** Where a body is. Bounded, since whoever reads it makes room for it. */
+export const bodyRefSchema = z.object({
+  chunks: z.int().min(1).max(4_096),
+  bytes: z.int().min(1).max(MAX_BODY_BYTES),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hex'),
+});
 
 /** The ids of a subject, each safe in one from then on. */
 export const sessionPlace = {

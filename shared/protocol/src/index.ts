@@ -1,5 +1,6 @@
 export { InvalidIdError, isId, parseGenerationId, parseItemId, parseOrg, parseSessionId } from './ids.ts';
 export type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from './ids.ts';
+export type { BodyPart, BodyRef } from './bodies.ts';
 export { kindOf, textOf, toolOf } from './tokens.ts';
 export type { MarkedToken, Token, TokenKind, ToolCall, ToolRef } from './tokens.ts';
 export { ForeignMessageError, parseJson } from './foreign-message.ts';

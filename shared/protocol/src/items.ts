@@ -1,3 +1,4 @@
+import type { BodyRef } from './bodies.ts';
 import type { EndReason, GenerationError, Receipt, Usage } from './records.ts';
 import type { ToolCall } from './tokens.ts';
 
@@ -50,7 +51,10 @@ export type GenerationItem = {
   /** ms since the Unix epoch */
   readonly createdAt: number;
   readonly model: string;
-  /** what the person typed, for display: the prompt's `input` or the last user message */
+  /**
+   * what the person typed, for display: the prompt's `input` or the last user message; only its beginning where
+   * `bodies.input` is there
+   */
   readonly input: string;
   readonly governor: Governor;
   readonly status: ItemStatus;
@@ -60,6 +64,10 @@ export type GenerationItem = {
   readonly text?: string;
   readonly reasoning?: string;
   readonly toolCalls?: readonly ToolCall[];
+  /** the beginning of the text, where `bodies.answer` is there */
+  readonly preview?: string;
+  /** what is too large for the item. `answer`: `text`, `reasoning` and `toolCalls` */
+  readonly bodies?: { readonly input?: BodyRef; readonly answer?: BodyRef };
   readonly reason?: EndReason;
   readonly usage?: Usage;
   readonly error?: GenerationError;
@@ -72,8 +80,11 @@ export type MessageItem = {
   readonly rev: number;
   readonly user: string;
   readonly createdAt: number;
+  /** only its beginning where `bodies.message` is there */
   readonly text: string;
   readonly data?: unknown;
+  /** what is too large for the item: `text` and `data` */
+  readonly bodies?: { readonly message?: BodyRef };
 };
 
 export type Item = GenerationItem | MessageItem;
@@ -81,6 +92,7 @@ export type Item = GenerationItem | MessageItem;
 /** The item without the fields that deltas carry: what an `item` frame announces. */
 export const withoutText = (item: Item): Item => {
   if (item.kind === 'message') return item;
-  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = item;
-  return rest;
+  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...others } = item;
+  const { preview: _preview, bodies, ...rest } = others;
+  return bodies?.input === undefined ? rest : { ...rest, bodies: { input: bodies.input } };
 };

@@ -1,6 +1,6 @@
 /** Bounds of the protocol and their defaults. A server names the ones in force in `ready.limits`. */
 export type Limits = {
-  /** largest frame a client may send, bytes */
+  /** largest frame a client may send, bytes; a larger prompt goes over HTTP */
   readonly maxFrameBytes: number;
   /** largest encoded prompt, bytes */
   readonly maxPromptBytes: number;
@@ -14,8 +14,8 @@ export type Limits = {
 };
 
 export const DEFAULT_LIMITS: Limits = {
-  maxFrameBytes: 256 * 1024,
-  maxPromptBytes: 256 * 1024,
+  maxFrameBytes: 1024 * 1024,
+  maxPromptBytes: 16 * 1024 * 1024,
   maxSignalBytes: 4 * 1024,
   maxFramesPerSecond: 100,
   maxSessionsPerConnection: 64,
@@ -28,10 +28,13 @@ export const DEFAULT_LIMITS: Limits = {
 export const MAX_CHUNK_TOKENS = 32;
 /** Largest text of one token, UTF-8 bytes; the worker splits what is longer. */
 export const MAX_TOKEN_BYTES = 16 * 1024;
-/** Largest text of a generation, bytes of its JSON: escapes count; then it ends with reason `length`. */
-export const MAX_GENERATION_BYTES = 512 * 1024;
+/** Default of the largest text of a generation, bytes of its JSON: escapes count; then it ends with reason `length`. */
+export const MAX_GENERATION_BYTES = 4 * 1024 * 1024;
 /** The largest a record may be is below NATS's default payload limit of 1 MiB. */
 export const MAX_RECORD_BYTES = 900 * 1024;
+
+/** Largest body: what a prompt may be set to, and what is around it. */
+export const MAX_BODY_BYTES = 65 * 1024 * 1024;
 
 /** Deepest nesting of objects and arrays in what a client sends: encoding it again must not overflow the stack. */
 export const MAX_NESTING = 64;

@@ -1,6 +1,7 @@
 /** Zod schemas of what crosses the border from a client. Kept apart: the browser SDK needs none of it. */
 import { z } from 'zod';
-import { count, freeformSchema, idSchema, isShallowMessage } from './basic-schema.ts';
+import { bodyRefSchema, count, freeformSchema, idSchema, isShallowMessage } from './basic-schema.ts';
+import type { BodyPart } from './bodies.ts';
 import type { ClientFrame } from './client-frames.ts';
 import { ABANDON_POLICIES, GOVERNORS, LEADS } from './items.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
@@ -81,20 +82,49 @@ export const promptBodySchema = z
   .refine(oneSource, oneSourceMessage)
   .meta({ id: 'Prompt', description: 'Exactly one of `input` and `messages`.' });
 
-/** A stored prompt. `model` is filled in. */
-export const promptEntrySchema = z.object({
+const noteSchema = z
+  .object({})
+  .loose()
+  .refine(isShallow, isShallowMessage)
+  .describe('What an edge has to tell of the request again; not for workers.');
+
+const entryShape = {
   hash: z.string(),
   user: z.string(),
   createdAt: count,
-  body: z.object({ ...promptShape, model: z.string() }).refine(oneSource, oneSourceMessage),
-  note: z
-    .object({})
-    .loose()
-    .refine(isShallow, isShallowMessage)
-    .exactOptional()
-    .describe('What an edge has to tell of the request again; not for workers.'),
+  note: noteSchema.exactOptional(),
   history: z.object({ rev: count, log: count }).exactOptional(),
+};
+
+/** A prompt. `model` is filled in. */
+export const promptEntrySchema = z.object({
+  ...entryShape,
+  body: z.object({ ...promptShape, model: z.string() }).refine(oneSource, oneSourceMessage),
 });
+
+/** The same as stored: what is too large for one message is in bodies. */
+export const storedPromptSchema = z
+  .object({
+    ...entryShape,
+    body: z.object({ ...promptShape, model: z.string() }),
+    bodies: z
+      .object({ prompt: bodyRefSchema.exactOptional(), input: bodyRefSchema.exactOptional() })
+      .exactOptional(),
+  })
+  .refine(({ body, bodies }) => bodies !== undefined || oneSource(body), oneSourceMessage);
+
+/** What each part of a body holds. */
+export const bodySchemas = {
+  prompt: z.object({
+    input: promptShape.input,
+    messages: promptShape.messages,
+    params: promptShape.params,
+    note: noteSchema.exactOptional(),
+  }),
+  input: z.object({ input: z.string() }),
+  answer: storedGenerationSchema.pick({ text: true, reasoning: true, toolCalls: true }),
+  message: storedMessageSchema.pick({ text: true, data: true }),
+} satisfies Readonly<Record<BodyPart, z.ZodObject>>;
 
 /** Whatever a session holds. */
 export const storedItemSchema = z.discriminatedUnion('kind', [storedGenerationSchema, storedMessageSchema]);

@@ -37,6 +37,8 @@ const ending = {
     .exactOptional(),
 };
 
+const bodyRef = z.looseObject({ chunks: count, bytes: count, sha256: z.string() });
+
 const itemShape = { id, rev: count.describe('Rises with every change in the session.'), user: z.string() };
 
 export const generationItemSchema = z
@@ -45,16 +47,26 @@ export const generationItemSchema = z
     kind: z.literal('generation'),
     createdAt: instant,
     model: z.string(),
-    input: z.string().describe('What the person typed, for display.'),
+    input: z
+      .string()
+      .describe('What the person typed, for display; only its beginning where `bodies.input` is there.'),
     governor: z.enum(GOVERNORS),
     status: z.enum(ITEM_STATUSES),
     attempt: count,
     epoch: count,
     seq: count,
-    text: z.string().describe('All of it, once it is done.').exactOptional(),
+    text: z
+      .string()
+      .describe('All of it, once it is done. In lists not where `bodies.answer` is there.')
+      .exactOptional(),
     reasoning: z.string().exactOptional(),
     toolCalls: z
       .array(z.looseObject({ id: z.string(), name: z.string(), arguments: z.string() }))
+      .exactOptional(),
+    preview: z.string().describe('The beginning of a text that is too large for a list.').exactOptional(),
+    bodies: z
+      .looseObject({ input: bodyRef.exactOptional(), answer: bodyRef.exactOptional() })
+      .describe('What is too large for a list; one generation is read whole.')
       .exactOptional(),
     reason: endReason.exactOptional(),
     ...ending,
@@ -66,8 +78,9 @@ export const messageItemSchema = z
     ...itemShape,
     kind: z.literal('message'),
     createdAt: instant,
-    text: z.string(),
+    text: z.string().describe('Only its beginning where `bodies.message` is there.'),
     data: z.unknown().exactOptional(),
+    bodies: z.looseObject({ message: bodyRef.exactOptional() }).exactOptional(),
   })
   .meta({ id: 'MessageItem' }) satisfies z.ZodType<MessageItem>;
 

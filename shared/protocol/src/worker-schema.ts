@@ -3,7 +3,7 @@
  * program in any language: docs/WORKERS.md shows an example of each, and a test holds the page to these.
  */
 import { z } from 'zod';
-import { count, freeformSchema, generationPlace, idSchema as id } from './basic-schema.ts';
+import { bodyRefSchema, count, freeformSchema, generationPlace, idSchema as id } from './basic-schema.ts';
 import { RUN_STATES } from './control.ts';
 import type { CancelReply, ControlAck, ControlCancel } from './control.ts';
 import { GOVERNORS, ITEM_STATUSES } from './items.ts';
@@ -90,6 +90,10 @@ export const storedGenerationSchema = z.object({
   text: z.string().exactOptional(),
   reasoning: z.string().exactOptional(),
   toolCalls: z.array(z.object({ id: z.string(), name: z.string(), arguments: z.string() })).exactOptional(),
+  preview: z.string().exactOptional(),
+  bodies: z
+    .object({ input: bodyRefSchema.exactOptional(), answer: bodyRefSchema.exactOptional() })
+    .exactOptional(),
   reason: endFields.reason.exactOptional(),
   usage: endFields.usage,
   error: endFields.error,
@@ -112,6 +116,7 @@ export const storedMessageSchema = z.object({
   createdAt: count,
   text: z.string(),
   data: freeformSchema.exactOptional(),
+  bodies: z.object({ message: bodyRefSchema.exactOptional() }).exactOptional(),
 }) satisfies z.ZodType<Omit<MessageItem, 'rev'>>;
 
 /** What edges tell the worker that runs a generation. */

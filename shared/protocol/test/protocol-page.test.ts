@@ -146,12 +146,14 @@ const GENERATION_ITEM: FieldsOf<GenerationItem> = {
   text: optional,
   reasoning: optional,
   toolCalls: optional,
+  preview: optional,
+  bodies: optional,
   reason: optional,
   usage: optional,
   error: optional,
   receipt: optional,
 };
-const MESSAGE_ITEM: FieldsOf<MessageItem> = { ...common, text: required, data: optional };
+const MESSAGE_ITEM: FieldsOf<MessageItem> = { ...common, text: required, data: optional, bodies: optional };
 const TOKEN_RECORD: FieldsOf<TokenRecord> = {
   v: required,
   epoch: required,
@@ -287,5 +289,7 @@ describe('limits', () => {
 });
 
 test('every rule is on the page once, in order', () => {
-  expect(chapter('5. Rules').match(/\*\*R\d\*\*/g)).toEqual([1, 2, 3, 4, 5, 6, 7, 8].map((n) => `**R${n}**`));
+  expect(chapter('5. Rules').match(/\*\*R\d\*\*/g)).toEqual(
+    [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `**R${n}**`),
+  );
 });

@@ -3,11 +3,15 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import { parseRecord } from '../src/index.ts';
-import { promptEntrySchema } from '../src/schema.ts';
+import { promptEntrySchema, storedPromptSchema } from '../src/schema.ts';
 import * as workerSchemas from '../src/worker-schema.ts';
 
 const page = readFileSync(new URL('../../../docs/WORKERS.md', import.meta.url), 'utf8');
-const schemas: Readonly<Record<string, z.ZodType>> = { ...workerSchemas, promptEntrySchema };
+const schemas: Readonly<Record<string, z.ZodType>> = {
+  ...workerSchemas,
+  promptEntrySchema,
+  storedPromptSchema,
+};
 
 /** Each block of JSON with the schema that the comment before it names. */
 const examples = [...page.matchAll(/(?:<!-- example: (\w+) -->\n\n)?```json\n(.+?)\n```/gs)].map(

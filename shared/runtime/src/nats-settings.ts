@@ -61,6 +61,10 @@ export const natsSettings = {
     env: 'SLUICE_SESSIONS_MAX_BYTES',
     about: 'Size of the stream of items, bytes.',
   }),
+  bodiesMaxBytes: setting(count(MIB).default(2048 * MIB), {
+    env: 'SLUICE_BODIES_MAX_BYTES',
+    about: 'Size of the stream of long prompts and answers, bytes.',
+  }),
 };
 
 type NatsConfig = {
@@ -89,6 +93,10 @@ export const natsOptionsOf = (config: NatsConfig, name: string) => ({
   replicas: config.replicas,
   partitions: config.partitions,
   retention: { tokensMs: config.tokensRetentionMs, sessionsMs: config.sessionsRetentionMs },
-  maxBytes: { tokens: config.tokensMaxBytes, sessions: config.sessionsMaxBytes },
+  maxBytes: {
+    tokens: config.tokensMaxBytes,
+    sessions: config.sessionsMaxBytes,
+    bodies: config.bodiesMaxBytes,
+  },
   ...(config.natsUser === undefined ? {} : { user: config.natsUser, password: config.natsPassword ?? '' }),
 });

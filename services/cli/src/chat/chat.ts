@@ -1,3 +1,4 @@
+import { answerIn, saidIn } from '../terminal/item-text.ts';
 import { randomBytes } from 'node:crypto';
 import { DetachedError } from '@sluice/client';
 import type { Client, Generation, Item, Session } from '@sluice/client';
@@ -58,10 +59,10 @@ const follow = async (generation: Generation, room: Room): Promise<boolean> => {
 };
 
 const showItem = (item: Item, screen: Screen): void => {
-  screen.write(promptOf(item.user) + (item.kind === 'message' ? item.text : item.input));
+  screen.write(promptOf(item.user) + saidIn(item));
   screen.endLine();
   if (item.kind === 'message' || item.status !== 'done') return;
-  screen.write(item.text ?? '');
+  screen.write(answerIn(item));
   screen.endLine();
 };
 

@@ -1,6 +1,7 @@
 import type { Delta, Item, SessionEvents } from '@sluice/client';
 import { stdoutColours as pc } from '../terminal/colours.ts';
 import type { Screen } from '../terminal/screen.ts';
+import { answerIn, saidIn } from '../terminal/item-text.ts';
 import { Turns } from './turns.ts';
 
 const short = (id: string): string => (id.length > 12 ? id.slice(0, 8) : id);
@@ -19,12 +20,12 @@ export class SessionPrinter {
   item(item: Item): void {
     if (this.#seen.has(item.id)) return;
     this.#seen.add(item.id);
-    const text = item.kind === 'message' ? item.text : item.input;
+    const text = saidIn(item);
     const model = item.kind === 'generation' ? pc.dim(`  [${short(item.id)} ${item.model}]`) : '';
     this.#say(item.id, () => this.#line(`${pc.bold(pc.cyan(item.user))} ${pc.dim('›')} ${text}${model}`));
     if (item.kind === 'message') this.#turns.end(item.id, performance.now());
     else if (item.status === 'done') {
-      this.#say(item.id, () => this.#line(item.text ?? ''));
+      this.#say(item.id, () => this.#line(answerIn(item)));
       this.#ended(item.id, item.reason ?? 'stop', item.seq);
     }
   }

@@ -29,6 +29,8 @@ export type Target = {
 export type Plan = Pick<PromptBody, 'lead' | 'governor' | 'onAbandon'> & {
   /** `params.max_tokens`; default {@link LONG} */
   readonly maxTokens?: number;
+  /** what is asked; default the target's prompt */
+  readonly input?: string;
   /** how its item differs from a new one */
   readonly item?: Partial<StoredGeneration>;
 };
@@ -52,8 +54,9 @@ export class Stage {
   }
 
   /** A generation whose job is not published yet. */
-  async prepare({ maxTokens = LONG, item = {}, ...rules }: Plan = {}): Promise<StagedGeneration> {
+  async prepare({ maxTokens = LONG, item = {}, ...plan }: Plan = {}): Promise<StagedGeneration> {
     const { bus, org, model, prompt, params, timeoutMs } = this.target;
+    const { input = prompt, ...rules } = plan;
     const key = {
       org: parseOrg(org),
       session: parseSessionId(`check-${randomUUID()}`),
@@ -62,11 +65,11 @@ export class Stage {
     const generation = new StagedGeneration({ bus, key, model, timeoutMs });
     await generation.open();
     const createdAt = Date.now();
-    const body = { model, input: prompt, params: { ...params, max_tokens: maxTokens }, ...rules };
+    const body = { model, input, params: { ...params, max_tokens: maxTokens }, ...rules };
     const entry: PromptEntry = { hash: 'check', user: 'check', createdAt, body };
     await bus.sessions.createPrompt(key, entry);
     await bus.sessions.createItem(key, {
-      ...{ id: key.generation, kind: 'generation', user: 'check', createdAt, model, input: prompt },
+      ...{ id: key.generation, kind: 'generation', user: 'check', createdAt, model, input },
       ...{ governor: rules.governor ?? 'fastest', status: 'queued', attempt: 0, epoch: 0, seq: 0 },
       ...item,
     });

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Caller, Grant } from '../auth/grant.ts';
 import type { CallAnswer } from '../transports/connection-call.ts';
 import { EVENT_STREAM_HEADERS } from '../transports/event-stream.ts';
+import { MAX_FRAME_BYTES } from '../transports/http-connections.ts';
 import { events, frames, FRAMES_TYPE, json, nothing, refusals } from '../http/answers.ts';
 import type { ApiRoutes } from '../http/api-routes.ts';
 import { hangUpOf } from '../http/hang-up.ts';
@@ -63,13 +64,11 @@ const SCHEMAS = {
 
 /** Connections for clients that get no WebSocket through: the same frames, see 1.6 of docs/PROTOCOL.md. */
 export const connectionRoutes: ApiRoutes =
-  ({ limits, httpConnections, calls }) =>
+  ({ httpConnections, calls }) =>
   async (app) => {
     // Twice the limit, so that a frame somewhat too large gets its close code and reason.
-    const bodyLimit = limits.maxFrameBytes * 2;
-    app.addContentTypeParser(FRAMES_TYPE, { parseAs: 'string', bodyLimit }, (_request, body, done) =>
-      done(null, body),
-    );
+    const bodyLimit = MAX_FRAME_BYTES * 2;
+    app.addContentTypeParser(FRAMES_TYPE, { parseAs: 'string' }, (_request, body, done) => done(null, body));
 
     app.get(URL, { schema: SCHEMAS.stream }, ({ grant }, reply) => {
       httpConnections.openStream(grant, () => {
@@ -90,7 +89,8 @@ export const connectionRoutes: ApiRoutes =
       return reply.type(FRAMES_TYPE).header('cache-control', 'no-store').serializer(String).send(text);
     });
 
-    app.post(`${ONE}/frames`, { schema: SCHEMAS.send }, async ({ grant, params, query, body }, reply) => {
+    const sending = { schema: SCHEMAS.send, bodyLimit };
+    app.post(`${ONE}/frames`, sending, async ({ grant, params, query, body }, reply) => {
       bodyOf(await calls.call({ type: 'frames', ...params, ...query, caller: callerOf(grant) }, body));
       return reply.code(204).send();
     });

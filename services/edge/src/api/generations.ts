@@ -4,12 +4,7 @@ import { generationItemSchema, promptBodySchema } from '@sluice/protocol/schema'
 import { z } from 'zod';
 import { allows } from '../auth/grant.ts';
 import { cancelFor } from '../requests/cancellation.ts';
-import {
-  readGeneration,
-  readSettled,
-  toGeneration,
-  waitForGeneration,
-} from '../transports/generation-wait.ts';
+import { readSettled, readWhole, toGeneration, waitForGeneration } from '../transports/generation-wait.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 import { json, nothing, refusals } from '../http/answers.ts';
 import type { ApiRoutes } from '../http/api-routes.ts';
@@ -61,7 +56,7 @@ export const generationRoutes: ApiRoutes = (context) => async (app) => {
     // Nobody who only puts has to watch, so the run goes on by itself unless it was said otherwise.
     const prompt = { key, grant, body: body as PromptBody, onAbandon: 'finish' } as const;
     const { created, stored } = await submitPrompt(prompt, context);
-    const item = stored === undefined ? await readGeneration(key, bus) : toGeneration(stored);
+    const item = stored === undefined ? await readWhole(key, bus) : toGeneration(stored);
     reply.code(created ? 201 : 200);
     return allows(grant, 'read') ? item : withoutText(item);
   });

@@ -4,6 +4,7 @@ import type { Verifier } from '../auth/verifier.ts';
 import type { EdgeStats } from '../tally/edge-stats.ts';
 import type { FeedContext } from '../feeds/feed-context.ts';
 import type { Hub } from '../feeds/hub.ts';
+import type { BodyRoom } from './body-room.ts';
 import type { OpenConnections } from './open-connections.ts';
 import type { UserLimits } from './user-limits.ts';
 
@@ -16,6 +17,7 @@ export type EdgeContext = FeedContext & {
   readonly admission: AdmissionDeps;
   readonly stats: EdgeStats;
   readonly limits: Limits;
+  readonly bodyRoom: BodyRoom;
   /** aborted once the edge goes away: what waits is answered then */
   readonly leaving: AbortSignal;
   readonly heartbeatMs: number;

@@ -10,6 +10,7 @@ import type { OrgTally } from '../tally/edge-tally.ts';
 import type { Flushable } from './flusher.ts';
 import { deltaPrefix, encodeDelta, encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
+import { LOST_TEXT } from './generation-log.ts';
 import { GenerationTail } from './generation-tail.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -301,7 +302,7 @@ export class GenerationFeed implements Flushable {
     if (isCut) return;
     follower.isCut = true;
     const { session, generation } = this.key;
-    const message = 'the tokens after this position have expired';
+    const message = this.#tail.isLost ? LOST_TEXT : 'the tokens after this position have expired';
     viewer.sink.send(
       encodeFrame({ type: 'error', code: 'not_found', message, retryable: false, session, generation }),
     );

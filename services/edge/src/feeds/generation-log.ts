@@ -1,7 +1,11 @@
 import type { Chain } from '@sluice/bus';
 import { GenerationBuffer } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
+import { MAX_TOKEN_BYTES } from '@sluice/protocol';
 import type { End, Token, TokenRecord } from '@sluice/protocol';
+
+/** What is told in place of a text that the store has lost. */
+export const LOST_TEXT = 'the text of this generation cannot be read any more';
 
 /** The end that a finished item tells. */
 export const endOf = ({ reason = 'stop', usage, error, receipt }: StoredGeneration): End => ({
@@ -25,18 +29,39 @@ export const bufferOf = ({ records }: Chain): GenerationBuffer => {
  * means anything in it.
  */
 export const bufferOfItem = (item: StoredGeneration): GenerationBuffer => {
-  const pieces: Token[] = [];
-  if (item.reasoning !== undefined) pieces.push({ kind: 'reasoning', text: item.reasoning });
-  if (item.text !== undefined && item.text !== '') pieces.push(item.text);
-  for (const [index, { id, name, arguments: text }] of (item.toolCalls ?? []).entries())
-    pieces.push({ kind: 'tool_call', text, tool: { index, id, name } });
-  const last = pieces.at(-1) ?? '';
+  const pieces = piecesOf(item, MAX_PIECE_CHARS);
+  // There is a token for each piece, unless a worker made larger ones than it may.
+  const tokens = pieces.length <= item.seq ? pieces : piecesOf(item, Infinity);
+  const last = tokens.at(-1) ?? '';
   const filler: Token = typeof last === 'string' ? '' : { ...last, text: '', ...fillerTool(last) };
-  while (pieces.length < item.seq) pieces.push(filler);
+  while (tokens.length < item.seq) tokens.push(filler);
   const buffer = new GenerationBuffer(item.epoch, 0);
   const { epoch, attempt, createdAt: at } = item;
-  buffer.apply({ v: 2, epoch, attempt, base: 0, at, tokens: pieces, end: endOf(item) });
+  buffer.apply({ v: 2, epoch, attempt, base: 0, at, tokens, end: endOf(item) });
   return buffer;
+};
+
+/** A long text makes several frames; more than any token has, so that there are no more pieces than tokens. */
+const MAX_PIECE_CHARS = 2 * MAX_TOKEN_BYTES;
+
+const piecesOf = (item: StoredGeneration, maxChars: number): Token[] => {
+  const { reasoning = '', text = '', toolCalls = [] } = item;
+  return [
+    ...cut(reasoning, maxChars).map((piece) => ({ kind: 'reasoning', text: piece }) as const),
+    ...cut(text, maxChars),
+    ...toolCalls.flatMap(({ id, name, arguments: all }, index): Token[] => {
+      const [first = '', ...rest] = cut(all, maxChars);
+      const more = rest.map((piece) => ({ kind: 'tool_call', text: piece, tool: { index } }) as const);
+      return [{ kind: 'tool_call', text: first, tool: { index, id, name } }, ...more];
+    }),
+  ];
+};
+
+/** Surrogate pairs may be torn, as between tokens: whoever joins the pieces has the text. */
+const cut = (text: string, maxChars: number): string[] => {
+  const pieces: string[] = [];
+  for (let from = 0; from < text.length; from += maxChars) pieces.push(text.slice(from, from + maxChars));
+  return pieces;
 };
 
 /** A piece of the same call carries only its index: an id would start another. */

@@ -44,6 +44,7 @@ export class GenerationTail {
   #exact = true;
   /** seq before the oldest token that retention has left */
   #floor = 0;
+  #isLost = false;
   /** newest live record: applied again after a load, which may have read an older head */
   #latest: TokenRecord | undefined;
   #loading = false;
@@ -93,6 +94,10 @@ export class GenerationTail {
   /** Whether the token after `seq` is gone for good. */
   hasExpired(seq: number): boolean {
     return seq < this.#floor;
+  }
+  /** Whether that is because the store has lost a text that it should have. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
   /** When the log or the item last said something new, ms. */
   get activeAt(): number {
@@ -226,13 +231,18 @@ export class GenerationTail {
   /** The log has nothing, or no longer its beginning, or never got its end: what the item says is all there is. */
   async #loadItem(isStale: () => boolean): Promise<void> {
     if (this.item.status === 'done') {
-      const stored = await this.#bus.sessions.item(this.#key, this.#key.generation);
-      if (!isStale() && stored?.item.kind === 'generation' && stored.item.status === 'done') {
-        this.#buffer = bufferOfItem(stored.item);
+      const { sessions } = this.#bus;
+      const stored = await sessions.item(this.#key, this.#key.generation);
+      const item = stored && (await sessions.whole(this.#key, stored.item));
+      if (isStale()) return;
+      this.#isLost = stored !== undefined && item === undefined;
+      if (item?.kind === 'generation' && item.status === 'done') {
+        this.#buffer = bufferOfItem(item);
         this.#exact = false;
       }
+      // Whoever has all of it still gets the end.
+      if (this.#isLost) this.#buffer = new GenerationBuffer(this.item.epoch, this.item.seq);
     }
-    if (isStale()) return;
     this.#floor = this.#buffer.base;
     this.#loaded = true;
   }

@@ -28,8 +28,9 @@ export type HttpError = {
   readonly refusal: SluiceError;
 };
 
-export const toHttpError = (error: unknown): HttpError => {
-  const refusal = ofFramework(error) ?? toSluiceError(error);
+/** @param maxBytes of the request's body */
+export const toHttpError = (error: unknown, maxBytes: number): HttpError => {
+  const refusal = ofFramework(error, maxBytes) ?? toSluiceError(error);
   const { code, retryAfterMs } = refusal;
   return {
     status: statusOf(error, code),
@@ -54,10 +55,11 @@ const isFrameworkError = (error: unknown): error is FrameworkError => {
 };
 
 /** What fastify itself refuses before a route sees it: its messages name no content, but the JSON parser's do. */
-const ofFramework = (error: unknown): SluiceError | undefined => {
+const ofFramework = (error: unknown, maxBytes: number): SluiceError | undefined => {
   if (error instanceof SyntaxError) return new SluiceError('bad_frame', 'the body: expected JSON');
   if (!isFrameworkError(error)) return undefined;
-  if (error.statusCode === 413) return new SluiceError('too_large', 'the body is too large');
+  if (error.statusCode === 413)
+    return new SluiceError('too_large', `the body: expected at most ${maxBytes} bytes`);
   return new SluiceError(
     'bad_frame',
     error.statusCode === 415 ? 'expected content-type application/json' : error.message,

@@ -12,10 +12,11 @@ export type Wording = (refusal: SluiceError) => {
 
 /** Answers requests that failed, whatever the reason, and keeps count of them. */
 export const createRefuser =
-  ({ logger, tally }: HttpContext, wording: Wording) =>
+  ({ logger, tally, limits }: HttpContext, wording: Wording) =>
   (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
-    const { status, headers, refusal } = toHttpError(error);
     const { id, method, routeOptions } = request;
+    const most = Math.min(limits.maxPromptBytes, routeOptions.bodyLimit ?? Infinity);
+    const { status, headers, refusal } = toHttpError(error, most);
     if (refusal.code === 'internal')
       logger.error('request_failed', { request: id, method, route: routeOptions.url, error });
     // Refused before its token was looked at, it has no grant, whatever the type says.

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Bus, History } from '@sluice/bus';
 import { beside, createGeneration, repeatGeneration } from '@sluice/lifecycle';
 import type { Created, Room } from '@sluice/lifecycle';
-import { DEFAULT_LIMITS, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
-import type { GenerationKey, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
+import { RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
+import type { GenerationKey, Limits, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { canonicalJson } from './canonical-json.ts';
 import type { ModelDirectory } from './model-directory.ts';
@@ -17,6 +17,7 @@ export type AdmissionDeps = {
   /** what sessions and orgs may still store */
   readonly room: Room;
   readonly storage: Pick<StorageGate, 'admit'>;
+  readonly limits: Pick<Limits, 'maxPromptBytes' | 'maxFrameBytes'>;
   /** a new generation was stored */
   readonly onPrompted: (key: GenerationKey, model: string, at: number) => void;
 };
@@ -51,9 +52,9 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
     await repeatGeneration(bus, key, known, hash);
     return { created: false };
   }
-  const promptBytes = checkSize('prompt', body);
-  // Stored in one message with the prompt, of which NATS takes 1 MiB.
-  const noteBytes = note === undefined ? 0 : checkSize('request', note);
+  const { maxPromptBytes } = deps.limits;
+  const promptBytes = checkSize('prompt', body, maxPromptBytes);
+  const noteBytes = note === undefined ? 0 : checkSize('request', note, maxPromptBytes);
   await deps.storage.admit(promptBytes + noteBytes);
   const model = await chooseModel(body, deps);
   await submission.checkQuota();
@@ -69,6 +70,8 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   return outcome;
 };
 
+/** A text of just the largest size passes, with what is around it, bytes. */
+export const ENVELOPE_BYTES = 64 * 1024;
 /** What a prompt that continues its session counts of it: all that whoever sent it can have seen, and no more. */
 const historyOf = async (
   { messages }: PromptBody,
@@ -84,11 +87,10 @@ const historyOf = async (
  * A number may be longer once it is encoded again, so what came as a small frame can exceed this by far.
  * @returns encoded bytes
  */
-export const checkSize = (what: string, body: object): number => {
+export const checkSize = (what: string, body: object, most: number): number => {
   const bytes = Buffer.byteLength(JSON.stringify(body));
-  const { maxPromptBytes } = DEFAULT_LIMITS;
-  if (bytes > maxPromptBytes)
-    throw new SluiceError('too_large', `${what}: expected at most ${maxPromptBytes} bytes, got ${bytes}`);
+  if (bytes > most + ENVELOPE_BYTES)
+    throw new SluiceError('too_large', `${what}: expected at most ${most} bytes, got ${bytes}`);
   return bytes;
 };
 

@@ -27,14 +27,14 @@ export const postMessage = async (
   const id = parseItemId(message);
   const body = { id, kind: 'message' as const, user, text, ...(data === undefined ? {} : { data }) };
   const isRepeat = async (): Promise<boolean> => {
-    const known = (await bus.sessions.item(key, id))?.item;
+    const known = await bus.sessions.item(key, id);
     if (known === undefined) return false;
-    const { createdAt: _createdAt, ...stored } = known;
+    const { createdAt: _createdAt, ...stored } = (await bus.sessions.whole(key, known.item)) ?? known.item;
     if (canonicalJson(stored) === canonicalJson(body)) return true;
     throw new SluiceError('conflict', 'this id was used before with another body');
   };
   const look = beside(deps.room.look(key));
   if (await isRepeat()) return;
-  await deps.storage.admit(checkSize('message', body));
+  await deps.storage.admit(checkSize('message', body, deps.limits.maxFrameBytes));
   if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();
 };

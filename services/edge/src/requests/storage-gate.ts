@@ -69,4 +69,10 @@ export class StorageGate {
   }
 }
 
-const roomOf = ({ fullness, maxBytes }: StreamState): number => Math.max(0, (FULL - fullness) * maxBytes);
+/** Streams that no text of a client's goes to: they are small, and a large prompt need not fit them. */
+const TEXTLESS: ReadonlySet<string> = new Set(['COUNTERS', 'JOBS', 'KV_WORKERS']);
+
+const roomOf = ({ name, fullness, maxBytes }: StreamState): number => {
+  const room = Math.max(0, (FULL - fullness) * maxBytes);
+  return room > 0 && TEXTLESS.has(name) ? Infinity : room;
+};

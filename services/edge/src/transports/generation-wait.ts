@@ -8,9 +8,10 @@ import type { EdgeContext } from '../connections/edge-context.ts';
 import { EndWatch, SETTLING_MS } from './end-watch.ts';
 import { takePlace } from '../connections/open-connections.ts';
 import { NOTHING_KNOWN } from '../feeds/store-watch.ts';
+import { LOST_TEXT } from '../feeds/generation-log.ts';
 import { Viewer } from '../feeds/viewer.ts';
 
-/** The generation as it is now. @throws SluiceError not_found; BusUnavailableError */
+/** The generation as lists show it: long texts are apart. @throws SluiceError not_found; BusUnavailableError */
 export const readGeneration = async (key: GenerationKey, { sessions }: Bus): Promise<GenerationItem> => {
   return toGeneration(await sessions.item(key, key.generation));
 };
@@ -20,6 +21,22 @@ export const toGeneration = (stored: StoredItem | undefined): GenerationItem => 
   const item = stored && toItem(stored);
   if (item?.kind !== 'generation') throw new SluiceError('not_found', 'no such generation');
   return item;
+};
+
+/** The same with all that was said. @throws SluiceError not_found; BusUnavailableError */
+export const readWhole = async (key: GenerationKey, bus: Bus): Promise<GenerationItem> =>
+  withTexts(key, await readGeneration(key, bus), bus);
+
+/** @throws SluiceError not_found, also where a text is lost; BusUnavailableError */
+const withTexts = async (
+  key: GenerationKey,
+  item: GenerationItem,
+  { sessions }: Bus,
+): Promise<GenerationItem> => {
+  if (item.bodies === undefined) return item;
+  const whole = await sessions.whole(key, item);
+  if (whole?.kind !== 'generation') throw new SluiceError('not_found', LOST_TEXT);
+  return { ...whole, rev: item.rev };
 };
 
 /** A worker may have died between ending the log and the item: how long the item is looked at, ms. */
@@ -35,8 +52,8 @@ export const readSettled = async (
 ): Promise<GenerationItem> => {
   for (const until = clock.now() + MAX_SETTLING_MS; ;) {
     const item = await readGeneration(key, bus);
-    if (item.status === 'done' || clock.now() >= until) return item;
-    if ((await bus.tokens.head(key))?.record.end === undefined) return item;
+    const isOver = item.status === 'done' || clock.now() >= until;
+    if (isOver || (await bus.tokens.head(key))?.record.end === undefined) return withTexts(key, item, bus);
     await new Promise<void>((resolve) => clock.setTimeout(resolve, SETTLING_MS));
   }
 };
@@ -61,7 +78,7 @@ export const waitForGeneration = async (
 ): Promise<GenerationItem> => {
   const { bus, hub, leaving, clock } = context;
   const found = await readGeneration(key, bus);
-  if (found.status === 'done') return found;
+  if (found.status === 'done') return withTexts(key, found, bus);
   const leave = takePlace(context, grant, 'wait');
   const watch = new EndWatch({ clock, until: [gone, leaving], mostMs });
   const { org, session, generation: only } = key;
@@ -76,7 +93,7 @@ export const waitForGeneration = async (
     await feed.attach(viewer, NOTHING_KNOWN);
     for (;;) {
       const item = await readGeneration(key, bus);
-      if (item.status === 'done' || watch.isOver) return item;
+      if (item.status === 'done' || watch.isOver) return await withTexts(key, item, bus);
       await watch.news();
     }
   } finally {

@@ -14,6 +14,9 @@ import type { Transport } from './transport.ts';
 /** Who reads a stream and sends nothing for so many heartbeats is gone, as who misses two pings. */
 const SILENT_HEARTBEATS = 3;
 
+/** Frames may come by way of another edge, in a message of NATS's; a larger prompt is a request of its own. */
+export const MAX_FRAME_BYTES = 256 * 1024;
+
 type OpenOptions = {
   readonly grant: Grant;
   readonly transport: 'sse' | 'poll';
@@ -27,7 +30,9 @@ export class HttpConnections implements Transport {
   #accepting = true;
 
   constructor(context: EdgeContext) {
-    this.#context = context;
+    const { limits } = context;
+    const maxFrameBytes = Math.min(limits.maxFrameBytes, MAX_FRAME_BYTES);
+    this.#context = { ...context, limits: { ...limits, maxFrameBytes } };
   }
 
   /**

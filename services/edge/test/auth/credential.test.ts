@@ -26,8 +26,8 @@ describe('a credential', () => {
     expect(ready).toMatchObject({ type: 'ready', user: 'bob', org: 'acme', heartbeatMs: 20_000 });
     expect(ready.expiresAt).toBeGreaterThan(Date.now());
     expect(ready.limits).toMatchObject({
-      maxFrameBytes: 256 * 1024,
-      maxPromptBytes: 256 * 1024,
+      maxFrameBytes: 1024 * 1024,
+      maxPromptBytes: 16 * 1024 * 1024,
       maxSignalBytes: 4096,
       maxFramesPerSecond: 10_000,
       maxSessionsPerConnection: 64,

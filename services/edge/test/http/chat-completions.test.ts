@@ -65,7 +65,10 @@ describe('a refusal', () => {
     expect(errorIn(await ask({ n: 2 }))).toMatchObject({ status: 400, param: 'n', retry: 'false' });
     expect(errorIn(await ask({ messages: 1 }))).toMatchObject({ status: 400, param: 'messages' });
     expect(errorIn(await ask({}, { body: '{' }))).toMatchObject({ status: 400, param: null });
-    expect(errorIn(await ask({ x: 'y'.repeat(300_000) }))).toMatchObject({ status: 413, code: 'too_large' });
+    expect(errorIn(await ask({ x: 'y'.repeat(17 * 1024 * 1024) }))).toMatchObject({
+      status: 413,
+      code: 'too_large',
+    });
     expect(errorIn(await ask({ model: 'none' }))).toMatchObject({ status: 503, retry: 'true' });
     scene.target.recording.isDown = true;
     expect(errorIn(await ask())).toMatchObject({ status: 503, type: 'server_error', retry: 'true' });

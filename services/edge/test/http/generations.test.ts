@@ -87,10 +87,32 @@ describe('PUT of a generation', () => {
     expect([form.status, codeIn(form)]).toEqual([415, 'bad_frame']);
   });
 
-  test('refuses what is too large before it is parsed', async () => {
-    const answer = await put(newId(), { input: 'x'.repeat(256 * 1024) });
+  test('refuses what is too large before it is parsed, and names the limit', async () => {
+    const answer = await put(newId(), { input: 'x'.repeat(17 * 1024 * 1024) });
     expect([answer.status, codeIn(answer)]).toEqual([413, 'too_large']);
+    expect(answer.text).toContain('expected at most 16777216 bytes');
     expect(scene.target.recording.operations).toEqual([]);
+  });
+
+  test('takes a text of just the largest size', async () => {
+    const [id, input] = [newId(), 'x'.repeat(16 * 1024 * 1024)];
+    expect((await put(id, { input })).status).toBe(201);
+    const stored = await scene.world.bus.sessions.prompt(keyOf('s1', id));
+    expect(stored?.body.input === input).toBe(true);
+    expect((await put(id, { input })).status).toBe(200);
+    expect((await put(id, { input: `${input}!` })).status).toBe(409);
+  });
+
+  test('takes so many large ones at once as there is room for, and the others a moment later', async () => {
+    const MIB = 1024 * 1024;
+    scene.target = await scene.world.addEdge({ maxLargeBytes: 20 * MIB });
+    const input = 'x'.repeat(6 * MIB);
+    const ids = Array.from({ length: 20 }, newId);
+    const answers = await Promise.all(ids.map((id) => put(id, { input })));
+    const refused = answers.filter(({ status }) => status === 503);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { headers } of refused) expect(headers.get('retry-after')).toBe('1');
+    for (const id of ids) expect([200, 201]).toContain((await put(id, { input })).status);
   });
 });
 

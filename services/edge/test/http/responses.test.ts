@@ -95,6 +95,7 @@ describe('a response', () => {
   });
 
   test('is refused where what it keeps of its request is too large for the store', async () => {
+    scene.target = await scene.world.addEdge({ maxPromptBytes: 256 * 1024 });
     // 5 bytes each as they come, 22 as they are stored; none of it is the prompt's.
     const include = `1e20${',1e20'.repeat(20_000)}`;
     const answer = await request(scene.target, '/v1/responses', {

@@ -1,5 +1,6 @@
 import { createMemoryBus, createMemoryHub } from '@sluice/bus';
 import type { Bus, MemoryHub } from '@sluice/bus';
+import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { createLogger, systemClock } from '@sluice/runtime';
 import type { Clock } from '@sluice/runtime';
 import {
@@ -42,6 +43,9 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   maxItemsPerSession: 1_000,
   maxBytesPerSession: 256 * 1024 * 1024,
   maxBytesPerOrg: undefined,
+  maxPromptBytes: DEFAULT_LIMITS.maxPromptBytes,
+  maxFrameBytes: DEFAULT_LIMITS.maxFrameBytes,
+  maxLargeBytes: 128 * 1024 * 1024,
   heartbeatMs: 20_000,
   maxStreamAgeMs: 900_000,
   lingerMs: 30_000,

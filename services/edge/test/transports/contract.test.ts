@@ -1,6 +1,5 @@
 /** What a client may rely on whatever carries its frames: the same tests over each transport. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { checkTranscript, ManualClock, waitFor } from '@sluice/testkit';
 import type { MintOptions, RawClient } from '@sluice/testkit';
 import { ask, askOk, codeOf, keyOf, newId, settled, textOf, until } from '../support/asking.ts';
@@ -159,7 +158,8 @@ describe.each(['websocket', 'sse', 'poll'] as const)('over %s', (transport) => {
 
   test('a frame over the limit closes with 4409', async () => {
     const client = await openOn(await edge());
-    client.send({ type: 'signal', session: 's', data: 'x'.repeat(DEFAULT_LIMITS.maxFrameBytes) });
+    const { limits } = await until(client, (frame) => frame.type === 'ready');
+    client.send({ type: 'signal', session: 's', data: 'x'.repeat(limits.maxFrameBytes) });
     expect((await client.closed).code).toBe(4409);
   });
 

@@ -23,6 +23,7 @@ export const Transcript = ({ store, me, onAsk, onAgain }: Props) => {
   const [shown, setShown] = useState(PAGE);
   const { scroller, content, isAtEnd, toEnd } = useStickToEnd();
   const retry = useCallback((id: string) => store.retry(id), [store]);
+  const load = useCallback((id: string) => store.load(id), [store]);
   const discard = useCallback((id: string) => store.discard(id), [store]);
   const first = Math.max(0, items.length - shown);
   const isEmpty = items.length === 0 && pending.length === 0;
@@ -62,6 +63,7 @@ export const Transcript = ({ store, me, onAsk, onAgain }: Props) => {
               isRepeat={isRepeat(item, items[first + index - 1])}
               state={states.get(item.id)}
               onAgain={onAgain}
+              onLoad={load}
             />
           ))}
           {pending.map((prompt) => (

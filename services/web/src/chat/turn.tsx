@@ -1,5 +1,6 @@
 import { memo } from 'react';
 import type { Item } from '@sluice/client';
+import type { BodyRef } from '@sluice/protocol';
 import type { PendingPrompt } from '../session/turns.ts';
 import { Answer } from './answer.tsx';
 import { Avatar } from './people.tsx';
@@ -21,6 +22,9 @@ const Question = ({ user, text, isMine }: QuestionProps) => (
   </div>
 );
 
+/** A text, or its beginning where the rest is apart. */
+const shown = (text: string, apart: BodyRef | undefined): string => (apart === undefined ? text : `${text}…`);
+
 type TurnProps = {
   readonly item: Item;
   readonly me: string;
@@ -28,15 +32,16 @@ type TurnProps = {
   readonly isRepeat: boolean;
   readonly state: string | undefined;
   readonly onAgain: (id: string) => void;
+  readonly onLoad: (id: string) => void;
 };
 
 /** One item of the session: a question with its answer, or a line between people. */
-export const Turn = memo(({ item, me, isRepeat, state, onAgain }: TurnProps) => {
+export const Turn = memo(({ item, me, isRepeat, state, onAgain, onLoad }: TurnProps) => {
   const isMine = item.user === me;
   if (item.kind === 'message')
     return (
       <article className="turn note">
-        <Question user={item.user} text={item.text} isMine={isMine} />
+        <Question user={item.user} text={shown(item.text, item.bodies?.message)} isMine={isMine} />
         <p className="note-mark">to people only</p>
       </article>
     );
@@ -45,9 +50,9 @@ export const Turn = memo(({ item, me, isRepeat, state, onAgain }: TurnProps) => 
       {isRepeat ? (
         <p className="repeat-mark">Asked again{isMine ? '' : ` by ${item.user}`}</p>
       ) : (
-        <Question user={item.user} text={item.input} isMine={isMine} />
+        <Question user={item.user} text={shown(item.input, item.bodies?.input)} isMine={isMine} />
       )}
-      <Answer item={item} state={state} onAgain={onAgain} />
+      <Answer item={item} state={state} onAgain={onAgain} onLoad={onLoad} />
     </article>
   );
 });

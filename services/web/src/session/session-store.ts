@@ -1,6 +1,6 @@
 import { newId, RequestError } from '@sluice/client';
 import type { Client, Generation, Item, PromptOptions, Session } from '@sluice/client';
-import type { PromptParams } from '@sluice/protocol';
+import type { ChatMessage, GenerationItem, PromptParams } from '@sluice/protocol';
 import { CatchUp } from '../link/catch-up.ts';
 import type { LinkStatus } from '../link/link-status.ts';
 import { FrameLoop } from './frame-loop.ts';
@@ -8,6 +8,8 @@ import { Roster } from './roster.ts';
 import type { Person } from './roster.ts';
 import { conversationBefore, inReadingOrder, isOpen } from './turns.ts';
 import type { PendingPrompt } from './turns.ts';
+import { isCut } from './whole-items.ts';
+import type { ReadWhole } from './whole-items.ts';
 
 export type SessionSnapshot = {
   readonly phase: 'loading' | 'ready' | 'refused';
@@ -38,6 +40,7 @@ type StoreOptions = {
   readonly client: Client;
   readonly session: string;
   readonly link: LinkStatus;
+  readonly readWhole: ReadWhole;
 };
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -58,12 +61,16 @@ export class SessionStore {
   readonly #pending = new Map<string, PendingPrompt>();
   readonly #sent = new Map<string, PromptOptions>();
   readonly #states = new Map<string, string>();
+  /** long answers that were asked for */
+  readonly #asked = new Set<string>();
+  readonly #readWhole: ReadWhole;
   readonly #removals: (() => void)[];
   #phase: SessionSnapshot['phase'] = 'loading';
   #refusal: string | undefined;
   #snapshot = EMPTY;
 
-  constructor({ client, session, link }: StoreOptions) {
+  constructor({ client, session, link, readWhole }: StoreOptions) {
+    this.#readWhole = readWhole;
     this.id = session;
     this.#client = client;
     this.#link = link;
@@ -115,9 +122,32 @@ export class SessionStore {
   regenerate(id: string, extra: PromptParams = {}): void {
     const item = this.session.items.get(id);
     if (item?.kind !== 'generation') return;
-    const messages = conversationBefore(inReadingOrder(this.session.items.values()), item);
     const params = { ...extra, seed: crypto.getRandomValues(new Uint16Array(1))[0] ?? 0 };
-    this.ask({ generation: newId(), messages, model: item.model, params }, item.input);
+    this.#conversationBefore(item).then(
+      (messages) => this.ask({ generation: newId(), messages, model: item.model, params }, item.input),
+      (error: unknown) => {
+        this.#refusal = wordsOf(error);
+        this.#loop.request();
+      },
+    );
+  }
+
+  /** Asks for an answer that is too large for the list; it comes as any other. */
+  load(id: string): void {
+    if (this.#asked.has(id)) return;
+    this.#asked.add(id);
+    this.session.generation(id);
+  }
+
+  /** Whole, or the model would be asked something else. */
+  async #conversationBefore(item: GenerationItem): Promise<readonly ChatMessage[]> {
+    const items = inReadingOrder(this.session.items.values());
+    const before = items.slice(0, items.findIndex(({ id }) => id === item.id) + 1);
+    const whole = await Promise.all(
+      before.map(async (each) => (isCut(each) ? this.#readWhole(this.id, each.id) : each)),
+    );
+    const target = whole.at(-1);
+    return target?.kind === 'generation' ? conversationBefore(whole, target) : [];
   }
 
   /** Stops the engine, for everybody. @throws RequestError when that is not allowed */

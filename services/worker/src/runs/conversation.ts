@@ -93,13 +93,14 @@ export class Conversations {
     counts: (turn: Turn) => boolean,
   ): Promise<Recent> {
     const { bus, clock, maxBytes } = this.#options;
+    const reading = { bus, key, maxBytes };
     const recent = await before;
     if (recent !== undefined && clock.now() - recent.readAt < RECENT_MS) {
-      const past = trimmed(await readOn(bus, key, recent.past), maxBytes);
+      const past = trimmed(await readOn(reading, recent.past), maxBytes);
       if (isEnough(past, counts, maxBytes)) return { ...recent, past };
     }
     const readAt = clock.now();
-    return { past: await readPast(bus, key, { counts, maxBytes }), readAt };
+    return { past: await readPast(reading, counts), readAt };
   }
 
   /**
@@ -125,13 +126,15 @@ export class Conversations {
     each: Turn | StoredGeneration,
     upTo: number,
   ): Promise<{ readonly turn: Turn; readonly endedAt: number } | undefined> {
-    const { tokens } = this.#options.bus;
+    const { tokens, sessions } = this.#options.bus;
     const key: GenerationKey = { ...session, generation: parseGenerationId(each.id) };
     const head = await tokens.head(key);
     if (head?.record.end === undefined || head.sequence > upTo) return undefined;
     if ('said' in each) return { turn: each, endedAt: head.sequence };
+    const asked = await sessions.whole(key, each);
+    if (asked?.kind !== 'generation') return undefined;
     const { text } = transcriptOf(tokensOf(await readChain(tokens, key, head, 0)));
-    const turn = turnOf({ rev: 0, item: { ...each, text } });
+    const turn = turnOf({ rev: 0, item: { ...asked, text } });
     return turn && { turn, endedAt: head.sequence };
   }
 

@@ -1,6 +1,6 @@
 import type { Bus, Subscription } from '@sluice/bus';
 import { ChunkWriter, countCrash, EngineError, poisonEnd, promptTokensOf, wholeUsage } from '@sluice/core';
-import { headOf, MAX_GENERATION_BYTES, textOf } from '@sluice/protocol';
+import { headOf, textOf } from '@sluice/protocol';
 import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/protocol';
 import { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from '@sluice/lifecycle';
 import type { Claimed, Leaving } from '@sluice/lifecycle';
@@ -52,6 +52,8 @@ export type RunContext = {
   readonly bus: Bus;
   readonly engine: Engine;
   readonly clock: Clock;
+  /** an answer that becomes larger ends, bytes of its JSON */
+  readonly maxAnswerBytes: number;
   readonly logger: Logger;
   readonly tally: WorkerTally;
   readonly stats: WorkerStats;
@@ -243,7 +245,7 @@ export class GenerationRun {
     if (this.#stop !== undefined) this.#tokensAfterStop += 1;
     this.#credit.take(this.#context.clock.now());
     this.#publisher.push(token);
-    if (this.#bytes > MAX_GENERATION_BYTES) this.#halt('too_long');
+    if (this.#bytes > this.#context.maxAnswerBytes) this.#halt('too_long');
   }
 
   /** Tells viewers that the run waits for acks, and that it goes on. */

@@ -8,6 +8,7 @@ export type Turn = {
   readonly isRun: boolean;
   readonly rev: number;
   readonly createdAt: number;
+  /** nothing where it is larger than all of the budget */
   readonly said: readonly ChatMessage[];
   /** of their JSON */
   readonly bytes: number;
@@ -35,33 +36,35 @@ export const isEnough = (
 const bytesOf = (turns: readonly Turn[], maxBytes: number): number =>
   turns.reduce((sum, { bytes }) => sum + (bytes > maxBytes ? 0 : bytes), 0);
 
+/** How a session's items become turns. */
+export type Reading = { readonly bus: Bus; readonly key: SessionKey; readonly maxBytes: number };
+
 /** Reads from the newest item back until there is enough. @throws BusUnavailableError */
-export const readPast = async (
-  { sessions }: Bus,
-  key: SessionKey,
-  { counts, maxBytes }: { readonly counts: (turn: Turn) => boolean; readonly maxBytes: number },
-): Promise<Past> => {
+export const readPast = async (reading: Reading, counts: (turn: Turn) => boolean): Promise<Past> => {
   const turns: Turn[] = [];
   const open = new Map<string, StoredGeneration>();
   let past: Past = { rev: 0, turns, open, older: 0 };
-  for await (const { items, older } of sessions.backward(key)) {
-    for (const stored of items) sort(stored, open, turns);
-    past = { ...past, rev: Math.max(past.rev, items[0]?.rev ?? 0), older };
-    if (isEnough(past, counts, maxBytes)) break;
+  for await (const { items, older } of reading.bus.sessions.backward(reading.key)) {
+    for (const [index, stored] of items.entries()) {
+      await sort(stored, { open, turns }, reading);
+      past = { ...past, rev: Math.max(past.rev, stored.rev), older: older + items.length - index - 1 };
+      // Looked at after each: the text of the next may be large, and has to be fetched.
+      if (isEnough(past, counts, reading.maxBytes)) return past;
+    }
   }
   return past;
 };
 
 /** The same with what has changed since. @throws BusUnavailableError */
-export const readOn = async ({ sessions }: Bus, key: SessionKey, past: Past): Promise<Past> => {
+export const readOn = async (reading: Reading, past: Past): Promise<Past> => {
   const open = new Map(past.open);
   const newer: Turn[] = [];
   let { rev } = past;
   for (let more = true; more;) {
-    const page = await sessions.items(key, rev);
+    const page = await reading.bus.sessions.items(reading.key, rev);
     for (const stored of page.items) {
       open.delete(stored.item.id);
-      sort(stored, open, newer);
+      await sort(stored, { open, turns: newer }, reading);
     }
     ({ rev, more } = page);
   }
@@ -80,13 +83,28 @@ export const trimmed = (past: Past, maxBytes: number): Past => {
   return { ...past, turns, older: past.older + past.turns.length - turns.length };
 };
 
-const sort = (stored: StoredItem, open: Map<string, StoredGeneration>, turns: Turn[]): void => {
+type Sorted = { readonly open: Map<string, StoredGeneration>; readonly turns: Turn[] };
+
+const sort = async (stored: StoredItem, { open, turns }: Sorted, reading: Reading): Promise<void> => {
   const { item } = stored;
   if (item.kind === 'generation' && item.status !== 'done') open.set(item.id, item);
   else {
-    const turn = turnOf(stored);
+    const turn = await readTurn(stored, reading);
     if (turn !== undefined) turns.push(turn);
   }
+};
+
+/** With its texts, also those that are apart; those of a turn that would not fit anyhow are not fetched. */
+const readTurn = async (stored: StoredItem, reading: Reading): Promise<Turn | undefined> => {
+  const { rev, item } = stored;
+  const bytes = Object.values(item.bodies ?? {}).reduce((sum, body) => sum + body.bytes, 0);
+  if (bytes > reading.maxBytes) {
+    const { id, createdAt } = item;
+    return { id, isRun: item.kind === 'generation', rev, createdAt, said: [], bytes };
+  }
+  const whole = await reading.bus.sessions.whole(reading.key, item);
+  // What cannot be read any more was told at the border.
+  return whole && turnOf({ rev, item: whole });
 };
 
 /** @returns undefined where it says nothing */

@@ -48,6 +48,7 @@ export class World {
       clock?: Clock;
       maxRunMs?: number;
       conversationBytes?: number;
+      maxAnswerBytes?: number;
     } = {},
   ): Promise<Worker> {
     const { bus = this.bus, engine = this.engine, slots = 4, clock, ...limits } = options;
@@ -97,7 +98,9 @@ export class World {
   }
 
   async item(generation: string): Promise<StoredGeneration> {
-    const item = (await this.bus.sessions.item(keyOf(generation), keyOf(generation).generation))?.item;
+    const key = keyOf(generation);
+    const stored = await this.bus.sessions.item(key, key.generation);
+    const item = stored && (await this.bus.sessions.whole(key, stored.item));
     if (item?.kind !== 'generation') throw new Error('expected a generation item');
     return item;
   }

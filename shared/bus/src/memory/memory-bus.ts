@@ -1,4 +1,7 @@
 import type { ControlMessage, GenerationKey } from '@sluice/protocol';
+import { BodyStore } from '../bodies/body-store.ts';
+import type { ChunkStore } from '../bodies/body-store.ts';
+import { sessionsWithBodies } from '../bodies/sessions-with-bodies.ts';
 import { Border } from '../border.ts';
 import { BusUnavailableError } from '../bus.ts';
 import type { Bus } from '../bus.ts';
@@ -13,11 +16,13 @@ import { createMemoryHub, listen, publish } from './memory-hub.ts';
 import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import { memoryOpenGenerations } from './memory-open-generations.ts';
-import { memorySessions } from './memory-session-store.ts';
+import { memoryRecords } from './memory-session-store.ts';
 import { memoryTokens } from './memory-token-log.ts';
 
 /** As NATS's requests. */
 const REQUEST_TIMEOUT_MS = 2_000;
+/** As NATS's. */
+const MAX_CHUNK_BYTES = 256 * 1024;
 
 /**
  * The bus without NATS, for tests of what stands above it. Delivery is asynchronous, as over a
@@ -30,7 +35,7 @@ export const createMemoryBus = (
   const border = new Border();
   return {
     tokens: memoryTokens(hub, border),
-    sessions: memorySessions(hub, border),
+    sessions: sessionsWithBodies(memoryRecords(hub, border), new BodyStore(memoryChunks(hub), border)),
     open: memoryOpenGenerations(hub),
     jobs: createMemoryJobs(hub, { border, ackWaitMs }),
     counters: memoryCounters(hub),
@@ -49,6 +54,18 @@ export const createMemoryBus = (
     close: () => Promise.resolve(),
   };
 };
+
+const memoryChunks = ({ bodies }: MemoryHub): ChunkStore => ({
+  maxChunkBytes: MAX_CHUNK_BYTES,
+  write: async (subject, chunk) => void bodies.set(subject, Uint8Array.from(chunk)),
+  read: async (subjects) =>
+    new Map(
+      subjects.flatMap((subject) => {
+        const chunk = bodies.get(subject);
+        return chunk === undefined ? [] : [[subject, chunk]];
+      }),
+    ),
+});
 
 /** The answer of the first that listens; undefined when nobody does. @throws BusUnavailableError */
 const request = async (

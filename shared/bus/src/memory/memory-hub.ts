@@ -21,6 +21,8 @@ export type MemoryHub = {
   readonly prompts: Map<string, string>;
   /** by subject; `at`: of the last change, ms */
   readonly counters: Map<string, { readonly value: number; readonly seq: number; readonly at: number }>;
+  /** chunks of bodies, by subject */
+  readonly bodies: Map<string, Uint8Array>;
   readonly workers: Map<string, string>;
   /** whoever tails a session, by `<org>.<session>` */
   readonly tails: Map<string, Set<(message: LiveMessage) => void>>;
@@ -47,6 +49,7 @@ export const createMemoryHub = (): MemoryHub => ({
   items: new Map(),
   prompts: new Map(),
   counters: new Map(),
+  bodies: new Map(),
   workers: new Map(),
   tails: new Map(),
   listeners: new Map(),
@@ -79,6 +82,7 @@ export const publish = (hub: MemoryHub, subject: string, text: string): void => 
   else if (first === 'live') deliver(hub, { subject, text, sequence: undefined });
   else if (first === 'job' || first === 'own') enqueue(hub, subject, { text, deliveries: 0, acked: false });
   else if (first === 'open') putOpen(hub, subject);
+  else if (first === 'body') hub.bodies.set(subject, Buffer.from(text));
   else if (first === '$KV') put(hub, rest, text);
   else
     queueMicrotask(() => {

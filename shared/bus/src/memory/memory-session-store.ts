@@ -1,14 +1,15 @@
 import type { SessionKey } from '@sluice/protocol';
+import type { RecordStore } from '../bodies/record-store.ts';
 import type { Border } from '../border.ts';
 import { parsePrompt } from '../messages.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
-import type { ItemPage, SessionStore, StoredItem } from '../session-store.ts';
+import type { ItemPage, StoredItem } from '../session-store.ts';
 import { itemParser } from '../stored-item.ts';
 import { itemKey, itemOfSubject } from '../subjects.ts';
 import { putItem } from './memory-hub.ts';
 import type { MemoryHub } from './memory-hub.ts';
 
-export const memorySessions = (hub: MemoryHub, border: Border): SessionStore => {
+export const memoryRecords = (hub: MemoryHub, border: Border): RecordStore => {
   const itemAt = (path: string): StoredItem | undefined => {
     const stored = hub.items.get(path);
     const item = stored && border.read('item', stored.text, itemParser(itemOfSubject(path)));

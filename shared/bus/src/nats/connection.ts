@@ -15,8 +15,13 @@ export type NatsOptions = {
   readonly partitions?: number;
   /** how long a record, an item, a job stay; defaults 24 h, 7 d, 15 min */
   readonly retention?: { readonly tokensMs?: number; readonly sessionsMs?: number; readonly jobsMs?: number };
-  /** bytes each stream may hold; defaults 1 GiB, 1 GiB, 512 MiB */
-  readonly maxBytes?: { readonly tokens?: number; readonly sessions?: number; readonly prompts?: number };
+  /** bytes each stream may hold; defaults 1 GiB, 1 GiB, 512 MiB, 2 GiB */
+  readonly maxBytes?: {
+    readonly tokens?: number;
+    readonly sessions?: number;
+    readonly prompts?: number;
+    readonly bodies?: number;
+  };
   /** how long a job may go without `working` before it is delivered again; default 30 s */
   readonly ackWaitMs?: number;
 };

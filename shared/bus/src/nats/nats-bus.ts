@@ -2,6 +2,8 @@ import { JetStreamApiError, jetstream, jetstreamManager } from '@nats-io/jetstre
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from 'nats';
+import { BodyStore } from '../bodies/body-store.ts';
+import { sessionsWithBodies } from '../bodies/sessions-with-bodies.ts';
 import { Border } from '../border.ts';
 import { StreamMismatchError, UnsupportedServerError } from '../bus.ts';
 import type { Bus } from '../bus.ts';
@@ -16,7 +18,8 @@ import { createNatsControl, createNatsPresence, createNatsStats } from './nats-c
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
 import { createNatsOpenGenerations } from './nats-open-generations.ts';
 import { createNatsRelay } from './nats-relay.ts';
-import { createNatsSessionStore } from './nats-session-store.ts';
+import { createNatsChunks } from './nats-chunks.ts';
+import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
 import { isUnserved } from './no-responders.ts';
@@ -74,7 +77,10 @@ const openBus = async (
   };
   return {
     tokens,
-    sessions: createNatsSessionStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, border }),
+    sessions: sessionsWithBodies(
+      createNatsRecordStore(nc, jsm, { sessions, prompts }, { replicas, inboxPrefix, border }),
+      new BodyStore(createNatsChunks({ nc, js, jsm, replicas, inboxPrefix }), border),
+    ),
     open: createNatsOpenGenerations(nc, js, { inboxPrefix, replicas }),
     jobs,
     counters: createNatsCounters(nc, js, jsm, { replicas, inboxPrefix, border }),

@@ -4,15 +4,9 @@ import type { SessionKey } from '@sluice/protocol';
 import type { Msg, NatsConnection } from 'nats';
 import type { Border } from '../border.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS, RESTORE_MARK } from '../session-store.ts';
-import type {
-  BackwardPage,
-  ItemBody,
-  ItemPage,
-  PromptEntry,
-  SessionStore,
-  StoredItem,
-  StoreState,
-} from '../session-store.ts';
+import type { BackwardPage, ItemBody, ItemPage, StoredItem, StoreState } from '../session-store.ts';
+import type { StoredPrompt } from '../bodies/division.ts';
+import type { RecordStore } from '../bodies/record-store.ts';
 import { parsePrompt } from '../messages.ts';
 import { itemParser } from '../stored-item.ts';
 import { BUCKETS, itemKey, itemOfSubject, itemSubjects, kvStream } from '../subjects.ts';
@@ -35,19 +29,19 @@ type Reading = {
   readonly border: Border;
 };
 
-export const createNatsSessionStore = (
+export const createNatsRecordStore = (
   nc: NatsConnection,
   jsm: JetStreamManager,
   { sessions, prompts }: Buckets,
   reading: Reading,
-): SessionStore => {
+): RecordStore => {
   const readItem = async (key: string): Promise<StoredItem | undefined> => {
     const message = await readLast(jsm, SESSIONS, `$KV.${BUCKETS.sessions}.${key}`, reading.replicas);
     return message && storedOf(message.string(), message.subject, message.seq, reading);
   };
   const readPrompt = (key: string): Promise<StoredMsg | undefined> =>
     readLast(jsm, PROMPTS, `$KV.${BUCKETS.prompts}.${key}`, reading.replicas);
-  const entryIn = (message: StoredMsg): PromptEntry | undefined =>
+  const entryIn = (message: StoredMsg): StoredPrompt | undefined =>
     reading.border.read('prompt', message.string(), parsePrompt);
   const newestRev = async (key: SessionKey): Promise<number> =>
     (await readLast(jsm, SESSIONS, itemSubjects(key), reading.replicas))?.seq ?? 0;

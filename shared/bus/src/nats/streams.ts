@@ -3,6 +3,7 @@ import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream';
 import { StreamMismatchError } from '../bus.ts';
 import {
+  bodySubjects,
   BUCKETS,
   STREAMS,
   counterSubjects,
@@ -26,6 +27,9 @@ type Wanted = Partial<StreamConfig> & { readonly name: string };
 /** The server's default. */
 const DEDUPE_MS = 2 * MINUTE_MS;
 
+/** A body stays for this much longer than an item that is written at the same time. */
+const BODY_GRACE_MS = 24 * 60 * MINUTE_MS;
+
 /** A repeat of an increment within this time counts once. It is repeated for 2 s. */
 const COUNTER_DEDUPE_MS = 30_000;
 
@@ -40,6 +44,20 @@ const openStream = (sessionsMs: number): Wanted => ({
   allow_msg_ttl: true,
   deny_delete: true,
   duplicate_window: nanos(Math.min(sessionsMs, DEDUPE_MS)),
+});
+
+const countersStream = (sessionsMs: number): Wanted => ({
+  name: STREAMS.counters,
+  subjects: [counterSubjects],
+  allow_msg_counter: true,
+  max_msgs_per_subject: 1,
+  // Each increment renews a counter, so it expires after the newest item was created; it begins again from a listing.
+  max_age: nanos(sessionsMs),
+  max_bytes: 64 * MIB,
+  // The only policy the server allows here. The counter that rested longest goes first, and begins again as above.
+  discard: DiscardPolicy.Old,
+  allow_direct: true,
+  duplicate_window: nanos(Math.min(sessionsMs, COUNTER_DEDUPE_MS)),
 });
 
 /**
@@ -82,6 +100,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     ...tokens,
     { ...bucket(BUCKETS.sessions, sessionsMs, maxBytes.sessions ?? 1024 * MIB), republish: itemRepublish },
     bucket(BUCKETS.prompts, promptsMs, maxBytes.prompts ?? 512 * MIB),
+    bodies(base, Math.max(promptsMs, sessionsMs + BODY_GRACE_MS), maxBytes.bodies),
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
     { ...base, ...openStream(sessionsMs) },
@@ -98,22 +117,22 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
       // Nothing here has an id to be known again by; the server wants a window no longer than the age.
       duplicate_window: nanos(Math.min(jobsMs, DEDUPE_MS)),
     },
-    {
-      ...base,
-      name: STREAMS.counters,
-      subjects: [counterSubjects],
-      allow_msg_counter: true,
-      max_msgs_per_subject: 1,
-      // Each increment renews a counter, so it expires after the newest item was created; it begins again from a listing.
-      max_age: nanos(sessionsMs),
-      max_bytes: 64 * MIB,
-      // The only policy the server allows here. The counter that rested longest goes first, and begins again as above.
-      discard: DiscardPolicy.Old,
-      allow_direct: true,
-      duplicate_window: nanos(Math.min(sessionsMs, COUNTER_DEDUPE_MS)),
-    },
+    { ...base, ...countersStream(sessionsMs) },
   ];
 };
+
+/** @param base what all streams have in common */
+const bodies = (base: Partial<StreamConfig>, sessionsMs: number, maxBytes = 2048 * MIB): Wanted => ({
+  ...base,
+  name: STREAMS.bodies,
+  subjects: [bodySubjects],
+  max_msgs_per_subject: 1,
+  // A generation may end long after its prompt was stored, and its item then stays for its full time.
+  max_age: nanos(sessionsMs + BODY_GRACE_MS),
+  max_bytes: maxBytes,
+  allow_direct: true,
+  deny_delete: true,
+});
 
 /**
  * Creates the streams, or checks those that exist: every service may start first.

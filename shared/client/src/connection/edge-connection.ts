@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import { ClosedError, ProtocolError, RequestError } from '../errors.ts';
 import type { Dial, Dialing } from '../link/dialer.ts';
 import { EdgeLink } from '../link/edge-link.ts';
+import type { LargePrompt } from '../link/large-prompt.ts';
 import { ABNORMAL } from '../link/transport.ts';
 import type { Transport, TransportListener } from '../link/transport.ts';
 import type { Upgrade } from '../link/upgrade.ts';
@@ -29,6 +30,7 @@ export type ConnectionOptions = {
   readonly clock: Clock;
   readonly page: Page;
   readonly dial: Dial;
+  readonly upload: (prompt: Omit<LargePrompt, 'fetch'>) => Promise<OkFrame | ErrorFrame>;
   /** undefined when there is only one transport */
   readonly startUpgrade: StartUpgrade | undefined;
 };
@@ -68,7 +70,11 @@ export class EdgeConnection {
     const { clock, backoff, credential, page } = options;
     this.#options = options;
     this.#listener = listener;
-    this.#requests = new Requests({ clock, transmit: (frame) => this.send(frame) });
+    this.#requests = new Requests({
+      clock,
+      transmit: (frame) => this.send(frame),
+      upload: async (frame) => options.upload({ url: options.url, token: await credential.current(), frame }),
+    });
     this.#reconnector = new Reconnector({
       clock,
       backoff,
@@ -269,7 +275,7 @@ export class EdgeConnection {
     const error = new RequestError(frame);
     const session = this.#sessionOf(frame);
     if (session === undefined) this.#listener.error(error);
-    else session.failed(error);
+    else session.failed(error, frame.generation);
   }
 
   #sessionOf(frame: ServerFrame): SessionListener | undefined {

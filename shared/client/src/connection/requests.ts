@@ -1,4 +1,4 @@
-import type { ClientFrame, ErrorFrame, Limits, OkFrame } from '@sluice/protocol';
+import type { ClientFrame, ErrorFrame, Limits, OkFrame, PromptFrame } from '@sluice/protocol';
 import type { Clock } from '../clock.ts';
 import { ClosedError, RequestError } from '../errors.ts';
 
@@ -20,6 +20,7 @@ export type Answered = {
 
 type Pending = Answered & {
   readonly frame: Request & { readonly id: string };
+  isUploading?: boolean;
   /** when the first refusal for the moment came, ms */
   since?: number;
   cancel?: () => void;
@@ -29,6 +30,8 @@ type RequestsOptions = {
   readonly clock: Clock;
   /** returns false when there is no live connection */
   readonly transmit: (frame: ClientFrame) => boolean;
+  /** for a prompt that no frame holds; resolves to its answer */
+  readonly upload: (frame: PromptFrame & { readonly id: string }) => Promise<OkFrame | ErrorFrame>;
 };
 
 /** Between two tries, when the server does not say, ms. */
@@ -103,11 +106,22 @@ export class Requests {
 
   #try(pending: Pending): void {
     pending.cancel?.();
+    const { frame } = pending;
     // A frame over the limit would close the connection for good; nobody else should suffer for it.
-    if (exceeds(pending.frame, this.#maxFrameBytes)) {
-      const message = `a ${pending.frame.type} may not exceed ${this.#maxFrameBytes} bytes`;
+    if (!exceeds(frame, this.#maxFrameBytes)) this.#options.transmit(frame);
+    else if (frame.type === 'prompt') void this.#upload(pending, frame);
+    else {
+      const message = `a ${frame.type} may not exceed ${this.#maxFrameBytes} bytes`;
       this.#reject(pending, new RequestError({ code: 'too_large', message, retryable: false }));
-    } else this.#options.transmit(pending.frame);
+    }
+  }
+
+  async #upload(pending: Pending, frame: PromptFrame & { readonly id: string }): Promise<void> {
+    if (pending.isUploading) return;
+    pending.isUploading = true;
+    const answer = await this.#options.upload(frame);
+    pending.isUploading = false;
+    this.answer(answer);
   }
 
   #reject(pending: Pending, error: Error): void {

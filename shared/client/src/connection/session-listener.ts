@@ -13,6 +13,6 @@ export interface SessionListener {
   closed(error: ClosedError): void;
   /** @throws ProtocolError to have the link dropped and everything resumed from the last good position */
   receive(frame: SessionFrame): void;
-  /** Something went wrong that answers no request. */
-  failed(error: Error): void;
+  /** Something went wrong that answers no request. @param generation which it is about */
+  failed(error: Error, generation?: string): void;
 }

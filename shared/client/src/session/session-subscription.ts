@@ -128,7 +128,10 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
     this.#fail(error);
   }
 
-  failed(error: Error): void {
+  failed(error: Error, generation = ''): void {
+    // Of what is done nothing comes later.
+    const item = this.view.items.get(generation);
+    if (item?.kind === 'generation' && item.status === 'done') this.view.tracks.get(generation)?.fail(error);
     this.view.events.emit('error', error);
   }
 

@@ -1,4 +1,4 @@
-import type { Item, Position } from '@sluice/protocol';
+import type { GenerationItem, Item, Position } from '@sluice/protocol';
 import { Emitter } from '../emitter.ts';
 import { ItemList } from './item-list.ts';
 import type { PresenceEvent, SessionEvents } from './session-events.ts';
@@ -55,7 +55,7 @@ export class SessionView {
     this.tracks.set(id, track);
     track.attached(this.#window);
     const item = this.items.get(id);
-    if (item?.kind === 'generation' && item.status === 'done') track.complete(item);
+    if (item?.kind === 'generation' && isWhole(item)) track.complete(item);
     return track;
   }
 
@@ -85,9 +85,10 @@ export class SessionView {
     if (!this.items.put(item)) return;
     if (item.kind === 'generation') {
       if (item.status === 'done') this.#settled.add(item.id);
-      const isFull = item.status === 'done' && (source === 'subscribed' || item.text !== undefined);
+      const isFull = isWhole(item) && (source === 'subscribed' || item.text !== undefined);
       if (isFull) this.tracks.get(item.id)?.complete(item);
-      else this.track(item.id).announce(item);
+      // Nobody is sent a long text unless somebody here follows it.
+      else (item.bodies?.answer ? this.tracks.get(item.id) : this.track(item.id))?.announce(item);
     }
     this.events.emit('item', this.items.get(item.id) ?? item);
   }
@@ -107,5 +108,8 @@ export class SessionView {
     for (const track of this.tracks.values()) track.attached(window);
   }
 }
+
+/** Done, with all of its text; one that is too large for a list comes as deltas, once somebody asks. */
+const isWhole = ({ status, bodies }: GenerationItem): boolean => status === 'done' && !bodies?.answer;
 
 const LOST = { code: 'not_found', message: 'the store was replaced', retryable: false } as const;

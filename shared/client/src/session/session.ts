@@ -106,9 +106,17 @@ export class Session {
     return this.#handle(track, this.#ask(generation, body, isNew));
   }
 
-  /** Follows a generation that exists or will; at once complete when its text is here already. */
+  /**
+   * Follows a generation that exists or will; at once complete when its text is here already. One of whose text the list
+   * has a `preview` only comes whole.
+   */
   generation(id: string, options: { readonly ack?: AckPolicy } = {}): Generation {
-    return this.#handle(this.#follow(id, options.ack), Promise.resolve({ created: false }));
+    const track = this.#follow(id, options.ack);
+    const item = this.#subscription.view.items.get(id);
+    // Its text is too large for a list: named, it comes. Once what is being received is through, or that would not count.
+    if (item?.kind === 'generation' && item.bodies?.answer && !track.end)
+      queueMicrotask(() => this.#subscription.refresh());
+    return this.#handle(track, Promise.resolve({ created: false }));
   }
 
   /**

@@ -89,12 +89,79 @@ describe('a prompt', () => {
     generation.detach();
   });
 
-  test('larger than the server allows is refused here', async () => {
+  describe('larger than a frame may be', () => {
+    const input = 'é'.repeat(500);
+    /** A client whose requests get these answers, one after the other. */
+    const uploading = async (...answers: readonly (Response | Error)[]) => {
+      const calls: { url: string; options: RequestInit }[] = [];
+      const fetch = async (url: string, options: RequestInit): Promise<Response> => {
+        const answer = answers[calls.push({ url, options }) - 1];
+        if (answer instanceof Response) return answer;
+        throw answer ?? new Error('expected no more requests');
+      };
+      const bench = new Bench({ url: 'wss://edge/v1/ws', fetch });
+      await bench.goLive({ maxFrameBytes: 1_000 });
+      return { bench, calls };
+    };
+    const refusal = (status: number, code: string, retryable: boolean): Response =>
+      new Response(JSON.stringify({ error: { code, message: code, retryable } }), { status });
+
+    test('goes as a request of its own, and is parked without a viewer as any other', async () => {
+      const { bench, calls } = await uploading(new Response('{}', { status: 201 }));
+      const generation = bench.client.session('s').prompt({ input, generation: 'g' });
+      expect(await generation.accepted).toEqual({ created: true });
+      expect(bench.transport.all('prompt')).toEqual([]);
+      expect(calls).toMatchObject([
+        {
+          url: 'https://edge/v1/sessions/s/generations/g',
+          options: { method: 'PUT', headers: { authorization: 'Bearer jwt' } },
+        },
+      ]);
+      expect(calls[0]?.options.body).toBe(JSON.stringify({ onAbandon: 'park', input }));
+    });
+
+    test('is sent again where no answer came or none could be given, and not after a refusal', async () => {
+      const { bench, calls } = await uploading(
+        new Error('lost'),
+        refusal(503, 'unavailable', true),
+        refusal(413, 'too_large', false),
+      );
+      const generation = bench.client.session('s').prompt({ input, generation: 'g' });
+      const refused = expect(generation.accepted).rejects.toMatchObject({ code: 'too_large' });
+      for (let tries = 0; tries < 4; tries += 1) {
+        for (let turns = 0; turns < 5; turns += 1) await bench.settle();
+        bench.clock.advance(2_000);
+      }
+      await refused;
+      expect(calls).toHaveLength(3);
+    });
+
+    test('is one request however often the connection is lost meanwhile', async () => {
+      let answer: (response: Response) => void = () => undefined;
+      let calls = 0;
+      const fetch = (): Promise<Response> => {
+        calls += 1;
+        return new Promise((resolve) => (answer = resolve));
+      };
+      const bench = new Bench({ fetch });
+      await bench.goLive({ maxFrameBytes: 1_000 });
+      const generation = bench.client.session('s').prompt({ input });
+      for (let turns = 0; turns < 5; turns += 1) await bench.settle();
+      await bench.reconnect();
+      for (let turns = 0; turns < 5; turns += 1) await bench.settle();
+      answer(new Response('{}', { status: 200 }));
+      expect(await generation.accepted).toEqual({ created: false });
+      expect(calls).toBe(1);
+    });
+  });
+
+  test('is the only thing that may be larger than a frame', async () => {
     const bench = new Bench();
     await bench.goLive({ maxFrameBytes: 1_000 });
-    const generation = bench.client.session('s').prompt('é'.repeat(500));
-    await expect(generation.accepted).rejects.toMatchObject({ code: 'too_large' });
-    expect(bench.transport.all('prompt')).toEqual([]);
+    await expect(bench.client.session('s').message('é'.repeat(500))).rejects.toMatchObject({
+      code: 'too_large',
+    });
+    expect(bench.transport.all('message')).toEqual([]);
   });
 
   test('needs exactly one source and possible ids', () => {

@@ -68,6 +68,61 @@ describe('a subscription', () => {
     expect(await bench.client.session('s').generation('g2').done).toBe('x');
   });
 
+  describe('to a session with a text that is too large for its list', () => {
+    const apart = item(2, {
+      ...{ status: 'done', reason: 'stop', seq: 3, preview: 'Hel' },
+      bodies: { answer: { chunks: 1, bytes: 30_000, sha256: 'f'.repeat(64) } },
+    });
+
+    test('shows its beginning, and asks for it only when somebody follows it', async () => {
+      const { bench, transport } = await attached([apart], 2);
+      const session = bench.client.session('s');
+      expect(session.items.get('g')).toEqual(apart);
+      expect((await bench.reconnect()).all('subscribe')[0]?.positions).toBeUndefined();
+      bench.transport.deliver({ type: 'subscribed', session: 's', rev: 2, viewers: 1, items: [] });
+      const generation = session.generation('g');
+      await bench.settle();
+      const asked = bench.transport.all('subscribe').at(-1);
+      expect(asked).toMatchObject({ rev: 2, positions: { g: { epoch: 0, seq: 0 } } });
+      bench.transport.deliver({ type: 'subscribed', session: 's', rev: 2, viewers: 1, items: [] });
+      bench.transport.deliver(delta(0, 2, 'Hel'), delta(2, 3, 'lo'), end(3));
+      expect(await generation.done).toBe('Hello');
+      expect(session.items.get('g')).toMatchObject({ text: 'Hello', status: 'done' });
+      expect(transport.all('subscribe')).toHaveLength(1);
+      expect((await bench.reconnect()).all('subscribe')[0]?.positions).toBeUndefined();
+    });
+
+    test('gets it also when it is followed before it is known, or as soon as it is', async () => {
+      const bench = new Bench();
+      const session = bench.client.session('s');
+      session.on('item', ({ id }) => void session.generation(id));
+      void session.subscribe();
+      const transport = await bench.goLive();
+      transport.deliver({ type: 'subscribed', session: 's', rev: 2, viewers: 1, items: [apart] });
+      await bench.settle();
+      expect(transport.all('subscribe').at(-1)?.positions).toEqual({ g: { epoch: 0, seq: 0 } });
+    });
+
+    test('goes on in a text that ended meanwhile from where it was', async () => {
+      const { bench, transport } = await attached([item(1)], 1);
+      const generation = bench.client.session('s').generation('g');
+      transport.deliver(delta(0, 2, 'Hel'));
+      const again = await bench.reconnect();
+      again.deliver({ type: 'subscribed', session: 's', rev: 2, viewers: 1, items: [apart] });
+      again.deliver(delta(2, 3, 'lo'), end(3));
+      expect(await generation.done).toBe('Hello');
+    });
+
+    test('is told when the server has lost it', async () => {
+      const { bench, transport } = await attached([apart], 2);
+      const generation = bench.client.session('s').generation('g');
+      await bench.settle();
+      transport.deliver({ type: 'subscribed', session: 's', rev: 2, viewers: 1, items: [] });
+      transport.deliver({ type: 'error', code: 'not_found', message: 'lost', retryable: false, ...ids });
+      await expect(generation.done).rejects.toMatchObject({ code: 'not_found' });
+    });
+  });
+
   test('names a generation that has ended until its item says so too: it must not come whole again', async () => {
     const { bench, transport } = await attached([item(2)], 2);
     transport.deliver(delta(0, 2, 'ab'));

@@ -38,7 +38,7 @@ export interface MockServer {
   close(): Promise<void>;
 }
 
-const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
+const MAX_REQUEST_BYTES = 32 * 1024 * 1024;
 
 /** An OpenAI-compatible server without a model, with the manners of a real one. For tests and benchmarks. */
 export const startMockServer = async (options: MockServerOptions = {}): Promise<MockServer> => {

@@ -1,4 +1,5 @@
 import type { Clause } from '../clause.ts';
+import { BODIES } from './bodies.ts';
 import { CANCEL } from './cancel.ts';
 import { CRASH } from './crash.ts';
 import { FENCING } from './fencing.ts';
@@ -16,4 +17,5 @@ export const CLAUSES: readonly Clause[] = [
   ...FLOW,
   ...CANCEL,
   ...CRASH,
+  ...BODIES,
 ];
