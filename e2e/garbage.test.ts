@@ -354,13 +354,17 @@ test('a closed chunk that is overwritten with garbage is told as expired, and th
   expect(await seen.done).toBe(await generation.done);
 }, 60_000);
 
-test('a prompt that is overwritten with garbage is another prompt to whoever repeats it', async () => {
+test('a prompt that is overwritten with garbage is still known by its item', async () => {
   const session = view('websocket', 'ann').client.session('repeated');
   const prompt = { generation: 'g', input: 'go', params: { simulated: { tokens: 5 } } };
   expect(await session.prompt(prompt).end).toMatchObject({ reason: 'stop' });
   await pollute(await connectAs('edge'), `$KV.PROMPTS.${ORG}.repeated.g`);
-  const again = view('websocket', 'ann').client.session('repeated').prompt(prompt);
-  await expect(again.accepted).rejects.toMatchObject({ code: 'conflict' });
+  const repeat = (input: string) =>
+    view('websocket', 'ann')
+      .client.session('repeated')
+      .prompt({ ...prompt, input }).accepted;
+  expect(await repeat('go')).toMatchObject({ created: false });
+  await expect(repeat('stop')).rejects.toMatchObject({ code: 'conflict' });
   expect((await counted('edge')).get('prompt')).toBeGreaterThan(0);
 }, 30_000);
 

@@ -169,8 +169,10 @@ describe('storage', () => {
 test('a worker that is asked to stop while NATS is away gives up what it waits for, and stops', async () => {
   const { sessions } = scene.world.bus;
   const clock = new ManualClock();
-  const items: Bus['sessions']['items'] = () => Promise.reject(new BusUnavailableError('away'));
-  const bus = { ...scene.world.bus, sessions: { ...sessions, items } };
+  const backward = async function* (): AsyncGenerator<never> {
+    yield await Promise.reject<never>(new BusUnavailableError('away'));
+  };
+  const bus = { ...scene.world.bus, sessions: { ...sessions, backward } };
   const worker = await scene.world.start('w1', { bus, clock });
   await scene.world.submit('g');
   await scene.world.until('g', 'running');

@@ -27,7 +27,10 @@ type Wanted = Partial<StreamConfig> & { readonly name: string };
 /** The server's default. */
 const DEDUPE_MS = 2 * MINUTE_MS;
 
-/** A body stays for this much longer than an item that is written at the same time. */
+/**
+ * A body stays for this much longer than an item that is written at the same time: a generation may end long after its prompt
+ * was stored, and its item then stays for its full time.
+ */
 const BODY_GRACE_MS = 24 * 60 * MINUTE_MS;
 
 /** A repeat of an increment within this time counts once. It is repeated for 2 s. */
@@ -122,13 +125,12 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
 };
 
 /** @param base what all streams have in common */
-const bodies = (base: Partial<StreamConfig>, sessionsMs: number, maxBytes = 2048 * MIB): Wanted => ({
+const bodies = (base: Partial<StreamConfig>, ageMs: number, maxBytes = 2048 * MIB): Wanted => ({
   ...base,
   name: STREAMS.bodies,
   subjects: [bodySubjects],
   max_msgs_per_subject: 1,
-  // A generation may end long after its prompt was stored, and its item then stays for its full time.
-  max_age: nanos(sessionsMs + BODY_GRACE_MS),
+  max_age: nanos(ageMs),
   max_bytes: maxBytes,
   allow_direct: true,
   deny_delete: true,
