@@ -7,16 +7,17 @@ import type { Bus } from '@sluice/bus';
 import { createGeneration, Room } from '@sluice/lifecycle';
 import type { ChatMessage } from '@sluice/protocol';
 import { systemClock } from '@sluice/runtime';
-import { waitFor } from '@sluice/testkit';
-import { keyOf } from './support/clients.ts';
+import { openRawClient, waitFor } from '@sluice/testkit';
+import { keyOf, tokenFor } from './support/clients.ts';
 import { spawnProductionWorker } from './support/processes.ts';
 import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';
 
 const PROMPTS = 64;
+const LINES = 20;
 /** As many as a session takes, 240 MB in all. */
-const ITEMS = 1_000 - PROMPTS;
-const ITEM_BYTES = 256_500;
+const ITEMS = 1_000 - PROMPTS - LINES;
+const ITEM_BYTES = 262_000;
 const BUDGET = 4 * 1024 * 1024;
 const MIB = 1024 * 1024;
 
@@ -92,6 +93,12 @@ class Upstream {
   }
 }
 
+const during = async (act: () => Promise<void>): Promise<number> => {
+  const from = performance.now();
+  await act();
+  return performance.now() - from;
+};
+
 const rssOf = async (pid: number): Promise<number> => {
   const status = await readFile(`/proc/${pid}/status`, 'latin1');
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
@@ -142,3 +149,36 @@ test('64 prompts at once in a session of 240 MB cost a worker little memory', as
     upstream.close();
   }
 }, 180_000);
+
+test('a viewer attaches and a line is stored at once in a session of 240 MB', async () => {
+  const edge = await system.addEdge();
+  const client = await openRawClient(`ws://127.0.0.1:${edge.port}/v1/ws`, { token: tokenFor('ann') });
+  try {
+    await client.nextFrame('ready');
+    const attachedMs = await during(async () => {
+      client.send({ type: 'subscribe', session: 'large' });
+      await client.nextFrame('subscribed');
+    });
+    const lines: number[] = [];
+    for (let n = 0; n < LINES; n += 1)
+      lines.push(
+        await during(async () => {
+          client.send({
+            type: 'message',
+            id: `r-${n}`,
+            session: 'large',
+            message: `line-${n}`,
+            text: 'hello',
+          });
+          const answer = await client.nextFrame((frame) => 're' in frame && frame.re === `r-${n}`);
+          expect(answer.type).toBe('ok');
+        }),
+      );
+    const p95 = lines.toSorted((a, b) => a - b)[Math.ceil(LINES * 0.95) - 1] ?? Infinity;
+    process.stdout.write(`attached in ${attachedMs.toFixed(0)} ms, a line in ${p95.toFixed(1)} ms (p95)\n`);
+    expect(attachedMs).toBeLessThanOrEqual(200);
+    expect(p95).toBeLessThanOrEqual(50);
+  } finally {
+    client.terminate();
+  }
+}, 30_000);
