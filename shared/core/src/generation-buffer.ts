@@ -162,9 +162,12 @@ export class GenerationBuffer {
 
   /** Index of the run that the token after `from` belongs to; readers are mostly at the last one. */
   #runAt(from: number): number {
-    let index = this.#runs.length - 1;
-    while (index > 0 && (this.#runs[index] as Run).start > from) index -= 1;
-    return index;
+    let [low, high] = [0, this.#runs.length];
+    for (let middle = high - 1; high - low > 1; middle = (low + high) >>> 1) {
+      if ((this.#runs[middle] as Run).start <= from) low = middle;
+      else high = middle;
+    }
+    return low;
   }
 
   #reserve(bytes: number): void {

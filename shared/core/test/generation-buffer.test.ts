@@ -154,6 +154,21 @@ describe('slice', () => {
     expect(textAfter(filled('\ud83d', '\ude00'), 0)).toBe('😀');
   });
 
+  /** Each run looked for along all the others would take 20 s. */
+  test('is found at once, however many kinds have alternated', () => {
+    const runs = 200_000;
+    const tokens = Array.from({ length: runs }, (_, i): Token =>
+      i % 2 === 0 ? 'a' : { kind: 'reasoning', text: 'b' },
+    );
+    const buffer = filled();
+    buffer.apply(record(tokens));
+    const startedAt = performance.now();
+    let found = 0;
+    for (let from = 0; from < runs; from += 1) if (buffer.slice(from)?.seq === from + 1) found += 1;
+    expect(found).toBe(runs);
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+  }, 60_000);
+
   test('stays valid while the buffer grows', () => {
     const buffer = filled('first');
     const slice = buffer.slice(0);
