@@ -11,7 +11,7 @@ import type { World } from '../nemesis.ts';
 import { crashesIn, longest, playRows, seconds, untilFlowing } from './row.ts';
 
 /** Whatever takes writes while generations run, each full in its turn. */
-const STREAMS = ['TOKENS', 'KV_SESSIONS', 'KV_PROMPTS'] as const;
+const STREAMS = ['TOKENS', 'KV_SESSIONS', 'KV_PROMPTS', 'BODIES', 'OPEN'] as const;
 
 const SLOTS = 4;
 const WORKERS = 2;
@@ -178,6 +178,8 @@ playRows('storage is full', [
         // Nothing can be written of these: the answer says so, and that it may be repeated.
         'KV_SESSIONS full': 'parked unavailable, queued unavailable, running ok',
         'KV_PROMPTS full': 'parked ok, queued ok, running ok',
+        'BODIES full': 'parked ok, queued ok, running ok',
+        'OPEN full': 'parked ok, queued ok, running ok',
         untrue: 0,
       });
       expect(figures['settled']).toBeLessThanOrEqual(30_000);
