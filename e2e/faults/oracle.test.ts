@@ -31,6 +31,10 @@ const end = (seq = 6, reason: 'stop' | 'cancelled' = 'stop'): ServerFrame => ({
   ...{ type: 'end', session: 's', generation: 'g', epoch: 0, seq, reason },
 });
 
+const refused: ServerFrame & { type: 'error' } = {
+  ...{ type: 'error', code: 'unavailable', message: 'no', retryable: false, session: 's', generation: 'g' },
+};
+
 const connection = (frames: readonly ServerFrame[], given?: number): ViewedConnection => ({
   received: frames.map((frame, at) => ({ frame, at })),
   ...(given === undefined ? {} : { given: { epoch: 0, seq: given } }),
@@ -190,6 +194,11 @@ describe('what a viewer saw', () => {
     ],
     ['bytes without a mark are foreign', [connection([delta(0, 6, 'hello'), end()])], 'foreign'],
     ['no end is truncated', [connection([delta(0, 6)])], 'truncated'],
+    [
+      'a text that is told as expired although it is stored is truncated',
+      [connection([{ ...refused, code: 'not_found' }, delta(0, 6), end()])],
+      'truncated',
+    ],
     [
       'a frame with less than it says is truncated',
       [connection([delta(0, 6, tokens(0, 5).join('')), end()])],

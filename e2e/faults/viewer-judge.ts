@@ -43,6 +43,9 @@ class ViewerJudge {
     if (frame.type === 'delta' || frame.type === 'end' || frame.type === 'reset') {
       if (this.#ends > 0) this.#wrong('ends', 1, `${frame.type} after the end`);
     }
+    // Nothing expires in these runs while somebody reads it.
+    if (frame.type === 'error' && frame.code === 'not_found')
+      this.#wrong('truncated', 1, 'told that tokens are gone which the log has');
     if (frame.type === 'delta') this.#delta(frame);
     else if (frame.type === 'end') this.#end(frame);
     else if (frame.type === 'reset') this.#reset(frame.epoch);
