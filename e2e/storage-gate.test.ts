@@ -8,7 +8,8 @@ import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';
 
 const MIB = 1024 * 1024;
-const TEXT = 'x'.repeat(30_000);
+/** Below what is stored apart, and above it. */
+const [SHORT, LONG] = ['x'.repeat(8_000), 'x'.repeat(30_000)];
 
 let system: System;
 const clients: RawClient[] = [];
@@ -47,17 +48,17 @@ test.each([
   [
     'lines',
     'KV_SESSIONS',
-    (session: string) => (n: number) => ({ type: 'message', session, message: `m${n}`, text: TEXT }),
+    (session: string) => (n: number) => ({ type: 'message', session, message: `m${n}`, text: SHORT }),
   ],
   [
-    'prompts',
-    'KV_PROMPTS',
-    (session: string) => (n: number) => ({ type: 'prompt', session, generation: `g${n}`, input: TEXT }),
+    'long prompts',
+    'BODIES',
+    (session: string) => (n: number) => ({ type: 'prompt', session, generation: `g${n}`, input: LONG }),
   ],
 ] as const)(
   '%s of two edges at full rate stop at the gate',
   async (_what, stream, framesOf) => {
-    system = await startSystem({ maxBytes: { sessions: 16 * MIB, prompts: 16 * MIB } });
+    system = await startSystem({ maxBytes: { sessions: 16 * MIB, prompts: 16 * MIB, bodies: 16 * MIB } });
     const bus = await system.bus();
     await bus.workers.announce({ worker: 'w', models: ['m'], slots: 1, running: [] });
     const edges = [await system.addEdge(), await system.addEdge()];
