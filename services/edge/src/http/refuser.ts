@@ -22,6 +22,9 @@ export const createRefuser =
     // Refused before its token was looked at, it has no grant, whatever the type says.
     tally.orgs.of((request.grant as Grant | undefined)?.org).errors.add(refusal.code);
     const { body, headers: more = {} } = wording(refusal);
+    // The framework would close under a client that still sends, which then sees a reset in place of this answer. What it
+    // sends is thrown away, for as long as a request may take.
+    if (refusal.code === 'too_large') reply.removeHeader('connection');
     return reply
       .code(status)
       .headers({ ...headers, ...more })

@@ -91,6 +91,8 @@ describe('PUT of a generation', () => {
     const answer = await put(newId(), { input: 'x'.repeat(17 * 1024 * 1024) });
     expect([answer.status, codeIn(answer)]).toEqual([413, 'too_large']);
     expect(answer.text).toContain('expected at most 16777216 bytes');
+    // Closed at once, a client that still sends would see a reset and not this answer.
+    expect(answer.headers.get('connection')).not.toBe('close');
     expect(scene.target.recording.operations).toEqual([]);
   });
 
