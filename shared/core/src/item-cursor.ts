@@ -4,7 +4,8 @@
  * older version after a newer one, and what was never announced is still found by the next list.
  */
 export class ItemCursor {
-  readonly #ahead = new Map<string, number>();
+  /** made when needed: an edge holds one cursor for each watched session */
+  #ahead: Map<string, number> | undefined;
   #rev = 0;
   #newest = 0;
 
@@ -18,14 +19,14 @@ export class ItemCursor {
   }
   /** Items that are remembered, because no list has passed them yet. */
   get ahead(): number {
-    return this.#ahead.size;
+    return this.#ahead?.size ?? 0;
   }
 
   /** A version came, live or in a list. @returns whether it is news: neither it nor a newer one has come before */
   take(id: string, rev: number): boolean {
     this.#newest = Math.max(this.#newest, rev);
-    if (rev <= this.#rev || rev <= (this.#ahead.get(id) ?? 0)) return false;
-    this.#ahead.set(id, rev);
+    if (rev <= this.#rev || rev <= (this.#ahead?.get(id) ?? 0)) return false;
+    (this.#ahead ??= new Map()).set(id, rev);
     return true;
   }
 
@@ -34,6 +35,7 @@ export class ItemCursor {
     if (rev <= this.#rev) return;
     this.#rev = rev;
     this.#newest = Math.max(this.#newest, rev);
-    for (const [id, each] of this.#ahead) if (each <= rev) this.#ahead.delete(id);
+    const ahead = [...(this.#ahead ?? [])].filter(([, each]) => each > rev);
+    this.#ahead = ahead.length === 0 ? undefined : new Map(ahead);
   }
 }

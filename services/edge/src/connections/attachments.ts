@@ -12,7 +12,7 @@ export class Attachments {
   readonly #context: Pick<EdgeContext, 'hub' | 'tally' | 'limits'>;
   readonly #attached = new Map<string, Attached>();
   /** whose `subscribe` was refused for the moment; as many as may be watched are remembered */
-  readonly #refused = new Set<string>();
+  #refused: Set<string> | undefined;
   #hasAttached = false;
   #closed = false;
 
@@ -36,7 +36,7 @@ export class Attachments {
    * says where it is. To begin for it without that would send it again what it has.
    */
   isAsked(session: string): boolean {
-    return this.has(session) || this.#refused.has(session);
+    return this.has(session) || this.#refused?.has(session) === true;
   }
 
   /** Whether the session is watched and its viewer was told so. */
@@ -53,9 +53,10 @@ export class Attachments {
     const { session } = viewer.key;
     try {
       await this.attach(viewer, known);
-      this.#refused.delete(session);
+      this.#refused?.delete(session);
     } catch (error) {
-      if (this.#refused.size < this.#context.limits.maxSessionsPerConnection) this.#refused.add(session);
+      const refused = (this.#refused ??= new Set());
+      if (refused.size < this.#context.limits.maxSessionsPerConnection) refused.add(session);
       throw error;
     }
   }
@@ -93,7 +94,7 @@ export class Attachments {
   }
 
   detach(session: string): void {
-    this.#refused.delete(session);
+    this.#refused?.delete(session);
     const attached = this.#attached.get(session);
     if (attached === undefined) return;
     this.#attached.delete(session);

@@ -18,6 +18,8 @@ import type { Viewer } from './viewer.ts';
 /** A finished generation stays in memory this long after its last sign of life, ms. */
 const FINISHED_LINGER_MS = 30_000;
 
+const NO_COLLECTORS: readonly StoredItem[][] = [];
+
 const STORE_REPLACED = 'the store was replaced';
 
 /** A page, and whether it takes the place of all that a viewer has. */
@@ -34,12 +36,13 @@ export class Feed {
   readonly #watch: StatsWatch | undefined;
   readonly #viewers = new Set<Viewer>();
   readonly #generations = new Map<string, GenerationFeed>();
+  // Made when needed: most feeds have one viewer, and never any of these.
   /** generations whose first sign was a record: their item is being read */
-  readonly #discovering = new Set<string>();
+  #discovering: Set<string> | undefined;
   /** items that came live while a viewer's list was being read */
-  readonly #collectors = new Set<StoredItem[]>();
+  #collectors: readonly StoredItem[][] = NO_COLLECTORS;
   /** viewers that are to begin anew */
-  readonly #unsettled = new Set<Viewer>();
+  #unsettled: Set<Viewer> | undefined;
   #items: SessionItems;
   #tail: Subscription | undefined;
   #tailing: Promise<void> | undefined;
@@ -95,7 +98,7 @@ export class Feed {
     const { store, bus } = this.#context;
     const items = this.#items;
     const collector: StoredItem[] = [];
-    this.#collectors.add(collector);
+    this.#collectors = [...this.#collectors, collector];
     try {
       const since = known !== undefined && (await store.holds(known)) ? known.rev : undefined;
       if (since === undefined) viewer.forget();
@@ -111,7 +114,8 @@ export class Feed {
       this.#serve(viewer, named);
       this.#watch?.attached(this.#context.clock.now());
     } finally {
-      this.#collectors.delete(collector);
+      const others = this.#collectors.filter((each) => each !== collector);
+      this.#collectors = others.length === 0 ? NO_COLLECTORS : others;
     }
   }
 
@@ -128,7 +132,7 @@ export class Feed {
 
   #remove(viewer: Viewer): boolean {
     if (!this.#viewers.delete(viewer)) return false;
-    this.#unsettled.delete(viewer);
+    this.#unsettled?.delete(viewer);
     for (const generation of this.#generations.values()) generation.detach(viewer);
     return true;
   }
@@ -151,7 +155,7 @@ export class Feed {
     this.#roster?.tick(now);
     if (this.#viewers.size > 0) this.#watch?.tick(now);
     if (this.#isOpen) this.#items.tick(now);
-    if (this.#unsettled.size > 0) void this.#settle();
+    if (this.#unsettled !== undefined) void this.#settle();
     for (const [id, generation] of this.#generations) {
       generation.tick(now);
       if (generation.isFinished && now - generation.activeAt > FINISHED_LINGER_MS) {
@@ -178,7 +182,7 @@ export class Feed {
     for (const viewer of this.#viewers) {
       if (!viewer.ready) continue;
       viewer.ready = false;
-      if (viewer.only === undefined) this.#unsettled.add(viewer);
+      if (viewer.only === undefined) (this.#unsettled ??= new Set()).add(viewer);
       else this.#dismiss(viewer, viewer.only);
     }
     void this.#settle();
@@ -197,10 +201,11 @@ export class Feed {
     this.#isSettling = true;
     const { turns, logger } = this.#context;
     try {
-      for (const viewer of this.#unsettled) {
+      for (const viewer of this.#unsettled ?? []) {
         await turns.run(() => this.#begin(viewer, undefined));
-        this.#unsettled.delete(viewer);
+        this.#unsettled?.delete(viewer);
       }
+      if (this.#unsettled?.size === 0) this.#unsettled = undefined;
     } catch (error) {
       // The next tick tries again.
       logger.warn('session_reset_failed', { session: this.key.session, error });
@@ -292,12 +297,12 @@ export class Feed {
   #onRecord(id: GenerationId, record: TokenRecord): void {
     const generation = this.#generations.get(id);
     if (generation !== undefined) generation.onRecord(record);
-    else if (!this.#discovering.has(id)) void this.#discover(id);
+    else if (this.#discovering?.has(id) !== true) void this.#discover(id);
   }
 
   /** A record of a generation whose item was not seen, or not yet. */
   async #discover(id: GenerationId): Promise<void> {
-    this.#discovering.add(id);
+    (this.#discovering ??= new Set()).add(id);
     try {
       const stored = await this.#context.bus.sessions.item(this.key, id);
       if (stored !== undefined) this.#items.take(stored);
@@ -305,7 +310,7 @@ export class Feed {
       if (!(error instanceof BusUnavailableError)) throw error;
       this.#context.logger.warn('item_read_failed', { generation: id, error });
     } finally {
-      this.#discovering.delete(id);
+      this.#discovering?.delete(id);
     }
   }
 

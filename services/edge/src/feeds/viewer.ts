@@ -31,6 +31,8 @@ export type ViewerOptions = {
   readonly positions: ReadonlyMap<string, Position>;
 };
 
+const NO_POSITIONS: ReadonlyMap<string, Position> = new Map();
+
 /**
  * One connection's attachment to one session. Holds no frames and no queue: where it stands in each
  * generation is a reader of that generation's feed.
@@ -59,7 +61,8 @@ export class Viewer {
     this.only = options.only;
     this.window = options.observe ? Infinity : options.window;
     this.observe = options.observe;
-    this.#positions = options.positions;
+    // Most name none, and need no map of their own.
+    this.#positions = options.positions.size === 0 ? NO_POSITIONS : options.positions;
   }
 
   get positions(): ReadonlyMap<string, Position> {
@@ -68,7 +71,7 @@ export class Viewer {
 
   /** What it has is of a store that is no more. */
   forget(): void {
-    this.#positions = new Map();
+    this.#positions = NO_POSITIONS;
   }
 
   /** Whether it is served a generation's tokens: not one that is done, unless it named that (R7). */
