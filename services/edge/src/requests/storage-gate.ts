@@ -1,10 +1,10 @@
 import type { Link, StreamState } from '@sluice/bus';
 import { SluiceError } from '@sluice/protocol';
-import type { Logger } from '@sluice/runtime';
+import type { Clock, Logger, Timer } from '@sluice/runtime';
 
 /** Above this fill of the fullest stream nothing new is admitted, so that running generations can still end. */
 const FULL = 0.8;
-/** From this fill on it is read more often. */
+/** From this fill on it is read more often, while there is room. */
 const NEAR = 0.5;
 const READ_MS = 5_000;
 const READ_NEAR_MS = 500;
@@ -16,9 +16,10 @@ const SHARE = 1 / 32;
  * the less room there is, the sooner the next one.
  */
 export class StorageGate {
-  readonly #link: Link;
+  readonly #link: Pick<Link, 'streams'>;
   readonly #logger: Logger;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  #timer: Timer;
   #reading: Promise<void> | undefined;
   /** bytes that the tightest stream took below the gate at the last reading */
   #room = Infinity;
@@ -27,9 +28,10 @@ export class StorageGate {
   #fullness = 0;
   #isClosed = false;
 
-  constructor(link: Link, logger: Logger) {
+  constructor(link: Pick<Link, 'streams'>, logger: Logger, clock: Clock) {
     this.#link = link;
     this.#logger = logger;
+    this.#clock = clock;
   }
 
   /** Resolves after a first look: an edge that starts on a full store admits nothing. */
@@ -47,7 +49,7 @@ export class StorageGate {
 
   close(): void {
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    this.#clock.clearTimeout(this.#timer);
   }
 
   #read(): Promise<void> {
@@ -55,7 +57,7 @@ export class StorageGate {
   }
 
   async #look(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#clock.clearTimeout(this.#timer);
     this.#admitted = 0;
     try {
       const streams = await this.#link.streams();
@@ -64,8 +66,10 @@ export class StorageGate {
     } catch (error) {
       this.#logger.warn('stream_usage_failed', { error });
     }
-    const ms = this.#fullness < NEAR ? READ_MS : READ_NEAR_MS;
-    if (!this.#isClosed) this.#timer = setTimeout(() => void this.#read(), ms);
+    // A closed gate is in no hurry: nothing fills the streams through it.
+    const isNear = this.#fullness >= NEAR && this.#room > 0;
+    const ms = isNear ? READ_NEAR_MS : READ_MS;
+    if (!this.#isClosed) this.#timer = this.#clock.setTimeout(() => void this.#read(), ms);
   }
 }
 
