@@ -4,7 +4,8 @@ import type { EventSourceMessage, ParseError } from 'eventsource-parser';
 import type { EngineEnd, EngineError } from '@sluice/core';
 import { tokensOfDelta, usageOf } from './delta.ts';
 import { splitToken } from './token-split.ts';
-import { fieldOf, midStreamFailure, protocolFailure } from './upstream-failure.ts';
+import { fieldOf } from './fields.ts';
+import { midStreamFailure, protocolFailure } from './upstream-failure.ts';
 
 /** Characters parsed at a time: bounds how many parsed tokens can wait for the consumer. */
 const SLICE = 2048;

@@ -1,5 +1,5 @@
 import type { MarkedToken, Token, Usage } from '@sluice/protocol';
-import { fieldOf } from './upstream-failure.ts';
+import { fieldOf, textIn } from './fields.ts';
 
 /**
  * What a `chat.completion.chunk` brings, as tokens in the order reasoning, text, tool calls. Role-only and
@@ -51,9 +51,3 @@ export const usageOf = (value: unknown): Usage | undefined => {
 };
 
 const isFigure = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
-
-/** A non-empty string field. Null, absent and empty mean the same to all servers. */
-const textIn = (value: unknown, field: string): string | undefined => {
-  const text = fieldOf(value, field);
-  return typeof text === 'string' && text !== '' ? text : undefined;
-};

@@ -10,7 +10,8 @@ import type { Profile } from './profile.ts';
 import { requestBody } from './request-body.ts';
 import { UpstreamCall } from './upstream-call.ts';
 import type { UpstreamTarget } from './upstream-call.ts';
-import { fieldOf, protocolFailure, statusFailure } from './upstream-failure.ts';
+import { fieldOf } from './fields.ts';
+import { protocolFailure, statusFailure } from './upstream-failure.ts';
 
 export type OpenAiOptions = {
   /** base URL of the interface, for example `http://127.0.0.1:8000/v1` */

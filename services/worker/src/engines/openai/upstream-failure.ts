@@ -1,5 +1,6 @@
 import { EngineError } from '@sluice/core';
 import type { EngineErrorCode } from '@sluice/core';
+import { fieldOf } from './fields.ts';
 
 /** What an HTTP status says about trying again. */
 export const codeOfStatus = (status: number): EngineErrorCode => {
@@ -43,10 +44,6 @@ export const connectionFailure = (cause: unknown): EngineError => {
 
 export const protocolFailure = (message: string, cause?: unknown): EngineError =>
   new EngineError('upstream_protocol', message, cause === undefined ? {} : { cause });
-
-/** A field of something that may be anything. */
-export const fieldOf = (value: unknown, field: string): unknown =>
-  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[field] : undefined;
 
 const CODE_WORD = /^[A-Za-z][A-Za-z0-9_.]{0,63}$/;
 
