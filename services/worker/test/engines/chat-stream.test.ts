@@ -164,6 +164,50 @@ describe('a chat stream', () => {
     );
   });
 
+  test.each([
+    [
+      'text parts',
+      [
+        { type: 'text', text: 'a' },
+        { type: 'text', text: 'b' },
+      ],
+      ['a', 'b'],
+    ],
+    [
+      'thinking in parts, then text',
+      [
+        { type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] },
+        { type: 'text', text: 'a' },
+      ],
+      [{ kind: 'reasoning', text: 'hm' }, 'a'],
+    ],
+    ['thinking as text', [{ type: 'thinking', thinking: 'hm' }], [{ kind: 'reasoning', text: 'hm' }]],
+    ['bare texts', ['a', '', 'b'], ['a', 'b']],
+    ['nothing that is text', [{ type: 'reference', reference_ids: [1] }, null, 7], []],
+  ])('content as a list of %s', (_, content, tokens) => {
+    expect(read(delta({ content }) + FINISH).tokens).toEqual(tokens);
+  });
+
+  test.each([
+    ['[DONE]', delta({ content: 'a' }), 'stop'],
+    ['a [DONE] with blanks around it', delta({ content: 'a' }), 'stop'],
+    ['[DONE] after a tool call', delta({ tool_calls: [{ id: 'c', function: { name: 'f' } }] }), 'tool_calls'],
+  ])('%s ends an answer that has no finish reason', (which, wire, reason) => {
+    const done = which.includes('blanks') ? 'data:  [DONE] \n\n' : DONE;
+    expect(read(wire + done).stream.end()).toEqual({ reason });
+  });
+
+  test.each([
+    ['[DONE] without an answer', DONE],
+    ['an answer that breaks off', delta({ content: 'a' })],
+  ])('%s is a failure', (_, wire) => {
+    expect(failing(wire).failure).toMatchObject({ code: 'upstream_protocol' });
+  });
+
+  test('comments are no events', () => {
+    expect(read(': ping\n\n'.repeat(9) + delta({ content: 'a' })).stream.events).toBe(1);
+  });
+
   test('a split tool call names itself once', () => {
     const call = { index: 0, id: 'c', function: { name: 'f', arguments: 'x'.repeat(20_000) } };
     const { tokens } = read(delta({ tool_calls: [call] }) + FINISH);
@@ -196,7 +240,6 @@ describe('a chat stream that fails', () => {
     ['as a finish reason', delta({}, 'abort'), 'upstream_unavailable'],
     ['in a broken event', 'data: {"choices": [{"delta": {"content": "sk-secret\n\n', 'upstream_protocol'],
     ['by ending early', '', 'upstream_protocol'],
-    ['by ending early after [DONE]', DONE, 'upstream_protocol'],
   ])('%s gives all tokens before, and a code without the server’s words', (_, wire, code) => {
     const { tokens, failure } = failing(delta({ content: 'a' }) + delta({ content: 'b' }) + wire);
     expect(tokens).toEqual(['a', 'b']);

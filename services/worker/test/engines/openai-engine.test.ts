@@ -3,7 +3,10 @@ import { startMockServer, tokensOf } from '@sluice/simulator';
 import type { MockServer, MockServerOptions } from '@sluice/simulator';
 import { collect, joined, never, requestOf, waitFor } from '@sluice/testkit';
 import { createServer } from 'node:http';
+import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createBrotliCompress, createDeflate, createGzip } from 'node:zlib';
+import type { Gzip } from 'node:zlib';
 import { OpenAiEngine } from '../../src/engines/openai/openai-engine.ts';
 import type { OpenAiOptions } from '../../src/engines/openai/openai-engine.ts';
 import { PROFILES } from '../../src/engines/openai/profile.ts';
@@ -155,19 +158,94 @@ describe('failures of an upstream', () => {
     expect(await failureOf(engine)).toMatchObject({ code: 'upstream_unavailable' });
   });
 
+  test('comments alone are no answer, and keep no slot', async () => {
+    const engine = await serving(
+      (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write('data: {"choices":[{"delta":{"content":"x"}}]}\n\n');
+        const pinging = setInterval(() => response.write(': ping\n\n'), 5);
+        response.on('close', () => clearInterval(pinging));
+      },
+      { idleTimeoutMs: 100 },
+    );
+    expect(await failureOf(engine)).toMatchObject({ message: 'the upstream sent nothing for 100 ms' });
+  });
+
   test.each([
-    ['one JSON document', 'application/json', '{"choices":[{"message":{"content":"x"}}]}'],
+    ['a JSON document that is no answer', 'application/json', '{"welcome":true}'],
+    [
+      'an error in a document',
+      'application/json',
+      '{"error":{"message":"overloaded","code":503}}',
+      'upstream_unavailable',
+    ],
+    ['an error that is a text', 'application/json', '{"error":"overloaded"}', 'upstream_unavailable'],
     ['a page', 'text/html', '<html>welcome</html>'],
-  ])('%s instead of a stream', async (_, type, body) => {
-    const server = createServer((_request, response) => {
+  ])('%s instead of a stream', async (_, type, body, code = 'upstream_protocol') => {
+    const engine = await serving((_request, response) => {
       response.writeHead(200, { 'content-type': type }).end(body);
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    closing.push(() => new Promise((resolve) => void server.close(() => resolve())));
-    const engine = engineOf({ upstream: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/` });
-    expect(await failureOf(engine)).toMatchObject({ code: 'upstream_protocol' });
+    expect(await failureOf(engine)).toMatchObject({ code });
+  });
+
+  test('a page instead of the list of models', async () => {
+    const engine = await serving((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<html>welcome</html>');
+    });
     await expect(engine.models(never())).rejects.toMatchObject({ code: 'upstream_protocol' });
   });
+});
+
+/** An engine of a server that answers every request so. */
+const serving = async (
+  answer: RequestListener,
+  options: Partial<OpenAiOptions> = {},
+): Promise<OpenAiEngine> => {
+  const server = createServer(answer);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closing.push(() => new Promise((resolve) => void server.close(() => resolve())));
+  const { port } = server.address() as AddressInfo;
+  return engineOf({ upstream: `http://127.0.0.1:${port}/v1/`, ...options });
+};
+
+const DOCUMENT = JSON.stringify({
+  choices: [{ index: 0, message: { role: 'assistant', content: 'x' }, finish_reason: 'length' }],
+  usage: { prompt_tokens: 3, completion_tokens: 1 },
+});
+
+describe('answers in another form', () => {
+  test.each(['application/json', 'application/json; charset=utf-8', 'application/problem+json'])(
+    'of a server that does not stream, as %s',
+    async (type) => {
+      const engine = await serving((_request, response) => {
+        response.writeHead(200, { 'content-type': type }).end(DOCUMENT);
+      });
+      expect(await collect(engine.generate(requestOf('x'), never()))).toEqual({
+        tokens: ['x'],
+        end: { reason: 'length', usage: { prompt_tokens: 3, completion_tokens: 1 } },
+      });
+    },
+  );
+
+  test.each(['gzip', 'deflate', 'br'])(
+    'compressed by a proxy: %s, each token as it comes',
+    async (encoding) => {
+      const compress = { gzip: createGzip, deflate: createDeflate, br: createBrotliCompress }[encoding];
+      let finish = (): void => undefined;
+      const engine = await serving((_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream', 'content-encoding': encoding });
+        const packed = compress?.() as Gzip;
+        packed.pipe(response);
+        packed.write('data: {"choices":[{"delta":{"content":"x"}}]}\n\n');
+        packed.flush();
+        finish = () => packed.end('data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n');
+      });
+      const run = engine.generate(requestOf('x'), never());
+      expect((await run.next()).value).toBe('x');
+      finish();
+      expect(await run.next()).toEqual({ done: true, value: { reason: 'stop' } });
+    },
+  );
 });
 
 describe('ends of an upstream', () => {

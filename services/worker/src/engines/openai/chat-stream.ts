@@ -4,6 +4,7 @@ import type { EventSourceMessage, ParseError } from 'eventsource-parser';
 import type { EngineEnd, EngineError } from '@sluice/core';
 import { tokensOfDelta, usageOf } from './delta.ts';
 import { splitToken } from './token-split.ts';
+import { ToolCalls } from './tool-calls.ts';
 import { fieldOf } from './fields.ts';
 import { midStreamFailure, protocolFailure } from './upstream-failure.ts';
 
@@ -23,7 +24,10 @@ export class ChatStream {
     onEvent: (event) => this.#onEvent(event),
     onError: (error) => this.#onParseError(error),
   });
+  readonly #calls = new ToolCalls();
   #ready: Token[] = [];
+  #hasTokens = false;
+  #events = 0;
   #failure: EngineError | undefined;
   #reason: EngineEnd['reason'] | undefined;
   #usage: Usage | undefined;
@@ -32,6 +36,11 @@ export class ChatStream {
   /** Whether `[DONE]` has been read: nothing of interest follows. */
   get done(): boolean {
     return this.#done;
+  }
+
+  /** Events until now. Comments are none: they keep a connection alive, and say nothing of the answer. */
+  get events(): number {
+    return this.#events;
   }
 
   /** Whether the finish reason is known, and with it the whole text. */
@@ -49,39 +58,58 @@ export class ChatStream {
     if (!this.#done) yield* this.#parse(`${this.#decoder.decode()}\n\n`);
   }
 
-  /** @throws EngineError upstream_protocol when the stream never said why it ended */
+  /** An answer in one document, of a server that does not stream. @throws EngineError */
+  *document(text: string): Generator<Token, void, void> {
+    this.#onData(text, 'message');
+    yield* this.#taken();
+    this.#done = true;
+  }
+
+  /** @throws EngineError upstream_protocol when the stream broke off: it had neither a finish reason nor `[DONE]` */
   end(): EngineEnd {
-    if (this.#reason === undefined)
-      throw protocolFailure('the upstream ended its stream without a finish reason');
-    return { reason: this.#reason, ...(this.#usage === undefined ? {} : { usage: this.#usage }) };
+    const reason = this.#reason ?? this.#impliedReason();
+    if (reason === undefined) throw protocolFailure('the upstream ended its stream without a finish reason');
+    return { reason, ...(this.#usage === undefined ? {} : { usage: this.#usage }) };
+  }
+
+  /** `[DONE]` after an answer says that it is whole. Without any token there was no answer. */
+  #impliedReason(): EngineEnd['reason'] | undefined {
+    if (!this.#done || !this.#hasTokens) return undefined;
+    return this.#calls.count > 0 ? 'tool_calls' : 'stop';
   }
 
   *#parse(text: string): Generator<Token, void, void> {
     for (let start = 0; start < text.length && !this.#done; start += SLICE) {
       this.#parser.feed(text.slice(start, start + SLICE));
-      const ready = this.#ready;
-      this.#ready = [];
-      yield* ready;
-      // Thrown only now: tokens that came before a failure are part of the text.
-      if (this.#failure !== undefined) throw this.#failure;
+      yield* this.#taken();
     }
+  }
+
+  *#taken(): Generator<Token, void, void> {
+    const ready = this.#ready;
+    this.#ready = [];
+    yield* ready;
+    // Thrown only now: tokens that came before a failure are part of the text.
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   #onEvent(event: EventSourceMessage): void {
     if (this.#failure !== undefined || this.#done) return;
-    if (event.data === '[DONE]') {
-      this.#done = true;
-      return;
-    }
+    this.#events += 1;
+    if (event.data.trim() === '[DONE]') this.#done = true;
+    else this.#onData(event.data, event.event);
+  }
+
+  #onData(data: string, event: string | undefined): void {
     let chunk: unknown;
     try {
-      chunk = JSON.parse(event.data);
+      chunk = JSON.parse(data);
     } catch {
       // Not even as the cause: the parser's message quotes the output.
       this.#failure = protocolFailure('the upstream sent an event that is not JSON');
       return;
     }
-    const error = fieldOf(chunk, 'error') ?? (event.event === 'error' ? chunk : undefined);
+    const error = fieldOf(chunk, 'error') ?? (event === 'error' ? chunk : undefined);
     if (error !== undefined && error !== null) this.#failure = midStreamFailure(error);
     else this.#onChunk(chunk);
   }
@@ -90,7 +118,9 @@ export class ChatStream {
     this.#usage = usageOf(fieldOf(chunk, 'usage')) ?? this.#usage;
     const choices = fieldOf(chunk, 'choices');
     const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
-    for (const token of tokensOfDelta(fieldOf(choice, 'delta'))) this.#ready.push(...splitToken(token));
+    const delta = fieldOf(choice, 'delta') ?? fieldOf(choice, 'message');
+    for (const token of tokensOfDelta(delta, this.#calls)) this.#ready.push(...splitToken(token));
+    this.#hasTokens ||= this.#ready.length > 0;
     const reason = fieldOf(choice, 'finish_reason');
     if (typeof reason !== 'string' || reason === '') return;
     if (BROKEN_OFF.has(reason)) this.#failure = midStreamFailure({ code: reason });

@@ -1,39 +1,39 @@
-import type { MarkedToken, Token, Usage } from '@sluice/protocol';
+import { textOf } from '@sluice/protocol';
+import type { Token, Usage } from '@sluice/protocol';
 import { fieldOf, textIn } from './fields.ts';
+import type { ToolCalls } from './tool-calls.ts';
 
 /**
  * What a `chat.completion.chunk` brings, as tokens in the order reasoning, text, tool calls. Role-only and
  * empty deltas bring none.
  */
-export const tokensOfDelta = (delta: unknown): readonly Token[] => {
+export const tokensOfDelta = (delta: unknown, calls: ToolCalls): readonly Token[] => {
   if (typeof delta !== 'object' || delta === null) return [];
-  const tokens: Token[] = [];
   // vLLM says `reasoning`, others `reasoning_content`; some send both with the same text, hence not their sum.
   const reasoning = textIn(delta, 'reasoning') ?? textIn(delta, 'reasoning_content');
-  if (reasoning !== undefined) tokens.push({ kind: 'reasoning', text: reasoning });
   // A refusal is the answer the person gets to read.
-  const text = textIn(delta, 'content') ?? textIn(delta, 'refusal');
-  if (text !== undefined) tokens.push(text);
-  const calls = fieldOf(delta, 'tool_calls');
-  if (Array.isArray(calls)) {
-    for (const [position, call] of calls.entries()) {
-      const token = tokenOfCall(call, position);
-      if (token !== undefined) tokens.push(token);
-    }
-  }
-  return tokens;
+  const content = tokensOfContent(fieldOf(delta, 'content'));
+  const refusal = textIn(delta, 'refusal');
+  return [
+    ...(reasoning === undefined ? [] : [reasoningOf(reasoning)]),
+    ...(content.length === 0 && refusal !== undefined ? [refusal] : content),
+    ...calls.tokensOf(delta),
+  ];
 };
 
-const tokenOfCall = (call: unknown, position: number): MarkedToken | undefined => {
-  const called = fieldOf(call, 'function');
-  const id = textIn(call, 'id');
-  const name = textIn(called, 'name');
-  const text = textIn(called, 'arguments') ?? '';
-  if (id === undefined && name === undefined && text === '') return undefined;
-  const given = fieldOf(call, 'index');
-  const index = Number.isSafeInteger(given) && (given as number) >= 0 ? (given as number) : position;
-  const tool = { index, ...(id === undefined ? {} : { id }), ...(name === undefined ? {} : { name }) };
-  return { kind: 'tool_call', text, tool };
+const reasoningOf = (text: string): Token => ({ kind: 'reasoning', text });
+
+/** A text, or the list of parts that some servers write: https://docs.mistral.ai/capabilities/reasoning */
+const tokensOfContent = (content: unknown): readonly Token[] => {
+  if (typeof content === 'string') return content === '' ? [] : [content];
+  return Array.isArray(content) ? content.flatMap(tokensOfPart) : [];
+};
+
+const tokensOfPart = (part: unknown): readonly Token[] => {
+  if (typeof part === 'string') return tokensOfContent(part);
+  const thinking = fieldOf(part, 'thinking');
+  if (thinking !== undefined) return tokensOfContent(thinking).map((token) => reasoningOf(textOf(token)));
+  return tokensOfContent(fieldOf(part, 'text'));
 };
 
 /** The figures of a usage object and of its detail objects; anything else in it is left out. */

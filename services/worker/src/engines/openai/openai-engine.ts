@@ -22,9 +22,9 @@ export type OpenAiOptions = {
   readonly model?: string;
   /** default `openai`, the one that assumes least */
   readonly profile?: Profile;
-  /** ms until the first byte of an answer, queueing and prefill included. Default 600,000 */
+  /** ms until the first event of an answer, queueing and prefill included. Default 600,000 */
   readonly firstByteTimeoutMs?: number;
-  /** ms between two chunks. Default 300,000 */
+  /** ms between two events. Default 300,000 */
   readonly idleTimeoutMs?: number;
 };
 
@@ -37,6 +37,8 @@ const KEEP_ALIVE_MS = 4_000;
 const LINGER_MS = 100;
 /** Of an error's body; of a model list. */
 const MAX_BODY_BYTES = 1024 * 1024;
+/** Of an answer that does not come as a stream. */
+const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 
 /** Any server that speaks OpenAI's chat completions: vLLM, SGLang, llama.cpp, Ollama, hosted ones. */
 export class OpenAiEngine implements Engine {
@@ -91,9 +93,12 @@ export class OpenAiEngine implements Engine {
       idleTimeoutMs: this.#options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
     });
     try {
-      await this.#openStream(call, request.generation, body);
+      const isDocument = await this.#openStream(call, request.generation, body);
       const stream = new ChatStream();
-      for await (const token of tokensFrom(call, stream)) {
+      const tokens = isDocument
+        ? stream.document(await bodyOf(call, MAX_DOCUMENT_BYTES))
+        : tokensFrom(call, stream);
+      for await (const token of tokens) {
         const fresh = continued.dropRepeated(token);
         if (fresh === undefined) continue;
         yield fresh;
@@ -112,11 +117,12 @@ export class OpenAiEngine implements Engine {
     await this.#agent.destroy(new EngineError('upstream_unavailable', 'the engine was closed'));
   }
 
+  /** @returns whether the answer is one JSON document: not every server streams */
   async #openStream(
     call: UpstreamCall,
     generation: string,
     body: Readonly<Record<string, unknown>>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const target = this.#target('POST', '/chat/completions');
     const headers = {
       ...target.headers,
@@ -126,13 +132,14 @@ export class OpenAiEngine implements Engine {
     };
     const { status, contentType } = await call.open(this.#agent, { ...target, headers, body });
     if (status !== 200) throw statusFailure(status, await bodyOf(call));
-    if (/^application\/json\b/i.test(contentType))
-      throw protocolFailure('the upstream answered with one JSON document, expected a stream of events');
+    if (/^text\/html\b/i.test(contentType))
+      throw protocolFailure('the upstream answered with a web page, expected a stream of events');
+    return /^application\/(?:[\w.-]+\+)?json\b/i.test(contentType);
   }
 
   #target(method: 'GET' | 'POST', path: string): UpstreamTarget {
     const { apiKey } = this.#options;
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = { 'accept-encoding': 'identity' };
     if (apiKey !== undefined) headers['authorization'] = `Bearer ${apiKey}`;
     return { url: `${this.#base}${path}`, method, headers };
   }
@@ -145,7 +152,9 @@ async function* tokensFrom(call: UpstreamCall, stream: ChatStream): AsyncGenerat
       yield* stream.rest();
       return;
     }
+    const { events } = stream;
     yield* stream.tokens(bytes);
+    if (stream.events > events) call.progressed();
   }
   await linger(call);
 }
@@ -173,13 +182,13 @@ const linger = async (call: UpstreamCall): Promise<void> => {
   }
 };
 
-const bodyOf = async (call: UpstreamCall): Promise<string> => {
+const bodyOf = async (call: UpstreamCall, most = MAX_BODY_BYTES): Promise<string> => {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for (let chunk = await call.read(); chunk !== undefined; chunk = await call.read()) {
     chunks.push(chunk);
     size += chunk.byteLength;
-    if (size > MAX_BODY_BYTES) break;
+    if (size > most) break;
   }
   return Buffer.concat(chunks).toString('utf8');
 };

@@ -1,4 +1,6 @@
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
+import type { Transform } from 'node:stream';
+import { constants, createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { request } from 'undici';
 import type { Dispatcher } from 'undici';
 import { EngineError } from '@sluice/core';
@@ -17,9 +19,9 @@ export type UpstreamTarget = {
 };
 
 export type UpstreamTimeouts = {
-  /** ms from the request to the first byte of the answer */
+  /** ms of waiting from the request to the first event of the answer */
   readonly firstByteTimeoutMs: number;
-  /** ms between two chunks while somebody waits for the next one */
+  /** ms of waiting between two events; time in which nobody reads does not count */
   readonly idleTimeoutMs: number;
 };
 
@@ -34,7 +36,9 @@ export class UpstreamCall {
   #watchdog: NodeJS.Timeout | undefined;
   #response: Dispatcher.ResponseData | undefined;
   #chunks: AsyncIterator<Uint8Array> | undefined;
-  #hasRead = false;
+  /** time that was spent waiting since the answer last went on, ms */
+  #waitedMs = 0;
+  #hasProgressed = false;
 
   constructor(signal: AbortSignal, timeouts: UpstreamTimeouts) {
     this.#signal = signal;
@@ -58,7 +62,7 @@ export class UpstreamCall {
       }),
     );
     this.#response = response;
-    this.#chunks = response.body[Symbol.asyncIterator]();
+    this.#chunks = decoded(response)[Symbol.asyncIterator]();
     return { status: response.statusCode, contentType: String(response.headers['content-type'] ?? '') };
   }
 
@@ -66,10 +70,18 @@ export class UpstreamCall {
   async read(timeoutMs?: number): Promise<Uint8Array | undefined> {
     const chunks = this.#chunks;
     if (chunks === undefined) throw new TypeError('read: expected an opened call');
-    const usualMs = this.#hasRead ? this.#timeouts.idleTimeoutMs : this.#timeouts.firstByteTimeoutMs;
-    const result = await this.#watched(timeoutMs ?? usualMs, () => chunks.next());
-    this.#hasRead = true;
+    const { idleTimeoutMs, firstByteTimeoutMs } = this.#timeouts;
+    const usualMs = this.#hasProgressed ? idleTimeoutMs : firstByteTimeoutMs;
+    const startedAt = performance.now();
+    const result = await this.#watched(timeoutMs ?? usualMs, () => chunks.next(), this.#waitedMs);
+    this.#waitedMs += performance.now() - startedAt;
     return result.done === true ? undefined : result.value;
+  }
+
+  /** What was read has brought the answer on: bytes alone may be comments that keep the connection. */
+  progressed(): void {
+    this.#waitedMs = 0;
+    this.#hasProgressed = true;
   }
 
   /** Lets go of the connection: back to the pool if the answer was read to its end, else destroyed. */
@@ -87,13 +99,16 @@ export class UpstreamCall {
 
   readonly #onAbort = (): void => this.#controller.abort(this.#signal.reason);
 
-  /** Runs one step under a deadline and gives its failure the right name. */
-  async #watched<T>(timeoutMs: number, step: () => Promise<T>): Promise<T> {
+  /** Runs one step under a deadline, of which a part is over already, and gives its failure the right name. */
+  async #watched<T>(timeoutMs: number, step: () => Promise<T>, waitedMs = 0): Promise<T> {
     this.#signal.throwIfAborted();
-    this.#watchdog = setTimeout(() => {
-      const message = `the upstream sent nothing for ${timeoutMs} ms`;
-      this.#controller.abort(new EngineError('upstream_unavailable', message, { isLost: true }));
-    }, timeoutMs);
+    this.#watchdog = setTimeout(
+      () => {
+        const message = `the upstream sent nothing for ${timeoutMs} ms`;
+        this.#controller.abort(new EngineError('upstream_unavailable', message, { isLost: true }));
+      },
+      Math.max(0, timeoutMs - waitedMs),
+    );
     try {
       return await step();
     } catch (error) {
@@ -106,6 +121,20 @@ export class UpstreamCall {
     }
   }
 }
+
+/** Asked for plain bytes, some proxies compress all the same. */
+const decoded = ({ headers, body }: Dispatcher.ResponseData): AsyncIterable<Uint8Array> => {
+  const decoder = DECODERS[String(headers['content-encoding'] ?? '').toLowerCase()];
+  // A failure of either side is what the reader of the decoder meets.
+  return decoder === undefined ? body : pipeline(body, decoder(), () => undefined);
+};
+
+const DECODERS: Readonly<Record<string, () => Transform>> = {
+  gzip: () => createGunzip({ flush: constants.Z_SYNC_FLUSH }),
+  'x-gzip': () => createGunzip({ flush: constants.Z_SYNC_FLUSH }),
+  deflate: () => createInflate({ flush: constants.Z_SYNC_FLUSH }),
+  br: () => createBrotliDecompress(),
+};
 
 /** The length is told beforehand: not every server takes a body without one. */
 const bodyAndHeaders = ({ headers, body }: UpstreamTarget) => {
