@@ -82,6 +82,10 @@ export const workerConfigSchema = defineConfig({
     about: 'Its API key.',
     secret: true,
   }),
+  upstreamMessages: setting(z.enum(['show', 'hide']).default('show'), {
+    env: 'SLUICE_UPSTREAM_MESSAGES',
+    about: 'Whether users are told the server’s own messages of failures, with keys taken out.',
+  }),
   profile: setting(z.enum(['vllm', 'sglang', 'llamacpp', 'ollama', 'openai']).default('openai'), {
     env: 'SLUICE_UPSTREAM_PROFILE',
     about: 'Which server it is: decides how a half-finished answer is continued.',
@@ -91,7 +95,10 @@ export const workerConfigSchema = defineConfig({
 export type WorkerConfig = ConfigOf<typeof workerConfigSchema>;
 
 /** The part of the settings that makes the engine. */
-export const openAiOptionsOf = ({ upstream, upstreamKey, profile }: WorkerConfig): OpenAiOptions => ({
-  ...{ upstream, profile },
-  ...(upstreamKey === undefined ? {} : { apiKey: upstreamKey }),
-});
+export const openAiOptionsOf = (config: WorkerConfig): OpenAiOptions => {
+  const { upstream, upstreamKey, profile, upstreamMessages: messages } = config;
+  return {
+    ...{ upstream, profile, messages },
+    ...(upstreamKey === undefined ? {} : { apiKey: upstreamKey }),
+  };
+};

@@ -1,4 +1,4 @@
-import type { ChatMessage, EndReason, PromptParams, Token, Usage } from '@sluice/protocol';
+import type { ChatMessage, EndReason, PromptParams, Token, UpstreamError, Usage } from '@sluice/protocol';
 
 /** What the worker asks of an engine. */
 export type EngineRequest = {
@@ -55,6 +55,8 @@ export type EngineErrorCode =
   | 'upstream_protocol';
 
 export type EngineErrorOptions = {
+  /** what the server said, fit to be shown to users */
+  readonly upstream?: UpstreamError | undefined;
   readonly status?: number;
   readonly isLost?: boolean;
   readonly cause?: unknown;
@@ -64,6 +66,7 @@ export type EngineErrorOptions = {
 export class EngineError extends Error {
   readonly code: EngineErrorCode;
   readonly status: number | undefined;
+  readonly upstream: UpstreamError | undefined;
   /**
    * No connection, a broken one, or silence: whatever runs the model may be dead. What it was at can go on where
    * there is another one, or here once it is back.
@@ -74,6 +77,7 @@ export class EngineError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.status = options.status;
+    this.upstream = options.upstream;
     this.isLost = options.isLost ?? false;
   }
 }

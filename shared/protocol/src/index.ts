@@ -13,6 +13,7 @@ export type {
   Receipt,
   StoredRecord,
   TokenRecord,
+  UpstreamError,
   Usage,
 } from './records.ts';
 export { withoutText } from './items.ts';

@@ -29,7 +29,25 @@ export type Usage = {
 /** What stopping early cost: tokens the engine yielded after the cancel arrived, ms until it had let go. */
 export type Receipt = { readonly tokensAfterCancel: number; readonly msToAbort: number };
 
-export type GenerationError = { readonly code: string; readonly message: string };
+/** What an engine's server said of a failure, in OpenAI's words. None of it came from Sluice. */
+export type UpstreamError = {
+  /** HTTP status */
+  readonly status?: number;
+  readonly type?: string;
+  readonly code?: string;
+  /** field of the request that is wrong */
+  readonly param?: string;
+  /** for people, at most 1,000 characters */
+  readonly message?: string;
+  /** when another try may succeed, ms from then on */
+  readonly retryAfterMs?: number;
+};
+
+export type GenerationError = {
+  readonly code: string;
+  readonly message: string;
+  readonly upstream?: UpstreamError;
+};
 
 /** How a generation ended. Part of the log, so every reader sees the same end. */
 export type End = {
@@ -101,7 +119,7 @@ const parseEnd = (value: unknown): End | undefined => {
   return {
     reason: reason as EndReason,
     ...(usage === undefined ? {} : { usage }),
-    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
+    ...(error === undefined ? {} : { error: errorOf(error) }),
     ...(receipt === undefined
       ? {}
       : { receipt: { tokensAfterCancel: receipt.tokensAfterCancel, msToAbort: receipt.msToAbort } }),
@@ -117,7 +135,30 @@ const isUsage = (value: unknown): value is Usage =>
   (value.estimated === undefined || typeof value.estimated === 'boolean');
 
 const isGenerationError = (value: unknown): value is GenerationError =>
-  isObject(value) && typeof value.code === 'string' && typeof value.message === 'string';
+  isObject(value) &&
+  typeof value.code === 'string' &&
+  typeof value.message === 'string' &&
+  (value.upstream === undefined || isUpstreamError(value.upstream));
+
+const UPSTREAM_TEXTS = ['type', 'code', 'param', 'message'] as const;
+const UPSTREAM_FIGURES = ['status', 'retryAfterMs'] as const;
+
+const isUpstreamError = (value: unknown): value is UpstreamError =>
+  isObject(value) &&
+  UPSTREAM_TEXTS.every((name) => value[name] === undefined || typeof value[name] === 'string') &&
+  UPSTREAM_FIGURES.every((name) => value[name] === undefined || isCount(value[name]));
+
+const errorOf = ({ code, message, upstream }: GenerationError): GenerationError => ({
+  ...{ code, message },
+  ...(upstream === undefined ? {} : { upstream: knownOf(upstream) }),
+});
+
+const knownOf = (upstream: UpstreamError): UpstreamError =>
+  Object.fromEntries(
+    [...UPSTREAM_TEXTS, ...UPSTREAM_FIGURES]
+      .filter((name) => upstream[name] !== undefined)
+      .map((name) => [name, upstream[name]]),
+  );
 
 const isReceipt = (value: unknown): value is Receipt =>
   isObject(value) && isCount(value.tokensAfterCancel) && typeof value.msToAbort === 'number';

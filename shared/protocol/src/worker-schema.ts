@@ -46,10 +46,21 @@ const usageSchema = z.looseObject({
   estimated: z.boolean().exactOptional(),
 });
 
+const upstreamSchema = z.object({
+  status: count.exactOptional(),
+  type: z.string().exactOptional(),
+  code: z.string().exactOptional(),
+  param: z.string().exactOptional(),
+  message: z.string().exactOptional(),
+  retryAfterMs: count.exactOptional(),
+});
+
 const endFields = {
   reason: z.enum(END_REASONS),
   usage: usageSchema.exactOptional(),
-  error: z.object({ code: z.string(), message: z.string() }).exactOptional(),
+  error: z
+    .object({ code: z.string(), message: z.string(), upstream: upstreamSchema.exactOptional() })
+    .exactOptional(),
   receipt: z.object({ tokensAfterCancel: count, msToAbort: z.number() }).exactOptional(),
 };
 

@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@sluice/bus';
 import { ChunkWriter, countCrash, EngineError, poisonEnd, promptTokensOf, wholeUsage } from '@sluice/core';
 import { headOf, textOf } from '@sluice/protocol';
-import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/protocol';
+import type { CancelReply, ChatMessage, End, GenerationError, RunProgress, Token } from '@sluice/protocol';
 import { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from '@sluice/lifecycle';
 import type { Claimed, Leaving } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
@@ -289,8 +289,7 @@ export class GenerationRun {
       this.#context.onEngineLost();
       if (poisonEnd(countCrash(item, this.#tokens.length)) === undefined) return undefined;
     }
-    if (error instanceof EngineError)
-      return { reason: 'error', error: { code: error.code, message: error.message } };
+    if (error instanceof EngineError) return { reason: 'error', error: errorOf(error) };
     return { reason: 'error', error: { code: 'internal', message: 'the engine failed unexpectedly' } };
   }
 
@@ -366,6 +365,11 @@ export class GenerationRun {
     );
   }
 }
+
+const errorOf = ({ code, message, upstream }: EngineError): GenerationError => ({
+  ...{ code, message },
+  ...(upstream === undefined ? {} : { upstream }),
+});
 
 const OVERDUE: End = {
   reason: 'error',

@@ -6,7 +6,8 @@ import { tokensOfDelta, usageOf } from './delta.ts';
 import { splitToken } from './token-split.ts';
 import { ToolCalls } from './tool-calls.ts';
 import { fieldOf } from './fields.ts';
-import { midStreamFailure, protocolFailure } from './upstream-failure.ts';
+import { midStreamFailure, parsedOf, protocolFailure } from './upstream-failure.ts';
+import type { UpstreamMessages } from './upstream-words.ts';
 
 /** Characters parsed at a time: bounds how many parsed tokens can wait for the consumer. */
 const SLICE = 2048;
@@ -18,6 +19,7 @@ const MAX_EVENT = 1024 * 1024;
  * far as it is pulled: what waits is one slice's tokens.
  */
 export class ChatStream {
+  readonly #messages: UpstreamMessages | undefined;
   readonly #decoder = new TextDecoder();
   readonly #parser = createParser({
     maxBufferSize: MAX_EVENT,
@@ -32,6 +34,11 @@ export class ChatStream {
   #reason: EngineEnd['reason'] | undefined;
   #usage: Usage | undefined;
   #done = false;
+
+  /** @param messages whether a failure tells the server's own words */
+  constructor(messages?: UpstreamMessages) {
+    this.#messages = messages;
+  }
 
   /** Whether `[DONE]` has been read: nothing of interest follows. */
   get done(): boolean {
@@ -110,7 +117,7 @@ export class ChatStream {
       return;
     }
     const error = fieldOf(chunk, 'error') ?? (event === 'error' ? chunk : undefined);
-    if (error !== undefined && error !== null) this.#failure = midStreamFailure(error);
+    if (error !== undefined && error !== null) this.#failure = midStreamFailure(error, this.#messages);
     else this.#onChunk(chunk);
   }
 
@@ -131,7 +138,8 @@ export class ChatStream {
     if (error.type === 'max-buffer-size-exceeded')
       this.#failure ??= protocolFailure(`the upstream sent an event of more than ${MAX_EVENT} characters`);
     // Older llama.cpp servers write errors as a field of their own instead of as data.
-    else if (error.field === 'error') this.#failure ??= midStreamFailure(jsonOf(error.value));
+    else if (error.field === 'error')
+      this.#failure ??= midStreamFailure(parsedOf(error.value ?? ''), this.#messages);
   }
 }
 
@@ -145,11 +153,3 @@ const FINISH_REASONS: ReadonlyMap<string, EngineEnd['reason']> = new Map([
 ]);
 /** The server gave up on the request by itself, for example because it is shutting down. */
 const BROKEN_OFF: ReadonlySet<string> = new Set(['abort', 'error']);
-
-const jsonOf = (text: string | undefined): unknown => {
-  try {
-    return JSON.parse(text ?? '');
-  } catch {
-    return undefined;
-  }
-};

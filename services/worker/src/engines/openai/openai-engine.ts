@@ -11,7 +11,8 @@ import { requestBody } from './request-body.ts';
 import { UpstreamCall } from './upstream-call.ts';
 import type { UpstreamTarget } from './upstream-call.ts';
 import { fieldOf } from './fields.ts';
-import { protocolFailure, statusFailure } from './upstream-failure.ts';
+import { parsedOf, protocolFailure, statusFailure } from './upstream-failure.ts';
+import type { UpstreamMessages } from './upstream-words.ts';
 
 export type OpenAiOptions = {
   /** base URL of the interface, for example `http://127.0.0.1:8000/v1` */
@@ -20,6 +21,8 @@ export type OpenAiOptions = {
   readonly apiKey?: string;
   /** the name the server knows the model by; default: the requested one */
   readonly model?: string;
+  /** whether users are told the server's own messages of failures. Default `show` */
+  readonly messages?: UpstreamMessages;
   /** default `openai`, the one that assumes least */
   readonly profile?: Profile;
   /** ms until the first event of an answer, queueing and prefill included. Default 600,000 */
@@ -69,7 +72,7 @@ export class OpenAiEngine implements Engine {
     try {
       const { status } = await call.open(this.#agent, this.#target('GET', '/models'));
       const body = await bodyOf(call);
-      if (status !== 200) throw statusFailure(status, body);
+      if (status !== 200) throw statusFailure({ status, body: parsedOf(body) });
       return modelIds(body);
     } finally {
       await call.close();
@@ -94,7 +97,7 @@ export class OpenAiEngine implements Engine {
     });
     try {
       const isDocument = await this.#openStream(call, request.generation, body);
-      const stream = new ChatStream();
+      const stream = new ChatStream(this.#options.messages);
       const tokens = isDocument
         ? stream.document(await bodyOf(call, MAX_DOCUMENT_BYTES))
         : tokensFrom(call, stream);
@@ -130,8 +133,11 @@ export class OpenAiEngine implements Engine {
       // Servers use it as their own id and refuse one that is still running, hence new for every attempt.
       'x-request-id': `${generation}-${randomUUID().slice(0, 8)}`,
     };
-    const { status, contentType } = await call.open(this.#agent, { ...target, headers, body });
-    if (status !== 200) throw statusFailure(status, await bodyOf(call));
+    const { status, contentType, retryAfter } = await call.open(this.#agent, { ...target, headers, body });
+    if (status !== 200) {
+      const answer = { status, body: parsedOf(await bodyOf(call)), retryAfter };
+      throw statusFailure(answer, this.#options.messages);
+    }
     if (/^text\/html\b/i.test(contentType))
       throw protocolFailure('the upstream answered with a web page, expected a stream of events');
     return /^application\/(?:[\w.-]+\+)?json\b/i.test(contentType);

@@ -18,6 +18,12 @@ export type UpstreamTarget = {
   readonly body?: Readonly<Record<string, unknown>>;
 };
 
+export type AnswerHead = {
+  readonly status: number;
+  readonly contentType: string;
+  readonly retryAfter?: string;
+};
+
 export type UpstreamTimeouts = {
   /** ms of waiting from the request to the first event of the answer */
   readonly firstByteTimeoutMs: number;
@@ -48,10 +54,7 @@ export class UpstreamCall {
   }
 
   /** Sends the request and waits for the answer's head. @throws EngineError, or the signal's reason */
-  async open(
-    dispatcher: Dispatcher,
-    target: UpstreamTarget,
-  ): Promise<{ readonly status: number; readonly contentType: string }> {
+  async open(dispatcher: Dispatcher, target: UpstreamTarget): Promise<AnswerHead> {
     const response = await this.#watched(this.#timeouts.firstByteTimeoutMs, () =>
       request(target.url, {
         dispatcher,
@@ -63,7 +66,12 @@ export class UpstreamCall {
     );
     this.#response = response;
     this.#chunks = decoded(response)[Symbol.asyncIterator]();
-    return { status: response.statusCode, contentType: String(response.headers['content-type'] ?? '') };
+    const { 'content-type': contentType = '', 'retry-after': retryAfter } = response.headers;
+    return {
+      status: response.statusCode,
+      contentType: String(contentType),
+      ...(retryAfter === undefined ? {} : { retryAfter: String(retryAfter) }),
+    };
   }
 
   /** The next bytes, or undefined at the answer's end. @throws EngineError, or the signal's reason */

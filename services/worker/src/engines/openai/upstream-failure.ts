@@ -1,6 +1,8 @@
 import { EngineError } from '@sluice/core';
 import type { EngineErrorCode } from '@sluice/core';
 import { fieldOf } from './fields.ts';
+import { wordsOf } from './upstream-words.ts';
+import type { Answer, UpstreamMessages } from './upstream-words.ts';
 
 /** What an HTTP status says about trying again. */
 export const codeOfStatus = (status: number): EngineErrorCode => {
@@ -10,29 +12,37 @@ export const codeOfStatus = (status: number): EngineErrorCode => {
   return 'upstream_protocol';
 };
 
-/**
- * An answer other than 200. Of its body only a code word is repeated: servers echo prompts and keys in
- * their messages, and ours are shown to users.
- */
-export const statusFailure = (status: number, body: string): EngineError => {
-  let parsed: unknown;
+/** A body as JSON; undefined for anything else: proxies answer in HTML, and the status has said enough. */
+export const parsedOf = (body: string): unknown => {
   try {
-    parsed = JSON.parse(body);
+    return JSON.parse(body);
   } catch {
-    // Proxies answer in HTML. The status has said enough.
+    return undefined;
   }
-  const word = codeWordOf(fieldOf(parsed, 'error') ?? parsed);
+};
+
+/**
+ * An answer other than 200. Its message goes to logs too, so of the body it repeats only a code word: servers echo
+ * prompts and keys. What users are told of the body is `upstream`.
+ */
+export const statusFailure = (answer: Answer, messages?: UpstreamMessages): EngineError => {
+  const { status, body } = answer;
+  const word = codeWordOf(fieldOf(body, 'error') ?? body);
   const message = `the upstream answered ${status}${word === undefined ? '' : ` (${word})`}`;
-  return new EngineError(codeOfStatus(status), message, { status });
+  return new EngineError(codeOfStatus(status), message, { status, upstream: wordsOf(answer, messages) });
 };
 
 /** An error object that arrived inside a stream whose status was 200. */
-export const midStreamFailure = (error: unknown): EngineError => {
+export const midStreamFailure = (error: unknown, messages?: UpstreamMessages): EngineError => {
   const status = statusOf(fieldOf(error, 'code') ?? fieldOf(error, 'status_code'));
   const word = codeWordOf(error);
   const message = `the upstream failed while it was answering${word === undefined ? '' : ` (${word})`}`;
-  if (status === undefined) return new EngineError('upstream_unavailable', message);
-  return new EngineError(codeOfStatus(status), message, { status });
+  if (status !== undefined) {
+    const upstream = wordsOf({ status, body: error }, messages);
+    return new EngineError(codeOfStatus(status), message, { status, upstream });
+  }
+  const { status: _, ...upstream } = wordsOf({ status: 500, body: error }, messages);
+  return new EngineError('upstream_unavailable', message, { upstream });
 };
 
 /** No usable connection, or it broke. System error codes such as ECONNREFUSED are safe to repeat. */
