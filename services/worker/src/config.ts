@@ -82,6 +82,11 @@ export const workerConfigSchema = defineConfig({
     about: 'Its API key.',
     secret: true,
   }),
+  upstreamPatienceMs: setting(count(0, 600_000).default(30_000), {
+    env: 'SLUICE_UPSTREAM_PATIENCE_MS',
+    about:
+      'How long a run without a token waits in all for a server that answers 429 or 503, ms; 0: it fails at once.',
+  }),
   upstreamMessages: setting(z.enum(['show', 'hide']).default('show'), {
     env: 'SLUICE_UPSTREAM_MESSAGES',
     about: 'Whether users are told the server’s own messages of failures, with keys taken out.',
@@ -96,9 +101,15 @@ export type WorkerConfig = ConfigOf<typeof workerConfigSchema>;
 
 /** The part of the settings that makes the engine. */
 export const openAiOptionsOf = (config: WorkerConfig): OpenAiOptions => {
-  const { upstream, upstreamKey, profile, upstreamMessages: messages } = config;
+  const {
+    upstream,
+    upstreamKey,
+    profile,
+    upstreamMessages: messages,
+    upstreamPatienceMs: patienceMs,
+  } = config;
   return {
-    ...{ upstream, profile, messages },
+    ...{ upstream, profile, messages, patienceMs },
     ...(upstreamKey === undefined ? {} : { apiKey: upstreamKey }),
   };
 };

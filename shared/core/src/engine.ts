@@ -13,6 +13,8 @@ export type EngineRequest = {
    * and yields only what follows. Only given to an engine whose {@link Engine.canContinue} allows it.
    */
   readonly prefix: readonly Token[];
+  /** called when the engine begins to wait for a server that refuses for the moment */
+  readonly onWaiting?: () => void;
 };
 
 /** How an engine's output ended by itself. */

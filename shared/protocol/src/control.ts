@@ -23,8 +23,8 @@ export type CancelReply =
   { readonly type: 'cancelling'; readonly attempt: number } | { readonly type: 'leaving' };
 export type ControlMessage = ControlAck | ControlCancel;
 
-/** What a worker says of its run in passing: whether it waits for acks. */
-export const RUN_STATES = ['paused', 'running'] as const;
+/** What a worker says of its run in passing: whether it waits for acks, or for an engine that is overloaded. */
+export const RUN_STATES = ['paused', 'running', 'waiting'] as const;
 export type RunState = (typeof RUN_STATES)[number];
 
 /** Who watches a session, between edges. `sync` asks every edge to announce its viewers. */

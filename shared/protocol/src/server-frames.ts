@@ -66,7 +66,7 @@ export type ResetFrame = {
   readonly reason: string;
 };
 
-export const GENERATION_STATES = ['paused', 'parked', 'running', 'recovering'] as const;
+export const GENERATION_STATES = ['paused', 'parked', 'running', 'recovering', 'waiting'] as const;
 export type GenerationState = (typeof GENERATION_STATES)[number];
 
 export type StateFrame = {

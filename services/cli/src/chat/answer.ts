@@ -10,6 +10,7 @@ const STATES: Readonly<Record<string, string>> = {
   recovering: 'the worker was lost, another one takes over …',
   parked: 'the answer is parked and goes on in a moment …',
   paused: 'the worker waits for this reader …',
+  waiting: 'the model is busy, trying again …',
 };
 
 export type Viewing = {

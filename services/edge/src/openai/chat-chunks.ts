@@ -3,13 +3,15 @@ import { eventText } from '../transports/event-view.ts';
 import type { EventView, Shown } from '../transports/event-view.ts';
 import { finishReasonOf } from './chat-completion.ts';
 import type { CompletionHead } from './chat-completion.ts';
-import { failureOf, openAiError, RESTARTED } from './openai-error.ts';
+import { answerOf, failureOf, openAiError, refusalAnswer, RESTARTED } from './openai-error.ts';
 import type { OpenAiError } from './openai-error.ts';
 import { chatUsageOf } from './usage.ts';
 
 export type ChunkOptions = {
   /** a chunk without choices tells the usage before the stream ends */
   readonly includesUsage: boolean;
+  /** the request has a name, under which it can be repeated */
+  readonly isRepeatable: boolean;
 };
 
 /**
@@ -19,11 +21,13 @@ export type ChunkOptions = {
 export class ChatChunks {
   readonly #head: CompletionHead;
   readonly #includesUsage: boolean;
+  readonly #isRepeatable: boolean;
   #hasShown = false;
 
-  constructor(head: CompletionHead, { includesUsage }: ChunkOptions) {
+  constructor(head: CompletionHead, { includesUsage, isRepeatable }: ChunkOptions) {
     this.#head = head;
     this.#includesUsage = includesUsage;
+    this.#isRepeatable = isRepeatable;
   }
 
   /** What a stream begins with, before there is a token. */
@@ -41,7 +45,7 @@ export class ChatChunks {
       case 'end':
         return this.#end(frame);
       case 'error':
-        return broken(openAiError(frame));
+        return { ...broken(openAiError(frame)), instead: refusalAnswer(frame) };
       default:
         return undefined;
     }
@@ -49,7 +53,8 @@ export class ChatChunks {
 
   #end(end: EndFrame): Shown {
     const failure = failureOf(end);
-    if (failure !== undefined) return broken(failure.body);
+    if (failure !== undefined)
+      return { ...broken(failure.body), instead: answerOf(failure, this.#isRepeatable) };
     const finish = this.#choice(`${end.epoch}-${end.seq}-end`, {}, finishReasonOf(end.reason));
     const usage = this.#includesUsage ? chatUsageOf(end.usage) : undefined;
     const counted = usage === undefined ? '' : this.#chunk(undefined, { choices: [], usage });
@@ -79,7 +84,7 @@ const deltaOf = ({ kind, text, tool }: DeltaFrame): object => {
   return { tool_calls: [call] };
 };
 
-/** The head of the response is long gone, so an error is one more event. */
+/** Once the head of the response is gone, an error is one more event. */
 const broken = (error: OpenAiError): Shown => ({
   text: eventText({ data: JSON.stringify({ error }) }),
   last: true,

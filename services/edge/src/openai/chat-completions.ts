@@ -5,13 +5,13 @@ import { readGeneration } from '../transports/generation-wait.ts';
 import { ChatChunks } from './chat-chunks.ts';
 import { completionOf, headOf } from './chat-completion.ts';
 import { chatRequestSchema, promptOfChat } from './chat-request.ts';
-import { failureOf, shouldRetry } from './openai-error.ts';
+import { failureOf } from './openai-error.ts';
 import { namedBy, nameHeaders, nameRun } from './run-name.ts';
 import type { RunName } from './run-name.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 import type { ApiRoutes, HttpContext } from '../http/api-routes.ts';
 import { hangUpOf } from '../http/hang-up.ts';
-import { openAiRefusals } from './openai-answers.ts';
+import { openAiRefusals, sendFailure } from './openai-answers.ts';
 import { leaveRun, waitForRun } from './openai-run.ts';
 import type { OpenAiRun } from './openai-run.ts';
 
@@ -57,18 +57,18 @@ export const chatCompletionRoutes: ApiRoutes = (context) => async (app) => {
     }
     const item = await readGeneration(name.key, context.bus);
     const includesUsage = body.stream_options?.include_usage === true;
-    const chunks = new ChatChunks(headOf(item), { includesUsage });
+    const { isRepeatable } = name;
+    const chunks = new ChatChunks(headOf(item), { includesUsage, isRepeatable });
     return stream(reply, run, { chunks, context });
   });
 };
 
 const answer = (reply: FastifyReply, item: GenerationItem, { isRepeatable }: RunName): object => {
   const failure = failureOf(item);
-  if (failure === undefined) return completionOf(item);
-  // Repeated under the same name it would only find this failure again.
-  const isWorthIt = failure.isPassing && !isRepeatable;
-  return reply.code(failure.status).headers(shouldRetry(isWorthIt)).send({ error: failure.body });
+  return failure === undefined ? completionOf(item) : sendFailure(reply, failure, isRepeatable);
 };
+
+const UNTIL_IT_SPEAKS = { beginsWith: 'first', resumed: 'never' } as const;
 
 const stream = async (
   reply: FastifyReply,
@@ -77,7 +77,7 @@ const stream = async (
 ): Promise<void> => {
   const { grant, name } = run;
   const { generation: only } = name.key;
-  const options = { grant, view: chunks.view, opening: chunks.opening, resumed: 'never' } as const;
+  const options = { grant, view: chunks.view, opening: chunks.opening, ...UNTIL_IT_SPEAKS };
   const end = await context.streams.serve(reply, options, (live) => live.watch(name.key, { only }));
   if (end === 'left') await leaveRun(run, context);
 };

@@ -1,5 +1,7 @@
 import { isRetryable } from '@sluice/protocol';
 import type { EndReason, ErrorCode, GenerationError, SluiceError } from '@sluice/protocol';
+import { STATUS_OF } from '../http/http-error.ts';
+import type { PlainAnswer } from '../transports/event-view.ts';
 
 /** What OpenAI's clients read of an error, as a body or in the middle of a stream. */
 export type OpenAiError = {
@@ -35,31 +37,49 @@ export const openAiError = ({ code, message }: Refusal): OpenAiError => ({
   param: /^`([^`]+)`:/.exec(message)?.[1] ?? null,
 });
 
-/** Status and type of what ends a run without an answer, by the code of its error. */
-const FAILURES: ReadonlyMap<string, { readonly status: number; readonly type: string }> = new Map([
-  ['upstream_rejected', { status: 400, type: 'invalid_request_error' }],
-  ['upstream_overloaded', { status: 429, type: 'rate_limit_error' }],
-  ['upstream_unavailable', { status: 502, type: 'server_error' }],
-  ['upstream_protocol', { status: 502, type: 'server_error' }],
+/** Status of what ends a run without an answer, by the code of its error. */
+const STATUS_OF_FAILURE: ReadonlyMap<string, number> = new Map([
+  ['upstream_rejected', 400],
+  ['upstream_overloaded', 429],
+  ['upstream_unavailable', 502],
+  ['upstream_protocol', 502],
   // Somebody else's wish, or nobody was there: what there is of the text is not the answer.
-  ['cancelled', { status: 409, type: 'invalid_request_error' }],
-  ['abandoned', { status: 409, type: 'invalid_request_error' }],
+  ['cancelled', 409],
+  ['abandoned', 409],
 ]);
-const UNKNOWN_FAILURE = { status: 500, type: 'server_error' };
+const UNKNOWN_FAILURE = 500;
 const OVERLOADED = 429;
+const BAD_GATEWAY = 502;
 
-/** A run that ended without an answer. */
+const typeOf = (status: number): string => {
+  if (status >= 500) return 'server_error';
+  return status === OVERLOADED ? 'rate_limit_error' : 'invalid_request_error';
+};
+
+/** The worker's quarrel with its engine: nothing that the client could do better. */
+const WORKERS_OWN: ReadonlySet<number> = new Set([401, 403, 407]);
+
+/** A run that ended without an answer: in the words of its engine's server, where that said any. */
 export class FailedRunError extends Error {
   readonly code: string;
   readonly type: string;
+  readonly param: string | null;
   readonly status: number;
+  readonly retryAfterMs: number | undefined;
 
-  constructor({ code, message }: GenerationError) {
-    super(message);
-    const { status, type } = FAILURES.get(code) ?? UNKNOWN_FAILURE;
-    this.code = code;
-    this.type = type;
-    this.status = status;
+  constructor({ code, message, upstream = {} }: GenerationError) {
+    super(upstream.message ?? message);
+    const { status: told = 0 } = upstream;
+    const isTold = told >= 400 && told < 600 && !WORKERS_OWN.has(told);
+    this.status = WORKERS_OWN.has(told)
+      ? BAD_GATEWAY
+      : isTold
+        ? told
+        : (STATUS_OF_FAILURE.get(code) ?? UNKNOWN_FAILURE);
+    this.type = upstream.type ?? typeOf(this.status);
+    this.code = upstream.code ?? code;
+    this.param = upstream.param ?? null;
+    this.retryAfterMs = upstream.retryAfterMs;
   }
 
   /** Whether another run of the same request may go better. */
@@ -68,10 +88,12 @@ export class FailedRunError extends Error {
   }
 
   get body(): OpenAiError {
-    const { message, type, code } = this;
-    return { message, type, param: null, code };
+    const { message, type, param, code } = this;
+    return { message, type, param, code };
   }
 }
+
+export const RUN_FAILED: GenerationError = { code: 'internal_error', message: 'the run failed' };
 
 /** What an end means to a client that wants an answer; undefined: that it has one. */
 export const failureOf = ({
@@ -81,8 +103,7 @@ export const failureOf = ({
   readonly reason?: EndReason | undefined;
   readonly error?: GenerationError | undefined;
 }): FailedRunError | undefined => {
-  if (reason === 'error')
-    return new FailedRunError(error ?? { code: 'internal_error', message: 'the run failed' });
+  if (reason === 'error') return new FailedRunError(error ?? RUN_FAILED);
   if (reason === 'cancelled')
     return new FailedRunError({ code: 'cancelled', message: 'the generation was cancelled' });
   if (reason === 'abandoned')
@@ -95,7 +116,24 @@ export const shouldRetry = (isWorthIt: boolean): Readonly<Record<string, string>
   'x-should-retry': String(isWorthIt),
 });
 
+/**
+ * A failure before anything was shown, by status.
+ * @param isRepeatable the request has a name: repeated under it, it would only find this failure again
+ */
+export const answerOf = (failure: FailedRunError, isRepeatable: boolean): PlainAnswer => {
+  const { status, retryAfterMs, body, isPassing } = failure;
+  const later = retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
+  return { status, headers: { ...shouldRetry(isPassing && !isRepeatable), ...later }, body: { error: body } };
+};
+
 export const isWorthRetrying = ({ code }: Refusal): boolean => isRetryable(code);
+
+/** The same, of what the edge itself says before anything was shown. */
+export const refusalAnswer = (refusal: Refusal): PlainAnswer => ({
+  status: STATUS_OF[refusal.code],
+  headers: shouldRetry(isWorthRetrying(refusal)),
+  body: { error: openAiError(refusal) },
+});
 
 /** The text was started again after some of it was shown: no client can take that back. */
 export const RESTARTED: OpenAiError = {

@@ -2,7 +2,7 @@ import type { DeltaFrame, EndFrame, Position } from '@sluice/protocol';
 import { eventText } from '../transports/event-view.ts';
 import type { EventView, Shown } from '../transports/event-view.ts';
 import { BEFORE_ALL, CREATED, IN_PROGRESS, numberBefore, numberOfDelta } from './event-number.ts';
-import { openAiError, RESTARTED } from './openai-error.ts';
+import { answerOf, failureOf, openAiError, refusalAnswer, RESTARTED } from './openai-error.ts';
 import type { OpenAiError } from './openai-error.ts';
 import { entryStatusOf, responseOf, statusOfEnd } from './response-object.ts';
 import type { ResponseHead, ResponseStatus } from './response-object.ts';
@@ -23,10 +23,15 @@ export class ResponseEvents {
   /** number of the newest event that the client has had */
   #shown: number;
   #hasTokens = false;
+  readonly #isRepeatable: boolean;
 
-  /** @param after number of the last event that the client has; default none */
-  constructor(head: ResponseHead, after = BEFORE_ALL) {
+  /**
+   * @param after number of the last event that the client has; default none
+   * @param isRepeatable the request has a name, under which it can be repeated
+   */
+  constructor(head: ResponseHead, after = BEFORE_ALL, isRepeatable = true) {
     this.#head = head;
+    this.#isRepeatable = isRepeatable;
     this.#output = new ResponseOutput(head.generation);
     this.#shown = after;
   }
@@ -49,7 +54,7 @@ export class ResponseEvents {
       case 'end':
         return this.#end(frame);
       case 'error':
-        return this.#broken(openAiError(frame));
+        return { ...this.#broken(openAiError(frame)), instead: refusalAnswer(frame) };
       default:
         return undefined;
     }
@@ -75,7 +80,10 @@ export class ResponseEvents {
     const events = open.flatMap((entry) => closing(entry, entryStatusOf(status)));
     const response = responseOf(this.#head, { status, reason, error, usage, entries });
     events.push({ type: TYPE_OF_END[status] ?? 'response.incomplete', response });
-    return { text: this.#numbered({ epoch, seq: seq + 1 }, events), last: true };
+    const text = this.#numbered({ epoch, seq: seq + 1 }, events);
+    const failure = status === 'failed' && !this.#hasTokens ? failureOf({ reason, error }) : undefined;
+    if (failure === undefined) return { text, last: true };
+    return { text, last: true, instead: answerOf(failure, this.#isRepeatable) };
   }
 
   /** Not an event of the response: it says where to go on from. */

@@ -1,4 +1,5 @@
 import type { EndReason, GenerationError, GenerationItem, ItemStatus, Usage } from '@sluice/protocol';
+import { FailedRunError, RUN_FAILED } from './openai-error.ts';
 import { outputItemOf, piecesOfItem, ResponseOutput } from './response-output.ts';
 import type { OutputEntry, OutputStatus } from './response-output.ts';
 import type { ResponseNote } from './response-request.ts';
@@ -57,13 +58,26 @@ export const responseOf = (head: ResponseHead, progress: ResponseProgress): obje
     created_at: Math.floor(head.createdAt / 1000),
     model: head.model,
     status,
-    error: status === 'failed' ? { code: 'server_error', message: error?.message ?? 'the run failed' } : null,
+    error: status === 'failed' ? errorOf(error) : null,
     incomplete_details: status === 'incomplete' ? { reason: incompleteBy(reason) } : null,
     output: entries.map((entry) => outputItemOf(entry, entryStatusOf(status))),
     usage: responseUsageOf(usage),
     ...echoOf(head.note),
   };
 };
+
+const errorOf = (error: GenerationError | undefined): object => {
+  const { code, message } = new FailedRunError(error ?? RUN_FAILED);
+  return { code: CODE_OF_FAILURE.get(code) ?? code, message };
+};
+
+/** OpenAI's words for what has no code of the engine's own: https://platform.openai.com/docs/api-reference/responses/object */
+const CODE_OF_FAILURE: ReadonlyMap<string, string> = new Map([
+  ['upstream_overloaded', 'rate_limit_exceeded'],
+  ['upstream_rejected', 'invalid_prompt'],
+  ['upstream_unavailable', 'server_error'],
+  ['upstream_protocol', 'server_error'],
+]);
 
 /** The request's own words; null and the like where it said nothing. */
 const echoOf = (note: ResponseNote): object => ({

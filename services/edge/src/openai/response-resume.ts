@@ -11,18 +11,24 @@ import type { StoredResponse } from './stored-response.ts';
 /** Events of a response, and the tokens to go on after; undefined: none were shown. */
 export type Resumption = { readonly events: ResponseEvents; readonly position: Position | undefined };
 
+export type ResumeOptions = {
+  /** number of the last event that the client has; default none */
+  readonly after?: number | undefined;
+  /** see {@link ResponseEvents} */
+  readonly isRepeatable?: boolean;
+};
+
 /**
  * The events of a response after one that the client has had, on whatever edge: what was shown before is
  * taken in from the log, as the closing events need it.
- * @param after number of that event; default none
  * @throws SluiceError bad_frame, conflict, not_found; BusUnavailableError
  */
 export const resumeResponse = async (
   response: StoredResponse,
   bus: Bus,
-  after = BEFORE_ALL,
+  { after = BEFORE_ALL, isRepeatable }: ResumeOptions = {},
 ): Promise<Resumption> => {
-  const events = new ResponseEvents(response.head, after);
+  const events = new ResponseEvents(response.head, after, isRepeatable);
   const position = positionAfter(after);
   if (after <= IN_PROGRESS) return { events, position: undefined };
   for (const tokens of await tokensUpTo(position, response, bus)) events.take(tokens);

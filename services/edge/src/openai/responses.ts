@@ -1,4 +1,5 @@
 import { SluiceError } from '@sluice/protocol';
+import type { EndReason, GenerationItem } from '@sluice/protocol';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Grant } from '../auth/grant.ts';
@@ -18,7 +19,8 @@ import type { StreamEnd } from '../transports/event-stream.ts';
 import { json } from '../http/answers.ts';
 import type { ApiRoutes, HttpContext } from '../http/api-routes.ts';
 import { hangUpOf } from '../http/hang-up.ts';
-import { openAiRefusals } from './openai-answers.ts';
+import { openAiRefusals, sendFailure } from './openai-answers.ts';
+import { failureOf } from './openai-error.ts';
 import { leaveRun, waitForRun } from './openai-run.ts';
 
 /** A cancel that was heard is followed by the end at once; this long it is waited for, ms. */
@@ -87,13 +89,18 @@ export const responseRoutes: ApiRoutes = (context) => async (app) => {
     const response = await readResponse(name.key, context);
     const isBackground = body.background === true;
     if (body.stream === true) {
-      const end = await stream(reply, { response, grant }, context);
+      const following = { response, grant, isWaiting: !isBackground, isRepeatable: name.isRepeatable };
+      const end = await stream(reply, following, context);
       if (end === 'left' && !isBackground) await leaveRun(run, context);
       return undefined;
     }
     if (isBackground) return responseOfItem(response.head, response.item);
     const item = await waitForRun(run, gone, context);
-    return item === undefined ? reply.hijack() : responseOfItem(response.head, item);
+    if (item === undefined) return reply.hijack();
+    const failure = hasOutput(item) ? undefined : failureOf({ ...item, reason: errorOnly(item) });
+    return failure === undefined
+      ? responseOfItem(response.head, item)
+      : sendFailure(reply, failure, name.isRepeatable);
   });
 
   app.get('/v1/responses/:response', { schema: getSchema }, async ({ grant, params, query }, reply) => {
@@ -110,6 +117,13 @@ export const responseRoutes: ApiRoutes = (context) => async (app) => {
     return responseOfItem(head, await waitForGeneration(key, options, context));
   });
 };
+
+const hasOutput = ({ text = '', reasoning, toolCalls }: GenerationItem): boolean =>
+  text !== '' || reasoning !== undefined || toolCalls !== undefined;
+
+/** A response that was cancelled is one all the same. */
+const errorOnly = ({ reason }: GenerationItem): EndReason | undefined =>
+  reason === 'error' ? reason : undefined;
 
 type Asked = {
   readonly grant: Grant;
@@ -144,17 +158,27 @@ type Following = {
   readonly grant: Grant;
   /** number of the last event that the client has; default none */
   readonly after?: number | undefined;
+  /** the request that starts it: until the first token a failure is a status */
+  readonly isWaiting?: boolean;
+  readonly isRepeatable?: boolean;
 };
 
 const stream = async (
   reply: FastifyReply,
-  { response, grant, after }: Following,
+  { response, grant, after, isWaiting = false, isRepeatable = true }: Following,
   { bus, streams }: HttpContext,
 ): Promise<StreamEnd> => {
-  const { events, position } = await resumeResponse(response, bus, after);
+  const { events, position } = await resumeResponse(response, bus, { after, isRepeatable });
   const { key } = response;
   const { generation: only } = key;
   const positions = new Map(position === undefined ? [] : [[only, position]]);
-  const options = { grant, view: events.view, opening: events.opening(), resumed: 'never' } as const;
+  const beginsWith = isWaiting ? 'first' : 'watch';
+  const options = {
+    grant,
+    view: events.view,
+    opening: events.opening(),
+    beginsWith,
+    resumed: 'never',
+  } as const;
   return streams.serve(reply, options, (live) => live.watch(key, { only, positions }));
 };

@@ -11,13 +11,15 @@ import type { Frame } from '../feeds/frames.ts';
 import { refusalOf } from '../connections/refusal.ts';
 import { Viewer } from '../feeds/viewer.ts';
 import type { FrameSink } from '../feeds/viewer.ts';
-import type { EventView, Shown } from './event-view.ts';
+import type { EventView, PlainAnswer, Shown } from './event-view.ts';
 import { whenOver } from './response-over.ts';
 import { StallWatch } from './stall-watch.ts';
 import { MAX_BUFFERED_BYTES } from './transport.ts';
 
 /** Most that waits in this process for one stream before frames are held back, bytes; plus one frame. */
 export const SOCKET_BYTES = 16 * 1024;
+/** A response that begins with its first event begins after this time at the latest: proxies and clients wait no longer, ms. */
+export const HEAD_WAIT_MS = 10_000;
 /** A silent stream says something this often: proxies cut what looks dead, ms. */
 export const KEEP_ALIVE_MS = 15_000;
 
@@ -32,6 +34,8 @@ export type EventStreamOptions = {
   readonly view: EventView;
   /** written before anything else; default nothing */
   readonly opening?: string;
+  /** `first`: the head waits for the first event, so that a failure before it is a status. Default `watch`: at once */
+  readonly beginsWith?: 'watch' | 'first' | undefined;
   /**
    * When the stream is ended so that its client comes back, ms since the Unix epoch: for clients that
    * resume by themselves. Infinity: the stream lives as long as its token.
@@ -72,6 +76,7 @@ export class EventStream implements FrameSink {
   #isOver = false;
   #isNoticed = false;
   #writtenAt: number;
+  readonly #openedAt: number;
   #onRoom: (() => void) | undefined;
 
   constructor(reply: FastifyReply, options: EventStreamOptions, context: EdgeContext) {
@@ -80,7 +85,8 @@ export class EventStream implements FrameSink {
     this.#options = options;
     this.#context = context;
     this.#attachments = new Attachments(context);
-    this.#writtenAt = context.clock.now();
+    this.#openedAt = context.clock.now();
+    this.#writtenAt = this.#openedAt;
     this.#stall = new StallWatch(this.#writtenAt);
     this.closed = new Promise((resolve) => {
       whenOver(this.#raw, () => {
@@ -112,7 +118,7 @@ export class EventStream implements FrameSink {
       positions,
     });
     await this.#attachments.attach(viewer, { rev, store });
-    this.#start();
+    if (this.#options.beginsWith !== 'first') this.#start();
   }
 
   /** Resolves once the socket takes frames again, or the stream is over. */
@@ -136,6 +142,7 @@ export class EventStream implements FrameSink {
   send(frame: Frame, onTaken?: () => void): void {
     if (this.#isOver) return;
     const shown = this.#show(frame);
+    if (shown?.instead !== undefined && !this.#isStarted) return this.#answer(shown.instead);
     if (shown === undefined || shown.text === '') onTaken?.();
     else this.#write(shown.text, onTaken);
     if (shown?.last === true) this.#finish('finished');
@@ -161,7 +168,11 @@ export class EventStream implements FrameSink {
     const { grant, endsAt } = this.#options;
     const { socket } = this.#raw;
     if (socket !== null && this.#stall.isStalled(socket, now)) return this.#cut();
-    if (this.#isOver || !this.#isStarted) return;
+    if (this.#isOver) return;
+    if (!this.#isStarted) {
+      if (this.#attachments.size === 0 || now - this.#openedAt < HEAD_WAIT_MS) return;
+      this.#start();
+    }
     if (now >= grant.expiresAt) return this.#expire();
     if (now >= endsAt) return this.goaway(0);
     if (now >= grant.expiresAt - EXPIRING_NOTICE_MS && !this.#isNoticed) {
@@ -174,7 +185,7 @@ export class EventStream implements FrameSink {
   /** Ends the stream: its client may come back after `reconnectMs`. Idempotent. */
   goaway(reconnectMs: number): void {
     if (this.#isOver) return;
-    this.#start();
+    if (this.#options.beginsWith !== 'first') this.#start();
     const isResumable = this.#options.endsAt < Infinity;
     if (isResumable) this.say({ type: 'goaway', reconnectMs: Math.round(reconnectMs) });
     else this.say({ type: 'error', code: 'unavailable', message: 'the server restarts', retryable: true });
@@ -214,6 +225,13 @@ export class EventStream implements FrameSink {
     this.#isOver = true;
     this.#end = end;
     this.#raw.end();
+  }
+
+  /** Nothing was sent yet: the request is answered by status after all. */
+  #answer({ status, headers, body }: PlainAnswer): void {
+    this.#isOver = true;
+    this.#end = 'finished';
+    void this.#reply.code(status).headers(headers).send(body);
   }
 
   /** The head goes out before the first event, whether there is one yet or not. */

@@ -17,6 +17,8 @@ export type ServeOptions = {
   readonly view: EventView;
   /** written before anything else; default nothing */
   readonly opening?: string;
+  /** `first`: the response begins with its first event, or by status when there is a failure before. Default `watch` */
+  readonly beginsWith?: 'watch' | 'first';
   /** `client`: the client comes back by itself, so the stream may be ended now and then; `never`: it may not */
   readonly resumed: 'client' | 'never';
 };

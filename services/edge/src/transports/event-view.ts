@@ -1,7 +1,20 @@
 import type { ServerFrame } from '@sluice/protocol';
 
-/** What a frame becomes on a stream: text of whole events. `last`: the stream is over with it. */
-export type Shown = { readonly text: string; readonly last?: true };
+/** An answer by status, in place of a stream. */
+export type PlainAnswer = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: object;
+};
+
+/** What a frame becomes on a stream: text of whole events. */
+export type Shown = {
+  readonly text: string;
+  /** the stream is over with it */
+  readonly last?: true;
+  /** what to answer in place of it while the response has not begun */
+  readonly instead?: PlainAnswer;
+};
 
 /**
  * How one stream shows frames; undefined: not at all. Everything that a stream says comes as a frame:

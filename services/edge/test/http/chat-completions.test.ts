@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import type { End } from '@sluice/protocol';
+import type { End, GenerationKey } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
 import type { RawEventStream } from '@sluice/testkit';
 import { keyOf, newId } from '../support/asking.ts';
@@ -41,6 +41,20 @@ const errorIn = (answer: Answer): Record<string, unknown> & { retry: string | nu
 const lastData = ({ events }: RawEventStream): unknown => {
   const data = events.findLast((event) => event.data !== undefined)?.data ?? '';
   return data.startsWith('{') ? JSON.parse(data) : data;
+};
+/** Writes a token of every generation that waits for a worker, once so many were asked for. */
+const beginAnswers = async (asked: number): Promise<void> => {
+  const { prompts } = scene.world.hub;
+  await waitFor(() => prompts.size >= asked, { what: 'a prompt' });
+  for (const path of prompts.keys()) {
+    const [org = '', session = '', generation = ''] = path.split('.');
+    const key = { org, session, generation } as GenerationKey;
+    const stored = await waitFor(() => scene.world.bus.sessions.item(key, key.generation), {
+      what: 'its item',
+    });
+    if (stored.item.kind === 'generation' && stored.item.status === 'queued')
+      await (await scene.worker.claim(key)).write('a');
+  }
 };
 /** The generation of a session that was started without a name. */
 const onlyIn = (session: string): Promise<string> =>
@@ -136,6 +150,102 @@ describe('a refusal', () => {
   });
 });
 
+describe('a stream of a chat completion', () => {
+  const UPSTREAM = {
+    status: 429,
+    type: 'requests',
+    code: 'rate_limit_exceeded',
+    param: 'messages',
+    message: 'slow down',
+    retryAfterMs: 6_500,
+  };
+  const failed: End = {
+    reason: 'error',
+    error: { code: 'upstream_overloaded', message: 'no', upstream: UPSTREAM },
+  };
+
+  test.each([true, false])(
+    'that fails before the first token is a status, in the server’s words: stream %s',
+    async (isStream) => {
+      const asking = ask({ stream: isStream }, { headers: { 'x-sluice-session': 's1' } });
+      const run = await claim('s1', await onlyIn('s1'));
+      await run.end(failed);
+      const answer = await asking;
+      expect(errorIn(answer)).toEqual({
+        ...{ status: 429, retry: 'true', type: 'requests', code: 'rate_limit_exceeded' },
+        ...{ param: 'messages', message: 'slow down' },
+      });
+      expect(answer.headers.get('retry-after')).toBe('7');
+      expect(answer.headers.get('x-sluice-session')).toBe('s1');
+    },
+  );
+
+  test('that fails later says so in an event', async () => {
+    const opening = stream();
+    const run = await claim();
+    await run.write('half');
+    const opened = await opening;
+    await run.end(failed);
+    await opened.closed;
+    expect(lastData(opened)).toMatchObject({ error: { code: 'rate_limit_exceeded', message: 'slow down' } });
+  });
+
+  test.each([
+    [401, 502],
+    [403, 502],
+    [400, 400],
+    [404, 404],
+    [503, 503],
+    [302, 502],
+  ])('an engine’s server that answered %i is a %i', async (status, told) => {
+    const asking = ask({ stream: true });
+    const run = await claim();
+    await run.end({
+      reason: 'error',
+      error: { code: 'upstream_protocol', message: 'no', upstream: { status } },
+    });
+    expect(errorIn(await asking)).toMatchObject({ status: told, code: 'upstream_protocol' });
+  });
+});
+
+describe('a stream that waits for its first token', () => {
+  const slow = freshScene('manual');
+
+  test('begins after 10 s all the same, and has its errors in events from then on', async () => {
+    const opening = openStream(slow.target, URL, {
+      method: 'POST',
+      body: bodyOf({ stream: true }),
+      headers: named(),
+    });
+    const run = await slow.worker.claim(keyOf('s1', id));
+    let isOpen = false;
+    void opening.then(() => (isOpen = true));
+    // The edge looks at its streams once a second of the real time.
+    await waitFor(
+      () => {
+        slow.clock.advance(1_000);
+        return isOpen;
+      },
+      { what: 'the head of the response', pollMs: 50 },
+    );
+    const opened = await opening;
+    await run.end({ reason: 'error', error: { code: 'upstream_overloaded', message: 'no' } });
+    await opened.closed;
+    expect(lastData(opened)).toMatchObject({ error: { code: 'upstream_overloaded' } });
+  });
+
+  test('is refused by status when the edge goes meanwhile', async () => {
+    const asking = request(slow.target, URL, {
+      method: 'POST',
+      body: bodyOf({ stream: true }),
+      headers: named(),
+    });
+    await slow.worker.claim(keyOf('s1', id));
+    await slow.target.edge.drain(10);
+    expect(errorIn(await asking)).toMatchObject({ status: 503, code: 'unavailable', retry: 'true' });
+  });
+});
+
 describe('a chat completion', () => {
   test('is a generation of the session that is named, for everybody there to see', async () => {
     const viewer = await scene.target.open({ user: 'bob' });
@@ -163,29 +273,31 @@ describe('a chat completion', () => {
   });
 
   test('has the same name for the same key of the same user only', async () => {
-    const nameFor = async (as: object, key: string): Promise<string | undefined> => {
+    const nameFor = async (as: object, key: string, asked = 1): Promise<string | undefined> => {
       const headers = { 'idempotency-key': key };
       const options = { method: 'POST', body: bodyOf({ stream: true }), headers, as };
-      const opened = await openStream(scene.target, URL, options);
+      const opening = openStream(scene.target, URL, options);
+      await beginAnswers(asked);
+      const opened = await opening;
       opened.close();
       return opened.headers['x-sluice-generation'] as string | undefined;
     };
     const name = await nameFor({}, 'key');
     expect(name).toMatch(/^chatcmpl_[0-9a-f]{32}$/);
     expect(await nameFor({}, 'key')).toBe(name);
-    for (const [as, key] of [
-      [{}, 'other'],
-      [{ user: 'bob' }, 'key'],
-      [{ org: 'globex' }, 'key'],
+    for (const [as, key, asked] of [
+      [{}, 'other', 2],
+      [{ user: 'bob' }, 'key', 3],
+      [{ org: 'globex' }, 'key', 4],
     ] as const)
-      expect(await nameFor(as, key)).not.toBe(name);
+      expect(await nameFor(as, key, asked)).not.toBe(name);
   });
 
   test('that nobody can find again is cancelled by a hang-up, streamed or not', async () => {
-    const streamed = await stream({ 'x-sluice-session': 's1' });
+    const opening = stream({ 'x-sluice-session': 's1' });
     const run = await claim('s1', await onlyIn('s1'));
     await run.write('a');
-    streamed.close();
+    (await opening).close();
     await waitFor(() => run.cancels.length === 1, { what: 'a cancel' });
     expect(run.cancels).toEqual(['ann']);
 
@@ -204,9 +316,10 @@ describe('a chat completion', () => {
   });
 
   test('that has a name is left running by a hang-up, and found again', async () => {
-    const first = await stream();
+    const opening = stream();
     const run = await claim();
     await run.write('a', 'b');
+    const first = await opening;
     await waitFor(() => run.acks.at(-1)?.viewers === 1, { what: 'a viewer' });
     first.close();
     await waitFor(() => run.acks.at(-1)?.viewers === 0, { what: 'no viewer' });
@@ -223,9 +336,10 @@ describe('a chat completion', () => {
   });
 
   test('goes on after the id of its last event as the generation’s own events', async () => {
-    const first = await stream();
+    const opening = stream();
     const run = await claim();
     await run.write('a', 'b');
+    const first = await opening;
     await waitFor(() => first.lastEventId === '0-2', { what: 'two tokens' });
     first.close();
     await run.write('c');
@@ -237,9 +351,10 @@ describe('a chat completion', () => {
   });
 
   test('breaks off with an error where the text starts again, and when the edge goes', async () => {
-    const first = await stream();
+    const opening = stream();
     const run = await claim();
     await run.write('old');
+    const first = await opening;
     await waitFor(() => first.lastEventId === '0-1', { what: 'a token' });
     await run.requeue();
     const second = await scene.worker.claim(keyOf('s1', id), { newEpoch: true });

@@ -68,6 +68,27 @@ describe('a response', () => {
     expect((await post({ ...body, metadata: { a: 'c' } })).status).toBe(409);
   });
 
+  test.each([true, false])('that fails before its first token is a status: stream %s', async (stream) => {
+    const asking = post({ input: 'hi', stream });
+    const run = await scene.worker.claim(keyOf(id, id));
+    const upstream = { status: 400, code: 'context_length_exceeded', param: 'input', message: 'too long' };
+    await run.end({ reason: 'error', error: { code: 'upstream_rejected', message: 'no', upstream } });
+    expect(errorIn(await asking)).toEqual({
+      ...{ status: 400, type: 'invalid_request_error', code: 'context_length_exceeded' },
+      ...{ param: 'input', message: 'too long' },
+    });
+  });
+
+  test('that fails in the background is one that failed, with the code of the failure', async () => {
+    const run = await start();
+    const upstream = { status: 400, code: 'invalid_prompt', message: 'flagged' };
+    await run.end({ reason: 'error', error: { code: 'upstream_rejected', message: 'no', upstream } });
+    expect((await get(id)).body).toMatchObject({
+      status: 'failed',
+      error: { code: 'invalid_prompt', message: 'flagged' },
+    });
+  });
+
   test('that is not in the background is answered when it is done, and tells of a failure as its status', async () => {
     const asking = post({ input: 'hi' });
     const run = await scene.worker.claim(keyOf(id, id));
@@ -197,13 +218,21 @@ describe('the stream of a response', () => {
     await waitFor(() => run.acks.at(-1)?.viewers === 0, { what: 'no viewer' });
     expect(run.cancels).toEqual([]);
 
-    const live = await openStream(scene.target, '/v1/responses', {
+    const opening = openStream(scene.target, '/v1/responses', {
       ...{ method: 'POST', body: { input: 'x', stream: true }, headers: { 'x-sluice-session': 's2' } },
     });
-    const generation = String(live.headers['x-sluice-generation']);
+    const { sessions } = scene.world.bus;
+    const generation = await waitFor(
+      async () => (await sessions.items(keyOf('s2', id), 0)).items[0]?.item.id,
+      {
+        what: 'the generation',
+      },
+    );
     const second = await scene.worker.claim(keyOf('s2', generation));
     await second.serve();
     await second.write('a');
+    const live = await opening;
+    expect(live.headers['x-sluice-generation']).toBe(generation);
     live.close();
     await waitFor(() => second.cancels.length === 1, { what: 'a cancel' });
   });

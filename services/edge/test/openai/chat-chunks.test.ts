@@ -14,7 +14,7 @@ const end = (more: Partial<EndFrame> = {}): EndFrame => ({
 });
 
 const chunksOf = (frames: readonly ServerFrame[], includesUsage = false): string[] => {
-  const chunks = new ChatChunks(HEAD, { includesUsage });
+  const chunks = new ChatChunks(HEAD, { includesUsage, isRepeatable: false });
   return [chunks.opening, ...frames.map((frame) => chunks.view(frame, '')?.text ?? '')]
     .join('')
     .split('\n\n')

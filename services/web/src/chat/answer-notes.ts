@@ -8,6 +8,7 @@ export const waitNote = (item: GenerationItem, state: string | undefined): strin
   if (item.status === 'parked' || state === 'parked')
     return 'Parked, so that it costs nothing while nobody reads. It goes on from the same word.';
   if (state === 'paused') return 'The model waits for a reader.';
+  if (state === 'waiting') return 'The model is busy. Trying again…';
   if (state === 'recovering') return 'Its worker went away. Another one goes on from the last stored word.';
   if (item.status === 'queued')
     return item.attempt > 0 ? 'Waiting for the next worker…' : 'Waiting for a model…';

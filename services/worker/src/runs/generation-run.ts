@@ -104,7 +104,8 @@ export class GenerationRun {
     const epoch = goesOn ? (head?.record.epoch ?? 0) : nextEpoch(claimed);
     const kept = goesOn ? (prefix ?? []) : [];
     const { model, params = {} } = entry.body;
-    this.#request = { generation: claimed.key.generation, model, messages, params, prefix: kept };
+    const onWaiting = (): void => this.#showWaiting();
+    this.#request = { generation: claimed.key.generation, model, messages, params, prefix: kept, onWaiting };
     this.#tokens = [...kept];
     this.#begunAt = (goesOn ? prefixAt : undefined) ?? context.clock.now();
     for (const token of kept) this.#bytes += encodedBytes(token);
@@ -254,6 +255,11 @@ export class GenerationRun {
     this.#isPauseShown = isPaused;
     this.#account.mark(isPaused ? 'paused' : 'running', this.#tokens.length);
     this.#context.bus.tokens.announce(this.claimed.key, isPaused ? 'paused' : 'running');
+  }
+
+  /** Tells viewers that the engine cannot begin yet. Its first token says that it has. */
+  #showWaiting(): void {
+    this.#context.bus.tokens.announce(this.claimed.key, 'waiting');
   }
 
   async #hold(): Promise<void> {

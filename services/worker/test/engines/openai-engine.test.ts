@@ -33,7 +33,12 @@ const start = async (
   closing.push(() => mock.close());
   return {
     mock,
-    engine: engineOf({ upstream: mock.url, profile: mockOptions.quirks ?? 'openai', ...options }),
+    engine: engineOf({
+      upstream: mock.url,
+      profile: mockOptions.quirks ?? 'openai',
+      patienceMs: 0,
+      ...options,
+    }),
   };
 };
 
@@ -101,6 +106,39 @@ describe('failures of an upstream', () => {
     const { engine } = await start({ faults: { status } }, { apiKey: 'sk-secret' });
     const failure = await failureOf(engine);
     expect(failure).toMatchObject({ code, status, message: `the upstream answered ${status} (mock_fault)` });
+  });
+
+  test.each([429, 503, 529])('a %i is outlasted, and whoever watches is told', async (status) => {
+    let requests = 0;
+    const faults = () => ((requests += 1) <= 2 ? { status, retryAfter: '0' } : {});
+    const { mock, engine } = await start({ faults }, { patienceMs: 30_000 });
+    let waits = 0;
+    const request = { ...requestOf('x'), onWaiting: () => (waits += 1) };
+    expect((await collect(engine.generate(request, never()))).tokens).toHaveLength(20);
+    expect([mock.requests.length, waits]).toEqual([3, 2]);
+  });
+
+  test.each([
+    ['it says to come back later than a slot should wait', { status: 429, retryAfter: '7' }, 30_000],
+    ['its time is over', { status: 503, retryAfter: '1' }, 900],
+    ['it will not pass', { status: 400 }, 30_000],
+  ])('a refusal is told at once when %s', async (_, faults, patienceMs) => {
+    const { mock, engine } = await start({ faults }, { patienceMs });
+    const upstream = { status: faults.status, code: 'mock_fault' };
+    expect(await failureOf(engine)).toMatchObject({ status: faults.status, upstream });
+    expect(mock.requests).toHaveLength(1);
+  });
+
+  test('an abort ends the wait', async () => {
+    const { mock, engine } = await start(
+      { faults: { status: 503, retryAfter: '5' } },
+      { patienceMs: 30_000 },
+    );
+    const abort = new AbortController();
+    const onWaiting = (): void => abort.abort(new Error('cancelled'));
+    const run = engine.generate({ ...requestOf('x'), onWaiting }, abort.signal);
+    await expect(run.next()).rejects.toThrow('cancelled');
+    expect(mock.requests).toHaveLength(1);
   });
 
   test('a status with a body that is not JSON', async () => {

@@ -3,7 +3,7 @@
  * JSON that is stored.
  */
 import type { StoredGeneration } from '@sluice/core';
-import type { BodyPart, BodyRef, End, MessageItem, PromptBody } from '@sluice/protocol';
+import type { BodyPart, BodyRef, End, GenerationError, MessageItem, PromptBody } from '@sluice/protocol';
 import type { ItemBody, PromptEntry } from '../session-store.ts';
 
 /** An item's message is never larger than this, bytes. */
@@ -18,6 +18,7 @@ const MAX_PREVIEW_BYTES = 1024;
 const MAX_USAGE_BYTES = 2 * 1024;
 const MAX_ERROR_BYTES = 2 * 1024;
 const MAX_CODE_BYTES = 256;
+const MAX_UPSTREAM_BYTES = 8 * 1024;
 
 /** A body yet to be written: the fields that it holds. */
 export type LooseBody = { readonly part: BodyPart; readonly fields: Readonly<Record<string, unknown>> };
@@ -103,14 +104,16 @@ const boundedEnd = ({ usage, error }: Pick<End, 'usage' | 'error'>): Pick<End, '
   const isLong = usage !== undefined && encodedBytes(usage) > MAX_USAGE_BYTES;
   return {
     ...(isLong && { usage: defined({ prompt_tokens, completion_tokens, total_tokens }) }),
-    ...(error !== undefined && {
-      error: {
-        code: beginningOf(error.code, MAX_CODE_BYTES),
-        message: beginningOf(error.message, MAX_ERROR_BYTES),
-      },
-    }),
+    ...(error !== undefined && { error: boundedError(error) }),
   };
 };
+
+const boundedError = ({ code, message, upstream }: GenerationError): GenerationError => ({
+  code: beginningOf(code, MAX_CODE_BYTES),
+  message: beginningOf(message, MAX_ERROR_BYTES),
+  // The worker has cut what its server said; anybody else's worker may not have.
+  ...(upstream !== undefined && encodedBytes(upstream) <= MAX_UPSTREAM_BYTES ? { upstream } : {}),
+});
 
 /** An input is apart from the rest: its item names the same body. */
 export const dividePrompt = (entry: PromptEntry): Division<StoredPrompt> => {

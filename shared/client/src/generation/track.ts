@@ -49,7 +49,12 @@ export interface TrackSession {
 export type TrackFrame = DeltaFrame | ResetFrame | StateFrame | EndFrame;
 
 /** States that a new token disproves. Not `parked`: a late viewer of a parked text receives tokens too. */
-const DISPROVED_BY_TOKENS: ReadonlySet<GenerationStatus> = new Set(['queued', 'paused', 'recovering']);
+const DISPROVED_BY_TOKENS: ReadonlySet<GenerationStatus> = new Set([
+  'queued',
+  'paused',
+  'recovering',
+  'waiting',
+]);
 
 /**
  * One generation as this client follows it: its content, status, end and acks. It outlives connections; the

@@ -7,7 +7,7 @@ type Fields = Readonly<Record<string, Kind>>;
 
 const OF_SESSION = { session: 'string' } as const;
 const OF_GENERATION = { ...OF_SESSION, generation: 'string' } as const;
-const STATES: readonly GenerationState[] = ['running', 'paused', 'parked', 'recovering'];
+const STATES: readonly GenerationState[] = ['running', 'paused', 'parked', 'recovering', 'waiting'];
 
 /** The fields the SDK relies on. The rest are read with care where they are used. */
 const EXPECTED: { readonly [Type in ServerFrame['type']]: Fields } = {

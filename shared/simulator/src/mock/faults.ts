@@ -2,6 +2,8 @@
 export type MockFaults = {
   /** answers with this status and an error body that quotes a secret, as careless servers do */
   readonly status?: number;
+  /** its `Retry-After` header */
+  readonly retryAfter?: string;
   /** body of that answer; default: OpenAI's error object */
   readonly errorBody?: string;
   /** ms before even the status line */

@@ -82,7 +82,7 @@ const answer = async (request: IncomingMessage, response: ServerResponse, mock: 
   const faults = typeof given === 'function' ? given(received) : given;
   if (faults.slowFirstByteMs !== undefined)
     await delay(faults.slowFirstByteMs, undefined, { signal: received.gone });
-  if (faults.status !== undefined) return refuse(response, faults.status, 'mock_fault', faults.errorBody);
+  if (faults.status !== undefined) return refuse(response, faults.status, 'mock_fault', faults);
   const model = { engine: mock.engine, quirks: QUIRKS[quirks], faults };
   await streamCompletion(received, response, model, mock.requests.length);
 };
@@ -94,10 +94,16 @@ const listModels = async (response: ServerResponse, engine: SimulatedEngine): Pr
   response.end(JSON.stringify({ object: 'list', data }));
 };
 
-const refuse = (response: ServerResponse, status: number, code: string, body?: string): void => {
+const refuse = (
+  response: ServerResponse,
+  status: number,
+  code: string,
+  { errorBody, retryAfter }: MockFaults = {},
+): void => {
   const error = { message: 'refused: Bearer sk-secret, "the prompt"', type: 'invalid_request_error', code };
-  response.writeHead(status, { 'content-type': 'application/json' });
-  response.end(body ?? JSON.stringify({ error }));
+  const waiting = retryAfter === undefined ? {} : { 'retry-after': retryAfter };
+  response.writeHead(status, { 'content-type': 'application/json', ...waiting });
+  response.end(errorBody ?? JSON.stringify({ error }));
 };
 
 const readJson = async (request: IncomingMessage): Promise<Record<string, unknown> | undefined> => {

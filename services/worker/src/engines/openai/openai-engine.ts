@@ -7,7 +7,9 @@ import { ChatStream } from './chat-stream.ts';
 import { ContinuedText } from './continued-text.ts';
 import { canContinueFrom } from './profile.ts';
 import type { Profile } from './profile.ts';
+import { Patience } from './patience.ts';
 import { requestBody } from './request-body.ts';
+import type { RequestBody } from './request-body.ts';
 import { UpstreamCall } from './upstream-call.ts';
 import type { UpstreamTarget } from './upstream-call.ts';
 import { fieldOf } from './fields.ts';
@@ -29,10 +31,13 @@ export type OpenAiOptions = {
   readonly firstByteTimeoutMs?: number;
   /** ms between two events. Default 300,000 */
   readonly idleTimeoutMs?: number;
+  /** ms that a run waits in all for a server that refuses for the moment (429, 503). Default 30,000; 0: it fails at once */
+  readonly patienceMs?: number;
 };
 
 const DEFAULT_FIRST_BYTE_TIMEOUT_MS = 10 * 60_000;
 const DEFAULT_IDLE_TIMEOUT_MS = 5 * 60_000;
+const DEFAULT_PATIENCE_MS = 30_000;
 const MODELS_TIMEOUT_MS = 10_000;
 /** Below the 5 s after which uvicorn closes an idle connection: a request never meets a dying one. */
 const KEEP_ALIVE_MS = 4_000;
@@ -91,12 +96,8 @@ export class OpenAiEngine implements Engine {
     const model = this.#options.model ?? request.model;
     const body = requestBody(request, continued, { profile: this.#profile, model });
     if (body === undefined) return { reason: 'length' };
-    const call = new UpstreamCall(signal, {
-      firstByteTimeoutMs: this.#options.firstByteTimeoutMs ?? DEFAULT_FIRST_BYTE_TIMEOUT_MS,
-      idleTimeoutMs: this.#options.idleTimeoutMs ?? DEFAULT_IDLE_TIMEOUT_MS,
-    });
+    const { call, isDocument } = await this.#openPatiently(request, body, signal);
     try {
-      const isDocument = await this.#openStream(call, request.generation, body);
       const stream = new ChatStream(this.#options.messages);
       const tokens = isDocument
         ? stream.document(await bodyOf(call, MAX_DOCUMENT_BYTES))
@@ -120,12 +121,28 @@ export class OpenAiEngine implements Engine {
     await this.#agent.destroy(new EngineError('upstream_unavailable', 'the engine was closed'));
   }
 
+  /** As long as the upstream refuses only for the moment, and within bounds. */
+  async #openPatiently(
+    { generation, onWaiting = () => undefined }: EngineRequest,
+    body: RequestBody,
+    signal: AbortSignal,
+  ): Promise<{ readonly call: UpstreamCall; readonly isDocument: boolean }> {
+    const { firstByteTimeoutMs = DEFAULT_FIRST_BYTE_TIMEOUT_MS, idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS } =
+      this.#options;
+    const patience = new Patience({ mostMs: this.#options.patienceMs ?? DEFAULT_PATIENCE_MS, onWaiting });
+    for (;;) {
+      const call = new UpstreamCall(signal, { firstByteTimeoutMs, idleTimeoutMs });
+      try {
+        return { call, isDocument: await this.#openStream(call, generation, body) };
+      } catch (error) {
+        await call.close();
+        await patience.outlast(error, signal);
+      }
+    }
+  }
+
   /** @returns whether the answer is one JSON document: not every server streams */
-  async #openStream(
-    call: UpstreamCall,
-    generation: string,
-    body: Readonly<Record<string, unknown>>,
-  ): Promise<boolean> {
+  async #openStream(call: UpstreamCall, generation: string, body: RequestBody): Promise<boolean> {
     const target = this.#target('POST', '/chat/completions');
     const headers = {
       ...target.headers,
