@@ -1,5 +1,6 @@
 import { RequestError } from '@sluice/client';
 import type { Delta, Generation, GenerationEnd } from '@sluice/client';
+import type { GenerationError } from '@sluice/protocol';
 import { stdoutColours as pc } from '../terminal/colours.ts';
 import type { Screen } from '../terminal/screen.ts';
 
@@ -76,7 +77,7 @@ const endNote = ({ reason, seq, receipt, error }: GenerationEnd): string | undef
         ? `stopped after ${seq} tokens`
         : `stopped after ${seq} tokens; the engine ended ${receipt.msToAbort} ms later`;
     case 'error':
-      return `the answer failed: ${error === undefined ? 'no reason given' : `${error.message} (${error.code})`}`;
+      return `the answer failed: ${error === undefined ? 'no reason given' : failureText(error)}`;
     case 'length':
       return 'the answer reached its longest length';
     case 'abandoned':
@@ -120,3 +121,6 @@ export const showAnswer = async (
     stop();
   }
 };
+
+const failureText = ({ code, message, upstream = {} }: GenerationError): string =>
+  `${upstream.message ?? message} (${upstream.code ?? code})`;

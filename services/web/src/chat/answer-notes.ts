@@ -29,13 +29,32 @@ export const endNote = ({ status, reason, error, receipt }: GenerationItem): End
     case 'abandoned':
       return { tone: 'plain', text: 'Ends here: nobody came back to read on.' };
     case 'error':
-      return { tone: 'bad', text: `The model failed: ${error?.message ?? 'no reason was given'}.` };
+      return { tone: 'bad', text: failureText(error) };
     case 'stop':
     case 'tool_calls':
     case undefined:
       return undefined;
   }
 };
+
+/** What happened, and what a person can do about it. */
+const failureText = (error: GenerationItem['error']): string => {
+  if (error === undefined) return 'The model failed: no reason was given.';
+  const { code, message, upstream = {} } = error;
+  const said = (upstream.message ?? message).replace(/[.\s]+$/, '');
+  const remedy = REMEDIES.find(([pattern]) => pattern.test(`${upstream.code ?? ''} ${code}`))?.[1];
+  return `The model failed: ${said}.${remedy === undefined ? '' : ` ${remedy}`}`;
+};
+
+const REMEDIES: readonly (readonly [RegExp, string])[] = [
+  [/context_length/, 'Start a new session, or ask with less text.'],
+  [/rate_limit|upstream_overloaded/, 'Wait a moment, then ask again.'],
+  [
+    /upstream_unavailable|upstream_protocol/,
+    'Ask again; if it goes on, the operator has to look at the model.',
+  ],
+  [/invalid_prompt|content_policy|content_filter/, 'Say it in other words.'],
+];
 
 const receiptText = (receipt: GenerationItem['receipt']): string => {
   if (receipt === undefined) return '';
