@@ -6,6 +6,8 @@ export type MockFaults = {
   readonly retryAfter?: string;
   /** body of that answer; default: OpenAI's error object */
   readonly errorBody?: string;
+  /** answers with this text as its stream of events, in place of the engine's */
+  readonly stream?: string;
   /** ms before even the status line */
   readonly slowFirstByteMs?: number;
   readonly errorAtToken?: number;

@@ -83,6 +83,8 @@ const answer = async (request: IncomingMessage, response: ServerResponse, mock: 
   if (faults.slowFirstByteMs !== undefined)
     await delay(faults.slowFirstByteMs, undefined, { signal: received.gone });
   if (faults.status !== undefined) return refuse(response, faults.status, 'mock_fault', faults);
+  if (faults.stream !== undefined)
+    return void response.writeHead(200, { 'content-type': 'text/event-stream' }).end(faults.stream);
   const model = { engine: mock.engine, quirks: QUIRKS[quirks], faults };
   await streamCompletion(received, response, model, mock.requests.length);
 };
