@@ -91,7 +91,10 @@ export class UiChunkWriter {
     const closing = [...this.#closePart(), ...calls, ...counted];
     if (reason === 'cancelled') return [...closing, { type: 'abort', reason }];
     if (reason === 'error')
-      return [...closing, { type: 'error', errorText: error?.upstream?.message ?? error?.message ?? 'the generation failed' }];
+      return [
+        ...closing,
+        { type: 'error', errorText: error?.upstream?.message ?? error?.message ?? 'the generation failed' },
+      ];
     return [...closing, { type: 'finish-step' }, { type: 'finish', finishReason: FINISH_REASONS[reason] }];
   }
 
