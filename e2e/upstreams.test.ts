@@ -51,35 +51,57 @@ const TWO_CALLS: Readonly<Record<string, string>> = {
   ),
 };
 
-const CASES: Readonly<Record<string, MockFaults | ((isFirst: boolean) => MockFaults)>> = {
-  'rate limited once': (isFirst) =>
-    isFirst ? refusal(429, { message: 'slow down', code: 'rate_limit_exceeded' }, '0') : {},
-  'loading once': (isFirst) => (isFirst ? refusal(503, { message: 'Loading model', code: 503 }, '0') : {}),
-  'rate limited': refusal(429, { message: 'slow down', type: 'requests', code: 'rate_limit_exceeded' }, '7'),
-  'context too long': refusal(400, {
-    message: 'maximum context length is 8192 tokens',
-    type: 'invalid_request_error',
-    param: 'messages',
-    code: 'context_length_exceeded',
-  }),
-  'a bad key': refusal(401, { message: 'Incorrect API key provided: sk-secret', code: 'invalid_api_key' }),
-  'done without a reason': { stream: chunk({ content: 'A complete answer.' }) + DONE },
-  'content in parts': {
-    stream:
-      chunk({ content: [{ type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] }] }) +
-      chunk(
-        {
-          content: [
-            { type: 'text', text: 'A complete ' },
-            { type: 'text', text: 'answer.' },
-          ],
-        },
-        'stop',
-      ) +
-      DONE,
-  },
-  ...Object.fromEntries(Object.entries(TWO_CALLS).map(([name, stream]) => [name, { stream }])),
-};
+const has = (request: MockRequest, field: string): boolean => request.body[field] !== undefined;
+
+const CASES: Readonly<Record<string, MockFaults | ((isFirst: boolean, request: MockRequest) => MockFaults)>> =
+  {
+    'no stream options': (_, request) =>
+      has(request, 'stream_options')
+        ? refusal(422, { message: 'extra fields not permitted: stream_options' })
+        : {},
+    'no max tokens': (_, request) =>
+      has(request, 'max_tokens')
+        ? refusal(400, { message: "unsupported parameter 'max_tokens'", param: 'max_tokens' })
+        : {},
+    'alternating roles': (_, request) => {
+      const roles = (request.body['messages'] as { readonly role: string }[]).map(({ role }) => role);
+      const isWrong = roles.some((role, at) => role === roles[at - 1]);
+      return isWrong
+        ? refusal(400, { message: 'Conversation roles must alternate user/assistant/user/...' })
+        : {};
+    },
+    'rate limited once': (isFirst) =>
+      isFirst ? refusal(429, { message: 'slow down', code: 'rate_limit_exceeded' }, '0') : {},
+    'loading once': (isFirst) => (isFirst ? refusal(503, { message: 'Loading model', code: 503 }, '0') : {}),
+    'rate limited': refusal(
+      429,
+      { message: 'slow down', type: 'requests', code: 'rate_limit_exceeded' },
+      '7',
+    ),
+    'context too long': refusal(400, {
+      message: 'maximum context length is 8192 tokens',
+      type: 'invalid_request_error',
+      param: 'messages',
+      code: 'context_length_exceeded',
+    }),
+    'a bad key': refusal(401, { message: 'Incorrect API key provided: sk-secret', code: 'invalid_api_key' }),
+    'done without a reason': { stream: chunk({ content: 'A complete answer.' }) + DONE },
+    'content in parts': {
+      stream:
+        chunk({ content: [{ type: 'thinking', thinking: [{ type: 'text', text: 'hm' }] }] }) +
+        chunk(
+          {
+            content: [
+              { type: 'text', text: 'A complete ' },
+              { type: 'text', text: 'answer.' },
+            ],
+          },
+          'stop',
+        ) +
+        DONE,
+    },
+    ...Object.fromEntries(Object.entries(TWO_CALLS).map(([name, stream]) => [name, { stream }])),
+  };
 
 let system: System;
 let mock: MockServer;
@@ -100,7 +122,7 @@ beforeAll(async () => {
       const given = CASES[name] ?? {};
       const isFirst = !seen.has(id);
       seen.add(id);
-      return typeof given === 'function' ? given(isFirst) : given;
+      return typeof given === 'function' ? given(isFirst, request) : given;
     },
   });
   system = await startSystem();
@@ -176,6 +198,18 @@ describe.each(WAYS)('%s', (_, ask) => {
     },
   );
 });
+
+test.each(['no stream options', 'no max tokens', 'alternating roles'])(
+  'a server that wants it otherwise gets it: %s',
+  async (name) => {
+    const messages = [...say('first'), ...say(named(name))];
+    const asked = { model: MODEL, messages, max_tokens: 5 };
+    for (let time = 0; time < 2; time += 1) {
+      const { choices } = await clientOf().chat.completions.create(asked);
+      expect(choices[0]?.message.content).not.toBe('');
+    }
+  },
+);
 
 test.each(['done without a reason', 'content in parts'])(
   'an answer of another form is whole: %s',

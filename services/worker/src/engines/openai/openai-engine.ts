@@ -7,6 +7,7 @@ import { ChatStream } from './chat-stream.ts';
 import { ContinuedText } from './continued-text.ts';
 import { canContinueFrom } from './profile.ts';
 import type { Profile } from './profile.ts';
+import { Manners } from './manners.ts';
 import { Patience } from './patience.ts';
 import { requestBody } from './request-body.ts';
 import type { RequestBody } from './request-body.ts';
@@ -14,6 +15,7 @@ import { UpstreamCall } from './upstream-call.ts';
 import type { UpstreamTarget } from './upstream-call.ts';
 import { fieldOf } from './fields.ts';
 import { parsedOf, protocolFailure, statusFailure } from './upstream-failure.ts';
+import { wordsOf } from './upstream-words.ts';
 import type { UpstreamMessages } from './upstream-words.ts';
 
 export type OpenAiOptions = {
@@ -54,6 +56,7 @@ export class OpenAiEngine implements Engine {
   readonly #options: OpenAiOptions;
   readonly #profile: Profile;
   readonly #base: string;
+  readonly #manners = new Manners();
   readonly #agent = new Agent({
     // Ours replace undici's 300 s, which would cut long queues and long thoughts.
     headersTimeout: 0,
@@ -131,12 +134,13 @@ export class OpenAiEngine implements Engine {
       this.#options;
     const patience = new Patience({ mostMs: this.#options.patienceMs ?? DEFAULT_PATIENCE_MS, onWaiting });
     for (;;) {
+      const learned = this.#manners.count;
       const call = new UpstreamCall(signal, { firstByteTimeoutMs, idleTimeoutMs });
       try {
-        return { call, isDocument: await this.#openStream(call, generation, body) };
+        return { call, isDocument: await this.#openStream(call, generation, this.#manners.applied(body)) };
       } catch (error) {
         await call.close();
-        await patience.outlast(error, signal);
+        if (this.#manners.count === learned) await patience.outlast(error, signal);
       }
     }
   }
@@ -153,6 +157,7 @@ export class OpenAiEngine implements Engine {
     const { status, contentType, retryAfter } = await call.open(this.#agent, { ...target, headers, body });
     if (status !== 200) {
       const answer = { status, body: parsedOf(await bodyOf(call)), retryAfter };
+      this.#manners.learnFrom(wordsOf(answer), body);
       throw statusFailure(answer, this.#options.messages);
     }
     if (/^text\/html\b/i.test(contentType))
