@@ -12,6 +12,7 @@ import { flush } from './confirmed-subscription.ts';
 import { REQUEST_TIMEOUT_MS, connectNats, inboxPrefixOf, retryAtStart } from './connection.ts';
 import type { NatsOptions } from './connection.ts';
 import { leaveCutOff } from './cut-off.ts';
+import { ensureStreams } from './ensure-streams.ts';
 import { createNatsLink, watchConnection } from './link.ts';
 import { createNatsCounters } from './nats-counters.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
@@ -23,7 +24,7 @@ import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
 import { isUnserved } from './no-responders.ts';
-import { ensureStreams, wantedStreams } from './streams.ts';
+import { wantedStreams } from './streams.ts';
 
 /**
  * Connects, creates or checks the streams, and returns the bus.

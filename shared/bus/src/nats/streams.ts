@@ -1,7 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
-import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream';
-import { StreamMismatchError } from '../bus.ts';
+import type { StreamConfig } from '@nats-io/jetstream';
 import {
   bodySubjects,
   BUCKETS,
@@ -22,7 +20,8 @@ const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
 const nanos = (ms: number): number => ms * 1_000_000;
 
-type Wanted = Partial<StreamConfig> & { readonly name: string };
+/** The settings of a stream that are ours to say; others are left as they are. */
+export type Wanted = Partial<StreamConfig> & { readonly name: string };
 
 /** The server's default. */
 const DEDUPE_MS = 2 * MINUTE_MS;
@@ -135,40 +134,3 @@ const bodies = (base: Partial<StreamConfig>, ageMs: number, maxBytes = 2048 * MI
   allow_direct: true,
   deny_delete: true,
 });
-
-/**
- * Creates the streams, or checks those that exist: every service may start first.
- * @throws StreamMismatchError naming each setting that differs
- */
-export const ensureStreams = async (jsm: JetStreamManager, options: NatsOptions): Promise<void> => {
-  for (const wanted of wantedStreams(options)) {
-    try {
-      // A copy: the library writes into what it is given.
-      await jsm.streams.add({ ...wanted });
-    } catch (error) {
-      // Whether it is the settings or the server that is not ready, the stream's own answer tells.
-      const found = await jsm.streams.info(wanted.name).catch(() => undefined);
-      if (found === undefined) throw error;
-      const different = differences(wanted, found.config);
-      if (different.length === 0) continue;
-      throw new StreamMismatchError(
-        `stream ${wanted.name} exists with other settings: ${different.join('; ')}. ${remedy(wanted, found.config)}`,
-        { cause: error },
-      );
-    }
-  }
-};
-
-const remedy = ({ name, subjects }: Wanted, found: StreamConfig): string =>
-  !isDeepStrictEqual(subjects, found.subjects)
-    ? `It is of an earlier Sluice, under other subjects. Let its generations end, stop every edge and ` +
-      `worker, and delete it: \`nats stream rm ${name}\`. Finished answers are kept in SESSIONS.`
-    : 'Change the configuration to match, or delete or edit the stream with the nats CLI.';
-
-const differences = (wanted: Wanted, found: StreamConfig): string[] =>
-  Object.entries(wanted)
-    .filter(([field, value]) => !isDeepStrictEqual(value, found[field as keyof StreamConfig]))
-    .map(([field, value]) => {
-      const got = found[field as keyof StreamConfig];
-      return `${field}: expected ${JSON.stringify(value)}, found ${JSON.stringify(got)}`;
-    });
