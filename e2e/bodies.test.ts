@@ -1,6 +1,5 @@
 /** Prompts and answers of any size, through the whole system: byte for byte at the engine, whole for every viewer. */
 import { randomUUID } from 'node:crypto';
-import { jetstreamManager } from '@nats-io/jetstream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Bus } from '@sluice/bus';
 import type { Engine } from '@sluice/core';
@@ -9,8 +8,8 @@ import type { MockServer } from '@sluice/simulator';
 import { sha256, waitFor } from '@sluice/testkit';
 import { OpenAiEngine } from '@sluice/worker';
 import type { Worker } from '@sluice/worker';
-import { connect } from 'nats';
 import { keyOf, recordedClient, tokenFor } from './support/clients.ts';
+import { emptyStream } from './support/empty-stream.ts';
 import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';
 
@@ -55,11 +54,6 @@ const request = (path: string, method = 'GET', body?: object): Promise<Response>
     headers: { authorization: `Bearer ${tokenFor('ann')}`, 'content-type': 'application/json' },
     ...(body && { body: JSON.stringify(body) }),
   });
-const purge = async (stream: string): Promise<void> => {
-  const nc = await connect({ servers: system.nats.url });
-  await (await jetstreamManager(nc)).streams.purge(stream);
-  await nc.close();
-};
 /** What the engine was asked last. */
 const asked = (): string => {
   const messages = mock.requests.at(-1)?.body['messages'] as { content: string }[] | undefined;
@@ -127,7 +121,7 @@ describe.each([
     const whole = (await (await request(`${session}/generations/g?wait=5`)).json()) as { text: string };
     expect(sha256(whole.text)).toBe(sha256(text));
     await client.close();
-    await purge('TOKENS');
+    await emptyStream(system.nats.url, 'TOKENS');
     const { url: other } = await system.addEdge();
     const late = recordedClient(other);
     await late.client.session(session).subscribe();
@@ -151,7 +145,7 @@ test('a listing of 1,000 items with long texts needs no body, and each alone tel
     ...{ id: 'g', kind: 'generation', user: 'ann', createdAt: 2, model: 'm', input: 'go' },
     ...{ governor: 'fastest', status: 'done', attempt: 1, epoch: 0, seq: 7, reason: 'stop', text },
   });
-  await purge('BODIES');
+  await emptyStream(system.nats.url, 'BODIES');
   const { client } = recordedClient(url);
   await client.session(key.session).subscribe();
   expect(client.session(key.session).items.size).toBe(1_000);

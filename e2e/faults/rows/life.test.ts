@@ -1,11 +1,11 @@
 import { expect } from '@jest/globals';
 import { openRawClient, waitFor } from '@sluice/testkit';
 import { keyOf, tokenFor } from '../../support/clients.ts';
+import { emptyStream } from '../../support/empty-stream.ts';
 import { watermarkOf } from '../history.ts';
 import type { History } from '../history.ts';
 import type { Started } from '../load.ts';
 import type { World } from '../nemesis.ts';
-import { purge } from '../purge.ts';
 import { playRows, repeat, seconds, untilFlowing } from './row.ts';
 
 const stopWorkers = ({ fleet }: World, signal: NodeJS.Signals): Promise<unknown> =>
@@ -65,7 +65,7 @@ playRows('a life goes on at its borders', [
     play: async (world) => {
       await untilFlowing(world);
       await stopWorkers(world, 'SIGTERM');
-      await purge(world.storage.url, 'TOKENS');
+      await emptyStream(world.storage.url, 'TOKENS');
       await startWorkers(world);
       await untilFlowing(world);
     },
@@ -100,7 +100,7 @@ playRows('a life goes on at its borders', [
       await untilFlowing(world);
       await repeat(UNWATCHED, (index) => askAndLeave(world, index));
       await stopWorkers(world, 'SIGKILL');
-      await purge(world.storage.url, 'JOBS');
+      await emptyStream(world.storage.url, 'JOBS');
       await seconds(15);
       await startWorkers(world);
       const from = performance.now();

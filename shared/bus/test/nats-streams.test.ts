@@ -62,6 +62,21 @@ describe('the streams', () => {
     expect(names).toEqual(['BODIES', 'COUNTERS', 'JOBS', ...buckets, 'OPEN', 'TOKENS']);
   });
 
+  test.each(['TOKENS', 'KV_SESSIONS', 'KV_PROMPTS', 'KV_WORKERS', 'BODIES', 'OPEN'])(
+    '%s lets nobody erase: no rollup, no purge, no deletion',
+    async (stream) => {
+      const { allow_rollup_hdrs: rollup, deny_purge: purge, deny_delete: deletion } = await configOf(stream);
+      expect({ rollup, purge, deletion }).toEqual({ rollup: false, purge: true, deletion: true });
+    },
+  );
+
+  test.each(['JOBS', 'COUNTERS'])(
+    '%s can be purged, and is made anew from items; no rollup',
+    async (stream) => {
+      expect(await configOf(stream)).toMatchObject({ allow_rollup_hdrs: false, deny_purge: false });
+    },
+  );
+
   test('TOKENS keeps the newest record of each chunk for a day, refuses instead of dropping, and republishes', async () => {
     expect(await configOf('TOKENS')).toMatchObject({
       subjects: ['tok.0.*.*.*.*'],
@@ -90,8 +105,6 @@ describe('the streams', () => {
       max_bytes: 1024 * MIB,
       max_msgs_per_subject: 1,
       allow_direct: true,
-      allow_rollup_hdrs: true,
-      deny_delete: true,
       republish: { src: '$KV.SESSIONS.>', dest: 'live.item.>' },
     });
   });
@@ -106,8 +119,6 @@ describe('the streams', () => {
       max_bytes: 2048 * MIB,
       max_msgs_per_subject: 1,
       allow_direct: true,
-      allow_rollup_hdrs: false,
-      deny_delete: true,
     });
     expect(config.republish).toBeUndefined();
   });
@@ -137,7 +148,7 @@ describe('the streams', () => {
   test('OPEN keeps an entry as long as its item, and what is taken off expires', async () => {
     expect(await configOf('OPEN')).toMatchObject({
       ...{ subjects: ['open.*.*.*'], storage: 'file', discard: 'new', max_msgs_per_subject: 1 },
-      ...{ max_age: 7 * 86_400 * SECOND_NS, allow_msg_ttl: true, allow_direct: true, deny_delete: true },
+      ...{ max_age: 7 * 86_400 * SECOND_NS, allow_msg_ttl: true, allow_direct: true },
     });
   });
 

@@ -35,6 +35,9 @@ const BODY_GRACE_MS = 24 * 60 * MINUTE_MS;
 /** A repeat of an increment within this time counts once. It is repeated for 2 s. */
 const COUNTER_DEDUPE_MS = 30_000;
 
+/** Messages here go by age alone, or by a newer one of their subject; of jobs and counters they can be made anew. */
+const LASTING = { deny_delete: true, deny_purge: true } as const;
+
 const openStream = (sessionsMs: number): Wanted => ({
   name: STREAMS.open,
   subjects: [openSubjects],
@@ -44,7 +47,6 @@ const openStream = (sessionsMs: number): Wanted => ({
   allow_direct: true,
   // What is taken off leaves by itself.
   allow_msg_ttl: true,
-  deny_delete: true,
   duplicate_window: nanos(Math.min(sessionsMs, DEDUPE_MS)),
 });
 
@@ -68,17 +70,20 @@ const countersStream = (sessionsMs: number): Wanted => ({
  */
 export const wantedStreams = (options: NatsOptions): Wanted[] => {
   const { retention = {}, maxBytes = {}, replicas = 1, partitions = 1 } = options;
-  const base = { num_replicas: replicas, discard: DiscardPolicy.New, storage: StorageType.File };
+  const base = {
+    ...{ num_replicas: replicas, discard: DiscardPolicy.New, storage: StorageType.File },
+    // Whoever may publish to a stream that allows it erases all of it with one message.
+    allow_rollup_hdrs: false,
+  };
+  const lasting = { ...base, ...LASTING };
   const bucket = (name: string, ttlMs: number, bytes: number): Wanted => ({
-    ...base,
+    ...lasting,
     name: kvStream(name),
     subjects: [`$KV.${name}.>`],
     max_msgs_per_subject: 1,
     max_age: nanos(ttlMs),
     max_bytes: bytes,
     allow_direct: true,
-    allow_rollup_hdrs: true,
-    deny_delete: true,
     duplicate_window: nanos(Math.min(ttlMs, DEDUPE_MS)),
   });
   const sessionsMs = retention.sessionsMs ?? 7 * 24 * 60 * MINUTE_MS;
@@ -88,7 +93,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
   // As long as the item that waits for it: a generation must not lose its job while nobody can run it.
   const jobsMs = retention.jobsMs ?? sessionsMs;
   const tokens = Array.from({ length: partitions }, (_, partition): Wanted => ({
-    ...base,
+    ...lasting,
     name: tokenStream(partition),
     subjects: [tokenSubjects(partition)],
     // A record replaces the earlier, shorter one of its chunk.
@@ -102,10 +107,10 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     ...tokens,
     { ...bucket(BUCKETS.sessions, sessionsMs, maxBytes.sessions ?? 1024 * MIB), republish: itemRepublish },
     bucket(BUCKETS.prompts, promptsMs, maxBytes.prompts ?? 512 * MIB),
-    bodies(base, Math.max(promptsMs, sessionsMs + BODY_GRACE_MS), maxBytes.bodies),
+    bodies(lasting, Math.max(promptsMs, sessionsMs + BODY_GRACE_MS), maxBytes.bodies),
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
-    { ...base, ...openStream(sessionsMs) },
+    { ...lasting, ...openStream(sessionsMs) },
     {
       ...base,
       name: STREAMS.jobs,
@@ -132,5 +137,4 @@ const bodies = (base: Partial<StreamConfig>, ageMs: number, maxBytes = 2048 * MI
   max_age: nanos(ageMs),
   max_bytes: maxBytes,
   allow_direct: true,
-  deny_delete: true,
 });
