@@ -44,3 +44,6 @@ export { createMemoryHub } from './memory/memory-hub.ts';
 export type { MemoryHub } from './memory/memory-hub.ts';
 export type { NatsOptions } from './nats/connection.ts';
 export { createNatsBus } from './nats/nats-bus.ts';
+export { openStreamAdmin } from './nats/stream-admin.ts';
+export type { StreamAdmin } from './nats/stream-admin.ts';
+export type { StreamPlan } from './nats/stream-plan.ts';

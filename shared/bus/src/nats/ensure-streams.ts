@@ -1,12 +1,14 @@
-import { isDeepStrictEqual } from 'node:util';
-import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
+import { errors } from 'nats';
 import { StreamMismatchError } from '../bus.ts';
 import type { NatsOptions } from './connection.ts';
+import { configOf, planOf } from './stream-plan.ts';
+import type { StreamPlan } from './stream-plan.ts';
 import { wantedStreams } from './streams.ts';
-import type { Wanted } from './streams.ts';
 
 /**
- * Creates the streams, or checks those that exist: every service may start first.
+ * Creates the streams, or checks those that exist: every service may start first. A service changes none: of two that
+ * are set differently, each would undo what the other did.
  * @throws StreamMismatchError naming each setting that differs
  */
 export const ensureStreams = async (jsm: JetStreamManager, options: NatsOptions): Promise<void> => {
@@ -16,28 +18,26 @@ export const ensureStreams = async (jsm: JetStreamManager, options: NatsOptions)
       await jsm.streams.add({ ...wanted });
     } catch (error) {
       // Whether it is the settings or the server that is not ready, the stream's own answer tells.
-      const found = await jsm.streams.info(wanted.name).catch(() => undefined);
+      const found = await configOf(jsm, wanted.name).catch(() => {
+        throw error;
+      });
+      if (found === undefined && error instanceof errors.PermissionViolationError)
+        throw new Error(`no stream ${wanted.name}, and no permission to make it (\`sluice streams apply\`)`, {
+          cause: error,
+        });
       if (found === undefined) throw error;
-      const different = differences(wanted, found.config);
-      if (different.length === 0) continue;
-      throw new StreamMismatchError(
-        `stream ${wanted.name} exists with other settings: ${different.join('; ')}. ${remedy(wanted, found.config)}`,
-        { cause: error },
-      );
+      const plan = planOf(wanted, found);
+      if (plan.type === 'as_declared') continue;
+      throw new StreamMismatchError(mismatchOf(plan), { cause: error });
     }
   }
 };
 
-const remedy = ({ name, subjects }: Wanted, found: StreamConfig): string =>
-  !isDeepStrictEqual(subjects, found.subjects)
-    ? `It is of an earlier Sluice, under other subjects. Let its generations end, stop every edge and ` +
-      `worker, and delete it: \`nats stream rm ${name}\`. Finished answers are kept in SESSIONS.`
-    : 'Change the configuration to match, or delete or edit the stream with the nats CLI.';
-
-const differences = (wanted: Wanted, found: StreamConfig): string[] =>
-  Object.entries(wanted)
-    .filter(([field, value]) => !isDeepStrictEqual(value, found[field as keyof StreamConfig]))
-    .map(([field, value]) => {
-      const got = found[field as keyof StreamConfig];
-      return `${field}: expected ${JSON.stringify(value)}, found ${JSON.stringify(got)}`;
-    });
+const mismatchOf = (plan: StreamPlan): string => {
+  const differences = 'differences' in plan ? plan.differences.join('; ') : '';
+  const remedy =
+    plan.type === 'unchangeable'
+      ? plan.remedy
+      : 'Make the settings of this service match, or change the stream with `sluice streams apply`.';
+  return `stream ${plan.stream} exists with other settings: ${differences}. ${remedy}`;
+};

@@ -1,11 +1,9 @@
-import { JetStreamApiError, jetstream, jetstreamManager } from '@nats-io/jetstream';
-import type { JetStreamManager } from '@nats-io/jetstream';
+import { jetstream } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import type { NatsConnection } from 'nats';
 import { BodyStore } from '../bodies/body-store.ts';
 import { sessionsWithBodies } from '../bodies/sessions-with-bodies.ts';
 import { Border } from '../border.ts';
-import { StreamMismatchError, UnsupportedServerError } from '../bus.ts';
 import type { Bus } from '../bus.ts';
 import { BUCKETS } from '../subjects.ts';
 import { flush } from './confirmed-subscription.ts';
@@ -14,6 +12,7 @@ import type { NatsOptions } from './connection.ts';
 import { leaveCutOff } from './cut-off.ts';
 import { ensureStreams } from './ensure-streams.ts';
 import { createNatsLink, watchConnection } from './link.ts';
+import { isFinal, openManager } from './manager.ts';
 import { createNatsCounters } from './nats-counters.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
@@ -23,7 +22,6 @@ import { createNatsChunks } from './nats-chunks.ts';
 import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
-import { isUnserved } from './no-responders.ts';
 import { wantedStreams } from './streams.ts';
 
 /**
@@ -54,7 +52,7 @@ const openBus = async (
   const border = new Border();
   const inlet = { border, onError };
   const connection = watchConnection(nc);
-  const jsm = await openStreams(nc, options);
+  const jsm = await openManager(nc, (manager) => ensureStreams(manager, options));
   const js = jetstream(nc, { timeout: REQUEST_TIMEOUT_MS });
   const kvm = new Kvm(js);
   const open = (bucket: string) => kvm.open(bucket, { allow_direct: true });
@@ -95,25 +93,3 @@ const openBus = async (
     close: () => (closing ??= close()),
   };
 };
-
-/** Waits through JetStream's elections. */
-const openStreams = (nc: NatsConnection, options: NatsOptions): Promise<JetStreamManager> => {
-  const open = async (): Promise<JetStreamManager> => {
-    const jsm = await jetstreamManager(nc, { timeout: REQUEST_TIMEOUT_MS }).catch((cause: Error) => {
-      if (!isSwitchedOff(nc, cause)) throw cause;
-      throw new UnsupportedServerError('expected a nats-server with JetStream, got one where it is off', {
-        cause,
-      });
-    });
-    await ensureStreams(jsm, options);
-    return jsm;
-  };
-  return retryAtStart(open, isFinal, 'JetStream');
-};
-
-/** During an election nobody answers either; the greeting, or an answer for the account, tells apart. */
-const isSwitchedOff = (nc: NatsConnection, error: Error): boolean =>
-  isUnserved(error) && (nc.info?.jetstream !== true || error.cause instanceof JetStreamApiError);
-
-const isFinal = (error: unknown): boolean =>
-  error instanceof UnsupportedServerError || error instanceof StreamMismatchError;
