@@ -1,10 +1,11 @@
 /** What somebody does with the NATS password of an edge or a worker, on a server with deploy/nats/users.conf. */
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import { createNatsBus } from '@sluice/bus';
-import { startNatsServer } from '@sluice/testkit';
+import { createNatsBus, openStreamAdmin } from '@sluice/bus';
+import { ChunkWriter } from '@sluice/core';
+import { Queue, startNatsServer } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect, headers } from 'nats';
 import type { NatsConnection } from 'nats';
@@ -16,9 +17,8 @@ const passwords = ['edge', 'worker', 'admin'].map(
   (user) => `NATS_${user.toUpperCase()}_PASSWORD: ${passwordOf(user)}`,
 );
 const ITEMS = 20;
-const STREAMS = ['TOKENS', 'KV_SESSIONS', 'KV_PROMPTS', 'KV_WORKERS', 'BODIES', 'OPEN', 'JOBS', 'COUNTERS'];
-const DELETE = '$JS.API.STREAM.DELETE.KV_SESSIONS';
-const PURGE = '$JS.API.STREAM.PURGE.KV_SESSIONS';
+/** Nothing must happen for this long after an attack that the server answers nothing to, ms. */
+const QUIET_MS = 300;
 
 let nats: NatsServer;
 let jsm: JetStreamManager;
@@ -31,45 +31,122 @@ const connectAs = async (user: string): Promise<NatsConnection> => {
   return nc;
 };
 
-/** How many items are stored; undefined where their stream is gone. */
-const itemsLeft = async (): Promise<number | undefined> => {
-  const found = await jsm.streams.info('KV_SESSIONS').catch(() => undefined);
-  return found?.state.messages;
+/** How many messages each stream holds; a stream that is gone is not among them. */
+const stored = async (): Promise<Record<string, number>> => {
+  const found: Record<string, number> = {};
+  for await (const { config, state } of jsm.streams.list()) found[config.name] = state.messages;
+  return found;
 };
 
 beforeAll(async () => {
   nats = await startNatsServer({ config: [...passwords, users].join('\n') });
   closers.push(() => nats.stop());
-  jsm = await jetstreamManager(await connectAs('admin'));
   const login = { user: 'admin', password: passwordOf('admin') };
-  const bus = await createNatsBus({ url: nats.url, name: 'admin', ...login });
+  const admin = await openStreamAdmin({ url: nats.url, name: 'admin', ...login });
+  closers.push(() => admin.close());
+  for (const plan of await admin.plans()) await admin.apply(plan);
+  jsm = await jetstreamManager(await connectAs('admin'));
+  const edge = { user: 'edge', password: passwordOf('edge') };
+  const bus = await createNatsBus({ url: nats.url, name: 'edge', ...edge });
   closers.push(() => bus.close());
   for (let at = 1; at <= ITEMS; at += 1)
     await bus.sessions.createItem(keyOf(`s${at}`, 'none'), {
       ...{ id: `m${at}`, kind: 'message', user: 'ann', createdAt: at, text: 'kept' },
     });
+  await bus.tokens.append(keyOf('s1', 'g'), new ChunkWriter(1).draft(['forged'], 1).draft);
 });
 afterAll(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
 });
 
-const SUBJECTS = {
-  edge: '$KV.SESSIONS.evil.s.i',
-  worker: '$KV.SESSIONS.evil.s.i',
-} as const;
+const DELETE = '$JS.API.STREAM.DELETE.KV_SESSIONS';
+const PURGE = '$JS.API.STREAM.PURGE.KV_SESSIONS';
+const RECORD = '$JS.API.DIRECT.GET.TOKENS.tok.0.acme.s1.g.0';
+const NOTHING = '$JS.API.DIRECT.GET.TOKENS.tok.0.acme.none.g.0';
+const EMPTY = '$JS.API.DIRECT.GET.KV_SESSIONS';
+const NEXT = '$JS.API.CONSUMER.MSG.NEXT.JOBS.mine';
 
-describe.each(Object.entries(SUBJECTS))('with the password of the %s', (user, subject) => {
+/**
+ * JetStream sends its answer to whatever subject a request names for it, with its own rights: so a request that is
+ * allowed, with a forbidden subject as its reply subject. An answer without a body deletes a stream.
+ */
+const RELAYED: Readonly<Record<'edge' | 'worker', readonly (readonly [string, string, string])[]>> = {
+  edge: [
+    [NOTHING, '', DELETE],
+    [EMPTY, '{"seq":99999}', DELETE],
+    [EMPTY, '{"multi_last":["none.>"]}', DELETE],
+    [EMPTY, '{}', DELETE],
+    [RECORD, '', PURGE],
+    [RECORD, '', '$KV.WORKERS.w'],
+    ['$JS.API.STREAM.INFO.TOKENS', '', PURGE],
+    ['$JS.API.STREAM.MSG.GET.TOKENS', '{"seq":1}', DELETE],
+    ['tok.0.acme.s2.g.0', '', DELETE],
+  ],
+  worker: [
+    [NOTHING, '', DELETE],
+    [EMPTY, '{"seq":99999}', DELETE],
+    [EMPTY, '{"multi_last":["none.>"]}', DELETE],
+    [EMPTY, '{}', DELETE],
+    [RECORD, '', PURGE],
+    [RECORD, '', '$KV.PROMPTS.acme.s.g'],
+    [NEXT, '{"batch":1,"no_wait":true}', DELETE],
+    [NEXT, 'none', DELETE],
+    ['$JS.ACK.JOBS.mine.1.1.1.1.0', '', DELETE],
+    ['$JS.API.CONSUMER.INFO.JOBS.mine', '', PURGE],
+  ],
+};
+
+describe.each(['edge', 'worker'] as const)('with the password of the %s', (user) => {
   let thief: NatsConnection;
+  let before: Record<string, number>;
   beforeAll(async () => {
     thief = await connectAs(user);
+    if (user === 'worker') await thief.request('$JS.API.CONSUMER.CREATE.JOBS.mine', CONSUMER);
+  });
+  beforeEach(async () => {
+    before = await stored();
   });
 
   test.each(['all', 'sub'])('a rollup of `%s` erases nothing', async (kind) => {
     const rollup = headers();
     rollup.set('Nats-Rollup', kind);
-    const sent = jetstream(thief).publish(subject, '', { headers: rollup });
+    const sent = jetstream(thief).publish('$KV.SESSIONS.evil.s.i', '', { headers: rollup });
     const answer = await sent.then(() => 'stored', String);
-    expect(await itemsLeft()).toBe(ITEMS);
+    expect(await stored()).toEqual(before);
     expect(answer).toMatch(/rollup not permitted/);
   });
+
+  test.each(RELAYED[user])('%s %s, to be answered on %s, reaches nothing', async (subject, body, reply) => {
+    thief.publish(subject, body, { reply });
+    await thief.flush();
+    await quiet();
+    const after = await stored();
+    // The one attack that is a record of its own.
+    if (subject.startsWith('tok.')) expect(after).toEqual({ ...before, TOKENS: (before['TOKENS'] ?? 0) + 1 });
+    else expect(after).toEqual(before);
+  });
+});
+
+const CONSUMER = JSON.stringify({
+  stream_name: 'JOBS',
+  config: { durable_name: 'mine', ack_policy: 'explicit', filter_subject: 'job.evil.>' },
+});
+
+/** Nothing tells that an attack had no effect. */
+const quiet = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+
+// What remains, and is said in SECURITY.md.
+test('what a stolen password can do: write over an item, append to a log, and speak live as the store', async () => {
+  const [edge, thief] = await Promise.all([connectAs('edge'), connectAs('worker')]);
+  const before = await stored();
+  await jetstream(thief).publish('$KV.SESSIONS.acme.s2.m2', '');
+  await jetstream(thief).publish('tok.0.acme.s1.g.1', 'forged');
+  expect(await stored()).toEqual({ ...before, TOKENS: (before['TOKENS'] ?? 0) + 1 });
+  const written = await jsm.streams.getMessage('KV_SESSIONS', { last_by_subj: '$KV.SESSIONS.acme.s2.m2' });
+  expect(written?.string()).toBe('');
+  const shown = new Queue<string>();
+  edge.subscribe('live.tok.acme.s.g', { callback: (_error, message) => shown.push(message.string()) });
+  await edge.flush();
+  thief.publish('$JS.API.DIRECT.GET.TOKENS.tok.0.acme.s1.g.1', '', { reply: 'live.tok.acme.s.g' });
+  expect(await shown.next()).toBe('forged');
 });
