@@ -1,15 +1,16 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
-import { StreamMismatchError } from '../bus.ts';
-import { busError } from './answer.ts';
-import { connectNats } from './connection.ts';
+import { errors } from 'nats';
+import { BusRefusedError, StreamMismatchError } from '../bus.ts';
+import { connectNats, retryAtStart } from './connection.ts';
 import type { NatsOptions } from './connection.ts';
 import { openManager } from './manager.ts';
+import { NO_RESPONDERS } from './no-responders.ts';
 import { carryOut, planStreams } from './stream-plan.ts';
 import type { StreamPlan } from './stream-plan.ts';
 
-/** Looks at the streams, and makes them as they are declared. */
+/** Looks at the streams, and makes them as they are declared. Waits through elections, for 10 s each time. */
 export type StreamAdmin = {
-  /** One a stream, in the order of their declarations. Changes nothing. @throws BusUnavailableError */
+  /** One a stream, in the order of their declarations. Changes nothing. @throws BusUnavailableError, BusRefusedError */
   plans(): Promise<readonly StreamPlan[]>;
   /**
    * Creates or changes the stream; nothing where it is as declared, or cannot be.
@@ -22,19 +23,16 @@ export type StreamAdmin = {
 /** @throws BusUnavailableError, RefusedLoginError, UnsupportedServerError */
 export const openStreamAdmin = async (options: NatsOptions): Promise<StreamAdmin> => {
   const nc = await connectNats(options);
+  const patiently = <Result>(what: string, run: () => Promise<Result>): Promise<Result> =>
+    retryAtStart(() => run().catch(refusalOr(what)), isRefusal, what);
   try {
     const jsm = await openManager(nc, () => Promise.resolve());
     return {
-      plans: () =>
-        planStreams(jsm, options).catch((error: unknown) => {
-          throw busError('look at the streams', error);
-        }),
+      plans: () => patiently('look at the streams', () => planStreams(jsm, options)),
       apply: (plan) =>
-        carryOut(jsm, options, plan).catch((cause: unknown) => {
-          const what = `${plan.type === 'missing' ? 'make' : 'change'} ${plan.stream}`;
-          if (!(cause instanceof JetStreamApiError)) throw busError(what, cause);
-          throw new StreamMismatchError(`expected the server to ${what}, got ${cause.message}`, { cause });
-        }),
+        patiently(`${plan.type === 'missing' ? 'make' : 'change'} ${plan.stream}`, () =>
+          carryOut(jsm, options, plan),
+        ),
       close: () => nc.close(),
     };
   } catch (error) {
@@ -42,3 +40,19 @@ export const openStreamAdmin = async (options: NatsOptions): Promise<StreamAdmin
     throw error;
   }
 };
+
+/** What the server will never do, in words of ours; the rest as it is. */
+const refusalOr =
+  (what: string) =>
+  (cause: unknown): never => {
+    if (cause instanceof errors.PermissionViolationError)
+      throw new BusRefusedError('forbidden', `expected a NATS user who may ${what}, got ${cause.message}`, {
+        cause,
+      });
+    if (cause instanceof JetStreamApiError && cause.status !== NO_RESPONDERS)
+      throw new StreamMismatchError(`expected the server to ${what}, got ${cause.message}`, { cause });
+    throw cause;
+  };
+
+const isRefusal = (error: unknown): boolean =>
+  error instanceof BusRefusedError || error instanceof StreamMismatchError;
