@@ -1,5 +1,5 @@
 import {
-  checkRetention,
+  checkNatsSettings,
   count,
   defineConfig,
   list,
@@ -169,7 +169,7 @@ export type EdgeConfig = ConfigOf<typeof edgeConfigSchema>;
 /** Rules across settings. */
 export const checkEdgeConfig = (config: EdgeConfig): ConfigProblem[] => [
   ...checkCredentials(config),
-  ...checkRetention(config),
+  ...checkNatsSettings(config),
 ];
 
 /** A key source is needed: an edge without one would accept nobody, or worse. */

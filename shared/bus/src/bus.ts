@@ -81,6 +81,11 @@ export class RefusedLoginError extends Error {
   readonly code = 'refused_login';
 }
 
+/** The server offers no TLS where it was asked for, or one side does not trust the other's certificate. */
+export class RefusedTlsError extends Error {
+  readonly code = 'refused_tls';
+}
+
 /** The server is too old, or runs without JetStream. */
 export class UnsupportedServerError extends Error {
   readonly code = 'unsupported_server';

@@ -2,6 +2,7 @@ export {
   BusRefusedError,
   BusUnavailableError,
   RefusedLoginError,
+  RefusedTlsError,
   StreamMismatchError,
   UnsupportedServerError,
 } from './bus.ts';

@@ -11,7 +11,7 @@ export { createLogger, LOG_LEVELS, silentLogger } from './logger.ts';
 export type { LogFields, Logger, LoggerOptions, LogLevel } from './logger.ts';
 export { createMetrics } from './metrics.ts';
 export type { Metrics } from './metrics.ts';
-export { checkRetention, natsOptionsOf, natsSettings } from './nats-settings.ts';
+export { checkNatsSettings, natsOptionsOf, natsSettings } from './nats-settings.ts';
 export { persist } from './persist.ts';
 export { placementSetting } from './placement-setting.ts';
 export { count, flag, list, port, setting } from './setting.ts';

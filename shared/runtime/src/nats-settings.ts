@@ -1,41 +1,17 @@
 import { z } from 'zod';
 import type { ConfigProblem } from './config.ts';
+import { checkNatsAccess, natsAccessOf, natsAccessSettings } from './nats-access.ts';
 import { count, setting } from './setting.ts';
 
 const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
-
-// The client library passes over a user in the address, and waits for a server with a name that there cannot be.
-const isServer = (text: string): boolean => {
-  const server = text.trim();
-  const url = server.includes('://') ? server : `nats://${server}`;
-  return !server.includes('@') && URL.canParse(url) && new URL(url).hostname !== '';
-};
-
-const natsServers = (): z.ZodString =>
-  z
-    .string()
-    .refine((text) => text.split(',').every(isServer))
-    .meta({ title: 'nats://host:port, several separated by commas' });
 
 /**
  * How every service finds NATS, and how large and lasting the streams are. All services of an
  * installation need the same values: the first one creates the streams, the others check them.
  */
 export const natsSettings = {
-  natsUrl: setting(natsServers().default('nats://127.0.0.1:4222'), {
-    env: 'SLUICE_NATS_URL',
-    about: 'NATS servers, separated by commas; user and password have settings of their own.',
-  }),
-  natsUser: setting(z.string().min(1).optional(), {
-    env: 'SLUICE_NATS_USER',
-    about: 'NATS user, when the server asks for one.',
-  }),
-  natsPassword: setting(z.string().min(1).optional(), {
-    env: 'SLUICE_NATS_PASSWORD',
-    about: 'Its password.',
-    secret: true,
-  }),
+  ...natsAccessSettings,
   replicas: setting(z.enum(['1', '3']).transform(Number).default(1), {
     env: 'SLUICE_NATS_REPLICAS',
     about: 'Copies of every stream: 1 on one server, 3 on a cluster.',
@@ -72,10 +48,7 @@ type NatsConfig = {
 };
 
 /** An item must not expire while its generation runs, which it may for nearly as long as tokens are kept. */
-export const checkRetention = ({
-  tokensRetentionMs,
-  sessionsRetentionMs,
-}: Pick<NatsConfig, 'tokensRetentionMs' | 'sessionsRetentionMs'>): ConfigProblem[] =>
+const checkRetention = ({ tokensRetentionMs, sessionsRetentionMs }: NatsConfig): ConfigProblem[] =>
   sessionsRetentionMs >= tokensRetentionMs
     ? []
     : [
@@ -86,9 +59,15 @@ export const checkRetention = ({
         },
       ];
 
+/** Rules across the settings. */
+export const checkNatsSettings = (config: NatsConfig): ConfigProblem[] => [
+  ...checkNatsAccess(config),
+  ...checkRetention(config),
+];
+
 /** The settings in the form the bus takes. @param name shown in NATS's list of connections */
 export const natsOptionsOf = (config: NatsConfig, name: string) => ({
-  url: config.natsUrl,
+  ...natsAccessOf(config),
   name,
   replicas: config.replicas,
   partitions: config.partitions,
@@ -98,5 +77,4 @@ export const natsOptionsOf = (config: NatsConfig, name: string) => ({
     sessions: config.sessionsMaxBytes,
     bodies: config.bodiesMaxBytes,
   },
-  ...(config.natsUser === undefined ? {} : { user: config.natsUser, password: config.natsPassword ?? '' }),
 });

@@ -1,12 +1,13 @@
 import { inspect } from 'node:util';
-import { natsSettings } from './nats-settings.ts';
+import { natsAccessSettings } from './nats-access.ts';
 
-const { natsUrl, natsUser, natsPassword } = natsSettings;
+const { natsUrl, natsUser, natsPassword, natsCaFile } = natsAccessSettings;
 
 /** What to do, by the code of what went wrong. */
 const ADVICE: Readonly<Record<string, string>> = {
   unavailable: `see that NATS runs and has its leaders, or set ${natsUrl.env} to where it is`,
   refused_login: `set ${natsUser.env} and ${natsPassword.env} to a login that it knows`,
+  refused_tls: `start the server with TLS, and name who signed its certificate with ${natsCaFile.env}`,
   unsupported_server: `start such a server, or set ${natsUrl.env} to where one is`,
   EADDRINUSE: 'end what listens there, or set another port',
   EACCES: 'set a port that this user may open, most often one from 1024 on',

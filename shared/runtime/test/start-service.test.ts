@@ -82,6 +82,7 @@ describe('describeStartError', () => {
   test.each([
     ['unavailable', 'SLUICE_NATS_URL'],
     ['refused_login', 'SLUICE_NATS_USER and SLUICE_NATS_PASSWORD'],
+    ['refused_tls', 'SLUICE_NATS_CA_FILE'],
     ['unsupported_server', 'SLUICE_NATS_URL'],
   ])('says which setting mends %s', (code, setting) => {
     const text = describeStartError(coded(code, 'expected this, got that'));

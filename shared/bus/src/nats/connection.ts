@@ -1,14 +1,12 @@
 import { connect, errors } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
-import { BusUnavailableError, RefusedLoginError, UnsupportedServerError } from '../bus.ts';
+import { BusUnavailableError, RefusedLoginError, RefusedTlsError, UnsupportedServerError } from '../bus.ts';
+import { accessOptions, isTlsFault } from './access.ts';
+import type { NatsAccess } from './access.ts';
 
-export type NatsOptions = {
-  /** `nats://host:port`, several separated by commas */
-  readonly url: string;
+export type NatsOptions = NatsAccess & {
   /** shown in NATS's connection list */
   readonly name: string;
-  readonly user?: string;
-  readonly password?: string;
   /** 1 or 3, of every stream; default 1 */
   readonly replicas?: number;
   /** streams the token log is split into; default 1 */
@@ -43,12 +41,13 @@ export const inboxPrefixOf = ({ user }: Pick<NatsOptions, 'user'>): string =>
  * after 10 tries), and pings every second, so that a server that hangs is noticed in 2-4 s.
  * @throws BusUnavailableError when no server answers within 10 s
  * @throws RefusedLoginError at once, when a server does not take the login
+ * @throws RefusedTlsError at once, when a server named by `tls://` offers none, or shows a certificate of somebody else
  * @throws UnsupportedServerError when the server is older than 2.12
  */
 export const connectNats = async (options: NatsOptions): Promise<NatsConnection> => {
-  const { url, name, user, password } = options;
+  const { url, name } = options;
   const settings: ConnectionOptions = {
-    servers: url.split(',').map((server) => server.trim()),
+    ...accessOptions(options),
     name,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
@@ -59,15 +58,18 @@ export const connectNats = async (options: NatsOptions): Promise<NatsConnection>
     // The library would make a stack trace for each request, at several times the request's cost.
     noAsyncTraces: true,
     inboxPrefix: inboxPrefixOf(options),
-    ...(user === undefined ? {} : { user, pass: password ?? '' }),
   };
   const what = `NATS at ${url}`;
   const open = (): Promise<NatsConnection> =>
     connect(settings).catch((cause: Error) => {
+      if (isTlsFault(cause))
+        throw new RefusedTlsError(`${what}: expected TLS that can be trusted, got: ${cause.message}`, {
+          cause,
+        });
       if (!(cause instanceof errors.AuthorizationError)) throw cause;
       throw new RefusedLoginError(`${what}: expected it to take the login, got ${cause.message}`, { cause });
     });
-  const nc = await retryAtStart(open, (error) => error instanceof RefusedLoginError, what);
+  const nc = await retryAtStart(open, isRefused, what);
   try {
     requireVersion(nc);
     return nc;
@@ -76,6 +78,9 @@ export const connectNats = async (options: NatsOptions): Promise<NatsConnection>
     throw error;
   }
 };
+
+const isRefused = (error: unknown): boolean =>
+  error instanceof RefusedLoginError || error instanceof RefusedTlsError;
 
 /**
  * Repeats until it succeeds: services may start before NATS, and JetStream before its leaders.
