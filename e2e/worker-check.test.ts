@@ -37,7 +37,14 @@ class Scene {
 }
 
 const optionsFor = ({ url }: NatsServer, options: Partial<CheckOptions> = {}): CheckOptions => ({
-  ...{ natsUrl: url, replicas: 1, model: 'counting', org: 'check', prompt: 'count', params: {}, timeout: 20 },
+  ...{
+    nats: { url, name: 'check' },
+    model: 'counting',
+    org: 'check',
+    prompt: 'count',
+    params: {},
+    timeout: 20,
+  },
   ...options,
 });
 

@@ -23,7 +23,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
-afterAll(() => server.close());
+afterAll(() => void server.close());
 
 test('is told no password, and the start says that TLS was expected', async () => {
   const { port } = server.address() as AddressInfo;

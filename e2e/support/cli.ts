@@ -30,6 +30,8 @@ export type RunOptions = {
   readonly input?: string;
   /** sent when the first output comes */
   readonly signal?: NodeJS.Signals;
+  /** variables besides those of every command here */
+  readonly env?: Environment;
 };
 
 /** A command line whose temporary folder and demo file are its own. */
@@ -97,7 +99,7 @@ export const openCommandLine = async (): Promise<CommandLine> => {
   return {
     folder,
     start,
-    run: (args, options = {}) => runToEnd(args, base, options),
+    run: (args, options = {}) => runToEnd(args, { ...base, ...options.env }, options),
     up: async (args = [], env = {}) => {
       const speed = { SLUICE_SIMULATED_TTFT_MS: '1', SLUICE_SIMULATED_TOKENS_PER_SECOND: '0' };
       const natsPort = args.includes('--nats-url') ? [] : ['--nats-port', '0'];

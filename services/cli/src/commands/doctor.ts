@@ -2,8 +2,9 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { DoctorOptions } from '../doctor/doctor.ts';
 import { defineCommand } from './define.ts';
-import { httpUrl, natsUrl } from './option-values.ts';
-import { replicasOption, secretOption, targetOptions } from './target-options.ts';
+import { NATS_NOTES, natsOptions } from './nats-options.ts';
+import { httpUrl } from './option-values.ts';
+import { secretOption, targetOptions } from './target-options.ts';
 
 const command = defineCommand({
   name: 'doctor',
@@ -12,14 +13,11 @@ const command = defineCommand({
     'Checks everything from NATS to the WebSocket and says what to do. Exit code 1 if anything failed.',
   options: [
     ...targetOptions(),
-    new Option('--nats-url <url>', 'NATS servers (default: that of the local `sluice up`)')
-      .env('SLUICE_NATS_URL')
-      .argParser(natsUrl),
-    replicasOption(),
+    ...natsOptions(),
     new Option('--upstream <url>', 'an OpenAI-compatible server to check as well').argParser(httpUrl),
     secretOption('--secret', 'check the signature of the token with it'),
   ],
-  notes: 'It opens NATS as a service does: streams that are missing are created.',
+  notes: `It changes nothing in NATS. ${NATS_NOTES}`,
   examples: [
     'sluice doctor',
     'sluice doctor --url https://ai.example.com --token "$TOKEN" --nats-url nats://nats:4222 --replicas 3',

@@ -2,17 +2,8 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { WorkerCheckFlags } from '../worker-check/worker-check.ts';
 import { defineCommand } from './define.ts';
-import { clauseIds, id, jsonObject, natsUrl, processId, seconds } from './option-values.ts';
-import { replicasOption } from './target-options.ts';
-
-const nats = [
-  new Option('--nats-url <url>', 'NATS servers (default: that of the local `sluice up`)')
-    .env('SLUICE_NATS_URL')
-    .argParser(natsUrl),
-  new Option('--nats-user <name>', 'who to be there').env('SLUICE_NATS_USER'),
-  new Option('--nats-password <text>', 'and its password').env('SLUICE_NATS_PASSWORD'),
-  replicasOption(),
-];
+import { NATS_NOTES, natsOptions } from './nats-options.ts';
+import { clauseIds, id, jsonObject, processId, seconds } from './option-values.ts';
 
 const asked = [
   new Option('--org <id>', 'whose sessions the check makes').argParser(id).default('worker-check'),
@@ -37,7 +28,7 @@ const command = defineCommand({
     'Plays the rest of the system against the running workers of a model and reports every clause of docs/WORKERS.md as passed, failed or not checked. Exit code 1 if one failed.',
   options: [
     new Option('--model <name>', 'the model that the workers offer').makeOptionMandatory(),
-    ...nats,
+    ...natsOptions(),
     ...asked,
     new Option('--only <ids>', 'clauses to play, separated by commas (default: all)').argParser(clauseIds),
     new Option('--timeout <time>', 'how long what must happen may take')
@@ -47,7 +38,9 @@ const command = defineCommand({
     new Option('--json', 'one object of JSON at the end'),
   ],
   notes: `Use a NATS of its own, or one where nobody else uses the model: the check takes jobs off its queue and
-hands them back. It leaves a few dozen finished sessions behind, which expire like all others.`,
+hands them back. It leaves a few dozen finished sessions behind, which expire like all others.
+
+${NATS_NOTES}`,
   examples: [
     'sluice worker-check --model simulated',
     'sluice worker-check --model llama3.2 --nats-url nats://127.0.0.1:4222 --pid "$WORKER_PID"',

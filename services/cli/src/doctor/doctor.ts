@@ -4,19 +4,19 @@ import { readDemo } from '../demo-file.ts';
 import { findTarget } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
 import { findNats } from '../nats-target.ts';
+import type { NatsFlags } from '../nats-target.ts';
 import { checkEdge, checkToken } from './edge-checks.ts';
 import type { Finding } from './finding.ts';
 import { checkNatsBinary, checkNode } from './machine-checks.ts';
 import { checkNats } from './nats-checks.ts';
 import { checkUpstream } from './upstream-check.ts';
 
-export type DoctorOptions = TargetOptions & {
-  readonly natsUrl?: string;
-  readonly replicas?: 1 | 3;
-  readonly upstream?: string;
-  /** secret of HS256 tokens, to check the signature as well */
-  readonly secret?: string;
-};
+export type DoctorOptions = TargetOptions &
+  NatsFlags & {
+    readonly upstream?: string;
+    /** secret of HS256 tokens, to check the signature as well */
+    readonly secret?: string;
+  };
 
 const BARE = {
   chars: {
@@ -46,11 +46,11 @@ const tableOf = (findings: readonly Finding[]): string => {
 export const doctor = async (options: DoctorOptions): Promise<void> => {
   const demo = readDemo();
   const { url, token } = findTarget(options);
-  const { natsUrl, replicas } = findNats(options);
+  const nats = findNats(options, 'sluice-doctor');
   const checks = [
     Promise.resolve(checkNode()),
     checkNatsBinary(),
-    checkNats({ url: natsUrl, replicas }),
+    checkNats(nats),
     ...(options.upstream === undefined ? [] : [checkUpstream(options.upstream)]),
     checkToken(token, options.secret),
     checkEdge(url, token),

@@ -1,13 +1,7 @@
 import { connect } from 'node:net';
-import type { StreamState, WorkerInfo } from '@sluice/bus';
+import type { NatsOptions, StreamPlan, StreamState, WorkerInfo } from '@sluice/bus';
 import { fail, isAtLeast, messageOf, ok, skipped } from './finding.ts';
 import type { Finding } from './finding.ts';
-
-export type NatsCheckOptions = {
-  /** servers separated by commas */
-  readonly url: string;
-  readonly replicas: number;
-};
 
 type Greeting = { readonly version: string; readonly jetstream: boolean };
 
@@ -64,7 +58,7 @@ const greetingsOf = async (url: string): Promise<Servers> => {
 
 const withoutUser = (url: string): string => url.replaceAll(/\/\/[^/@,]*@/g, '//');
 
-export const checkNats = async (options: NatsCheckOptions): Promise<readonly Finding[]> => {
+export const checkNats = async (options: NatsOptions): Promise<readonly Finding[]> => {
   let servers: Servers;
   try {
     servers = await greetingsOf(options.url);
@@ -100,13 +94,13 @@ const checkServers = ({ greeting, count, failures }: Servers, shown: string): Fi
   return fail('NATS', found, 'start them again: a cluster of three that loses one more takes no writes');
 };
 
-/** Opens the bus the way every service does, which checks the streams and creates missing ones. */
-const checkStreams = async ({ url, replicas }: NatsCheckOptions): Promise<readonly Finding[]> => {
-  const { createNatsBus } = await import('@sluice/bus');
-  const { SLUICE_NATS_USER: user = '', SLUICE_NATS_PASSWORD: password = '' } = process.env;
-  const login = user === '' ? {} : { user, password };
+/** How each stream stands beside its declaration; then, through the bus as a service opens it, the rest. */
+const checkStreams = async (options: NatsOptions): Promise<readonly Finding[]> => {
   try {
-    const bus = await createNatsBus({ url, name: 'sluice-doctor', replicas, ...login });
+    const different = await differencesFrom(options);
+    if (different.length > 0) return [differ(different), ...withoutStreams()];
+    const { createNatsBus } = await import('@sluice/bus');
+    const bus = await createNatsBus(options);
     try {
       const streams = await bus.link.streams();
       return [checkFullness(streams), checkReplicas(streams), checkWorkers(await bus.workers.list())];
@@ -114,11 +108,32 @@ const checkStreams = async ({ url, replicas }: NatsCheckOptions): Promise<readon
       await bus.close();
     }
   } catch (error) {
-    const advice =
-      'follow what it says; for a cluster check --replicas, for a login SLUICE_NATS_USER and its password';
-    const unknown = ['replicas', 'workers'].map((check) => skipped(check, 'needs the streams'));
-    return [fail('streams', messageOf(error), advice), ...unknown];
+    const advice = 'follow what it says; for a login set SLUICE_NATS_USER and its password or files';
+    return [fail('streams', messageOf(error), advice), ...withoutStreams()];
   }
+};
+
+const withoutStreams = (): readonly Finding[] =>
+  ['replicas', 'workers'].map((check) => skipped(check, 'needs the streams'));
+
+/** The streams that are not as declared. */
+const differencesFrom = async (options: NatsOptions): Promise<readonly StreamPlan[]> => {
+  const { openStreamAdmin } = await import('@sluice/bus');
+  const admin = await openStreamAdmin(options);
+  try {
+    return (await admin.plans()).filter(({ type }) => type !== 'as_declared');
+  } finally {
+    await admin.close();
+  }
+};
+
+const differ = (plans: readonly StreamPlan[]): Finding => {
+  const found = plans.map((plan) =>
+    'differences' in plan ? `${plan.stream}: ${plan.differences.join(', ')}` : `${plan.stream} is missing`,
+  );
+  const remedies = plans.flatMap((plan) => ('remedy' in plan ? `${plan.stream}: ${plan.remedy}` : []));
+  const advice = 'run `sluice streams apply` with the settings of the services (--replicas, SLUICE_NATS_…)';
+  return fail('streams', found.join('; '), [advice, ...remedies].join('; '));
 };
 
 const checkFullness = (streams: readonly StreamState[]): Finding => {

@@ -1,4 +1,5 @@
 import { createNatsBus } from '@sluice/bus';
+import type { NatsOptions } from '@sluice/bus';
 import type { PromptParams } from '@sluice/protocol';
 import { BeatRecord } from './beat-record.ts';
 import { CLAUSES } from './clauses/index.ts';
@@ -7,11 +8,7 @@ import { judgeAll } from './verdict.ts';
 import type { Verdict } from './verdict.ts';
 
 export type CheckOptions = {
-  readonly natsUrl: string;
-  readonly natsUser?: string;
-  readonly natsPassword?: string;
-  /** copies of every stream */
-  readonly replicas: number;
+  readonly nats: NatsOptions;
   readonly model: string;
   readonly org: string;
   readonly prompt: string;
@@ -38,10 +35,9 @@ export const checkWorker = async (
   options: CheckOptions,
   onVerdict: (verdict: Verdict) => void = () => undefined,
 ): Promise<readonly Verdict[]> => {
-  const { natsUrl, natsUser, natsPassword, replicas, only } = options;
+  const { nats, only } = options;
   const unreadable = new Set<string>();
-  const login = natsUser === undefined ? {} : { user: natsUser, password: natsPassword ?? '' };
-  const bus = await createNatsBus({ url: natsUrl, name: 'sluice-worker-check', replicas, ...login });
+  const bus = await createNatsBus(nats);
   bus.border.onForeign(({ kind, reason }) => {
     if (unreadable.size < MAX_UNREADABLE) unreadable.add(`${kind}: ${reason}`);
   });

@@ -25,9 +25,14 @@ const TOO_MANY_SUBJECTS = 413;
 export const meaningOfCode = (code: number): Meaning =>
   code === TOO_MANY_SUBJECTS ? 'too_many' : (MEANINGS.get(code) ?? 'unavailable');
 
+/** Whether the user may not do this; a request wraps what the server says of it. */
+export const isForbidden = (error: unknown): boolean =>
+  error instanceof errors.PermissionViolationError ||
+  (error instanceof Error && error.cause instanceof errors.PermissionViolationError);
+
 export const meaningOf = (error: unknown): Meaning => {
   if (error instanceof JetStreamApiError) return meaningOfCode(error.code);
-  if (error instanceof errors.PermissionViolationError) return 'forbidden';
+  if (isForbidden(error)) return 'forbidden';
   // The client knows the server's limit, and sends nothing above it.
   if (error instanceof errors.InvalidArgumentError && error.message.includes('payload')) return 'too_large';
   return 'unavailable';

@@ -1,6 +1,6 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
-import { errors } from 'nats';
 import { StreamMismatchError } from '../bus.ts';
+import { isForbidden } from './answer.ts';
 import type { NatsOptions } from './connection.ts';
 import { configOf, planOf } from './stream-plan.ts';
 import type { StreamPlan } from './stream-plan.ts';
@@ -21,7 +21,7 @@ export const ensureStreams = async (jsm: JetStreamManager, options: NatsOptions)
       const found = await configOf(jsm, wanted.name).catch(() => {
         throw error;
       });
-      if (found === undefined && error instanceof errors.PermissionViolationError)
+      if (found === undefined && isForbidden(error))
         throw new Error(`no stream ${wanted.name}, and no permission to make it (\`sluice streams apply\`)`, {
           cause: error,
         });

@@ -1,6 +1,6 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
-import { errors } from 'nats';
 import { BusRefusedError, StreamMismatchError } from '../bus.ts';
+import { isForbidden } from './answer.ts';
 import { connectNats, retryAtStart } from './connection.ts';
 import type { NatsOptions } from './connection.ts';
 import { openManager } from './manager.ts';
@@ -44,11 +44,11 @@ export const openStreamAdmin = async (options: NatsOptions): Promise<StreamAdmin
 /** What the server will never do, in words of ours; the rest as it is. */
 const refusalOr =
   (what: string) =>
-  (cause: unknown): never => {
-    if (cause instanceof errors.PermissionViolationError)
-      throw new BusRefusedError('forbidden', `expected a NATS user who may ${what}, got ${cause.message}`, {
-        cause,
-      });
+  (cause: Error): never => {
+    if (isForbidden(cause)) {
+      const text = `expected a NATS user who may ${what}, got ${cause.message}`;
+      throw new BusRefusedError('forbidden', text, { cause });
+    }
     if (cause instanceof JetStreamApiError && cause.status !== NO_RESPONDERS)
       throw new StreamMismatchError(`expected the server to ${what}, got ${cause.message}`, { cause });
     throw cause;
