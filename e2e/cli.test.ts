@@ -1,12 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { chmod, readdir, readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { startNatsServer, waitFor } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
+import { jetstreamManager } from '@nats-io/jetstream';
 import jwt from 'jsonwebtoken';
+import { connect } from 'nats';
 import { gone, isAlive, openCommandLine } from './support/cli.ts';
 import type { CommandLine } from './support/cli.ts';
 
@@ -137,6 +139,31 @@ describe('sluice up', () => {
     const { child } = await up(['--data', data]);
     await child.kill('SIGTERM');
     expect(await readdir(data)).toEqual(['nats']);
+  });
+
+  test('keeps its data to its user, in a folder that was there before too', async () => {
+    const data = join(cli.folder, 'open', 'data');
+    const modes = async (): Promise<number[]> =>
+      Promise.all([data, join(data, 'nats')].map(async (path) => (await stat(path)).mode & 0o777));
+    const { child } = await up(['--data', data]);
+    expect(await modes()).toEqual([0o700, 0o700]);
+    await child.kill('SIGTERM');
+    for (const path of [data, join(data, 'nats')]) await chmod(path, 0o755);
+    await (await up(['--data', data])).child.kill('SIGTERM');
+    // What else is in a folder that somebody made is theirs to show.
+    expect(await modes()).toEqual([0o755, 0o700]);
+  });
+
+  test('changes streams of an earlier release in the data that it is given', async () => {
+    const data = join(cli.folder, 'earlier');
+    const { child, ready } = await up(['--data', data]);
+    const nc = await connect({ servers: ready.nats });
+    const { streams } = await jetstreamManager(nc);
+    await streams.delete('KV_PROMPTS');
+    await streams.add({ name: 'KV_PROMPTS', subjects: ['$KV.PROMPTS.>'], allow_rollup_hdrs: true });
+    await nc.close();
+    await child.kill('SIGTERM');
+    await (await up(['--data', data])).child.kill('SIGTERM');
   });
 });
 

@@ -29,10 +29,15 @@ export const findNats = (flags: NatsFlags, name: string): NatsOptions => {
   const demo = readDemo();
   const natsUrl = flags.natsUrl ?? demo?.nats;
   const known = natsUrl !== undefined && natsUrl === demo?.nats ? demo.replicas : undefined;
-  const env = environmentWith({
-    SLUICE_NATS_URL: natsUrl,
-    SLUICE_NATS_REPLICAS: flags.replicas ?? known,
-  });
+  return natsOptions({ natsUrl, replicas: flags.replicas ?? known }, name);
+};
+
+/** The bus's options as a service on this machine would have them. @throws CliError for settings that do not fit */
+export const natsOptions = (
+  { natsUrl, replicas }: { readonly natsUrl: string | undefined; readonly replicas: number | undefined },
+  name: string,
+): NatsOptions => {
+  const env = environmentWith({ SLUICE_NATS_URL: natsUrl, SLUICE_NATS_REPLICAS: replicas });
   try {
     return natsOptionsOf(loadConfig(natsSettings, env, { check: checkNatsSettings }), name);
   } catch (error) {

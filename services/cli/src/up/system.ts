@@ -29,6 +29,8 @@ export type SystemOptions = Pick<WorkerSettings, 'engine' | 'upstream' | 'model'
   readonly jwtSecret: string;
   /** folder of the embedded server's store */
   readonly store: string;
+  /** whether it may hold what an earlier run left, perhaps of an earlier release */
+  readonly isKept: boolean;
   readonly web: boolean;
   /** where the pages may send requests to besides their edge; undefined: nowhere */
   readonly webConnect: string | undefined;
@@ -137,6 +139,18 @@ const webFolder = (): string | undefined => {
   return existsSync(`${folder}/index.html`) ? folder : undefined;
 };
 
+/** Services only check: here nobody else is whose settings could be others. What cannot be changed they report. */
+const changeStreams = async (natsUrl: string, replicas: 1 | 3): Promise<void> => {
+  const { openStreamAdmin } = await import('@sluice/bus');
+  const { natsOptions } = await import('../nats-target.ts');
+  const admin = await openStreamAdmin(natsOptions({ natsUrl, replicas }, 'sluice-up'));
+  try {
+    for (const plan of await admin.plans()) if (plan.type === 'changeable') await admin.apply(plan);
+  } finally {
+    await admin.close();
+  }
+};
+
 /**
  * Starts everything on this machine and resolves when all of it is ready. The caller stops `parts`, also after
  * a failure.
@@ -148,6 +162,7 @@ export const startSystem = async (options: SystemOptions, parts: Parts, tools: T
   const embedded = { nodes: options.natsNodes, port: ports.nats, store: options.store };
   const natsUrl = options.natsUrl ?? (await startNats(embedded, (part) => parts.start(part), tools));
   const replicas = options.natsUrl === undefined ? options.natsNodes : undefined;
+  if (replicas !== undefined && options.isKept) await changeStreams(natsUrl, replicas);
   const webDir = options.web ? webFolder() : undefined;
   // Names are unique among everything on one NATS, and somebody else's server may have an edge-1 already.
   const suffix = options.natsUrl === undefined ? '' : `-${randomBytes(3).toString('hex')}`;

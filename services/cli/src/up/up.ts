@@ -12,7 +12,10 @@ import type { UpLog } from './log.ts';
 import { Parts, startSystem } from './system.ts';
 import type { System, SystemOptions } from './system.ts';
 
-export type UpOptions = Omit<SystemOptions, 'store' | 'jwtSecret' | 'operatorOrg' | 'webConnect'> & {
+export type UpOptions = Omit<
+  SystemOptions,
+  'store' | 'isKept' | 'jwtSecret' | 'operatorOrg' | 'webConnect'
+> & {
   /** where data is kept; undefined: a temporary folder that goes when this ends */
   readonly data: string | undefined;
   readonly jwtSecret: string | undefined;
@@ -96,7 +99,7 @@ export const up = async (options: UpOptions): Promise<void> => {
       {
         ...options,
         ...{ jwtSecret, operatorOrg: DEMO.org, webConnect: killSwitch?.origin },
-        store: join(path, 'nats'),
+        ...{ store: join(path, 'nats'), isKept: data !== undefined },
       },
       parts,
       { log, guard },
