@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { createNatsBus } from '@sluice/bus';
+import { createNatsBus, openStreamAdmin } from '@sluice/bus';
 import { endGeneration } from '@sluice/lifecycle';
 import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import { readyMessage, sha256, startChild, startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
-import { connect } from 'nats';
+import { PermissionViolationError, connect } from 'nats';
 import type { NatsConnection } from 'nats';
 import { ORG_STATS } from '@sluice/protocol';
 import type { StatsReport } from '@sluice/protocol';
@@ -33,8 +33,11 @@ const busAs = async (user: string): Promise<Bus> => {
 beforeAll(async () => {
   nats = await startNatsServer({ config: [...passwords, users].join('\n') });
   closers.push(() => nats.stop());
-  // The streams: no other user may create them.
-  await busAs('admin');
+  // No other user may create them.
+  const login = { user: 'admin', password: passwordOf('admin') };
+  const streams = await openStreamAdmin({ url: nats.url, name: 'admin', ...login });
+  for (const plan of await streams.plans()) await streams.apply(plan);
+  await streams.close();
 });
 afterAll(async () => {
   for (const close of closers.splice(0).toReversed()) await close();
@@ -247,6 +250,78 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
     subscribe: ['>', 'ctl.>', 'conn.>', '_INBOX_edge.>'],
   },
 };
+
+const STREAMS = ['TOKENS', 'KV_SESSIONS', 'KV_PROMPTS', 'KV_WORKERS', 'BODIES', 'OPEN', 'JOBS', 'COUNTERS'];
+/** Of every stream, for no service. */
+const OF_STREAMS = [
+  'STREAM.CREATE',
+  'STREAM.UPDATE',
+  'STREAM.DELETE',
+  'STREAM.PURGE',
+  'STREAM.MSG.DELETE',
+  'STREAM.SNAPSHOT',
+  'STREAM.RESTORE',
+  'STREAM.PEER.REMOVE',
+  'STREAM.LEADER.STEPDOWN',
+];
+/** Of every stream but the work queue, of which workers have consumers. */
+const OF_CONSUMERS = [
+  ['CONSUMER.CREATE', '.c'],
+  ['CONSUMER.CREATE', '.c.tok.>'],
+  ['CONSUMER.CREATE', ''],
+  ['CONSUMER.DURABLE.CREATE', '.c'],
+  ['CONSUMER.DELETE', '.c'],
+  ['CONSUMER.INFO', '.c'],
+  ['CONSUMER.MSG.NEXT', '.c'],
+  ['CONSUMER.PAUSE', '.c'],
+  ['CONSUMER.LEADER.STEPDOWN', '.c'],
+] as const;
+/** Of the account and the servers. */
+const OF_ALL = [
+  'STREAM.LIST',
+  'STREAM.NAMES',
+  'ACCOUNT.PURGE.STORE',
+  'META.LEADER.STEPDOWN',
+  'SERVER.REMOVE',
+];
+const LIVE = ['live.tok.acme.s.g', 'live.item.acme.s.i'];
+
+/** Every verb of JetStream that no service has, on each stream. */
+const VERBS: Readonly<Record<'edge' | 'worker', readonly string[]>> = {
+  edge: [
+    ...OF_ALL,
+    ...STREAMS.flatMap((stream) => OF_STREAMS.map((verb) => `${verb}.${stream}`)),
+    ...STREAMS.flatMap((stream) => OF_CONSUMERS.map(([verb, rest]) => `${verb}.${stream}${rest}`)),
+    'STREAM.MSG.GET.JOBS',
+    'DIRECT.GET.JOBS',
+  ],
+  worker: [
+    ...OF_ALL,
+    ...STREAMS.flatMap((stream) => OF_STREAMS.map((verb) => `${verb}.${stream}`)),
+    ...STREAMS.filter((stream) => stream !== 'JOBS').flatMap((stream) =>
+      OF_CONSUMERS.map(([verb, rest]) => `${verb}.${stream}${rest}`),
+    ),
+    'CONSUMER.PAUSE.JOBS.c',
+    'CONSUMER.LEADER.STEPDOWN.JOBS.c',
+  ],
+};
+
+test.each(['edge', 'worker'] as const)('the user %s has no verb that changes a stream', async (user) => {
+  const nc = await connect({
+    ...{ servers: nats.url, user, pass: passwordOf(user), inboxPrefix: `_INBOX_${user}` },
+  });
+  closers.push(() => nc.close());
+  const refused: string[] = [];
+  void (async () => {
+    for await (const status of nc.status())
+      if (status.type === 'error' && status.error instanceof PermissionViolationError)
+        refused.push(status.error.subject);
+  })();
+  const asked = [...VERBS[user].map((verb) => `$JS.API.${verb}`), ...LIVE];
+  for (const subject of asked) nc.publish(subject, '{}');
+  await waitFor(() => refused.length >= asked.length, { what: `${asked.length} refusals`, timeoutMs: 5_000 });
+  expect(refused).toEqual(asked);
+});
 
 describe.each(Object.entries(FORBIDDEN))('the user %s', (user, { publish, subscribe }) => {
   let nc: NatsConnection;
