@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { BusUnavailableError, RefusedTlsError, createNatsBus, openStreamAdmin } from '@sluice/bus';
 import type { NatsOptions } from '@sluice/bus';
-import { startNatsServer } from '@sluice/testkit';
+import { startNatsServer, waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { z } from 'zod';
 import { hasOpenssl, openAuthority } from './support/certificates.ts';
 import type { Authority, Certificate } from './support/certificates.ts';
 import { recordedClient } from './support/clients.ts';
+import { startPlainNats } from './support/plain-nats.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
 
 const USERS = ['edge', 'worker', 'admin'] as const;
@@ -128,6 +129,18 @@ const encryptions = async ({ monitorUrl = '' }: NatsServer): Promise<Record<stri
     ])
       expect((await refusalOf(url)).message).toMatch(/does not match certificate/);
   });
+
+  test('a server without TLS that takes the place of one with it is told nothing at a reconnect', async () => {
+    const nats = await serverWith(await authority.issue('replaced', 'IP:127.0.0.1'));
+    const bus = await open(tlsUrl(nats), { user: 'edge', password: 'a-password' });
+    closers.push(() => bus.close());
+    await nats.stop();
+    const plain = await startPlainNats(nats.port);
+    closers.push(() => plain.close());
+    await waitFor(() => plain.connections >= 3, { what: 'three reconnects', timeoutMs: 20_000 });
+    expect(plain.received).toBe('');
+    expect(bus.link.connected).toBe(false);
+  }, 30_000);
 
   test('of several servers, one may be away', async () => {
     const nats = await serverWith(await authority.issue('second', 'IP:127.0.0.1'));

@@ -79,6 +79,11 @@ describe('with the shipped users', () => {
     closers.push(() => edge.child.kill());
     const worker = await spawnWorker(nats.url, login('worker'));
     closers.push(() => worker.kill());
+    for (const user of ['admin', 'edge']) {
+      const { stdout } = await cli.run(['doctor', '--nats-url', nats.url], { env: login(user) });
+      expect(stdout).toMatch(/^ok +streams +settings as expected/m);
+      expect(stdout).toMatch(/^ok +workers +1 alive/m);
+    }
   }, 60_000);
 
   test('nobody else makes them, and an edge says who should', async () => {

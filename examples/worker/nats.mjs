@@ -8,7 +8,14 @@ const { SLUICE_NATS_URL: servers = 'nats://127.0.0.1:4222' } = process.env;
 const { SLUICE_NATS_USER: user, SLUICE_NATS_PASSWORD: pass } = process.env;
 const inboxPrefix = user === undefined ? '_INBOX' : `_INBOX_${user}`;
 
-export const nc = await connect({ servers, user, pass, inboxPrefix, maxReconnectAttempts: -1 });
+// By itself the library takes tls:// for nats://, and tells a server without TLS the password.
+const { SLUICE_NATS_CA_FILE: caFile } = process.env;
+const tls = servers.startsWith('tls://') ? { tls: { caFile } } : {};
+
+export const nc = await connect({
+  ...{ servers: servers.split(','), user, pass, inboxPrefix, maxReconnectAttempts: -1 },
+  ...tls,
+});
 export const js = jetstream(nc, { timeout: 1_000 });
 const jsm = await jetstreamManager(nc);
 
