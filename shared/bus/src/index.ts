@@ -43,8 +43,8 @@ export type { RunningGeneration, WorkerBeat, WorkerDirectory, WorkerInfo } from 
 export { createMemoryBus } from './memory/memory-bus.ts';
 export { createMemoryHub } from './memory/memory-hub.ts';
 export type { MemoryHub } from './memory/memory-hub.ts';
-export type { NatsOptions } from './nats/connection.ts';
+export type { NatsOptions } from './nats/connection/connection.ts';
 export { createNatsBus } from './nats/nats-bus.ts';
-export { openStreamAdmin } from './nats/stream-admin.ts';
-export type { StreamAdmin } from './nats/stream-admin.ts';
-export type { StreamPlan } from './nats/stream-plan.ts';
+export { openStreamAdmin } from './nats/streams/stream-admin.ts';
+export type { StreamAdmin } from './nats/streams/stream-admin.ts';
+export type { StreamPlan } from './nats/streams/stream-plan.ts';

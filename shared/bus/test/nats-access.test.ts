@@ -8,8 +8,8 @@ import { Queue } from '@sluice/testkit';
 import { connect, nkeys } from 'nats';
 import type { NatsConnection } from 'nats';
 import { z } from 'zod';
-import { accessOptions } from '../src/nats/access.ts';
-import type { NatsAccess } from '../src/nats/access.ts';
+import { accessOptions } from '../src/nats/connection/access.ts';
+import type { NatsAccess } from '../src/nats/connection/access.ts';
 
 const NONCE = 'a-nonce-of-the-server';
 const Shown = z.looseObject({ sig: z.string().optional() });

@@ -8,7 +8,7 @@ import { connect, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import { BusUnavailableError, WORKER_TTL_MS, createNatsBus, readChain } from '../src/index.ts';
 import type { Bus, ForeignMessage } from '../src/index.ts';
-import type { Connection } from '../src/nats/link.ts';
+import type { Connection } from '../src/nats/connection/link.ts';
 import { readLastMessages, sequenceOf } from '../src/nats/last-messages.ts';
 import { RecordPublisher } from '../src/nats/tokens/record-publisher.ts';
 import { chunkSubjects, itemSubjects, jobSubject, parseLiveSubject } from '../src/subjects.ts';

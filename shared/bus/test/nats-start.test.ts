@@ -17,7 +17,7 @@ import {
   createNatsBus,
 } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
-import type { NatsOptions } from '../src/nats/connection.ts';
+import type { NatsOptions } from '../src/nats/connection/connection.ts';
 import { newKey, fullnessOf } from './world.ts';
 
 const withServer = (options: NatsServerOptions, run: (server: NatsServer) => Promise<void>) => async () => {

@@ -9,7 +9,7 @@ import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
 import { StreamMismatchError, createNatsBus } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
-import type { NatsOptions } from '../src/nats/connection.ts';
+import type { NatsOptions } from '../src/nats/connection/connection.ts';
 import { partitionOf, tokenStream } from '../src/subjects.ts';
 import { newKey, fullnessOf } from './world.ts';
 import { readTokens, writeTokens } from './writing.ts';

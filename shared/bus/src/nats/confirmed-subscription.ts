@@ -1,7 +1,7 @@
 import type { Msg, NatsConnection, Subscription as NatsSubscription } from 'nats';
 import type { Border } from '../border.ts';
 import type { Subscription } from '../token-log.ts';
-import { REQUEST_TIMEOUT_MS } from './connection.ts';
+import { REQUEST_TIMEOUT_MS } from './connection/connection.ts';
 import { busError } from './answer.ts';
 import { within } from './within.ts';
 

@@ -1,6 +1,6 @@
 import { createInbox } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
-import { REQUEST_TIMEOUT_MS } from './connection.ts';
+import { REQUEST_TIMEOUT_MS } from './connection/connection.ts';
 import { AGAIN_MS, ASKS } from './last-message.ts';
 import { BusRefusedError } from '../bus.ts';
 import { busError, meaningOfCode } from './answer.ts';

@@ -7,12 +7,12 @@ import { Border } from '../border.ts';
 import type { Bus } from '../bus.ts';
 import { BUCKETS } from '../subjects.ts';
 import { flush } from './confirmed-subscription.ts';
-import { REQUEST_TIMEOUT_MS, connectNats, inboxPrefixOf, retryAtStart } from './connection.ts';
-import type { NatsOptions } from './connection.ts';
-import { leaveCutOff } from './cut-off.ts';
-import { ensureStreams } from './ensure-streams.ts';
-import { createNatsLink, watchConnection } from './link.ts';
-import { isFinal, openManager } from './manager.ts';
+import { REQUEST_TIMEOUT_MS, connectNats, inboxPrefixOf, retryAtStart } from './connection/connection.ts';
+import type { NatsOptions } from './connection/connection.ts';
+import { leaveCutOff } from './connection/cut-off.ts';
+import { ensureStreams } from './streams/ensure-streams.ts';
+import { createNatsLink, watchConnection } from './connection/link.ts';
+import { isFinal, openManager } from './connection/manager.ts';
 import { createNatsCounters } from './nats-counters.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
@@ -22,7 +22,7 @@ import { createNatsChunks } from './nats-chunks.ts';
 import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
-import { wantedStreams } from './streams.ts';
+import { wantedStreams } from './streams/streams.ts';
 
 /**
  * Connects, creates or checks the streams, and returns the bus.

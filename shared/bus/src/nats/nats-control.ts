@@ -9,7 +9,7 @@ import type { StatsDemand } from '../stats/stats-demand.ts';
 import { controlSubject, presenceSubject, statsSubject } from '../subjects.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import type { Inlet } from './confirmed-subscription.ts';
-import { REQUEST_TIMEOUT_MS } from './connection.ts';
+import { REQUEST_TIMEOUT_MS } from './connection/connection.ts';
 import { busError } from './answer.ts';
 import { refuse } from './no-responders.ts';
 

@@ -12,7 +12,7 @@ import type { ChunkReaderOptions } from './chunk-reader.ts';
 import { subscribeNow } from '../confirmed-subscription.ts';
 import type { Inlet } from '../confirmed-subscription.ts';
 import { sequenceIn } from '../last-messages.ts';
-import type { Connection } from '../link.ts';
+import type { Connection } from '../connection/link.ts';
 import { RecordPublisher } from './record-publisher.ts';
 
 type TokenLogOptions = Inlet & ChunkReaderOptions & { readonly connection: Connection };

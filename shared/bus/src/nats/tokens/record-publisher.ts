@@ -2,7 +2,7 @@ import type { PublishOutcome } from '@sluice/core';
 import { createInbox, headers } from 'nats';
 import type { Msg, NatsConnection, Subscription } from 'nats';
 import { meaningOfCode } from '../answer.ts';
-import type { Connection } from '../link.ts';
+import type { Connection } from '../connection/link.ts';
 
 /** A publish without an answer after this long has an unknown outcome. */
 const PUBLISH_TIMEOUT_MS = 1_000;

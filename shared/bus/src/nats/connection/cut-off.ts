@@ -1,6 +1,6 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
-import type { Subscription } from '../token-log.ts';
+import type { Subscription } from '../../token-log.ts';
 import type { Connection } from './link.ts';
 
 const ASK_MS = 2_000;

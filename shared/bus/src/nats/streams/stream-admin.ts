@@ -1,10 +1,10 @@
 import { JetStreamApiError } from '@nats-io/jetstream';
-import { BusRefusedError, StreamMismatchError } from '../bus.ts';
-import { isForbidden } from './answer.ts';
-import { connectNats, retryAtStart } from './connection.ts';
-import type { NatsOptions } from './connection.ts';
-import { openManager } from './manager.ts';
-import { NO_RESPONDERS } from './no-responders.ts';
+import { BusRefusedError, StreamMismatchError } from '../../bus.ts';
+import { isForbidden } from '../answer.ts';
+import { connectNats, retryAtStart } from '../connection/connection.ts';
+import type { NatsOptions } from '../connection/connection.ts';
+import { openManager } from '../connection/manager.ts';
+import { NO_RESPONDERS } from '../no-responders.ts';
 import { carryOut, planStreams } from './stream-plan.ts';
 import type { StreamPlan } from './stream-plan.ts';
 

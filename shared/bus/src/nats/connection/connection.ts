@@ -1,6 +1,11 @@
 import { connect, errors } from 'nats';
 import type { ConnectionOptions, NatsConnection } from 'nats';
-import { BusUnavailableError, RefusedLoginError, RefusedTlsError, UnsupportedServerError } from '../bus.ts';
+import {
+  BusUnavailableError,
+  RefusedLoginError,
+  RefusedTlsError,
+  UnsupportedServerError,
+} from '../../bus.ts';
 import { accessOptions, isTlsFault } from './access.ts';
 import type { NatsAccess } from './access.ts';
 

@@ -1,7 +1,7 @@
 import type { JetStreamManager } from '@nats-io/jetstream';
-import { StreamMismatchError } from '../bus.ts';
-import { isForbidden } from './answer.ts';
-import type { NatsOptions } from './connection.ts';
+import { StreamMismatchError } from '../../bus.ts';
+import { isForbidden } from '../answer.ts';
+import type { NatsOptions } from '../connection/connection.ts';
 import { configOf, planOf } from './stream-plan.ts';
 import type { StreamPlan } from './stream-plan.ts';
 import { wantedStreams } from './streams.ts';

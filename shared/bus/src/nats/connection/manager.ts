@@ -1,9 +1,9 @@
 import { JetStreamApiError, jetstreamManager } from '@nats-io/jetstream';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
-import { StreamMismatchError, UnsupportedServerError } from '../bus.ts';
+import { StreamMismatchError, UnsupportedServerError } from '../../bus.ts';
 import { REQUEST_TIMEOUT_MS, retryAtStart } from './connection.ts';
-import { isUnserved } from './no-responders.ts';
+import { isUnserved } from '../no-responders.ts';
 
 /**
  * Opens JetStream and does the first thing with it, waiting through elections.

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { JetStreamApiError } from '@nats-io/jetstream';
 import type { JetStreamManager, StreamConfig } from '@nats-io/jetstream';
-import type { NatsOptions } from './connection.ts';
+import type { NatsOptions } from '../connection/connection.ts';
 import { wantedStreams } from './streams.ts';
 import type { Wanted } from './streams.ts';
 

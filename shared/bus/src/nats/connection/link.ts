@@ -1,9 +1,9 @@
 import { DiscardPolicy } from '@nats-io/jetstream';
 import type { JetStreamManager, StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
-import type { Link, StreamState } from '../bus.ts';
-import type { Subscription } from '../token-log.ts';
-import { busError } from './answer.ts';
+import type { Link, StreamState } from '../../bus.ts';
+import type { Subscription } from '../../token-log.ts';
+import { busError } from '../answer.ts';
 
 /** The connection's state as the parts of the bus need it. */
 export type Connection = {

@@ -12,9 +12,9 @@ import {
   tokenRepublish,
   tokenStream,
   tokenSubjects,
-} from '../subjects.ts';
-import { WORKER_TTL_MS } from '../worker-directory.ts';
-import type { NatsOptions } from './connection.ts';
+} from '../../subjects.ts';
+import { WORKER_TTL_MS } from '../../worker-directory.ts';
+import type { NatsOptions } from '../connection/connection.ts';
 
 const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
