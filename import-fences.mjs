@@ -142,9 +142,10 @@ const ROOMS = {
   'services/edge/src': {
     auth: [],
     tally: [],
+    strangers: [],
     feeds: ['tally'],
     requests: ['auth', 'tally'],
-    connections: ['auth', 'tally', 'feeds', 'requests'],
+    connections: ['auth', 'tally', 'strangers', 'feeds', 'requests'],
     transports: ['auth', 'feeds', 'connections'],
     http: ['auth', 'connections', 'transports'],
     api: ['auth', 'requests', 'connections', 'transports', 'http'],

@@ -26,10 +26,11 @@ export type FloodOptions = { readonly forMs: number; readonly bytesPerSecond: nu
 const MAX_RECEIVED_CHARS = 64 * 1024;
 const TURN_MS = 10;
 
-/** @param url of the edge, `http://…` */
-export const openRawSocket = async (url: string): Promise<RawSocket> => {
+/** @param url of the edge, `http://…` @param from an address of the loopback, for an attacker with several */
+export const openRawSocket = async (url: string, from?: string): Promise<RawSocket> => {
   const { hostname, port } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port) });
+  const local = from === undefined ? {} : { localAddress: from };
+  const socket = connect({ host: hostname, port: Number(port), ...local });
   let received = '';
   socket.on('data', (bytes) => (received = (received + bytes.toString('latin1')).slice(-MAX_RECEIVED_CHARS)));
   await once(socket, 'connect');

@@ -51,6 +51,8 @@ export class Scene {
         ...{ name: `edge-${this.#closers.length}`, host: '127.0.0.1', port: 0, jwtSecret: SECRET },
         ...{ jwtPublicKey: undefined, jwksUrl: undefined, jwtIssuer: undefined, jwtAudience: undefined },
         ...{ allowedOrigins: [], defaultModel: undefined, maxConnections: 100, maxConnectionsPerUser: 100 },
+        ...{ maxStrangers: 100, maxStrangersPerAddress: 100, strangerRequestsPerMinute: 100_000 },
+        ...{ trustedProxies: [], addressHeader: 'x-forwarded-for' },
         ...{ promptsPerMinute: 1_000, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
         ...{ maxSessionsPerConnection: 64, maxStreamAgeMs: 900_000 },
         ...{ maxItemsPerSession: 1_000, maxBytesPerSession: 1e9, maxBytesPerOrg: undefined },

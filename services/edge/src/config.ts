@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import {
   checkNatsSettings,
   count,
@@ -14,6 +15,15 @@ import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { z } from 'zod';
 
 const MIB = 1024 * 1024;
+
+/** What a block list takes. */
+const areNetworks = (texts: readonly string[]): boolean =>
+  texts.every((text) => {
+    const [address = '', bits, ...rest] = text.split('/');
+    const most = isIP(address) === 6 ? 128 : 32;
+    const isPrefix = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+    return isIP(address) !== 0 && isPrefix && rest.length === 0;
+  });
 
 /** They become a part of the pages' content security policy as they are. */
 const areOrigins = (texts: readonly string[]): boolean =>
@@ -80,6 +90,39 @@ export const edgeConfigSchema = defineConfig({
     env: 'SLUICE_EDGE_MAX_CONNECTIONS',
     about: 'Open connections, of all transports together; more are refused with 503.',
   }),
+  maxStrangers: setting(count(1).default(500), {
+    env: 'SLUICE_EDGE_MAX_STRANGERS',
+    about:
+      'Open connections whose clients have not signed in, besides the others; the longest silent one makes room.',
+  }),
+  maxStrangersPerAddress: setting(count(1).default(100), {
+    env: 'SLUICE_EDGE_MAX_STRANGERS_PER_ADDRESS',
+    about: 'Those of one address (IPv6: of one /64) that may stay for longer than a second.',
+  }),
+  strangerRequestsPerMinute: setting(count(1).default(6_000), {
+    env: 'SLUICE_EDGE_STRANGER_REQUESTS_PER_MINUTE',
+    about:
+      'Connections and requests of one address that come without a credential; one that is refused counts as ten. More are turned away.',
+  }),
+  trustedProxies: setting(
+    list().refine(areNetworks, 'expected addresses such as 10.0.0.7 or 10.0.0.0/8').default([]),
+    {
+      env: 'SLUICE_EDGE_TRUSTED_PROXIES',
+      about:
+        'Addresses or networks of proxies, separated by commas, whose word counts for whom a request comes from.',
+    },
+  ),
+  addressHeader: setting(
+    z
+      .string()
+      .toLowerCase()
+      .regex(/^[a-z0-9-]{1,64}$/)
+      .default('x-forwarded-for'),
+    {
+      env: 'SLUICE_EDGE_ADDRESS_HEADER',
+      about: 'Header in which those proxies say it.',
+    },
+  ),
   maxConnectionsPerUser: setting(count(1).default(100), {
     env: 'SLUICE_EDGE_MAX_CONNECTIONS_PER_USER',
     about: 'Open connections of one user of an org.',

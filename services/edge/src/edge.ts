@@ -4,7 +4,7 @@ import type { Bus } from '@sluice/bus';
 import { Room, Sweeper } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
-import { foreignLog, persist, sweepLog, systemClock } from '@sluice/runtime';
+import { foreignLog, persist, readDescriptors, sweepLog, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
@@ -30,10 +30,15 @@ import { EventStreams } from './transports/event-streams.ts';
 import { HttpConnections } from './transports/http-connections.ts';
 import type { Transport } from './transports/transport.ts';
 import { WebSocketTransport } from './transports/websocket.ts';
+import { PublicSockets } from './strangers/public-sockets.ts';
 import { UserLimits } from './connections/user-limits.ts';
 
 /** Clients are told to reconnect somewhere within this time when the edge drains, ms. */
 const DRAIN_SPREAD_MS = 5_000;
+/** For the admin port, for NATS and for files: connections of clients never take these. */
+const RESERVED_DESCRIPTORS = 64;
+/** Of a small limit so much at most. */
+const MOST_RESERVED = 0.25;
 /** Watched sessions that are compared with what is stored at the same time. */
 const LISTS_AT_ONCE = 32;
 
@@ -41,6 +46,8 @@ export type EdgeDeps = {
   readonly bus: Bus;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** of this process; default what the system says */
+  readonly descriptors?: typeof readDescriptors;
 };
 
 export type Edge = {
@@ -69,7 +76,7 @@ export type EdgeOptions = Omit<
 export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<Edge> => {
   const { logger, clock = systemClock } = deps;
   const tally = new EdgeTally();
-  const metrics = createEdgeMetrics(tally, { sessions: () => hub.sessions, viewers: () => hub.viewers });
+  const metrics = createEdgeMetrics(tally, () => ({ hub, publicSockets }));
   const foreign = deps.bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
   const leaving = new AbortController();
   const models = new ModelDirectory(deps.bus.workers, logger);
@@ -78,7 +85,8 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const hub = new Hub(feeds, options.lingerMs);
   const storage = new StorageGate(bus.link, logger, clock);
   const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
-  const own = { hub, models, leaving: leaving.signal, storage };
+  const publicSockets = new PublicSockets(options, { clock, logger, turnedAway: tally.turnedAway });
+  const own = { hub, models, leaving: leaving.signal, storage, publicSockets };
   const context = contextOf(options, feeds, own);
   const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
   const streams = new EventStreams(context, options);
@@ -95,12 +103,13 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   await Promise.all([storage.open(), models.open(), ...ownParts]);
   const tick = (): void => {
     const now = clock.now();
-    for (const part of [hub, ...transports, context.stats, sweeper]) part.tick(now);
+    for (const part of [hub, publicSockets, ...transports, context.stats, sweeper]) part.tick(now);
   };
   const ticking = setInterval(tick, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
 
   await http.listen({ port: options.port, host: options.host });
+  await reserveDescriptors(publicSockets, deps);
   const { port } = http.server.address() as AddressInfo;
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -131,6 +140,21 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   };
 };
 
+/** Leaves some descriptors for what is not a connection of a client's. */
+const reserveDescriptors = async (
+  publicSockets: PublicSockets,
+  { logger, descriptors = readDescriptors }: EdgeDeps,
+): Promise<void> => {
+  const found = await descriptors();
+  if (found === undefined) return;
+  const { limit, used } = found;
+  const reserved = Math.min(RESERVED_DESCRIPTORS, Math.ceil(limit * MOST_RESERVED));
+  const connections = Math.max(1, limit - used - reserved);
+  publicSockets.limitDescriptors(connections);
+  const needed = publicSockets.most + used + reserved;
+  if (needed > limit) logger.warn('descriptor_limit_low', { limit, needed, connections });
+};
+
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
@@ -141,12 +165,13 @@ const feedsOf = (own: Omit<FeedContext, 'flusher' | 'turns' | 'store'>): FeedCon
   turns: new Turns(LISTS_AT_ONCE),
 });
 
-type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'storage'>;
+type OwnParts = Pick<EdgeContext, 'hub' | 'leaving' | 'publicSockets'> &
+  Pick<AdmissionDeps, 'models' | 'storage'>;
 
 const contextOf = (
   options: EdgeOptions,
   feeds: FeedContext,
-  { hub, leaving, models, storage }: OwnParts,
+  { hub, leaving, models, storage, publicSockets }: OwnParts,
 ): EdgeContext => {
   const { bus, clock, tally, edge } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
@@ -166,6 +191,7 @@ const contextOf = (
     ...feeds,
     hub,
     leaving,
+    publicSockets,
     limits,
     bodyRoom: new BodyRoom(options.maxLargeBytes),
     connections: new OpenConnections(options.maxConnections, tally.connections),

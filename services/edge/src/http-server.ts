@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import { SluiceError } from '@sluice/protocol';
@@ -27,6 +29,8 @@ export type HttpOptions = {
 const HEADERS_TIMEOUT_MS = 5_000;
 /** And this long for all of it, ms. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** A connection may be idle for this long between two requests, ms. */
+const KEEP_ALIVE_MS = 72_000;
 /** How often that is looked at, ms. */
 const TIMEOUT_CHECK_MS = 1_000;
 /** Browsers of other origins ask again whether they may after this long, seconds. */
@@ -42,18 +46,13 @@ export const createHttpServer = async (
 ): Promise<FastifyInstance> => {
   const app = fastify({
     logger: false,
+    serverFactory: (handle) => createPublicServer(context, handle),
     genReqId: requestIdOf,
     forceCloseConnections: true,
     // A HEAD of a stream would open it.
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     bodyLimit: context.limits.maxPromptBytes + ENVELOPE_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    http: {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      highWaterMark: SOCKET_BYTES,
-    },
   });
   app.removeContentTypeParser('text/plain');
   app.setValidatorCompiler(({ schema }) => validatorOf(schema as z.ZodType));
@@ -68,18 +67,37 @@ export const createHttpServer = async (
   app.addHook('onResponse', async ({ method, routeOptions }, { statusCode }) => {
     context.tally.requests.add(`${method} ${routeOptions.url ?? 'none'} ${statusCode}`);
   });
+  // Or the body of a request for nothing would be read and parsed for anybody.
+  app.addHook('onRequest', async ({ is404 }) => {
+    if (is404) throw nowhere();
+  });
   const refuse = createRefuser(context, (refusal) => ({ body: errorBody(refusal) }));
   app.setErrorHandler(refuse);
-  app.setNotFoundHandler((request, reply) => {
-    const nowhere = new SluiceError('not_found', 'nothing is here; the WebSocket is at /v1/ws');
-    return refuse(nowhere, request, reply);
-  });
+  app.setNotFoundHandler((request, reply) => refuse(nowhere(), request, reply));
   await allowOrigins(app, allowedOrigins);
   await describeRoutes(app);
   await app.register(documentRoutes);
   await app.register(httpApi(context));
   await serveWebPages(app, webDir, contentSecurityPolicy(webConnect));
   return app;
+};
+
+const nowhere = (): SluiceError =>
+  new SluiceError('not_found', 'nothing is here; the WebSocket is at /v1/ws');
+
+/** Its strangers are counted before anything else sees them. */
+const createPublicServer = ({ publicSockets }: HttpContext, handle: RequestListener): Server => {
+  const options = {
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    highWaterMark: SOCKET_BYTES,
+  };
+  const server = createServer(options, (request, response) => {
+    if (publicSockets.takeRequest(request, response)) handle(request, response);
+  });
+  return server.on('connection', (socket) => publicSockets.accept(socket));
 };
 
 /** The routes' schemas are zod's, as everywhere; what they refuse is told as on the WebSocket. */

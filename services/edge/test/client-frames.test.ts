@@ -232,7 +232,7 @@ describe('a frame of no type of ours', () => {
   });
 
   test('sent as binary is refused, and closes with 4400 the third time', async () => {
-    const binary = await openRawClient(target.url, { binary: true });
+    const binary = await target.open({}, { binary: true });
     for (let i = 0; i < 3; i += 1) binary.send({ type: 'ping' });
     expect((await binary.closed).code).toBe(4400);
     expect(binary.frames('error').map(({ code }) => code)).toEqual(['bad_frame', 'bad_frame', 'bad_frame']);

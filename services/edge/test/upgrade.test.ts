@@ -37,6 +37,13 @@ const exchange = (edge: TestEdge, text: string): Promise<string> =>
     socket.on('close', () => resolve(received));
   });
 
+const upgradeOf = (headers: Readonly<Record<string, string>>, host = 'host: x\r\n'): string =>
+  `GET /v1/ws HTTP/1.1\r\n${host}connection: upgrade\r\nupgrade: websocket\r\n` +
+  `sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: sluice.v1\r\n` +
+  `${Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')}\r\n`;
+
 describe('the Origin header', () => {
   test.each([
     ['an allowed one', 'https://app.example', 101],
@@ -105,11 +112,21 @@ describe('an upgrade', () => {
     expect(await statusOf(small.url)).toBe(503);
     const head = await exchange(
       small,
-      'GET /v1/ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n',
+      'GET /v1/ws HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\r\n',
     );
     expect(head).toMatch(/^HTTP\/1\.1 503 [^]*retry-after: 2\r\n/);
     first.close();
     await waitFor(async () => (await statusOf(small.url)) === 101, { what: 'room for a connection' });
+  });
+
+  test.each(['8', '12', '14', '013', ''])('of WebSocket version %j is refused with 426', async (version) => {
+    const head = await exchange(open, upgradeOf({ 'sec-websocket-version': version }));
+    expect(head).toMatch(/^HTTP\/1\.1 426 [^]*sec-websocket-version: 13\r\n/);
+  });
+
+  test('without `Host` is refused with 400', async () => {
+    const head = await exchange(open, upgradeOf({ 'sec-websocket-version': '13' }, ''));
+    expect(head).toMatch(/^HTTP\/1\.1 400 /);
   });
 
   test('that is refused and reset at once does the edge no harm', async () => {

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { bodyRefSchema, count, freeformSchema, idSchema, isShallowMessage } from './basic-schema.ts';
 import type { BodyPart } from './bodies.ts';
-import type { ClientFrame } from './client-frames.ts';
+import type { AuthFrame, ClientFrame } from './client-frames.ts';
+import { counted } from './counted.ts';
 import { ABANDON_POLICIES, GOVERNORS, LEADS } from './items.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { ForeignMessageError, parseJson } from './foreign-message.ts';
@@ -18,9 +19,16 @@ export {
   usageSchema,
 } from './server-schema.ts';
 
+/** Of a prompt. */
+const MAX_MESSAGES = 10_000;
+const MAX_TOOLS = 256;
+/** More than any session has items. What counts is how many the edge allows, which it says more politely. */
+const MAX_POSITIONS = 10_000;
+
 const answerable = { id: z.string().max(64).exactOptional() };
 
 export { freeformSchema, idSchema } from './basic-schema.ts';
+export { counted } from './counted.ts';
 export {
   controlMessageSchema,
   presenceMessageSchema,
@@ -57,8 +65,8 @@ export const promptParamsSchema = z
     temperature: z.number().min(0).max(100).exactOptional(),
     top_p: z.number().min(0).max(1).exactOptional(),
     seed: z.int().exactOptional(),
-    stop: z.union([z.string(), z.array(z.string()).max(16)]).exactOptional(),
-    tools: z.array(z.unknown()).max(256).exactOptional(),
+    stop: z.union([z.string(), counted(16, z.array(z.string()).max(16))]).exactOptional(),
+    tools: counted(MAX_TOOLS, z.array(z.unknown()).max(MAX_TOOLS)).exactOptional(),
     tool_choice: z.unknown().exactOptional(),
   })
   .refine(isShallow, isShallowMessage);
@@ -66,7 +74,7 @@ export const promptParamsSchema = z
 const promptShape = {
   model: z.string().min(1).max(200).exactOptional(),
   input: z.string().exactOptional(),
-  messages: z.array(chatMessageSchema).min(1).max(10_000).exactOptional(),
+  messages: counted(MAX_MESSAGES, z.array(chatMessageSchema).min(1).max(MAX_MESSAGES)).exactOptional(),
   params: promptParamsSchema.exactOptional(),
   lead: z.enum(LEADS).exactOptional(),
   governor: z.enum(GOVERNORS).exactOptional(),
@@ -141,7 +149,7 @@ export const frameSchemas = {
     session: idSchema,
     rev: count.exactOptional(),
     store: storeNameSchema.exactOptional(),
-    positions: z.record(idSchema, positionSchema).exactOptional(),
+    positions: counted(MAX_POSITIONS, z.record(idSchema, positionSchema)).exactOptional(),
     window: z.int().min(1).max(DEFAULT_LIMITS.maxWindow).exactOptional(),
     observe: z.boolean().exactOptional(),
   }),
@@ -211,6 +219,15 @@ export const parseClientFrame = (text: string): FrameResult => {
   const parsed = frameSchemas[type as ClientFrame['type']].safeParse(value);
   if (parsed.success) return { type: 'frame', frame: parsed.data };
   return bad(describeIssue(parsed.error.issues[0]), id, true);
+};
+
+/** Whether a text is an `auth` frame, from somebody of whom nothing else is looked at. Never throws. */
+export const parseAuthFrame = (text: string): AuthFrame | undefined => {
+  try {
+    return frameSchemas.auth.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
 };
 
 /** What is wrong with a value: names the field, never its content. */

@@ -6,6 +6,8 @@ export { systemClock } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';
 export { ConfigError, defineConfig, describeConfig, loadConfig, REDACTED, redactConfig } from './config.ts';
 export type { ConfigOf, ConfigProblem, ConfigRow, ConfigSchema, Environment, LoadOptions } from './config.ts';
+export { readDescriptors } from './descriptors.ts';
+export type { Descriptors } from './descriptors.ts';
 export { foreignLog } from './foreign-log.ts';
 export { createLogger, LOG_LEVELS, silentLogger } from './logger.ts';
 export type { LogFields, Logger, LoggerOptions, LogLevel } from './logger.ts';

@@ -7,7 +7,7 @@ import { encodeText } from '../feeds/frames.ts';
 import { Peer } from '../connections/peer.ts';
 import { askForAnswer, findAnswer } from './answer.ts';
 import type { Answer } from './answer.ts';
-import { parseChatFrame } from './chat-frames.ts';
+import { parseChatFrame, tokenIn } from './chat-frames.ts';
 import type { AskFrame, ChatFrame } from './chat-frames.ts';
 import { uiRequestOf } from './chat-request.ts';
 import { ChatStream } from './chat-stream.ts';
@@ -43,6 +43,21 @@ export class ChatConnection extends Peer<ChatFrame> {
   /** Nor for this: the close code says it. */
   goaway(): void {}
 
+  protected onFirstText(text: string): void {
+    const token = tokenIn(text);
+    if (token === undefined)
+      return this.close(
+        CLOSE_CODES.credential,
+        'expected `headers.authorization`, or a token with the upgrade',
+      );
+    const signedIn = (grant: Grant | undefined): void => {
+      const frame = grant && this.parse(text);
+      if (frame !== undefined) this.handle(frame, text.length);
+    };
+    // Who is not signed in is closed.
+    this.#grantOf(token).then(signedIn, () => undefined);
+  }
+
   protected parse(text: string): ChatFrame | undefined {
     const parsed = parseChatFrame(text);
     if (parsed.type === 'frame') return parsed.frame;
@@ -65,6 +80,11 @@ export class ChatConnection extends Peer<ChatFrame> {
 
   protected refuse({ requestId }: ChatFrame, error: unknown): void {
     this.#refuse(requestId, error);
+  }
+
+  /** The protocol names a request in every reply. */
+  protected refuseUnread(): void {
+    this.close(CLOSE_CODES.abuse, 'too many frames');
   }
 
   protected leave(): void {

@@ -1,10 +1,14 @@
-import { describeIssue, idSchema } from '@sluice/protocol/schema';
+import { counted, describeIssue, idSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { chatOptionsSchema, chatSchema } from './chat-request.ts';
 
+/** What an application may send along with a request. */
+const MAX_HEADERS = 100;
+
 /** The frames of the AI SDK's WebSocketChatTransport. */
 const requestId = z.string().min(1).max(256);
-const addressed = { requestId, id: idSchema, headers: z.record(z.string(), z.string()).default({}) };
+const headers = counted(MAX_HEADERS, z.record(z.string(), z.string())).default({});
+const addressed = { requestId, id: idSchema, headers };
 
 const sendSchema = z.object({
   type: z.literal('send'),
@@ -46,6 +50,15 @@ export const parseChatFrame = (text: string): ParsedChatFrame => {
   const message = describeIssue(parsed.error.issues[0]);
   return { type: 'bad', requestId: addressee.data?.requestId, message };
 };
+
+/** As `JSON.stringify` writes it. Inside of a string its quotes would be escaped. */
+const TOKEN = /"authorization"\s*:\s*"bearer +([^"\s\\]{1,8192})"/gi;
+
+/**
+ * The token of a frame of somebody unknown, found without parsing it. `headers` come behind the messages, so the last one
+ * is it; whether the frame really says so is looked at once it was accepted.
+ */
+export const tokenIn = (text: string): string | undefined => [...text.matchAll(TOKEN)].at(-1)?.[1];
 
 const jsonOf = (text: string): unknown => {
   try {

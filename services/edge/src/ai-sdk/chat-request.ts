@@ -1,5 +1,5 @@
 import type { UiRequest } from '@sluice/core';
-import { freeformSchema, promptBodySchema } from '@sluice/protocol/schema';
+import { counted, freeformSchema, promptBodySchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 
 /** Longest id of a message, characters; the SDK's own have 16. */
@@ -11,12 +11,12 @@ const partSchema = freeformSchema.pipe(z.looseObject({ type: z.string() }));
 const messageSchema = z.object({
   id: z.string().max(MAX_MESSAGE_ID_CHARS),
   role: z.enum(['system', 'user', 'assistant']),
-  parts: z.array(partSchema).max(MAX_PARTS),
+  parts: counted(MAX_PARTS, z.array(partSchema).max(MAX_PARTS)),
 });
 
 /** What a chat says whenever it asks, whatever carries it. */
 export const chatSchema = z.object({
-  messages: z.array(messageSchema).min(1).max(MAX_MESSAGES),
+  messages: counted(MAX_MESSAGES, z.array(messageSchema).min(1).max(MAX_MESSAGES)),
   trigger: z.enum(['submit-message', 'regenerate-message']).default('submit-message'),
 });
 

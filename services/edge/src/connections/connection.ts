@@ -12,7 +12,7 @@ import type {
   SignalSendFrame,
   SubscribeFrame,
 } from '@sluice/protocol';
-import { parseClientFrame } from '@sluice/protocol/schema';
+import { parseAuthFrame, parseClientFrame } from '@sluice/protocol/schema';
 import { Attachments } from './attachments.ts';
 import { allows, openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
@@ -70,6 +70,12 @@ export class Connection extends Peer<ClientFrame> {
 
   goaway(reconnectMs: number): void {
     this.#send({ type: 'goaway', reconnectMs });
+  }
+
+  protected onFirstText(text: string): void {
+    const frame = parseAuthFrame(text);
+    if (frame === undefined) return this.close(CLOSE_CODES.credential, 'expected `auth` first');
+    this.#inTurn(frame, text.length);
   }
 
   protected parse(text: string): ClientFrame | undefined {
@@ -259,6 +265,10 @@ export class Connection extends Peer<ClientFrame> {
 
   protected refuse(frame: ClientFrame, error: unknown): void {
     if (!this.isClosed) this.#sendError(refusalOf(frame, this.explain(error, frame.type)));
+  }
+
+  protected refuseUnread(error: SluiceError): void {
+    this.#sendError(refusalOf({}, error));
   }
 
   #sendError(frame: ErrorFrame): void {

@@ -10,6 +10,9 @@ import { toSluiceError } from './refusal.ts';
 import { SignIn } from './sign-in.ts';
 import type { SignInOwner } from './sign-in.ts';
 
+/** A frame above this that comes too early is refused unread: to say of which frame that is, it would have to be parsed. */
+const MAX_READ_EARLY_CHARS = 16 * 1024;
+
 /** What a frame asks for, in its order: see {@link Turn}. */
 export type Work = Pick<Turn, 'keys' | 'size'> & {
   readonly work: () => Promise<void>;
@@ -37,7 +40,8 @@ export abstract class Peer<Frame> implements SignInOwner {
     this.context = context;
     this.openedAt = context.clock.now();
     this.signIn = new SignIn(this, context);
-    this.#budget = new FrameBudget(context.limits.maxFramesPerSecond, this.openedAt);
+    const { maxFramesPerSecond, maxFrameBytes } = context.limits;
+    this.#budget = new FrameBudget(maxFramesPerSecond, maxFrameBytes, this.openedAt);
   }
 
   get grant(): Grant | undefined {
@@ -58,24 +62,45 @@ export abstract class Peer<Frame> implements SignInOwner {
   /** Tells the client that the edge goes away; the socket is closed by whoever called. */
   abstract goaway(reconnectMs: number): void;
 
+  /** The first text of somebody who sent no credential with the upgrade: whatever brings none ends the connection. */
+  protected abstract onFirstText(text: string): void;
   /** @returns the frame of a text; undefined when it is none, and the client was told so */
   protected abstract parse(text: string): Frame | undefined;
   /** Does what a frame asks for, now or in its turn. @param size characters of its text */
   protected abstract handle(frame: Frame, size: number): void;
   /** Tells the client why a frame was refused. */
   protected abstract refuse(frame: Frame, error: unknown): void;
+  /** Tells the client that a frame was refused, where nobody has looked which one it is. */
+  protected abstract refuseUnread(error: SluiceError): void;
   /** Leaves whatever the client watches. Called once. */
   protected abstract leave(): void;
 
   onText(text: string): void {
     if (this.#isClosed) return;
-    const budget = this.#budget.take(this.context.clock.now());
+    const budget = this.#budget.take(this.context.clock.now(), text.length);
     if (budget === 'abuse') return this.close(CLOSE_CODES.abuse, 'too many frames');
+    if (this.grant === undefined) return this.onFirstText(text);
+    if (budget === 'limited' && text.length > MAX_READ_EARLY_CHARS) return this.refuseUnread(this.#tooMany());
     const frame = this.parse(text);
     if (frame === undefined) return;
-    if (budget === 'ok') return this.handle(frame, text.length);
-    const retryAfterMs = this.#budget.waitMs;
-    this.refuse(frame, new SluiceError('rate_limited', 'too many frames', { retryAfterMs }));
+    if (budget === 'ok') this.handle(frame, text.length);
+    else this.refuse(frame, this.#tooMany());
+  }
+
+  /** A sign of life of the client's that its socket answers: it counts as a frame. */
+  onPing(): void {
+    if (this.#budget.take(this.context.clock.now(), 0) === 'abuse')
+      this.close(CLOSE_CODES.abuse, 'too many pings');
+  }
+
+  /** Its client has signed in. @returns false: there is no place for it */
+  enter(): boolean {
+    return this.socket.enter();
+  }
+
+  /** A credential of its client was refused. */
+  refused(): void {
+    this.socket.refused();
   }
 
   /** The socket is gone, or goes: nothing more is said on it. Idempotent. */
@@ -107,6 +132,10 @@ export abstract class Peer<Frame> implements SignInOwner {
     const turn: Turn = { keys, size, start };
     if (!this.#queues.add(turn))
       onError(new SluiceError('rate_limited', 'too many frames wait for an answer'));
+  }
+
+  #tooMany(): SluiceError {
+    return new SluiceError('rate_limited', 'too many frames', { retryAfterMs: this.#budget.waitMs });
   }
 
   async #run(work: Work['work'], onError: Work['onError']): Promise<void> {

@@ -11,6 +11,10 @@ export interface SignInOwner {
   /** When it was opened, ms. */
   readonly openedAt: number;
   close(code: CloseCode, reason: string): void;
+  /** Takes a place for somebody who has signed in. @returns false: there is none */
+  enter(): boolean;
+  /** A credential was refused. */
+  refused(): void;
   /** The credential expires soon; told once for each. */
   onExpiring(expiresAt: number): void;
 }
@@ -37,14 +41,19 @@ export class SignIn {
    * @throws CredentialError, KeysUnavailableError: to be told, and then given to {@link refuse}
    */
   async enter(token: string): Promise<Grant | undefined> {
-    const grant = await this.#context.verify(token);
+    const grant = await this.#verified(token);
     return !this.#isOver && this.admit(grant) ? grant : undefined;
   }
 
   /** Takes a first credential that was verified already. @returns false: the connection is closed */
   admit(grant: Grant): boolean {
-    if (this.#context.users.enter(grant)) this.#grant = grant;
-    else this.#owner.close(CLOSE_CODES.tryLater, 'too many connections of this user');
+    const { users } = this.#context;
+    if (!users.enter(grant)) this.#owner.close(CLOSE_CODES.tryLater, 'too many connections of this user');
+    else if (this.#owner.enter()) this.#grant = grant;
+    else {
+      users.leave(grant);
+      this.#owner.close(CLOSE_CODES.tryLater, 'no more connections');
+    }
     return this.#grant !== undefined;
   }
 
@@ -65,13 +74,22 @@ export class SignIn {
    * @throws CredentialError, KeysUnavailableError, SluiceError forbidden
    */
   async renew(token: string, old: Grant): Promise<Grant | undefined> {
-    const grant = await this.#context.verify(token);
+    const grant = await this.#verified(token);
     if (this.#isOver) return undefined;
     if (!isSameUser(grant, old))
       throw new SluiceError('forbidden', 'a refreshed token must keep `sub` and `org`');
     this.#grant = grant;
     this.#isNoticed = false;
     return grant;
+  }
+
+  async #verified(token: string): Promise<Grant> {
+    try {
+      return await this.#context.verify(token);
+    } catch (error) {
+      if (error instanceof CredentialError) this.#owner.refused();
+      throw error;
+    }
   }
 
   /** Called about once a second: credentials that never came, that expire, that have expired. */

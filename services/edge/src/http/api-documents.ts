@@ -40,6 +40,7 @@ export const describeRoutes = async (app: FastifyInstance): Promise<void> => {
   await app.register(swagger, OPENAPI);
 };
 
+const JSON_TYPE = 'application/json; charset=utf-8';
 const documentSchema = z.looseObject({ info: z.looseObject({ title: z.string() }) });
 
 /** The API's own description: OpenAPI of the routes, AsyncAPI of the WebSocket's frames. For anybody. */
@@ -48,14 +49,20 @@ export const documentRoutes: HttpPlugin = async (app) => {
     ...{ operationId, summary, tags: ['documents'], security: [] },
     response: { 200: json(summary, documentSchema), ...refusals },
   });
-  const asyncApi = asyncApiDocument();
-  let openApi: object | undefined;
-  app.get('/v1/openapi.json', { schema: schema('getOpenApi', 'The HTTP side as OpenAPI 3.1') }, () => {
-    return (openApi ??= withoutUnused(app.swagger() as ApiDocument));
-  });
+  // Anybody may ask, so they are written once.
+  const asyncApi = JSON.stringify(asyncApiDocument());
+  let openApi: string | undefined;
+  app.get(
+    '/v1/openapi.json',
+    { schema: schema('getOpenApi', 'The HTTP side as OpenAPI 3.1') },
+    (_request, reply) => {
+      openApi ??= JSON.stringify(withoutUnused(app.swagger() as ApiDocument));
+      return reply.type(JSON_TYPE).serializer(String).send(openApi);
+    },
+  );
   app.get(
     '/v1/asyncapi.json',
     { schema: schema('getAsyncApi', 'The WebSocket as AsyncAPI 3.0') },
-    () => asyncApi,
+    (_request, reply) => reply.type(JSON_TYPE).serializer(String).send(asyncApi),
   );
 };

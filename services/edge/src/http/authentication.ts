@@ -17,16 +17,19 @@ declare module 'fastify' {
  * at, and takes the request from its user's allowance. @throws SluiceError unauthorized, rate_limited; KeysUnavailableError
  */
 export const authenticate =
-  ({ verify, users, logger }: EdgeContext): onRequestAsyncHookHandler =>
+  ({ verify, users, logger, publicSockets }: EdgeContext): onRequestAsyncHookHandler =>
   async (request) => {
     const token = bearerOf(request.headers.authorization) ?? cookieTokenOf(request.raw);
     if (token === undefined) throw new SluiceError('unauthorized', 'expected `Authorization: Bearer`');
     try {
       request.grant = await verify(token);
     } catch (error) {
-      if (error instanceof CredentialError)
+      if (error instanceof CredentialError) {
+        publicSockets.refused(request.raw.socket);
         logger.info('credential_refused', { request: request.id, reason: error.reason });
+      }
       throw error;
     }
+    publicSockets.know(request.raw.socket);
     await users.takeRequest(request.grant);
   };

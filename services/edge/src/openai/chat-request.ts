@@ -1,5 +1,5 @@
 import type { PromptBody } from '@sluice/protocol';
-import { chatMessageSchema } from '@sluice/protocol/schema';
+import { chatMessageSchema, counted } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { checkPrompt, withoutNulls } from './prompt-check.ts';
 
@@ -11,14 +11,14 @@ const noAudio = { error: 'expected none: answers are text' };
 export const chatRequestSchema = z
   .looseObject({
     model: z.string().nullish().describe('Default the server’s.'),
-    messages: z.array(chatMessageSchema),
+    messages: counted(10_000, z.array(chatMessageSchema)),
     stream: z.boolean().nullish(),
     stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
     max_tokens: z.int().nullish(),
     max_completion_tokens: z.int().min(1).nullish(),
     temperature: z.number().nullish(),
     top_p: z.number().nullish(),
-    tools: z.array(z.unknown()).nullish(),
+    tools: counted(256, z.array(z.unknown())).nullish(),
     n: z.literal(1, oneChoice).nullish(),
     logprobs: z.literal(false, noLogprobs).nullish(),
     top_logprobs: z.literal(0, noLogprobs).nullish(),

@@ -1,5 +1,6 @@
 import { SluiceError } from '@sluice/protocol';
 import type { ChatMessage } from '@sluice/protocol';
+import { counted } from '@sluice/protocol/schema';
 import { z } from 'zod';
 
 const partSchema = z.looseObject({
@@ -7,7 +8,7 @@ const partSchema = z.looseObject({
   text: z.string().optional(),
   refusal: z.string().optional(),
 });
-const contentSchema = z.union([z.string(), z.array(partSchema)]);
+const contentSchema = z.union([z.string(), counted(10_000, z.array(partSchema))]);
 
 /** One entry of a response's `input`; what its other fields say passes unseen. */
 const inputItemSchema = z.looseObject({
@@ -20,7 +21,10 @@ const inputItemSchema = z.looseObject({
   output: contentSchema.optional(),
 });
 
-export const inputSchema = z.union([z.string(), z.array(inputItemSchema).min(1).max(10_000)]);
+export const inputSchema = z.union([
+  z.string(),
+  counted(10_000, z.array(inputItemSchema).min(1).max(10_000)),
+]);
 
 type InputItem = z.infer<typeof inputItemSchema>;
 type Content = z.infer<typeof contentSchema>;

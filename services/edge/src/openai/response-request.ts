@@ -1,6 +1,6 @@
 import { SluiceError } from '@sluice/protocol';
 import type { ChatMessage, PromptBody } from '@sluice/protocol';
-import { describeIssue, freeformSchema } from '@sluice/protocol/schema';
+import { counted, describeIssue, freeformSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { checkPrompt, withoutNulls } from './prompt-check.ts';
 import { inputSchema, messagesOfInput } from './response-input.ts';
@@ -22,11 +22,11 @@ export const responseRequestSchema = z
     stream: z.boolean().nullish(),
     background: z.boolean().nullish().describe('Runs on whether its client stays or not.'),
     store: z.boolean().nullish().describe('Responses are kept for the server’s retention time either way.'),
-    metadata: z.record(z.string(), z.string()).nullish(),
+    metadata: counted(1_000, z.record(z.string(), z.string())).nullish(),
     max_output_tokens: z.int().nullish(),
     temperature: z.number().nullish(),
     top_p: z.number().nullish(),
-    tools: z.array(toolSchema).nullish(),
+    tools: counted(256, z.array(toolSchema)).nullish(),
     tool_choice: choiceSchema.nullish(),
     parallel_tool_calls: z.boolean().nullish(),
     text: z.looseObject({ format: formatSchema.nullish() }).nullish(),

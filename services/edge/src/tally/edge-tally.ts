@@ -41,6 +41,8 @@ export class EdgeTally {
   /** by `<method> <route> <status>` */
   readonly requests = new CountsByName();
   readonly closes = new CountsByName();
+  /** connections and requests that were not looked at, by reason */
+  readonly turnedAway = new CountsByName();
   /** messages from NATS that are none of ours, by kind */
   readonly foreign = new CountsByName();
 }

@@ -2,10 +2,13 @@ import { createMetrics } from '@sluice/runtime';
 import type { Metrics } from '@sluice/runtime';
 import type { EdgeTally } from './edge-tally.ts';
 
-type Load = { sessions(): number; viewers(): number };
+type Load = {
+  readonly hub: { readonly sessions: number; readonly viewers: number };
+  readonly publicSockets: { readonly strangers: number };
+};
 
 /** What an edge shows to Prometheus; see docs/OPERATIONS.md for how to read it. */
-export const createEdgeMetrics = (tally: EdgeTally, load: Load): Metrics => {
+export const createEdgeMetrics = (tally: EdgeTally, load: () => Load): Metrics => {
   const metrics = createMetrics({ service: 'edge' });
   metrics.gauge({
     name: 'sluice_edge_connections',
@@ -13,11 +16,26 @@ export const createEdgeMetrics = (tally: EdgeTally, load: Load): Metrics => {
     labels: ['transport'],
     read: () => tally.connections,
   });
-  metrics.gauge({ name: 'sluice_edge_sessions', help: 'Sessions with a feed.', read: load.sessions });
+  metrics.gauge({
+    name: 'sluice_edge_strangers',
+    help: 'Open connections whose client has not signed in.',
+    read: () => load().publicSockets.strangers,
+  });
+  metrics.counter({
+    name: 'sluice_edge_turned_away_total',
+    help: 'Connections and requests of strangers that were cut or refused unread, by reason.',
+    labels: ['reason'],
+    read: () => tally.turnedAway,
+  });
+  metrics.gauge({
+    name: 'sluice_edge_sessions',
+    help: 'Sessions with a feed.',
+    read: () => load().hub.sessions,
+  });
   metrics.gauge({
     name: 'sluice_edge_viewers',
     help: 'Attachments of connections to sessions.',
-    read: load.viewers,
+    read: () => load().hub.viewers,
   });
   metrics.counter({
     name: 'sluice_edge_tokens_in_total',

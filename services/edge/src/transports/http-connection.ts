@@ -66,6 +66,13 @@ export class HttpConnection implements ClientSocket {
     return this.down.writable;
   }
 
+  /** It has its place since it was opened. */
+  enter(): boolean {
+    return true;
+  }
+
+  refused(): void {}
+
   /** Whether it is this caller's: to anybody else it does not exist. */
   isOf(caller: Caller): boolean {
     return isSameUser(caller, this.#grant);

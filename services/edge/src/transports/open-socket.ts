@@ -14,30 +14,71 @@ import { MAX_BUFFERED_BYTES } from './transport.ts';
 /** A socket that holds more than this is not written to until it has drained, bytes. */
 const HIGH_WATER_BYTES = 64 * 1024;
 
-type Speaking = { readonly dialect: SocketDialect; readonly context: EdgeContext };
+/** Of a stranger: room for the heads of its first frame's fragments, and for a few pings. */
+const SLACK_BYTES = 1024;
+/** Parts in which a stranger's first frame may come: each is a buffer of its own until the last one is there. */
+const MAX_PARTS = 512;
+/** Frames of a stranger that may come in one piece with its first one. */
+const MAX_EARLY_FRAMES = 64;
+/** What a stranger may still send once it was told to go, bytes. */
+const MAX_LATE_BYTES = 16 * 1024;
 
-/** One accepted WebSocket and its peer. Frames are written to the socket as they were encoded. */
+type Opened = {
+  readonly dialect: SocketDialect;
+  readonly context: EdgeContext;
+  /** what came in one piece with the upgrade */
+  readonly headBytes: number;
+};
+
+type Message = { readonly bytes: Buffer; readonly isBinary: boolean };
+
+/**
+ * One accepted WebSocket and its peer. Frames are written to the socket as they were encoded. Of a client that has not
+ * signed in, one frame is read and no more: the socket is not read on until it was looked at.
+ */
 export class OpenSocket implements ClientSocket {
   readonly peer: Peer<unknown>;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
   readonly #context: EdgeContext;
+  readonly #dialect: SocketDialect;
   readonly #closed: Promise<void>;
+  /** gives back its place; undefined: its client has not signed in */
+  #leave: (() => void) | undefined;
+  /** what a stranger has sent so far: bytes before the upgrade, and parts since */
+  readonly #bytesBefore: number;
+  #parts = 0;
+  #hasFirst = false;
+  #isClosing = false;
+  /** what came in one piece with a stranger's first frame */
+  #early: Message[] = [];
   #missed = 0;
   readonly #stall: StallWatch;
   #goawayTimer: NodeJS.Timeout | undefined;
 
-  constructor(ws: WebSocket, socket: Socket, { dialect, context }: Speaking) {
+  constructor(ws: WebSocket, socket: Socket, { dialect, context, headBytes }: Opened) {
     this.#ws = ws;
     this.#socket = socket;
     this.#context = context;
+    this.#dialect = dialect;
+    this.#bytesBefore = socket.bytesRead - headBytes;
     this.#stall = new StallWatch(context.clock.now());
     this.peer = dialect.open(randomUUID(), this, context);
-    ws.on('message', (message: RawData, isBinary: boolean) => this.#onMessage(message as Buffer, isBinary));
+    context.publicSockets.upgraded(socket, () =>
+      this.#cut(CLOSE_CODES.tryLater, 'too many connections without a credential'),
+    );
+    socket.on('data', this.#onStrangersBytes);
+    ws.on('message', (bytes: RawData, isBinary: boolean) => {
+      const message = { bytes: bytes as Buffer, isBinary };
+      if (this.#leave === undefined) this.#onStrangersMessage(message);
+      else this.#onMessage(message);
+    });
     ws.on('pong', () => (this.#missed = 0));
+    ws.on('ping', () => this.peer.onPing());
     this.#closed = new Promise((resolve) => ws.once('close', () => resolve()));
     ws.on('close', () => {
       clearTimeout(this.#goawayTimer);
+      this.#leave?.();
       this.peer.onClose();
     });
     // ws closes the socket itself after a protocol error; the close event follows.
@@ -56,7 +97,33 @@ export class OpenSocket implements ClientSocket {
   }
 
   close(code: CloseCode, reason: string): void {
+    this.#isClosing = true;
+    this.#early = [];
     this.#ws.close(code, reason);
+    // Its answer is worth reading.
+    this.#ws.resume();
+  }
+
+  /** A credential came with the upgrade: nothing is read before it was looked at. */
+  authenticate(token: string): void {
+    this.#hasFirst = true;
+    this.#ws.pause();
+    this.peer.authenticate(token);
+  }
+
+  enter(): boolean {
+    const { connections, publicSockets } = this.#context;
+    if (connections.isFull) return false;
+    this.#leave = connections.enter('websocket');
+    publicSockets.know(this.#socket);
+    this.#socket.off('data', this.#onStrangersBytes);
+    // Behind what is said to it first.
+    setImmediate(() => this.#readOn());
+    return true;
+  }
+
+  refused(): void {
+    this.#context.publicSockets.refused(this.#socket);
   }
 
   ping(): void {
@@ -67,6 +134,8 @@ export class OpenSocket implements ClientSocket {
 
   tick(now: number): void {
     this.peer.tick(now);
+    // Its first frame may have waited for room.
+    if (!this.#hasFirst && this.#ws.isPaused && this.#context.publicSockets.hasRoom) this.#ws.resume();
     if (this.#stall.isStalled(this.#socket, now)) this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
   }
 
@@ -102,12 +171,53 @@ export class OpenSocket implements ClientSocket {
     this.#ws.terminate();
   }
 
-  #onMessage(message: Buffer, isBinary: boolean): void {
+  #readOn(): void {
+    for (const message of this.#early.splice(0)) this.#onMessage(message);
+    this.#ws.resume();
+  }
+
+  /** Behind the socket's own reading: what is told here is in memory already. */
+  readonly #onStrangersBytes = (): void => {
+    const bytes = this.#socket.bytesRead - this.#bytesBefore;
+    this.#parts += 1;
+    if (this.#isClosing) {
+      if (bytes > MAX_LATE_BYTES) this.#ws.terminate();
+      return;
+    }
+    const most = Math.min(this.#dialect.maxFirstBytes, this.#context.limits.maxFrameBytes) + SLACK_BYTES;
+    if (!this.#hasFirst && (bytes > most || this.#parts > MAX_PARTS)) return this.#refuseFirst();
+    if (bytes <= MAX_LATE_BYTES) return;
+    const { publicSockets } = this.#context;
+    publicSockets.hold(this.#socket, bytes);
+    if (!publicSockets.hasRoom) this.#ws.pause();
+  };
+
+  #onStrangersMessage(message: Message): void {
+    if (this.#isClosing) return;
+    if (this.#hasFirst) {
+      this.#early.push(message);
+      if (this.#early.length > MAX_EARLY_FRAMES)
+        this.peer.close(CLOSE_CODES.credential, 'expected nothing before `ready`');
+      return;
+    }
+    this.#hasFirst = true;
+    this.#ws.pause();
+    if (message.bytes.length > this.#dialect.maxFirstBytes) this.#refuseFirst();
+    else if (message.isBinary) this.peer.close(CLOSE_CODES.credential, 'expected a text frame');
+    else this.#onMessage(message);
+  }
+
+  #refuseFirst(): void {
+    const { maxFirstBytes } = this.#dialect;
+    this.peer.close(CLOSE_CODES.tooLarge, `expected at most ${maxFirstBytes} bytes before the credential`);
+  }
+
+  #onMessage({ bytes, isBinary }: Message): void {
     this.#missed = 0;
     const { maxFrameBytes } = this.#context.limits;
-    if (message.length > maxFrameBytes)
+    if (bytes.length > maxFrameBytes)
       this.peer.close(CLOSE_CODES.tooLarge, `expected frames of at most ${maxFrameBytes} bytes`);
     else if (isBinary) this.peer.onBinary();
-    else this.peer.onText(message.toString());
+    else this.peer.onText(bytes.toString());
   }
 }

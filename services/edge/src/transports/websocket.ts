@@ -11,7 +11,9 @@ import { LAST_CLOSE_TIMEOUT_MS } from './transport.ts';
 import type { Transport } from './transport.ts';
 
 /** How long a client may take to answer a close, ms. */
-const CLOSE_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 2_000;
+/** Of RFC 6455. `ws` would take 8 as well, a draft of it. */
+const VERSION = '13';
 /** What a client may break one message into; the frame limit bounds its size. */
 const MAX_FRAGMENTS = 64;
 
@@ -53,15 +55,12 @@ export class WebSocketTransport implements Transport {
     const refusal = this.#refusal(request, dialect);
     if (refusal !== undefined) return refuseUpgrade(socket, refusal);
     this.#server.handleUpgrade(request, socket, head, (ws) => {
-      const leave = this.#context.connections.enter('websocket');
-      const open = new OpenSocket(ws, socket as Socket, { dialect, context: this.#context });
+      const opened = { dialect, context: this.#context, headBytes: head.length };
+      const open = new OpenSocket(ws, socket as Socket, opened);
       this.#sockets.add(open);
-      ws.once('close', () => {
-        this.#sockets.delete(open);
-        leave();
-      });
+      ws.once('close', () => this.#sockets.delete(open));
       const token = credentialOf(request);
-      if (token !== undefined) open.peer.authenticate(token);
+      if (token !== undefined) open.authenticate(token);
     });
   }
 
@@ -93,11 +92,27 @@ export class WebSocketTransport implements Transport {
     return this.#options.dialects.find(({ path }) => path === url?.split('?')[0]);
   }
 
-  #refusal({ headers }: IncomingMessage, dialect: SocketDialect): Refusal | undefined {
+  #refusal(request: IncomingMessage, dialect: SocketDialect): Refusal | undefined {
+    const { headers } = request;
     const { origin } = headers;
     const { allowedOrigins } = this.#options;
-    if (!this.#accepting || this.#context.connections.isFull)
-      return { status: '503 Service Unavailable', reason: 'no more connections', retryAfterS: 2 };
+    const { connections, publicSockets } = this.#context;
+    if (!publicSockets.takeUpgrade(request))
+      return { status: '429 Too Many Requests', reason: 'too many requests', headers: { 'retry-after': 10 } };
+    if (headers.host === undefined)
+      return { status: '400 Bad Request', reason: 'expected the header `Host`' };
+    if (headers['sec-websocket-version'] !== VERSION)
+      return {
+        status: '426 Upgrade Required',
+        reason: `expected WebSocket version ${VERSION}`,
+        headers: { upgrade: 'websocket', 'sec-websocket-version': VERSION },
+      };
+    if (!this.#accepting || connections.isFull)
+      return {
+        status: '503 Service Unavailable',
+        reason: 'no more connections',
+        headers: { 'retry-after': 2 },
+      };
     const { subprotocol, isOptional } = dialect;
     const offered = headers['sec-websocket-protocol'];
     const isNoneNeeded = isOptional && offered === undefined;
@@ -109,7 +124,11 @@ export class WebSocketTransport implements Transport {
   }
 }
 
-type Refusal = { readonly status: string; readonly reason: string; readonly retryAfterS?: number };
+type Refusal = {
+  readonly status: string;
+  readonly reason: string;
+  readonly headers?: Readonly<Record<string, string | number>>;
+};
 
 const nowhere = (dialects: readonly SocketDialect[]): Refusal => ({
   status: '404 Not Found',
@@ -117,12 +136,12 @@ const nowhere = (dialects: readonly SocketDialect[]): Refusal => ({
 });
 
 /** Answers an upgrade request with an HTTP error. */
-const refuseUpgrade = (socket: Duplex, { status, reason, retryAfterS }: Refusal): void => {
-  const retry = retryAfterS === undefined ? '' : `retry-after: ${retryAfterS}\r\n`;
+const refuseUpgrade = (socket: Duplex, { status, reason, headers = {} }: Refusal): void => {
+  const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.on('error', () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n` +
-      `content-length: ${Buffer.byteLength(reason)}\r\n${retry}\r\n${reason}`,
+      `content-length: ${Buffer.byteLength(reason)}\r\n${more.join('')}\r\n${reason}`,
   );
 };
 

@@ -146,8 +146,8 @@ describe('the credential of an AI SDK chat', () => {
 
   test('that is missing or wrong is told, and closes with the code of /v1/ws', async () => {
     const without = await ChatSocket.open(scene.target);
-    const refused = await without.reply(without.ask('resume'), 'error');
-    expect(refused.errorText).toContain('authorization');
+    without.ask('resume');
+    expect(await without.closed).toBe(CLOSE_CODES.credential);
     const wrong = await open('not.a.token');
     expect(await wrong.closed).toBe(CLOSE_CODES.credential);
     const wrongFrame = await ChatSocket.open(scene.target);

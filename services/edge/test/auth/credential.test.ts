@@ -61,8 +61,8 @@ describe('a credential', () => {
 
   test('in the URL is not looked at', async () => {
     const client = await openRawClient(`${target.url}?token=${tokenOf()}&access_token=${tokenOf()}`);
-    expect(await codeOf(client, { type: 'ping' })).toBe('unauthorized');
-    client.terminate();
+    client.send({ type: 'ping' });
+    expect((await client.closed).code).toBe(4401);
   });
 
   test('that is bad in the header closes with 4401 after the socket was accepted', async () => {
@@ -80,15 +80,39 @@ describe('a credential', () => {
 
   test('that does not come within 5 s closes with 4408', async () => {
     const client = await stranger();
+    const late = await stranger();
     clock.advance(4_999);
-    expect(await codeOf(client, { type: 'ping' })).toBe('unauthorized');
+    late.send({ type: 'auth', token: tokenOf() });
+    await late.nextFrame('ready');
     clock.advance(1);
     expect((await client.closed).code).toBe(4408);
+    late.terminate();
   });
 
-  test('is needed before anything else, and frames behind a first `auth` wait for it', async () => {
+  test.each([
+    ['another frame', '{"type":"ping","id":"p"}'],
+    ['an `auth` without a token', '{"type":"auth"}'],
+    ['what is no frame', '[]'],
+    ['what is not JSON', '{'],
+  ])('is needed before anything else: %s ends the connection unanswered', async (_name, text) => {
     const client = await stranger();
-    expect(await codeOf(client, { type: 'subscribe', session: 's1' })).toBe('unauthorized');
+    client.send(text);
+    expect(await client.closed).toEqual({ code: 4401, reason: 'expected `auth` first' });
+    expect(client.frames()).toEqual([]);
+  });
+
+  test('is at most 16 KiB with what is around it', async () => {
+    const client = await stranger();
+    client.send(JSON.stringify({ type: 'auth', token: tokenOf() }).padEnd(16 * 1024 + 1, ' '));
+    expect((await client.closed).code).toBe(4409);
+    const fits = await stranger();
+    fits.send(JSON.stringify({ type: 'auth', token: tokenOf() }).padEnd(16 * 1024, ' '));
+    await fits.nextFrame('ready');
+    fits.terminate();
+  });
+
+  test('makes frames behind a first `auth` wait for it', async () => {
+    const client = await stranger();
     client.send({ type: 'auth', token: tokenOf() });
     expect(await codeOf(client, { type: 'subscribe', session: 's1' })).toBe('ok');
     client.terminate();
