@@ -68,6 +68,7 @@ export class OpenSocket implements ClientSocket {
       this.#cut(CLOSE_CODES.tryLater, 'too many connections without a credential'),
     );
     socket.on('data', this.#onStrangersBytes);
+    if (!this.#hasRoom) ws.pause();
     ws.on('message', (bytes: RawData, isBinary: boolean) => {
       const message = { bytes: bytes as Buffer, isBinary };
       if (this.#leave === undefined) this.#onStrangersMessage(message);
@@ -135,7 +136,7 @@ export class OpenSocket implements ClientSocket {
   tick(now: number): void {
     this.peer.tick(now);
     // Its first frame may have waited for room.
-    if (!this.#hasFirst && this.#ws.isPaused && this.#context.publicSockets.hasRoom) this.#ws.resume();
+    if (!this.#hasFirst && this.#ws.isPaused && this.#hasRoom) this.#ws.resume();
     if (this.#stall.isStalled(this.#socket, now)) this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
   }
 
@@ -171,6 +172,11 @@ export class OpenSocket implements ClientSocket {
     this.#ws.terminate();
   }
 
+  /** Whether its first frame may be read: a small one always. */
+  get #hasRoom(): boolean {
+    return this.#dialect.maxFirstBytes <= MAX_LATE_BYTES || this.#context.publicSockets.hasRoom;
+  }
+
   #readOn(): void {
     for (const message of this.#early.splice(0)) this.#onMessage(message);
     this.#ws.resume();
@@ -185,11 +191,14 @@ export class OpenSocket implements ClientSocket {
       return;
     }
     const most = Math.min(this.#dialect.maxFirstBytes, this.#context.limits.maxFrameBytes) + SLACK_BYTES;
-    if (!this.#hasFirst && (bytes > most || this.#parts > MAX_PARTS)) return this.#refuseFirst();
+    if (!this.#hasFirst && (bytes > most || this.#parts > MAX_PARTS)) {
+      this.#refuseFirst();
+      return this.#ws.terminate();
+    }
     if (bytes <= MAX_LATE_BYTES) return;
     const { publicSockets } = this.#context;
     publicSockets.hold(this.#socket, bytes);
-    if (!publicSockets.hasRoom) this.#ws.pause();
+    if (!this.#hasRoom) this.#ws.pause();
   };
 
   #onStrangersMessage(message: Message): void {

@@ -76,6 +76,8 @@ export type TestEdge = {
 
 export type EdgeSetup = Partial<EdgeOptions> & {
   readonly clock?: Clock;
+  /** of the process, as the system says; default the real ones */
+  readonly descriptors?: () => Promise<{ readonly limit: number; readonly used: number }>;
   /** fill of the streams that the edge is told, 0..1 */
   readonly fullness?: number;
   /** gets its bus before it starts */
@@ -103,7 +105,7 @@ export const createWorld = (): World => {
   return {
     hub,
     bus,
-    addEdge: async ({ clock = systemClock, fullness = 0, prepare, ...options } = {}) => {
+    addEdge: async ({ clock = systemClock, fullness = 0, prepare, descriptors, ...options } = {}) => {
       const recording = recordingBus(createMemoryBus(hub));
       recording.fullness = fullness;
       prepare?.(recording);
@@ -114,7 +116,7 @@ export const createWorld = (): World => {
         destination: { write: (line: string) => void logs.push(line) },
       });
       const name = options.name ?? `edge-${edges.length + 1}`;
-      const deps = { bus: recording.bus, logger, clock };
+      const deps = { bus: recording.bus, logger, clock, ...(descriptors && { descriptors }) };
       const edge = await createEdge({ ...DEFAULTS, ...options, name }, deps);
       edges.push(edge);
       // What it asked for to start is not what a test did.
