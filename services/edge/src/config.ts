@@ -93,7 +93,7 @@ export const edgeConfigSchema = defineConfig({
   maxStrangers: setting(count(1).default(500), {
     env: 'SLUICE_EDGE_MAX_STRANGERS',
     about:
-      'Open connections whose clients have not signed in, besides the others; the longest silent one makes room.',
+      'Connections of clients that have not signed in, besides the others; a new one takes the oldest one’s place.',
   }),
   maxStrangersPerAddress: setting(count(1).default(100), {
     env: 'SLUICE_EDGE_MAX_STRANGERS_PER_ADDRESS',
@@ -101,15 +101,14 @@ export const edgeConfigSchema = defineConfig({
   }),
   strangerRequestsPerMinute: setting(count(1).default(6_000), {
     env: 'SLUICE_EDGE_STRANGER_REQUESTS_PER_MINUTE',
-    about:
-      'Connections and requests of one address that come without a credential; one that is refused counts as ten. More are turned away.',
+    about: 'What one address may ask without a credential; a refused one counts as ten. More is turned away.',
   }),
   trustedProxies: setting(
     list().refine(areNetworks, 'expected addresses such as 10.0.0.7 or 10.0.0.0/8').default([]),
     {
       env: 'SLUICE_EDGE_TRUSTED_PROXIES',
       about:
-        'Addresses or networks of proxies, separated by commas, whose word counts for whom a request comes from.',
+        'Proxies that are believed whom a request comes from: addresses or networks, separated by commas.',
     },
   ),
   addressHeader: setting(

@@ -76,7 +76,10 @@ export type EdgeOptions = Omit<
 export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<Edge> => {
   const { logger, clock = systemClock } = deps;
   const tally = new EdgeTally();
-  const metrics = createEdgeMetrics(tally, () => ({ hub, publicSockets }));
+  const metrics = createEdgeMetrics(
+    tally,
+    loadOf(() => context),
+  );
   const foreign = deps.bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
   const leaving = new AbortController();
   const models = new ModelDirectory(deps.bus.workers, logger);
@@ -139,6 +142,12 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
     close: () => (closed ??= close()),
   };
 };
+
+const loadOf = (context: () => Pick<EdgeContext, 'hub' | 'publicSockets'>) => ({
+  sessions: () => context().hub.sessions,
+  viewers: () => context().hub.viewers,
+  strangers: () => context().publicSockets.strangers,
+});
 
 /** Leaves some descriptors for what is not a connection of a client's. */
 const reserveDescriptors = async (

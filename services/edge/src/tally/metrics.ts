@@ -2,13 +2,10 @@ import { createMetrics } from '@sluice/runtime';
 import type { Metrics } from '@sluice/runtime';
 import type { EdgeTally } from './edge-tally.ts';
 
-type Load = {
-  readonly hub: { readonly sessions: number; readonly viewers: number };
-  readonly publicSockets: { readonly strangers: number };
-};
+type Load = { sessions(): number; viewers(): number; strangers(): number };
 
 /** What an edge shows to Prometheus; see docs/OPERATIONS.md for how to read it. */
-export const createEdgeMetrics = (tally: EdgeTally, load: () => Load): Metrics => {
+export const createEdgeMetrics = (tally: EdgeTally, load: Load): Metrics => {
   const metrics = createMetrics({ service: 'edge' });
   metrics.gauge({
     name: 'sluice_edge_connections',
@@ -19,7 +16,7 @@ export const createEdgeMetrics = (tally: EdgeTally, load: () => Load): Metrics =
   metrics.gauge({
     name: 'sluice_edge_strangers',
     help: 'Open connections whose client has not signed in.',
-    read: () => load().publicSockets.strangers,
+    read: load.strangers,
   });
   metrics.counter({
     name: 'sluice_edge_turned_away_total',
@@ -30,12 +27,12 @@ export const createEdgeMetrics = (tally: EdgeTally, load: () => Load): Metrics =
   metrics.gauge({
     name: 'sluice_edge_sessions',
     help: 'Sessions with a feed.',
-    read: () => load().hub.sessions,
+    read: load.sessions,
   });
   metrics.gauge({
     name: 'sluice_edge_viewers',
     help: 'Attachments of connections to sessions.',
-    read: () => load().hub.viewers,
+    read: load.viewers,
   });
   metrics.counter({
     name: 'sluice_edge_tokens_in_total',
