@@ -37,6 +37,9 @@ const exchange = (edge: TestEdge, text: string): Promise<string> =>
     socket.on('close', () => resolve(received));
   });
 
+const strangersOf = async ({ edge }: TestEdge): Promise<number> =>
+  Number(/^sluice_edge_strangers (\d+)/m.exec(await edge.metrics.registry.metrics())?.[1]);
+
 const upgradeOf = (headers: Readonly<Record<string, string>>, host = 'host: x\r\n'): string =>
   `GET /v1/ws HTTP/1.1\r\n${host}connection: upgrade\r\nupgrade: websocket\r\n` +
   `sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-protocol: sluice.v1\r\n` +
@@ -127,6 +130,13 @@ describe('an upgrade', () => {
   test('without `Host` is refused with 400', async () => {
     const head = await exchange(open, upgradeOf({ 'sec-websocket-version': '13' }, ''));
     expect(head).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  test('that is refused ends its connection, whatever was sent behind it', async () => {
+    const head = 'GET /elsewhere HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n';
+    const before = await strangersOf(open);
+    await exchange(open, head + 'x'.repeat(100_000)).catch(() => undefined);
+    await waitFor(async () => (await strangersOf(open)) <= before, { what: 'its connection to be gone' });
   });
 
   test('that is refused and reset at once does the edge no harm', async () => {

@@ -1,7 +1,7 @@
 /** Who has come a moment ago may be about to say who it is: only the bound of all counts for it, ms. */
 const GRACE_MS = 1_000;
 /** What the first frames of all strangers may hold together beyond what each may, bytes. */
-const MAX_HELD_BYTES = 4 * 1024 * 1024;
+const MAX_HELD_BYTES = 3 * 1024 * 1024;
 
 /** A connection whose client has shown no credential that is accepted. */
 export type Stranger = {

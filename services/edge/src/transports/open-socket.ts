@@ -20,6 +20,8 @@ const SLACK_BYTES = 1024;
 const MAX_PARTS = 512;
 /** Frames of a stranger that may come in one piece with its first one. */
 const MAX_EARLY_FRAMES = 64;
+/** A socket is read in pieces of at most this, bytes. */
+const READ_BYTES = 64 * 1024;
 /** What a stranger may still send once it was told to go, bytes. */
 const MAX_LATE_BYTES = 16 * 1024;
 
@@ -68,7 +70,7 @@ export class OpenSocket implements ClientSocket {
       this.#cut(CLOSE_CODES.tryLater, 'too many connections without a credential'),
     );
     socket.on('data', this.#onStrangersBytes);
-    if (!this.#hasRoom) ws.pause();
+    if (!this.#findRoom(0)) ws.pause();
     ws.on('message', (bytes: RawData, isBinary: boolean) => {
       const message = { bytes: bytes as Buffer, isBinary };
       if (this.#leave === undefined) this.#onStrangersMessage(message);
@@ -136,7 +138,7 @@ export class OpenSocket implements ClientSocket {
   tick(now: number): void {
     this.peer.tick(now);
     // Its first frame may have waited for room.
-    if (!this.#hasFirst && this.#ws.isPaused && this.#hasRoom) this.#ws.resume();
+    if (!this.#hasFirst && this.#ws.isPaused && this.#findRoom(this.#strangersBytes)) this.#ws.resume();
     if (this.#stall.isStalled(this.#socket, now)) this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
   }
 
@@ -172,9 +174,17 @@ export class OpenSocket implements ClientSocket {
     this.#ws.terminate();
   }
 
-  /** Whether its first frame may be read: a small one always. */
-  get #hasRoom(): boolean {
-    return this.#dialect.maxFirstBytes <= MAX_LATE_BYTES || this.#context.publicSockets.hasRoom;
+  get #strangersBytes(): number {
+    return this.#socket.bytesRead - this.#bytesBefore;
+  }
+
+  /** Whether a stranger's first frame may be read on, `bytes` of it being there: a small one always. */
+  #findRoom(bytes: number): boolean {
+    if (this.#dialect.maxFirstBytes <= MAX_LATE_BYTES) return true;
+    const { publicSockets } = this.#context;
+    const { hasRoom } = publicSockets;
+    publicSockets.hold(this.#socket, hasRoom ? bytes + READ_BYTES : bytes);
+    return hasRoom;
   }
 
   #readOn(): void {
@@ -184,7 +194,7 @@ export class OpenSocket implements ClientSocket {
 
   /** Behind the socket's own reading: what is told here is in memory already. */
   readonly #onStrangersBytes = (): void => {
-    const bytes = this.#socket.bytesRead - this.#bytesBefore;
+    const bytes = this.#strangersBytes;
     this.#parts += 1;
     if (this.#isClosing) {
       if (bytes > MAX_LATE_BYTES) this.#ws.terminate();
@@ -195,10 +205,7 @@ export class OpenSocket implements ClientSocket {
       this.#refuseFirst();
       return this.#ws.terminate();
     }
-    if (bytes <= MAX_LATE_BYTES) return;
-    const { publicSockets } = this.#context;
-    publicSockets.hold(this.#socket, bytes);
-    if (!this.#hasRoom) this.#ws.pause();
+    if (!this.#findRoom(bytes)) this.#ws.pause();
   };
 
   #onStrangersMessage(message: Message): void {

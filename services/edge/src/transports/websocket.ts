@@ -142,6 +142,8 @@ const refuseUpgrade = (socket: Duplex, { status, reason, headers = {} }: Refusal
   socket.end(
     `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n` +
       `content-length: ${Buffer.byteLength(reason)}\r\n${more.join('')}\r\n${reason}`,
+    // Nobody reads what else was sent, so its end would never be seen.
+    () => socket.destroy(),
   );
 };
 
