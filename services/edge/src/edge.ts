@@ -76,10 +76,7 @@ export type EdgeOptions = Omit<
 export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<Edge> => {
   const { logger, clock = systemClock } = deps;
   const tally = new EdgeTally();
-  const metrics = createEdgeMetrics(
-    tally,
-    loadOf(() => context),
-  );
+  const metrics = metricsOf(tally, () => context);
   const foreign = deps.bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
   const leaving = new AbortController();
   const models = new ModelDirectory(deps.bus.workers, logger);
@@ -88,9 +85,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const hub = new Hub(feeds, options.lingerMs);
   const storage = new StorageGate(bus.link, logger, clock);
   const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
-  const publicSockets = new PublicSockets(options, { clock, logger, turnedAway: tally.turnedAway });
-  const own = { hub, models, leaving: leaving.signal, storage, publicSockets };
-  const context = contextOf(options, feeds, own);
+  const context = contextOf(options, feeds, { hub, models, leaving: leaving.signal, storage });
   const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
   const streams = new EventStreams(context, options);
   const httpConnections = new HttpConnections(context);
@@ -106,13 +101,13 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   await Promise.all([storage.open(), models.open(), ...ownParts]);
   const tick = (): void => {
     const now = clock.now();
-    for (const part of [hub, publicSockets, ...transports, context.stats, sweeper]) part.tick(now);
+    for (const part of [hub, context.publicSockets, ...transports, context.stats, sweeper]) part.tick(now);
   };
   const ticking = setInterval(tick, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
 
   await http.listen({ port: options.port, host: options.host });
-  await reserveDescriptors(publicSockets, deps);
+  await reserveDescriptors(context.publicSockets, deps);
   const { port } = http.server.address() as AddressInfo;
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -143,11 +138,12 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   };
 };
 
-const loadOf = (context: () => Pick<EdgeContext, 'hub' | 'publicSockets'>) => ({
-  sessions: () => context().hub.sessions,
-  viewers: () => context().hub.viewers,
-  strangers: () => context().publicSockets.strangers,
-});
+const metricsOf = (tally: EdgeTally, context: () => EdgeContext): Metrics =>
+  createEdgeMetrics(tally, {
+    sessions: () => context().hub.sessions,
+    viewers: () => context().hub.viewers,
+    strangers: () => context().publicSockets.strangers,
+  });
 
 /** Leaves some descriptors for what is not a connection of a client's. */
 const reserveDescriptors = async (
@@ -174,13 +170,12 @@ const feedsOf = (own: Omit<FeedContext, 'flusher' | 'turns' | 'store'>): FeedCon
   turns: new Turns(LISTS_AT_ONCE),
 });
 
-type OwnParts = Pick<EdgeContext, 'hub' | 'leaving' | 'publicSockets'> &
-  Pick<AdmissionDeps, 'models' | 'storage'>;
+type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'storage'>;
 
 const contextOf = (
   options: EdgeOptions,
   feeds: FeedContext,
-  { hub, leaving, models, storage, publicSockets }: OwnParts,
+  { hub, leaving, models, storage }: OwnParts,
 ): EdgeContext => {
   const { bus, clock, tally, edge } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
@@ -200,7 +195,7 @@ const contextOf = (
     ...feeds,
     hub,
     leaving,
-    publicSockets,
+    publicSockets: new PublicSockets(options, { ...feeds, turnedAway: tally.turnedAway }),
     limits,
     bodyRoom: new BodyRoom(options.maxLargeBytes),
     connections: new OpenConnections(options.maxConnections, tally.connections),

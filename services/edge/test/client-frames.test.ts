@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ServerFrame } from '@sluice/protocol';
-import { openRawClient } from '@sluice/testkit';
 import type { RawClient } from '@sluice/testkit';
 import { answersTo, ask, codeOf, newId, settled } from './support/asking.ts';
 import { badFields, goodFrames, hostileIds, requiredFields } from './support/hostile-values.ts';
