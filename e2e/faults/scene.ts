@@ -49,7 +49,8 @@ export class Scene {
     const edge = await createEdge(
       {
         ...{ name: `edge-${this.#closers.length}`, host: '127.0.0.1', port: 0, jwtSecret: SECRET },
-        ...{ jwtPublicKey: undefined, jwksUrl: undefined, jwtIssuer: undefined, jwtAudience: undefined },
+        ...{ jwtPublicKey: undefined, jwksUrl: undefined, jwksRefreshMs: 300_000 },
+        ...{ jwtIssuer: undefined, jwtAudience: undefined, jwtMaxAgeS: undefined },
         ...{ allowedOrigins: [], defaultModel: undefined, maxConnections: 100, maxConnectionsPerUser: 100 },
         ...{ maxStrangers: 100, maxStrangersPerAddress: 100, strangerRequestsPerMinute: 100_000 },
         ...{ trustedProxies: [], addressHeader: 'x-forwarded-for' },

@@ -19,6 +19,8 @@ export const EDGE_DEFAULTS: EdgeOptions = {
   jwtSecret: SECRET,
   jwtPublicKey: undefined,
   jwksUrl: undefined,
+  jwksRefreshMs: 300_000,
+  jwtMaxAgeS: undefined,
   jwtIssuer: undefined,
   jwtAudience: undefined,
   allowedOrigins: [],

@@ -29,6 +29,28 @@ const areNetworks = (texts: readonly string[]): boolean =>
 const areOrigins = (texts: readonly string[]): boolean =>
   texts.every((text) => URL.canParse(text) && new URL(text).origin === text);
 
+/** A short secret can be guessed from any token that it signed. */
+const MIN_SECRET_CHARS = 32;
+const MAX_SECRETS = 8;
+
+const secrets = (): z.ZodString =>
+  z
+    .string()
+    .refine(
+      (text) =>
+        text
+          .trim()
+          .split(/\s+/)
+          .every((secret) => secret.length >= MIN_SECRET_CHARS),
+      {
+        error: `expected secrets of at least ${MIN_SECRET_CHARS} characters`,
+      },
+    )
+    .refine((text) => text.trim().split(/\s+/).length <= MAX_SECRETS, {
+      error: `expected at most ${MAX_SECRETS} secrets`,
+    })
+    .meta({ title: `text of >= ${MIN_SECRET_CHARS} characters` });
+
 /** Settings of an edge; docs/OPERATIONS.md shows them as a table. */
 export const edgeConfigSchema = defineConfig({
   name: setting(
@@ -56,18 +78,22 @@ export const edgeConfigSchema = defineConfig({
   }),
   ...natsSettings,
   placement: placementSetting,
-  jwtSecret: setting(z.string().min(32, 'expected at least 32 characters').optional(), {
+  jwtSecret: setting(secrets().optional(), {
     env: 'SLUICE_JWT_SECRET',
-    about: 'Shared secret of HS256 tokens, at least 32 characters.',
+    about: 'Shared secret of HS256 tokens; several, separated by white space, while one replaces another.',
     secret: true,
   }),
   jwtPublicKey: setting(z.string().startsWith('-----BEGIN').optional(), {
     env: 'SLUICE_JWT_PUBLIC_KEY',
-    about: 'PEM public key: RSA for RS256 tokens, P-256 for ES256.',
+    about: 'PEM public key: RSA for RS256 tokens, P-256 for ES256; several, one after the other.',
   }),
   jwksUrl: setting(z.url().optional(), {
     env: 'SLUICE_JWT_JWKS_URL',
     about: 'Key set of an identity provider, looked up by `kid`, for RS256 and ES256.',
+  }),
+  jwksRefreshMs: setting(count(10_000).default(300_000), {
+    env: 'SLUICE_JWT_JWKS_REFRESH_MS',
+    about: 'How often the key set is read again, ms; for an unknown `kid` at once, at most every 10 s.',
   }),
   jwtIssuer: setting(z.string().min(1).optional(), {
     env: 'SLUICE_JWT_ISSUER',
@@ -76,6 +102,10 @@ export const edgeConfigSchema = defineConfig({
   jwtAudience: setting(z.string().min(1).optional(), {
     env: 'SLUICE_JWT_AUDIENCE',
     about: 'Required `aud`; unset: not looked at.',
+  }),
+  jwtMaxAgeS: setting(count(1).optional(), {
+    env: 'SLUICE_JWT_MAX_AGE_S',
+    about: 'Longest time from `iat` to `exp` of a token, s; unset: not looked at.',
   }),
   allowedOrigins: setting(list().default([]), {
     env: 'SLUICE_ALLOWED_ORIGINS',

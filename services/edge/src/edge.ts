@@ -188,7 +188,7 @@ const contextOf = (
     maxSessionsPerConnection,
     maxItemsPerSession,
   };
-  const keys = createKeySource(options);
+  const keys = createKeySource(options, { clock, logger: feeds.logger, leaving });
   const users = new UserLimits(options);
   const stats = new EdgeStats({ bus, clock, edge, tally, hub, users, price: options.tokenPrice });
   return {
@@ -203,6 +203,7 @@ const contextOf = (
       keys,
       issuer: options.jwtIssuer,
       audience: options.jwtAudience,
+      maxAgeS: options.jwtMaxAgeS,
       operatorOrg: options.operatorOrg,
       now: clock.now,
     }),

@@ -1,83 +1,58 @@
 import { createPublicKey, createSecretKey } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
-import type { Algorithm } from 'jsonwebtoken';
+import { NoKeyError } from './key-errors.ts';
+import { KeySet } from './key-set.ts';
+import type { KeySetOptions } from './key-set.ts';
+import { verificationKeyOf } from './verification-key.ts';
+import type { VerificationKey } from './verification-key.ts';
 
-/** A key and the one algorithm it is used with: never the token header's word. */
-export type VerificationKey = { readonly key: KeyObject; readonly algorithm: Algorithm };
-
-/** The key set could not be read, so nothing is known about the token. */
-export class KeysUnavailableError extends Error {
-  readonly code = 'unavailable';
-}
-
-/** No configured key fits the token. */
-export class NoKeyError extends Error {}
-
-/** Finds the key for a token. @throws NoKeyError, KeysUnavailableError */
+/** Finds the keys that a token may be signed with, most often one. @throws NoKeyError, KeysUnavailableError */
 export type KeySource = (header: {
   readonly kid?: string | undefined;
   readonly alg: string;
-}) => Promise<VerificationKey>;
+}) => Promise<readonly VerificationKey[]>;
 
 export type KeyConfig = {
+  /** one or more, separated by white space */
   readonly jwtSecret?: string | undefined;
+  /** one or more PEMs */
   readonly jwtPublicKey?: string | undefined;
   readonly jwksUrl?: string | undefined;
+  readonly jwksRefreshMs: number;
 };
 
-const KID_PATTERN = /^[A-Za-z0-9_=.-]{1,128}$/;
+type KeysDeps = Pick<KeySetOptions, 'clock' | 'logger' | 'leaving'>;
 
 /**
- * The configured keys. With several sources the token's `alg` only chooses among them: each key stays
- * bound to its own algorithm, so an RSA public key is never tried as an HMAC secret.
+ * The configured keys. The token's `alg` and `kid` only choose among them: each key stays bound to its own algorithm, so
+ * an RSA public key is never tried as an HMAC secret.
  * @throws TypeError for a PEM that is neither RSA nor P-256
  */
-export const createKeySource = ({ jwtSecret, jwtPublicKey, jwksUrl }: KeyConfig): KeySource => {
-  const fixed: VerificationKey[] = [];
-  // Given as text, the library would first try to read it as a PEM, and an error per token costs more than its check.
-  if (jwtSecret !== undefined)
-    fixed.push({ key: createSecretKey(Buffer.from(jwtSecret)), algorithm: 'HS256' });
-  if (jwtPublicKey !== undefined) fixed.push(publicKeyOf(createPublicKey(jwtPublicKey)));
-  const jwks = jwksUrl === undefined ? undefined : openJwks(jwksUrl);
+export const createKeySource = (config: KeyConfig, deps: KeysDeps): KeySource => {
+  const { jwtSecret, jwtPublicKey, jwksUrl, jwksRefreshMs } = config;
+  const fixed = [...secretsOf(jwtSecret), ...pemsOf(jwtPublicKey)];
+  const set =
+    jwksUrl === undefined ? undefined : new KeySet({ url: jwksUrl, refreshMs: jwksRefreshMs, ...deps });
   return async ({ kid, alg }) => {
-    const match = fixed.find(({ algorithm }) => algorithm === alg);
-    if (match !== undefined) return match;
-    if (jwks === undefined) throw new NoKeyError('no key for this algorithm');
-    if (kid === undefined || !KID_PATTERN.test(kid)) throw new NoKeyError('no usable kid');
-    const pem = await findPem(await jwks, kid);
-    return publicKeyOf(createPublicKey(pem));
+    const own = fixed.filter(({ algorithm }) => algorithm === alg);
+    // A token of a key that is configured may have any `kid`, and causes no read of the set.
+    if (own.length > 0) return [...own, ...(set?.known(kid, alg) ?? [])];
+    if (set === undefined || !isPublished(alg)) throw new NoKeyError('no key for this algorithm');
+    return set.find(kid, alg);
   };
 };
 
-type KeySet = { getSigningKey(kid: string): Promise<{ getPublicKey(): string }> };
+const isPublished = (alg: string): boolean => alg === 'RS256' || alg === 'ES256';
 
-const findPem = async (jwks: KeySet, kid: string): Promise<string> => {
-  try {
-    return (await jwks.getSigningKey(kid)).getPublicKey();
-  } catch (cause) {
-    // The library's message would repeat the kid, which is anybody's text.
-    if (cause instanceof Error && cause.name === 'SigningKeyNotFoundError')
-      throw new NoKeyError('unknown kid');
-    throw new KeysUnavailableError('the key set cannot be read', { cause });
-  }
-};
+/** Given as text, the library would first try to read it as a PEM, and an error per token costs more than its check. */
+const secretsOf = (text = ''): VerificationKey[] =>
+  text
+    .split(/\s+/)
+    .filter((secret) => secret !== '')
+    .map((secret) => ({ key: createSecretKey(Buffer.from(secret)), algorithm: 'HS256' }));
 
-/** Loaded only when a key set is configured: the library brings a second JOSE implementation along. */
-const openJwks = async (jwksUri: string): Promise<KeySet> => {
-  const { JwksClient } = await import('jwks-rsa');
-  return new JwksClient({
-    jwksUri,
-    cache: true,
-    cacheMaxAge: 10 * 60_000,
-    rateLimit: true,
-    jwksRequestsPerMinute: 10,
-    timeout: 5_000,
-  });
-};
+const PEM = /-----BEGIN [\s\S]+?-----END [A-Z ]+-----/g;
 
-const publicKeyOf = (key: KeyObject): VerificationKey => {
-  if (key.asymmetricKeyType === 'rsa') return { key, algorithm: 'RS256' };
-  if (key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1')
-    return { key, algorithm: 'ES256' };
-  throw new TypeError(`public key: expected RSA or P-256, got ${key.asymmetricKeyType ?? 'another kind'}`);
+const pemsOf = (text: string | undefined): VerificationKey[] => {
+  if (text === undefined) return [];
+  return (text.match(PEM) ?? [text]).map((pem) => verificationKeyOf(createPublicKey(pem)));
 };

@@ -1,9 +1,11 @@
 import jwt from 'jsonwebtoken';
+import type { VerifyOptions } from 'jsonwebtoken';
 import { isId, ORG_STATS, parseOrg, SYSTEM_STATS } from '@sluice/protocol';
 import { DEFAULT_SCOPES } from './grant.ts';
 import type { Grant } from './grant.ts';
-import { KeysUnavailableError, NoKeyError } from './keys.ts';
+import { KeysUnavailableError, NoKeyError } from './key-errors.ts';
 import type { KeySource } from './keys.ts';
+import type { VerificationKey } from './verification-key.ts';
 
 /** Clocks of issuer and edge may differ by this much, seconds. */
 const LEEWAY_S = 30;
@@ -36,6 +38,8 @@ export type VerifierOptions = {
   readonly keys: KeySource;
   readonly issuer?: string | undefined;
   readonly audience?: string | undefined;
+  /** longest time from `iat` to `exp`, seconds; unset: not looked at */
+  readonly maxAgeS?: number | undefined;
   /** whose scope `admin` sees the whole system */
   readonly operatorOrg?: string | undefined;
   /** ms since the Unix epoch */
@@ -46,7 +50,7 @@ export type Verifier = (token: string) => Promise<Grant>;
 
 /** Verifies signature, algorithm, times and claims of a JWT. @throws CredentialError, KeysUnavailableError */
 export const createVerifier =
-  ({ keys, issuer, audience, now, operatorOrg }: VerifierOptions): Verifier =>
+  ({ keys, issuer, audience, maxAgeS, now, operatorOrg }: VerifierOptions): Verifier =>
   async (token) => {
     try {
       if (Buffer.byteLength(token) > MAX_TOKEN_BYTES) throw new ClaimError('longer than 8 KiB');
@@ -54,29 +58,50 @@ export const createVerifier =
       if (decoded === null) throw new ClaimError('not a JWT');
       const { alg, kid, crit } = decoded.header;
       if (crit !== undefined) throw new ClaimError('critical header extensions');
-      const { key, algorithm } = await keys({ alg, kid });
+      const candidates = await keys({ alg, kid: kidOf(kid) });
       const clockTimestamp = Math.floor(now() / 1000);
-      const claims = jwt.verify(token, key, {
+      const claims = verifyWithAny(token, candidates, {
         clockTimestamp,
-        algorithms: [algorithm],
         clockTolerance: LEEWAY_S,
         ...(issuer === undefined ? {} : { issuer }),
         ...(audience === undefined ? {} : { audience }),
       });
-      return grantOf(claims as unknown, clockTimestamp, operatorOrg);
+      return grantOf(claims, { nowS: clockTimestamp, maxAgeS, operatorOrg });
     } catch (cause) {
       if (cause instanceof KeysUnavailableError) throw cause;
       throw new CredentialError(cause);
     }
   };
 
-const grantOf = (claims: unknown, nowS: number, operatorOrg: string | undefined): Grant => {
+/** The library reads a header's text as Latin-1, whatever it is. */
+const kidOf = (kid: unknown): string | undefined =>
+  typeof kid === 'string' ? Buffer.from(kid, 'latin1').toString() : undefined;
+
+/** Keys that overlap while one takes another's place: each is tried, and the last one's word counts. */
+const verifyWithAny = (
+  token: string,
+  candidates: readonly VerificationKey[],
+  options: Omit<VerifyOptions, 'complete' | 'algorithms'>,
+): unknown => {
+  for (const [index, { key, algorithm }] of candidates.entries()) {
+    try {
+      return jwt.verify(token, key, { ...options, algorithms: [algorithm] });
+    } catch (error) {
+      const isOfAnother = error instanceof jwt.JsonWebTokenError && error.message === 'invalid signature';
+      if (!isOfAnother || index === candidates.length - 1) throw error;
+    }
+  }
+  throw new NoKeyError('no key');
+};
+
+type GrantRules = Pick<VerifierOptions, 'maxAgeS' | 'operatorOrg'> & { readonly nowS: number };
+
+const grantOf = (claims: unknown, { nowS, maxAgeS, operatorOrg }: GrantRules): Grant => {
   if (typeof claims !== 'object' || claims === null) throw new ClaimError('claims are not an object');
   const { sub, org, exp, iat, scope, sessions } = claims as Record<string, unknown>;
   if (!isUser(sub)) throw new ClaimError('`sub` is not a user');
   if (typeof exp !== 'number' || !Number.isFinite(exp)) throw new ClaimError('no `exp`');
-  if (iat !== undefined && (typeof iat !== 'number' || iat > nowS + LEEWAY_S))
-    throw new ClaimError('`iat` is in the future');
+  checkIssue(iat, exp, { nowS, maxAgeS });
   if (scope !== undefined && typeof scope !== 'string') throw new ClaimError('`scope` is not a string');
   const scopes = new Set(
     scope === undefined ? DEFAULT_SCOPES : scope.split(' ').filter((word) => word !== ''),
@@ -89,6 +114,18 @@ const grantOf = (claims: unknown, nowS: number, operatorOrg: string | undefined)
     reserved: scopes.has('admin') ? reservedFor(org, operatorOrg) : NONE,
     expiresAt: exp * 1000,
   };
+};
+
+const checkIssue = (
+  iat: unknown,
+  exp: number,
+  { nowS, maxAgeS }: Pick<GrantRules, 'nowS' | 'maxAgeS'>,
+): void => {
+  if (iat !== undefined && (typeof iat !== 'number' || iat > nowS + LEEWAY_S))
+    throw new ClaimError('`iat` is in the future');
+  if (maxAgeS === undefined) return;
+  if (iat === undefined) throw new ClaimError('no `iat`');
+  if (exp - iat > maxAgeS) throw new ClaimError('`exp` is too long after `iat`');
 };
 
 const NONE: ReadonlySet<string> = new Set();

@@ -1,7 +1,7 @@
 import { BusRefusedError, BusUnavailableError } from '@sluice/bus';
 import { isRetryable, SluiceError } from '@sluice/protocol';
 import type { ErrorFrame } from '@sluice/protocol';
-import { KeysUnavailableError } from '../auth/keys.ts';
+import { KeysUnavailableError } from '../auth/key-errors.ts';
 import { CredentialError } from '../auth/verifier.ts';
 
 /** What a frame says of itself that its refusal repeats. */

@@ -8,15 +8,20 @@ import {
   TEST_AUDIENCE,
   TEST_SECRET,
 } from '@sluice/testkit';
-import type { MintOptions } from '@sluice/testkit';
+import type { MintOptions, TestKeys } from '@sluice/testkit';
 import { createWorld } from '../support/world.ts';
 import type { EdgeSetup, TestEdge, World } from '../support/world.ts';
 
 const keys = generateTestKeys();
 const ann: MintOptions = { org: 'acme', user: 'ann' };
 const hs256 = mintToken(ann);
-const rs256 = mintToken({ ...ann, key: { alg: 'RS256', key: keys.rsa.privateKey, kid: keys.rsa.kid } });
-const es256 = mintToken({ ...ann, key: { alg: 'ES256', key: keys.ec.privateKey, kid: keys.ec.kid } });
+const tokensOf = ({ rsa, ec }: TestKeys): [rs256: string, es256: string] => [
+  mintToken({ ...ann, key: { alg: 'RS256', key: rsa.privateKey, kid: rsa.kid } }),
+  mintToken({ ...ann, key: { alg: 'ES256', key: ec.privateKey, kid: ec.kid } }),
+];
+const [rs256, es256] = tokensOf(keys);
+const next = generateTestKeys();
+const NEW_SECRET = 'another-secret-of-32-bytes-and-more';
 
 type Row = {
   readonly name: string;
@@ -37,6 +42,15 @@ const configurations: Row[] = [
     setup: { jwtSecret: undefined, jwtPublicKey: keys.ec.publicKey },
     good: [es256],
     bad: [hs256, rs256],
+  },
+  {
+    name: 'several secrets and public keys, while some replace others',
+    setup: {
+      jwtSecret: `${NEW_SECRET}\n${TEST_SECRET}`,
+      jwtPublicKey: [next.rsa, keys.rsa, next.ec, keys.ec].map(({ publicKey }) => publicKey).join('\n'),
+    },
+    good: [hs256, rs256, es256, mintToken({ ...ann, secret: NEW_SECRET }), ...tokensOf(next)],
+    bad: [mintToken({ ...ann, secret: `${NEW_SECRET}\n${TEST_SECRET}` }), ...tokensOf(generateTestKeys())],
   },
   {
     name: 'HS256 and RS256 together',
@@ -107,6 +121,18 @@ describe('an edge', () => {
     const late = (s: number): string => mintToken({ ...ann, claims: { iat: now - 900, exp: now - s } });
     expect(await outcomeOf(edge, late(20))).toBe('ready');
     expect(await outcomeOf(edge, late(35))).toEqual(refused);
+  });
+
+  test('refuses tokens that live for longer than it allows, and then also those that do not say how long', async () => {
+    const edge = await world.addEdge({ jwtMaxAgeS: 600 });
+    expect(await outcomeOf(edge, mintToken({ ...ann, ttlS: 600 }))).toBe('ready');
+    expect(await outcomeOf(edge, mintToken({ ...ann, ttlS: 601 }))).toEqual(refused);
+    expect(await outcomeOf(edge, mintToken({ ...ann, ttlS: 60, claims: { iat: undefined } }))).toEqual(
+      refused,
+    );
+    expect(await outcomeOf(await world.addEdge(), mintToken({ ...ann, claims: { iat: undefined } }))).toBe(
+      'ready',
+    );
   });
 
   test('does not start with a public key that is none', async () => {

@@ -30,6 +30,8 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   jwtSecret: TEST_SECRET,
   jwtPublicKey: undefined,
   jwksUrl: undefined,
+  jwksRefreshMs: 300_000,
+  jwtMaxAgeS: undefined,
   jwtIssuer: TEST_ISSUER,
   jwtAudience: TEST_AUDIENCE,
   allowedOrigins: [],
