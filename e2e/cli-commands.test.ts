@@ -8,12 +8,14 @@ const SECRET = 'a secret of the tests, at least 32 bytes';
 
 let cli: CommandLine;
 let ready: UpReady;
+let secretFile: string;
 
 beforeAll(async () => {
   cli = await openCommandLine();
   // Slow enough to be interrupted, fast enough for a test.
   const speed = { SLUICE_SIMULATED_TOKENS_PER_SECOND: '150' };
-  ready = (await cli.up(['--jwt-secret', SECRET], speed)).ready;
+  secretFile = await cli.write('secret', `${SECRET}\n`);
+  ready = (await cli.up(['--jwt-secret-file', secretFile], speed)).ready;
 }, 60_000);
 
 afterAll(() => cli.close());
@@ -94,7 +96,7 @@ describe('sluice token', () => {
       '--ttl',
       '15m',
     ];
-    const { stdout } = await cli.run(['token', ...flags, '--secret', SECRET]);
+    const { stdout } = await cli.run(['token', ...flags, '--secret-file', secretFile]);
     const claims = jwt.verify(stdout.trim(), SECRET, { algorithms: ['HS256'] }) as jwt.JwtPayload;
     expect(claims).toMatchObject({ org: 'acme', sub: 'ann', scope: 'read prompt', sessions: ['a', 'b*'] });
     expect((claims.exp ?? 0) - (claims.iat ?? 0)).toBe(900);
@@ -125,7 +127,7 @@ describe('sluice token', () => {
 
 describe('sluice doctor', () => {
   test('finds nothing wrong with a demo', async () => {
-    const { code, stdout } = await cli.run(['doctor', '--secret', SECRET]);
+    const { code, stdout } = await cli.run(['doctor', '--secret-file', secretFile]);
     expect(stdout).not.toMatch(/^(fail|skip)/m);
     expect(stdout.match(/^ok /gm)).toHaveLength(10);
     expect(code).toBe(0);

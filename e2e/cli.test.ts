@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFile } from 'node:child_process';
 import { chmod, readdir, readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { startNatsServer, waitFor } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
 import { jetstreamManager } from '@nats-io/jetstream';
@@ -40,9 +42,21 @@ const demoFile = (): string => join(cli.folder, `sluice-${userInfo().uid}`, 'dem
 const statusOf = async (url: string): Promise<number> => (await fetch(url)).status;
 
 describe('sluice up', () => {
+  test('shows its secrets in no command line, and takes them from files', async () => {
+    const secret = 'canary secret of the tests, 32 bytes';
+    const SLUICE_JWT_SECRET_FILE = await cli.write('jwt-secret', `${secret}\n`);
+    const { child, ready } = await up([], { SLUICE_JWT_SECRET_FILE });
+    expect(jwt.verify(ready.token, secret, { algorithms: ['HS256'] })).toMatchObject({ sub: 'you' });
+    const pids = [child.pid, ...Object.values(ready.pids)].join(',');
+    const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'args=', '-p', pids]);
+    expect(stdout.trim().split('\n')).toHaveLength(4);
+    expect(stdout).not.toContain('canary');
+    expect(stdout).not.toContain(ready.token);
+  });
+
   test('says in one line of JSON where everything is, and leaves nothing behind', async () => {
     const secret = 'a secret of the tests, at least 32 bytes';
-    const { child, ready } = await up(['--edges', '2', '--jwt-secret', secret]);
+    const { child, ready } = await up(['--edges', '2'], { SLUICE_JWT_SECRET: secret });
     expect(ready.urls).toHaveLength(2);
     expect(ready.url).toBe(ready.urls[0]);
     expect(ready.nats).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/);
@@ -209,7 +223,11 @@ describe('sluice up says in one line why it cannot', () => {
   test.each([
     [['--engine', 'openai'], '--engine openai: expected --upstream'],
     [['--port', '70000'], 'Expected a whole number from 0 to 65535'],
-    [['--jwt-secret', 'short'], 'Expected at least 32 characters, got 5'],
+    [['--jwt-secret', 'short'], "unknown option '--jwt-secret'"],
+    [
+      ['--jwt-secret-file', '/nowhere/secret'],
+      '/nowhere/secret: expected a file that can be read, got ENOENT',
+    ],
     [['--prot', '1'], 'Did you mean --port?'],
   ])('%p', async (flags, message) => {
     const { code, stderr } = await cli.run(['up', ...flags]);

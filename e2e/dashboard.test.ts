@@ -25,7 +25,8 @@ beforeAll(async () => {
   browser = await openBrowser();
   commands = await openCommandLine();
   const env = { SLUICE_SIMULATED_TTFT_MS: '200', SLUICE_SIMULATED_TOKENS_PER_SECOND: '100' };
-  ({ ready: system } = await commands.up(['--workers', '2', '--jwt-secret', SECRET], env));
+  const secretFile = await commands.write('secret', SECRET);
+  ({ ready: system } = await commands.up(['--workers', '2', '--jwt-secret-file', secretFile], env));
 }, 60_000);
 
 afterEach(async () => {

@@ -219,7 +219,9 @@ describe.each(PAGES)('%s', (page) => {
   test('names only settings that exist', () => {
     const known = new Set(
       [edgeConfigSchema, workerConfigSchema, simulatedSettings].flatMap((schema) =>
-        Object.values(schema as ConfigSchema).map(({ env }) => env),
+        Object.values(schema as ConfigSchema).flatMap(({ env, fromFile }) =>
+          fromFile ? [env, `${env}_FILE`] : [env],
+        ),
       ),
     );
     // Of the command line and of scripts.

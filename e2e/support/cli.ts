@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readyMessage, startChild, waitFor } from '@sluice/testkit';
@@ -38,6 +38,8 @@ export type RunOptions = {
 export type CommandLine = {
   /** for everything temporary */
   readonly folder: string;
+  /** Puts a text into a file. @returns its path */
+  write(name: string, text: string): Promise<string>;
   /** Runs a command to its end. */
   run(args: readonly string[], options?: RunOptions): Promise<Outcome>;
   /** Starts a command that goes on. */
@@ -99,6 +101,11 @@ export const openCommandLine = async (): Promise<CommandLine> => {
   return {
     folder,
     start,
+    write: async (name, text) => {
+      const path = join(folder, name);
+      await writeFile(path, text);
+      return path;
+    },
     run: (args, options = {}) => runToEnd(args, { ...base, ...options.env }, options),
     up: async (args = [], env = {}) => {
       const speed = { SLUICE_SIMULATED_TTFT_MS: '1', SLUICE_SIMULATED_TOKENS_PER_SECOND: '0' };

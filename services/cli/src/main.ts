@@ -1,5 +1,6 @@
 import { describeError } from './cli-error.ts';
 import { buildProgram } from './program.ts';
+import { takeSecretFiles } from './secrets.ts';
 
 /** Runs the command line. Whatever goes wrong is one line on stderr and the exit code 1. */
 export const main = async (argv: readonly string[]): Promise<void> => {
@@ -17,6 +18,7 @@ export const main = async (argv: readonly string[]): Promise<void> => {
     throw error;
   });
   try {
+    takeSecretFiles(process.env);
     await buildProgram().parseAsync([...argv]);
   } catch (error) {
     fail(error);

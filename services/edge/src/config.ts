@@ -33,20 +33,15 @@ const areOrigins = (texts: readonly string[]): boolean =>
 const MIN_SECRET_CHARS = 32;
 const MAX_SECRETS = 8;
 
+const linesOf = (text: string): string[] => text.trim().split(/\r?\n/);
+
 const secrets = (): z.ZodString =>
   z
     .string()
-    .refine(
-      (text) =>
-        text
-          .trim()
-          .split(/\s+/)
-          .every((secret) => secret.length >= MIN_SECRET_CHARS),
-      {
-        error: `expected secrets of at least ${MIN_SECRET_CHARS} characters`,
-      },
-    )
-    .refine((text) => text.trim().split(/\s+/).length <= MAX_SECRETS, {
+    .refine((text) => linesOf(text).every(({ length }) => length >= MIN_SECRET_CHARS), {
+      error: `expected secrets of at least ${MIN_SECRET_CHARS} characters`,
+    })
+    .refine((text) => linesOf(text).length <= MAX_SECRETS, {
       error: `expected at most ${MAX_SECRETS} secrets`,
     })
     .meta({ title: `text of >= ${MIN_SECRET_CHARS} characters` });
@@ -80,12 +75,13 @@ export const edgeConfigSchema = defineConfig({
   placement: placementSetting,
   jwtSecret: setting(secrets().optional(), {
     env: 'SLUICE_JWT_SECRET',
-    about: 'Shared secret of HS256 tokens; several, separated by white space, while one replaces another.',
+    about: 'Shared secret of HS256 tokens; several, one per line, while one replaces another.',
     secret: true,
   }),
   jwtPublicKey: setting(z.string().startsWith('-----BEGIN').optional(), {
     env: 'SLUICE_JWT_PUBLIC_KEY',
     about: 'PEM public key: RSA for RS256 tokens, P-256 for ES256; several, one after the other.',
+    fromFile: true,
   }),
   jwksUrl: setting(z.url().optional(), {
     env: 'SLUICE_JWT_JWKS_URL',

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { acceptedBy } from './accepted-values.ts';
+import { fileVariable, readSecretFile } from './secret-file.ts';
 import type { Setting } from './setting.ts';
 
 /** Every setting of a service, by the name the code uses. Parts spread theirs into the service's. */
@@ -44,17 +45,38 @@ export const REDACTED = '[redacted]';
 /** @throws TypeError when two settings read the same variable */
 export const defineConfig = <Schema extends ConfigSchema>(schema: Schema): Schema => {
   const seen = new Set<string>();
-  for (const { env } of Object.values(schema)) {
+  for (const env of Object.values(schema).flatMap(variablesOf)) {
     if (seen.has(env)) throw new TypeError(`defineConfig: expected distinct variables, got ${env} twice`);
     seen.add(env);
   }
   return schema;
 };
 
+const variablesOf = ({ env, fromFile }: Setting): string[] => (fromFile ? [env, fileVariable(env)] : [env]);
+
 // An empty variable is an unset one: compose and Kubernetes pass `${X:-}` as "".
-const rawOf = (setting: Setting, env: Environment): string | undefined => {
-  const raw = env[setting.env];
+const variable = (env: Environment, name: string): string | undefined => {
+  const raw = env[name];
   return raw === undefined || raw.trim() === '' ? undefined : raw;
+};
+
+/** Adds to `problems` where a file is named that cannot be read, or beside the value itself. */
+const rawOf = (setting: Setting, env: Environment, problems: ConfigProblem[]): string | undefined => {
+  const raw = variable(env, setting.env);
+  const name = fileVariable(setting.env);
+  const path = setting.fromFile ? variable(env, name) : undefined;
+  if (path === undefined) return raw;
+  if (raw !== undefined) problems.push({ name, expected: `no ${setting.env} beside it`, got: 'both' });
+  try {
+    return readSecretFile(path);
+  } catch (error) {
+    problems.push({
+      name,
+      expected: 'a file that can be read',
+      got: (error as NodeJS.ErrnoException).code ?? 'none',
+    });
+    return undefined;
+  }
 };
 
 const MAX_SHOWN_CHARS = 80;
@@ -75,7 +97,7 @@ const expectedOf = (setting: Setting, issue: z.core.$ZodIssue | undefined): stri
 };
 
 const unknownVariables = (schema: ConfigSchema, env: Environment, prefix: string): ConfigProblem[] => {
-  const known = new Set(Object.values(schema).map((setting) => setting.env));
+  const known = new Set(Object.values(schema).flatMap(variablesOf));
   return Object.keys(env)
     .filter((name) => name.startsWith(prefix) && !known.has(name))
     .map((name) => ({ name, expected: 'a known variable', got: 'a name that no setting reads' }));
@@ -94,10 +116,11 @@ export const loadConfig = <Schema extends ConfigSchema>(
   const problems: ConfigProblem[] = [];
   const values: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries(schema)) {
-    const raw = rawOf(setting, env);
+    const before = problems.length;
+    const raw = rawOf(setting, env, problems);
     const parsed = setting.schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
-    else {
+    else if (problems.length === before) {
       const expected = expectedOf(setting, parsed.error.issues[0]);
       problems.push({ name: setting.env, expected, got: shown(setting, raw) });
     }
@@ -119,6 +142,8 @@ export type ConfigRow = {
   readonly default: string;
   readonly about: string;
   readonly secret: boolean;
+  /** whether `<env>_FILE` may name a file with the value instead */
+  readonly fromFile: boolean;
 };
 
 const defaultOf = ({ schema }: Setting): string => {
@@ -139,6 +164,7 @@ export const describeConfig = (schema: ConfigSchema): ConfigRow[] =>
     default: defaultOf(setting),
     about: setting.about,
     secret: setting.secret,
+    fromFile: setting.fromFile,
   }));
 
 // `user:password@` may also come without a scheme; an address without either is no secret.

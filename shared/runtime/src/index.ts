@@ -1,6 +1,7 @@
 export { acceptedBy } from './accepted-values.ts';
 export { startAdminServer } from './admin-server.ts';
 export type { AdminServer, AdminServerOptions, Readiness } from './admin-server.ts';
+export { fileVariable, readSecretFile } from './secret-file.ts';
 export { sweepLog } from './sweep-log.ts';
 export { systemClock } from './clock.ts';
 export type { Clock, Timer } from './clock.ts';

@@ -58,6 +58,8 @@ export const natsAccessSettings = {
     env: 'SLUICE_NATS_PASSWORD',
     about: 'Its password.',
     secret: true,
+    // The next setting, whose file is read more than once.
+    fromFile: false,
   }),
   natsPasswordFile: setting(file(), {
     env: 'SLUICE_NATS_PASSWORD_FILE',

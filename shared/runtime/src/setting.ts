@@ -6,6 +6,8 @@ export type Setting<Schema extends z.ZodType = z.ZodType> = {
   readonly env: string;
   readonly about: string;
   readonly secret: boolean;
+  /** whether `<env>_FILE` may name a file with the value instead */
+  readonly fromFile: boolean;
 };
 
 export type SettingNotes = {
@@ -15,6 +17,8 @@ export type SettingNotes = {
   readonly about: string;
   /** true: the value is never printed; default false */
   readonly secret?: boolean;
+  /** true: may also come from the file that `<env>_FILE` names; default for secrets only */
+  readonly fromFile?: boolean;
 };
 
 const ENV_PATTERN = /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$/;
@@ -29,7 +33,8 @@ export const setting = <Schema extends z.ZodType>(schema: Schema, notes: Setting
     throw new TypeError(`setting: expected UPPER_SNAKE_CASE, got ${notes.env}`);
   if (notes.about.trim() === '')
     throw new TypeError(`setting ${notes.env}: expected a description, got none`);
-  return { schema, env: notes.env, about: notes.about, secret: notes.secret ?? false };
+  const { env, about, secret = false, fromFile = secret } = notes;
+  return { schema, env, about, secret, fromFile };
 };
 
 // Shapes of environment values. `z.coerce.boolean()` takes "false" for true, hence flag().

@@ -1,4 +1,7 @@
-import { describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import {
   ConfigError,
@@ -107,6 +110,46 @@ describe('loadConfig', () => {
     ];
     expect(problemsOf(() => loadConfig(schema, { DEMO_SECRET: SECRET }, { check }))).toHaveLength(1);
     expect(problemsOf(() => loadConfig(schema, {}, { check }))[0]?.name).toBe('DEMO_SECRET');
+  });
+});
+
+describe('a secret in a file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-config-'));
+  const path = join(folder, 'secret');
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test('is read from the file that the variable with _FILE behind it names', () => {
+    writeFileSync(path, `${SECRET}\n`);
+    expect(loadConfig(schema, { DEMO_SECRET_FILE: path }, { ownPrefix: 'DEMO_' }).secret).toBe(SECRET);
+  });
+
+  test('is checked as any other, and not repeated in the error', () => {
+    writeFileSync(path, 'hunter2');
+    expect(problemsOf(() => loadConfig(schema, { DEMO_SECRET_FILE: path }))).toEqual([
+      { name: 'DEMO_SECRET', expected: 'text of >= 32 characters', got: '[redacted]' },
+    ]);
+  });
+
+  test('that cannot be read, or is given twice, is a problem', () => {
+    const absent = join(folder, 'absent');
+    expect(problemsOf(() => loadConfig(schema, { DEMO_SECRET_FILE: absent, DEMO_PORT: 'x' }))).toEqual([
+      { name: 'DEMO_PORT', expected: 'integer 0..65535', got: '"x"' },
+      { name: 'DEMO_SECRET_FILE', expected: 'a file that can be read', got: 'ENOENT' },
+    ]);
+    writeFileSync(path, SECRET);
+    expect(problemsOf(() => loadConfig(schema, { DEMO_SECRET: SECRET, DEMO_SECRET_FILE: path }))).toEqual([
+      { name: 'DEMO_SECRET_FILE', expected: 'no DEMO_SECRET beside it', got: 'both' },
+    ]);
+  });
+
+  test('is for secrets, and for what says that it may be one', () => {
+    const env = { DEMO_SECRET: SECRET, DEMO_PORT_FILE: path };
+    expect(problemsOf(() => loadConfig(schema, env, { ownPrefix: 'DEMO_' }))).toMatchObject([
+      { name: 'DEMO_PORT_FILE' },
+    ]);
+    const key = { key: setting(z.string(), { env: 'DEMO_KEY', about: 'A key.', fromFile: true }) };
+    writeFileSync(path, 'first\nsecond\n');
+    expect(loadConfig(key, { DEMO_KEY_FILE: path })).toEqual({ key: 'first\nsecond' });
   });
 });
 

@@ -15,7 +15,7 @@ const command = defineCommand({
     ...targetOptions(),
     ...natsOptions(),
     new Option('--upstream <url>', 'an OpenAI-compatible server to check as well').argParser(httpUrl),
-    secretOption('--secret', 'check the signature of the token with it'),
+    secretOption('--secret-file', 'check the signature of the token with it (default: $SLUICE_JWT_SECRET)'),
   ],
   notes: `It changes nothing in NATS. ${NATS_NOTES}`,
   examples: [

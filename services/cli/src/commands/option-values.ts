@@ -51,12 +51,6 @@ export const natsUrl = (text: string): string => {
   return text;
 };
 
-/** At least what edges demand of an HS256 secret. */
-export const secret = (text: string): string => {
-  if (text.length >= 32) return text;
-  throw new InvalidArgumentError(`Expected at least 32 characters, got ${text.length}.`);
-};
-
 /** Of docs/WORKERS.md, as `W1,W20`. */
 export const clauseIds = (text: string): readonly string[] => {
   const ids = text.split(',').map((part) => part.trim());

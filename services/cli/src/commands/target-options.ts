@@ -1,5 +1,5 @@
 import { Option } from 'commander';
-import { secret, webUrl } from './option-values.ts';
+import { webUrl } from './option-values.ts';
 
 /** Which edge and who; the rest of what decides it is in edge/target.ts. */
 export const targetOptions = (): readonly Option[] => [
@@ -9,5 +9,5 @@ export const targetOptions = (): readonly Option[] => [
   new Option('--token <jwt>', 'who you are (default: that of the local `sluice up`)').env('SLUICE_TOKEN'),
 ];
 
-export const secretOption = (name: string, about: string): Option =>
-  new Option(`${name} <text>`, about).env('SLUICE_JWT_SECRET').argParser(secret);
+/** A path, since everybody on a machine can read the command lines of its processes. */
+export const secretOption = (name: string, about: string): Option => new Option(`${name} <path>`, about);

@@ -17,7 +17,10 @@ const command = defineCommand({
     new Option('--ttl <time>', 'how long it is valid: 90s, 15m, 12h, 7d')
       .argParser(seconds)
       .default(3_600, '1h'),
-    secretOption('--secret', 'what edges check tokens with (default: that of the local `sluice up`)'),
+    secretOption(
+      '--secret-file',
+      'what edges check tokens with (default: $SLUICE_JWT_SECRET, else that of the local `sluice up`)',
+    ),
   ],
   examples: [
     'sluice token --org demo --user ann',

@@ -30,7 +30,10 @@ const parts = [
     .argParser(natsUrl)
     .conflicts(['natsPort', 'natsNodes', 'data']),
   new Option('--data <dir>', 'keep the data there (default: a temporary folder, removed at the end)'),
-  secretOption('--jwt-secret', 'secret of HS256 tokens (default: a random one)'),
+  secretOption(
+    '--jwt-secret-file',
+    'secret of HS256 tokens (default: $SLUICE_JWT_SECRET, else a random one)',
+  ),
   new Option('--no-web', 'do not serve the web pages'),
 ];
 
@@ -59,7 +62,7 @@ stderr. Other settings of edges and workers can be given by their environment va
     'sluice up --edges 2 --workers 3',
     'sluice up --nats-nodes 3',
     'sluice up --upstream http://127.0.0.1:11434/v1 --model llama3.2',
-    'sluice up --data ./data --jwt-secret "$SECRET"',
+    'sluice up --data ./data --jwt-secret-file ./secret',
   ],
 });
 

@@ -5,6 +5,7 @@ import { findTarget } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
 import { findNats } from '../nats-target.ts';
 import type { NatsFlags } from '../nats-target.ts';
+import { jwtSecretOf } from '../secrets.ts';
 import { checkEdge, checkToken } from './edge-checks.ts';
 import type { Finding } from './finding.ts';
 import { checkNatsBinary, checkNode } from './machine-checks.ts';
@@ -14,8 +15,8 @@ import { checkUpstream } from './upstream-check.ts';
 export type DoctorOptions = TargetOptions &
   NatsFlags & {
     readonly upstream?: string;
-    /** secret of HS256 tokens, to check the signature as well */
-    readonly secret?: string;
+    /** a file with the secret of HS256 tokens, to check the signature as well */
+    readonly secretFile?: string;
   };
 
 const BARE = {
@@ -52,7 +53,7 @@ export const doctor = async (options: DoctorOptions): Promise<void> => {
     checkNatsBinary(),
     checkNats(nats),
     ...(options.upstream === undefined ? [] : [checkUpstream(options.upstream)]),
-    checkToken(token, options.secret),
+    checkToken(token, jwtSecretOf(options.secretFile)),
     checkEdge(url, token),
   ];
   const all = (await Promise.all(checks)).flat();

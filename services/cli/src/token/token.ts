@@ -1,5 +1,6 @@
 import { CliError } from '../cli-error.ts';
 import { readDemo } from '../demo-file.ts';
+import { jwtSecretOf, newestOf } from '../secrets.ts';
 import { signToken } from './sign-token.ts';
 
 export type TokenOptions = {
@@ -10,7 +11,7 @@ export type TokenOptions = {
   readonly sessions?: string;
   /** seconds */
   readonly ttl: number;
-  readonly secret?: string;
+  readonly secretFile?: string;
 };
 
 const SCOPES: ReadonlySet<string> = new Set(['read', 'prompt', 'cancel', 'admin']);
@@ -37,11 +38,11 @@ const sessionsOf = (text: string): readonly string[] => {
 };
 
 /** Prints a token, and nothing else, on stdout. @throws CliError when there is no secret to sign it with */
-export const token = ({ org, user, scope, sessions, ttl, secret }: TokenOptions): void => {
-  const key = secret ?? readDemo()?.secret;
+export const token = ({ org, user, scope, sessions, ttl, secretFile }: TokenOptions): void => {
+  const key = jwtSecretOf(secretFile) ?? readDemo()?.secret;
   if (key === undefined)
     throw new CliError(
-      'no secret to sign with: give the one the edges have with --secret or SLUICE_JWT_SECRET',
+      'no secret to sign with: give the one the edges have with --secret-file or SLUICE_JWT_SECRET',
     );
   if (user.trim() === '') throw new CliError('--user: expected a name, got nothing');
   const claims = {
@@ -51,5 +52,5 @@ export const token = ({ org, user, scope, sessions, ttl, secret }: TokenOptions)
     ...(scope === undefined ? {} : { scope: scopeOf(scope) }),
     ...(sessions === undefined ? {} : { sessions: sessionsOf(sessions) }),
   };
-  process.stdout.write(`${signToken(claims, key)}\n`);
+  process.stdout.write(`${signToken(claims, newestOf(key))}\n`);
 };

@@ -1,4 +1,5 @@
 import { CliError } from '../cli-error.ts';
+import { jwtSecretOf } from '../secrets.ts';
 import { up } from './up.ts';
 
 /** The options of `sluice up` as the command line gives them. */
@@ -11,7 +12,7 @@ export type UpFlags = {
   readonly natsUrl?: string;
   readonly edges: number;
   readonly workers: number;
-  readonly jwtSecret?: string;
+  readonly jwtSecretFile?: string;
   readonly data?: string;
   readonly engine?: 'simulated' | 'openai';
   readonly upstream?: string;
@@ -30,7 +31,7 @@ const engineOf = ({ engine, upstream }: UpFlags): 'simulated' | 'openai' => {
 };
 
 export const upWithFlags = (flags: UpFlags): Promise<void> => {
-  const { adminPort, natsPort, natsUrl, jwtSecret, data, upstream, model, ...rest } = flags;
+  const { adminPort, natsPort, natsUrl, jwtSecretFile, data, upstream, model, ...rest } = flags;
   const pretty = flags.pretty ?? process.stderr.isTTY;
   const debug = process.env['SLUICE_LOG_LEVEL'] === 'debug';
   return up({
@@ -40,7 +41,7 @@ export const upWithFlags = (flags: UpFlags): Promise<void> => {
     adminPort,
     natsPort,
     natsUrl,
-    jwtSecret,
+    jwtSecret: jwtSecretOf(jwtSecretFile),
     data,
     upstream,
     model,

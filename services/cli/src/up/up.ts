@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { removeDemo, writeDemo } from '../demo-file.ts';
+import { newestOf } from '../secrets.ts';
 import { banner } from './banner.ts';
 import { startGuard } from './guard.ts';
 import { startKillSwitch } from './kill-switch.ts';
@@ -62,7 +63,7 @@ const announce = async (system: System, { secret, killSwitch, pretty, log }: Ann
   const { signToken } = await import('../token/sign-token.ts');
   const { urls, admin, nats, replicas } = system;
   const [url = ''] = urls;
-  const token = signToken({ ...DEMO, ttlSeconds: TOKEN_TTL_SECONDS }, secret);
+  const token = signToken({ ...DEMO, ttlSeconds: TOKEN_TTL_SECONDS }, newestOf(secret));
   try {
     writeDemo({ pid: process.pid, url, token, nats, replicas, admin, secret });
   } catch (error) {

@@ -12,7 +12,7 @@ export type KeySource = (header: {
 }) => Promise<readonly VerificationKey[]>;
 
 export type KeyConfig = {
-  /** one or more, separated by white space */
+  /** one or more, one per line */
   readonly jwtSecret?: string | undefined;
   /** one or more PEMs */
   readonly jwtPublicKey?: string | undefined;
@@ -46,7 +46,7 @@ const isPublished = (alg: string): boolean => alg === 'RS256' || alg === 'ES256'
 /** Given as text, the library would first try to read it as a PEM, and an error per token costs more than its check. */
 const secretsOf = (text = ''): VerificationKey[] =>
   text
-    .split(/\s+/)
+    .split(/\r?\n/)
     .filter((secret) => secret !== '')
     .map((secret) => ({ key: createSecretKey(Buffer.from(secret)), algorithm: 'HS256' }));
 

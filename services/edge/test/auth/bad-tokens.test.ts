@@ -46,7 +46,7 @@ const configurations: Row[] = [
   {
     name: 'several secrets and public keys, while some replace others',
     setup: {
-      jwtSecret: `${NEW_SECRET}\n${TEST_SECRET}`,
+      jwtSecret: `${NEW_SECRET}\n${TEST_SECRET}\n`,
       jwtPublicKey: [next.rsa, keys.rsa, next.ec, keys.ec].map(({ publicKey }) => publicKey).join('\n'),
     },
     good: [hs256, rs256, es256, mintToken({ ...ann, secret: NEW_SECRET }), ...tokensOf(next)],
