@@ -11,7 +11,7 @@ import type { NatsServer } from '@sluice/testkit';
 import { PermissionViolationError, connect } from 'nats';
 import type { NatsConnection } from 'nats';
 import { ORG_STATS } from '@sluice/protocol';
-import type { StatsReport } from '@sluice/protocol';
+import type { Revocation, StatsReport } from '@sluice/protocol';
 import { adminTokenFor, keyOf, recordedClient, storedText } from './support/clients.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
 
@@ -151,6 +151,23 @@ test('an edge compares a session with what is stored, and sees which store that 
   expect(refusals()).toEqual([]);
 });
 
+test('an edge reads and hears of what admin has revoked, and revokes nothing itself', async () => {
+  const [edge, admin] = await Promise.all([busAs('edge'), busAs('admin')]);
+  const heard: string[] = [];
+  const watch = await edge.revocations.watch(({ id }) => void heard.push(id));
+  const now = Date.now();
+  const revocation = (id: string): Revocation => ({
+    ...{ org: keyOf('s', 'g').org, of: 'user', id, before: now, expiresAt: now + 60_000 },
+  });
+  await admin.revocations.put(revocation('ann'));
+  await waitFor(() => heard.includes('ann'), { what: 'the revocation' });
+  expect((await edge.revocations.list()).revocations).toMatchObject([{ id: 'ann' }]);
+  expect(refusals()).toEqual([]);
+  await expect(edge.revocations.put(revocation('bob'))).rejects.toThrow();
+  expect((await admin.revocations.list()).revocations).toMatchObject([{ id: 'ann' }]);
+  watch.close();
+});
+
 test('a service whose password is no longer taken ends with 1, rather than to wait for ever', async () => {
   const withPassword = (password: string, port?: number): Promise<NatsServer> =>
     startNatsServer({
@@ -204,6 +221,8 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
   edge: {
     publish: [
       'live.tok.acme.s.g',
+      'live.revoked.any',
+      '$KV.REVOKED.any',
       'beat.workers',
       '$KV.WORKERS.w',
       'job.bQ.any',
@@ -224,6 +243,9 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
     publish: [
       'live.tok.acme.s.g',
       'live.item.acme.s.g',
+      'live.revoked.any',
+      '$KV.REVOKED.any',
+      '$JS.API.DIRECT.GET.KV_REVOKED',
       'ctl.acme.s.g',
       'live.pres.acme.s.all',
       'stats.ask',

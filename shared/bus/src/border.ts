@@ -16,6 +16,7 @@ export const FOREIGN_KINDS = [
   'record',
   'relay',
   'report',
+  'revocation',
   'state',
   'stats_ask',
 ] as const;

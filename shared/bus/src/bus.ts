@@ -3,6 +3,7 @@ import type { Control, Presence } from './control.ts';
 import type { Counters } from './counters.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Relay } from './relay.ts';
+import type { Revocations } from './revocations.ts';
 import type { OpenGenerations, SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats/stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';
@@ -18,6 +19,7 @@ export type Bus = {
   readonly control: Control;
   readonly presence: Presence;
   readonly relay: Relay;
+  readonly revocations: Revocations;
   readonly workers: WorkerDirectory;
   readonly stats: StatsDemand;
   readonly link: Link;

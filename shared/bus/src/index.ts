@@ -15,6 +15,7 @@ export { ANY_QUEUE } from './job-queue.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';
 export { placedBus } from './placed-bus.ts';
 export { Placement } from './placement.ts';
+export type { RevocationList, Revocations } from './revocations.ts';
 export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
 export { ReadBudget } from './read-budget.ts';

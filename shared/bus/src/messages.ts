@@ -8,6 +8,7 @@ import {
   counterSchema,
   jobSchema,
   presenceMessageSchema,
+  revocationSchema,
   runStateSchema,
   statsAskSchema,
   statsMessageSchema,
@@ -44,6 +45,7 @@ export const parseCounter = parserOf(counterSchema);
 export const parseJob: Parser<Job> = parserOf(jobSchema);
 export const parsePresence = parserOf(presenceMessageSchema);
 export const parsePrompt: Parser<StoredPrompt> = parserOf(storedPromptSchema);
+export const parseRevocation = parserOf(revocationSchema);
 export const parseStatsAsk: Parser<StatsAsk> = parserOf(statsAskSchema);
 export const parseStatsMessage = parserOf(statsMessageSchema);
 export const parseRunState = parserOf(runStateSchema);

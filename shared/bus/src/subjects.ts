@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { fnv1a } from '@sluice/core';
 import { isId } from '@sluice/protocol';
 import type {
@@ -6,6 +7,7 @@ import type {
   GenerationKey,
   ItemId,
   Org,
+  Revocation,
   SessionId,
   SessionKey,
 } from '@sluice/protocol';
@@ -18,7 +20,12 @@ import type { Job } from './job-queue.ts';
  * separator or a wildcard.
  */
 export const STREAMS = { jobs: 'JOBS', open: 'OPEN', bodies: 'BODIES', counters: 'COUNTERS' } as const;
-export const BUCKETS = { sessions: 'SESSIONS', prompts: 'PROMPTS', workers: 'WORKERS' } as const;
+export const BUCKETS = {
+  sessions: 'SESSIONS',
+  prompts: 'PROMPTS',
+  workers: 'WORKERS',
+  revoked: 'REVOKED',
+} as const;
 
 /** Name of the stream that holds one partition of the token log. */
 export const tokenStream = (partition: number): string =>
@@ -134,6 +141,18 @@ export const openKeyOf = (subject: string): GenerationKey | undefined => {
   const [org, session, generation] = ids as [Org, SessionId, GenerationId];
   return { org, session, generation };
 };
+
+/**
+ * Where a revocation is stored, by a hash of what is revoked: a user's name is any text. One part, so that no session's
+ * {@link liveSubjects} have it when it is republished.
+ */
+export const revocationSubject = ({ org, of, id }: Pick<Revocation, 'org' | 'of' | 'id'>): string =>
+  `$KV.${BUCKETS.revoked}.${createHash('sha256')
+    .update(JSON.stringify([org, of, id]))
+    .digest('base64url')}`;
+export const revocationSubjects = `$KV.${BUCKETS.revoked}.*`;
+export const liveRevocationSubjects = 'live.revoked.*';
+export const revocationRepublish = { src: revocationSubjects, dest: 'live.revoked.{{wildcard(1)}}' } as const;
 
 /** Of a session, or of its whole org. */
 export const counterSubject = ({ org, session, unit }: CounterName): string =>

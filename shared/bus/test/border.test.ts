@@ -14,6 +14,7 @@ import {
   itemKey,
   jobSubject,
   presenceSubject,
+  revocationSubject,
   stateSubject,
   statsSubject,
 } from '../src/subjects.ts';
@@ -104,6 +105,26 @@ describe.each(backends)('The border on $name', ({ start }) => {
     other.presence.publish(key, { ...said, data: REPORT });
     expect(await heard.next()).toEqual({ ...said, data: REPORT });
     tail.close();
+  });
+
+  test('a revocation is dropped, and the next one is heard and listed', async () => {
+    const heard = new Queue<unknown>();
+    const watch = await bus.revocations.watch((revocation) => heard.push(revocation));
+    const now = Date.now();
+    const target = { org: newKey().org, of: 'user', id: 'ann' } as const;
+    await expectForeign('revocation', revocationSubject(target));
+    await other.revocations.put({ ...target, before: now, expiresAt: now + 60_000 });
+    expect(await heard.next()).toMatchObject(target);
+    expect((await bus.revocations.list()).revocations).toMatchObject([target]);
+    const of = { ...target, before: now, expiresAt: now };
+    for (const each of [{ of: 'all' }, { org: 'a.b' }, { id: 'x'.repeat(2_000) }, { before: 'now' }]) {
+      await world.publish(revocationSubject(target), JSON.stringify({ ...of, ...each }));
+      expect(await foreign.next()).toMatchObject({ kind: 'revocation' });
+    }
+    expect((await bus.revocations.list()).revocations).toEqual([]);
+    expect(await foreign.next()).toMatchObject({ kind: 'revocation' });
+    expectQuiet();
+    watch.close();
   });
 
   test('a control message is dropped, and serving goes on', async () => {

@@ -58,7 +58,7 @@ describe('the streams', () => {
       for await (const name of jsm.streams.names()) found.push(name);
       return found.toSorted();
     });
-    const buckets = ['KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS'];
+    const buckets = ['KV_PROMPTS', 'KV_REVOKED', 'KV_SESSIONS', 'KV_WORKERS'];
     expect(names).toEqual(['BODIES', 'COUNTERS', 'JOBS', ...buckets, 'OPEN', 'TOKENS']);
   });
 
@@ -149,6 +149,15 @@ describe('the streams', () => {
     expect(await configOf('OPEN')).toMatchObject({
       ...{ subjects: ['open.*.*.*'], storage: 'file', discard: 'new', max_msgs_per_subject: 1 },
       ...{ max_age: 7 * 86_400 * SECOND_NS, allow_msg_ttl: true, allow_direct: true },
+    });
+  });
+
+  test('REVOKED keeps each revocation for as long as it says, refuses above 8 MiB, and republishes', async () => {
+    expect(await configOf('KV_REVOKED')).toMatchObject({
+      ...{ subjects: ['$KV.REVOKED.*'], storage: 'file', discard: 'new', max_msgs_per_subject: 1 },
+      ...{ max_age: 366 * 86_400 * SECOND_NS, max_bytes: 8 * MIB, allow_msg_ttl: true, allow_direct: true },
+      ...{ deny_delete: true, allow_rollup_hdrs: false },
+      republish: { src: '$KV.REVOKED.*', dest: 'live.revoked.{{wildcard(1)}}' },
     });
   });
 

@@ -34,6 +34,8 @@ export { Reader } from './reader.ts';
 export type { LogBounds } from './reader.ts';
 export { markOf, RecentRuns } from './recent-runs.ts';
 export { chunksMissing, linkedBefore } from './replay.ts';
+export { RevocationIndex } from './revocation-index.ts';
+export type { Bearer, StoredRevocation } from './revocation-index.ts';
 export { StatsLeases } from './stats-leases.ts';
 export { TranscriptWriter, transcriptOf } from './transcript.ts';
 export type { Transcript } from './transcript.ts';

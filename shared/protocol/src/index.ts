@@ -91,6 +91,8 @@ export type {
   PresenceMessage,
   RunState,
 } from './control.ts';
+export { REVOCABLE } from './revocations.ts';
+export type { Revocation } from './revocations.ts';
 export { ORG_STATS, RESERVED_PREFIX, STATS_BUCKETS_MS, STATS_INTERVAL_MS, SYSTEM_STATS } from './stats.ts';
 export type {
   EdgeReport,

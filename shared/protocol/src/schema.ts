@@ -32,6 +32,7 @@ export { counted } from './counted.ts';
 export {
   controlMessageSchema,
   presenceMessageSchema,
+  revocationSchema,
   statsAskSchema,
   statsMessageSchema,
   statsReportSchema,

@@ -2,9 +2,14 @@
 import { z } from 'zod';
 import { count, freeformSchema, generationPlace, idSchema, sessionPlace } from './basic-schema.ts';
 import type { ControlMessage, PresenceMessage } from './control.ts';
+import { REVOCABLE } from './revocations.ts';
+import type { Revocation } from './revocations.ts';
 import { RUN_PHASES } from './stats.ts';
 import type { EdgeReport, RunReport, StatsReport, WorkerReport } from './stats.ts';
 import { controlAckSchema, controlCancelSchema } from './worker-schema.ts';
+
+/** Of a user's name, or of a token's id. */
+const MAX_REVOKED_CHARS = 1_024;
 
 /** Whatever comes on a generation's control subject. */
 export const controlMessageSchema = z.discriminatedUnion('type', [
@@ -27,6 +32,15 @@ export const presenceMessageSchema = z.discriminatedUnion('type', [
   presence.sync,
   presence.signal,
 ]) satisfies z.ZodType<PresenceMessage>;
+
+/** Written by operators, with the CLI or without it. */
+export const revocationSchema = z.object({
+  org: sessionPlace.org,
+  of: z.enum(REVOCABLE),
+  id: z.string().max(MAX_REVOKED_CHARS),
+  before: z.number(),
+  expiresAt: z.number(),
+}) satisfies z.ZodType<Revocation>;
 
 /** An edge says that a stats session is observed there. */
 export const statsAskSchema = z.object({ key: z.object(sessionPlace), isNew: z.boolean() });

@@ -50,6 +50,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     control: wrap('control', inner.control),
     presence: wrap('presence', inner.presence),
     relay: wrap('relay', inner.relay),
+    revocations: wrap('revocations', inner.revocations),
     workers: wrap('workers', inner.workers),
     stats: inner.stats,
     border: inner.border,

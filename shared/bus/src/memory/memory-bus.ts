@@ -16,6 +16,7 @@ import { createMemoryHub, listen, publish } from './memory-hub.ts';
 import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import { memoryOpenGenerations } from './memory-open-generations.ts';
+import { memoryRevocations } from './memory-revocations.ts';
 import { memoryRecords } from './memory-session-store.ts';
 import { memoryTokens } from './memory-token-log.ts';
 
@@ -42,6 +43,7 @@ export const createMemoryBus = (
     control: memoryControl(hub, border),
     presence: memoryPresence(hub),
     relay: memoryRelay(hub),
+    revocations: memoryRevocations(hub, border),
     workers: memoryWorkers(hub, border),
     stats: memoryStats(hub, border),
     link: {

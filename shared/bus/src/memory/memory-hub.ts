@@ -1,6 +1,6 @@
 import type { LiveMessage } from '../live-message.ts';
 import { ANY_QUEUE } from '../job-queue.ts';
-import { BUCKETS, ownJobSubjects, queueOfJobSubject } from '../subjects.ts';
+import { BUCKETS, liveRevocationSubjects, ownJobSubjects, queueOfJobSubject } from '../subjects.ts';
 
 export type QueuedJob = { readonly text: string; deliveries: number; acked: boolean };
 /** Takes the job, unless it is none. */
@@ -24,6 +24,9 @@ export type MemoryHub = {
   /** chunks of bodies, by subject */
   readonly bodies: Map<string, Uint8Array>;
   readonly workers: Map<string, string>;
+  /** revocations with their sequence, by key; and the last sequence */
+  readonly revoked: Map<string, string>;
+  revocations: number;
   /** whoever tails a session, by `<org>.<session>` */
   readonly tails: Map<string, Set<(message: LiveMessage) => void>>;
   /** whoever listens to anything else, by subject */
@@ -51,6 +54,8 @@ export const createMemoryHub = (): MemoryHub => ({
   counters: new Map(),
   bodies: new Map(),
   workers: new Map(),
+  revoked: new Map(),
+  revocations: 0,
   tails: new Map(),
   listeners: new Map(),
   jobs: new Map(),
@@ -121,7 +126,17 @@ const put = (hub: MemoryHub, [bucket, ...path]: readonly string[], text: string)
   const key = path.join('.');
   if (bucket === BUCKETS.sessions) putItem(hub, key, text);
   else if (bucket === BUCKETS.prompts) hub.prompts.set(key, text);
+  else if (bucket === BUCKETS.revoked) putRevocation(hub, key, text);
   else hub.workers.set(key, text);
+};
+
+const putRevocation = (hub: MemoryHub, key: string, text: string): void => {
+  hub.revocations += 1;
+  const stored = JSON.stringify({ rev: hub.revocations, text });
+  hub.revoked.set(key, stored);
+  queueMicrotask(() => {
+    for (const listener of hub.listeners.get(liveRevocationSubjects) ?? []) listener(stored);
+  });
 };
 
 const deliver = (hub: MemoryHub, message: LiveMessage): void => {

@@ -18,6 +18,7 @@ import { createNatsControl, createNatsPresence, createNatsStats } from './nats-c
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
 import { createNatsOpenGenerations } from './nats-open-generations.ts';
 import { createNatsRelay } from './nats-relay.ts';
+import { createNatsRevocations } from './nats-revocations.ts';
 import { createNatsChunks } from './nats-chunks.ts';
 import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
@@ -86,6 +87,7 @@ const openBus = async (
     control: createNatsControl(nc, inlet),
     presence: createNatsPresence(nc),
     stats: createNatsStats(nc, inlet),
+    revocations: createNatsRevocations(nc, js, { inboxPrefix, replicas, ...inlet }),
     relay: createNatsRelay(nc, { inboxPrefix, onError }),
     workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, replicas, ...inlet }),
     link: createNatsLink(nc, jsm, connection, streams),

@@ -9,6 +9,8 @@ import {
   jobSubjects,
   kvStream,
   openSubjects,
+  revocationRepublish,
+  revocationSubjects,
   tokenRepublish,
   tokenStream,
   tokenSubjects,
@@ -49,6 +51,24 @@ const openStream = (sessionsMs: number): Wanted => ({
   allow_msg_ttl: true,
   duplicate_window: nanos(Math.min(sessionsMs, DEDUPE_MS)),
 });
+
+/** Longest time that a revocation may count. */
+const REVOCATION_MAX_AGE_MS = 366 * 24 * 60 * MINUTE_MS;
+/** Every edge holds all of them in memory, at about 150 bytes of this each. */
+const REVOKED_MAX_BYTES = 8 * MIB;
+
+const revokedStream: Wanted = {
+  name: kvStream(BUCKETS.revoked),
+  subjects: [revocationSubjects],
+  max_msgs_per_subject: 1,
+  max_age: nanos(REVOCATION_MAX_AGE_MS),
+  max_bytes: REVOKED_MAX_BYTES,
+  allow_direct: true,
+  // Each leaves when it expires.
+  allow_msg_ttl: true,
+  duplicate_window: nanos(DEDUPE_MS),
+  republish: revocationRepublish,
+};
 
 const countersStream = (sessionsMs: number): Wanted => ({
   name: STREAMS.counters,
@@ -111,6 +131,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
     { ...lasting, ...openStream(sessionsMs) },
+    { ...lasting, ...revokedStream },
     {
       ...base,
       name: STREAMS.jobs,
