@@ -73,6 +73,7 @@ const READING: Readonly<Record<string, Polluted>> = {
 const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Polluted>>>> = {
   edge: {
     ...READING,
+    '$JS.API.DIRECT.GET.KV_REVOKED': SERVER,
     '$KV.PROMPTS.>': [`$KV.PROMPTS.${ORG}.${SESSION}.bad`, '$KV.PROMPTS.bad'],
     '$KV.SESSIONS.>': ITEMS,
     'body.*.*.*.*.*.*': [bodyOf('prompt'), bodyOf('message')],

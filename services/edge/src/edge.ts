@@ -8,6 +8,7 @@ import { foreignLog, persist, readDescriptors, sweepLog, systemClock } from '@sl
 import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
+import { RevocationWatch } from './auth/revocation-watch.ts';
 import { createVerifier } from './auth/verifier.ts';
 import { BodyRoom } from './connections/body-room.ts';
 import type { EdgeConfig } from './config.ts';
@@ -85,11 +86,10 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const hub = new Hub(feeds, options.lingerMs);
   const storage = new StorageGate(bus.link, logger, clock);
   const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
-  const context = contextOf(options, feeds, { hub, models, leaving: leaving.signal, storage });
-  const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
-  const streams = new EventStreams(context, options);
-  const httpConnections = new HttpConnections(context);
-  const calls = new ConnectionCalls(context, httpConnections);
+  const own = { hub, models, leaving: leaving.signal, storage };
+  const context = contextOf(options, feeds, own);
+  const { revoked } = context;
+  const { sockets, streams, httpConnections, calls } = doorsOf(context, options);
   const transports: readonly Transport[] = [sockets, streams, httpConnections];
 
   const http = await createHttpServer({ ...context, streams, httpConnections, calls }, options);
@@ -97,14 +97,15 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   const opened = (open: () => Promise<void>): Promise<void> => persist(open, clock, leaving.signal);
-  const ownParts = [() => context.stats.start(), () => calls.open(), () => feeds.store.look()].map(opened);
-  await Promise.all([storage.open(), models.open(), ...ownParts]);
+  const ownParts = [() => context.stats.start(), () => calls.open(), () => feeds.store.look()];
+  await Promise.all([storage.open(), models.open(), ...[...ownParts, () => revoked.open()].map(opened)]);
   const tick = (): void => {
     const now = clock.now();
-    for (const part of [hub, context.publicSockets, ...transports, context.stats, sweeper]) part.tick(now);
+    for (const part of [revoked, hub, context.publicSockets, ...transports, context.stats, sweeper])
+      part.tick(now);
   };
   const ticking = setInterval(tick, TICK_MS);
-  const reconnects = bus.link.onReconnect(() => hub.recheck());
+  const reconnects = bus.link.onReconnect(() => [hub, revoked].forEach((part) => part.recheck()));
 
   await http.listen({ port: options.port, host: options.host });
   await reserveDescriptors(context.publicSockets, deps);
@@ -112,7 +113,8 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [storage, sweeper, models, context.stats, reconnects, calls, foreign]) part.close();
+    for (const part of [storage, sweeper, revoked, models, context.stats, reconnects, calls, foreign])
+      part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);
@@ -160,6 +162,16 @@ const reserveDescriptors = async (
   if (needed > limit) logger.warn('descriptor_limit_low', { limit, needed, connections });
 };
 
+const doorsOf = (context: EdgeContext, options: EdgeOptions) => {
+  const httpConnections = new HttpConnections(context);
+  return {
+    sockets: new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS }),
+    streams: new EventStreams(context, options),
+    httpConnections,
+    calls: new ConnectionCalls(context, httpConnections),
+  };
+};
+
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
@@ -189,6 +201,7 @@ const contextOf = (
     maxItemsPerSession,
   };
   const keys = createKeySource(options, { clock, logger: feeds.logger, leaving });
+  const revoked = new RevocationWatch({ revocations: bus.revocations, clock, logger: feeds.logger });
   const users = new UserLimits(options);
   const stats = new EdgeStats({ bus, clock, edge, tally, hub, users, price: options.tokenPrice });
   return {
@@ -199,8 +212,9 @@ const contextOf = (
     limits,
     bodyRoom: new BodyRoom(options.maxLargeBytes),
     connections: new OpenConnections(options.maxConnections, tally.connections),
+    revoked,
     verify: createVerifier({
-      keys,
+      ...{ keys, revoked },
       issuer: options.jwtIssuer,
       audience: options.jwtAudience,
       maxAgeS: options.jwtMaxAgeS,

@@ -4,10 +4,10 @@ import { ManualClock } from '@sluice/testkit';
 import { EndWatch } from '../src/transports/end-watch.ts';
 import { encodeFrame } from '../src/feeds/frames.ts';
 
-const start = (mostMs?: number) => {
+const start = (mostMs?: number, isRefused = (): boolean => false) => {
   const clock = new ManualClock();
   const [gone, leaving] = [new AbortController(), new AbortController()];
-  const watch = new EndWatch({ clock, until: [gone.signal, leaving.signal], mostMs });
+  const watch = new EndWatch({ clock, until: [gone.signal, leaving.signal], mostMs, isRefused });
   return { clock, gone, leaving, watch };
 };
 
@@ -22,6 +22,20 @@ test.each(['gone', 'leaving'] as const)(
     expect(scene.watch.isOver).toBe(true);
   },
 );
+
+test('a wait is over half a second after its bearer is refused, and asks nobody after its end', async () => {
+  let isRefused = false;
+  const { clock, watch } = start(undefined, () => isRefused);
+  const news = watch.news();
+  clock.advance(500);
+  expect(watch.isOver).toBe(false);
+  isRefused = true;
+  clock.advance(500);
+  await news;
+  expect(watch.isOver).toBe(true);
+  watch.close();
+  expect(clock.pending).toBe(0);
+});
 
 test('a wait is over when its time is up', async () => {
   const { clock, watch } = start(1_000);

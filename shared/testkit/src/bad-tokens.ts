@@ -128,6 +128,7 @@ const claims = ({ claiming }: Forge): Row[] => [
   ['org of 65 characters', claiming({ org: 'a'.repeat(65) })],
   ['org an array', claiming({ org: ['acme'] })],
   ['org an object', claiming({ org: { toString: 'acme' } })],
+  ['jti a number', claiming({ jti: 7 })],
   ['scope not a string', claiming({ scope: ['read', 'prompt'] })],
   ['sessions not an array', claiming({ sessions: 'all*' })],
   ['sessions with a number', claiming({ sessions: ['s1', 2] })],

@@ -110,7 +110,7 @@ export class ChatConnection extends Peer<ChatFrame> {
         ? this.signIn.enter(token)
         : this.signIn.renew(token, grant));
       this.#token = token;
-      if (signedIn !== undefined) this.#dropUncovered(signedIn);
+      if (signedIn !== undefined) this.leaveClosed(signedIn);
       return signedIn;
     } catch (error) {
       if (grant !== undefined) throw error;
@@ -156,8 +156,8 @@ export class ChatConnection extends Peer<ChatFrame> {
     return askForAnswer({ grant, chat, request }, this.context);
   }
 
-  /** Chats that a newer grant does not reach are left (R6). */
-  #dropUncovered(grant: Grant): void {
+  /** Chats that a newer grant does not reach are left (R6), as are those that were closed to it. */
+  protected leaveClosed(grant: Grant): void {
     for (const [requestId, { session }] of this.#streams) {
       if (reaches(grant, session)) continue;
       this.#end(requestId);

@@ -16,14 +16,19 @@ export type Grant = {
   readonly reserved: ReadonlySet<string>;
   /** ms since the Unix epoch */
   readonly expiresAt: number;
+  /** whether it counts no more; asked anew whenever it matters */
+  readonly isRevoked: () => boolean;
+  /** whether a session was closed to it */
+  readonly isClosed: (session: string) => boolean;
 };
 
 /** Whose a request is. */
 export type Caller = Pick<Grant, 'user' | 'org'>;
 
 /** Whether the grant reaches this session at all; where not, the session does not exist for its bearer. */
-export const reaches = ({ sessions, reserved }: Grant, session: string): boolean => {
+export const reaches = ({ sessions, reserved, isClosed }: Grant, session: string): boolean => {
   if (session.startsWith(RESERVED_PREFIX) && !reserved.has(session)) return false;
+  if (isClosed(session)) return false;
   return (
     sessions === undefined ||
     sessions.some((pattern) =>

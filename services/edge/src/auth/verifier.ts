@@ -4,6 +4,7 @@ import { isId, ORG_STATS, parseOrg, SYSTEM_STATS } from '@sluice/protocol';
 import { DEFAULT_SCOPES } from './grant.ts';
 import type { Grant } from './grant.ts';
 import { KeysUnavailableError, NoKeyError } from './key-errors.ts';
+import type { RevocationWatch } from './revocation-watch.ts';
 import type { KeySource } from './keys.ts';
 import type { VerificationKey } from './verification-key.ts';
 
@@ -40,6 +41,7 @@ export type VerifierOptions = {
   readonly audience?: string | undefined;
   /** longest time from `iat` to `exp`, seconds; unset: not looked at */
   readonly maxAgeS?: number | undefined;
+  readonly revoked: Pick<RevocationWatch, 'revokes' | 'closes'>;
   /** whose scope `admin` sees the whole system */
   readonly operatorOrg?: string | undefined;
   /** ms since the Unix epoch */
@@ -50,7 +52,7 @@ export type Verifier = (token: string) => Promise<Grant>;
 
 /** Verifies signature, algorithm, times and claims of a JWT. @throws CredentialError, KeysUnavailableError */
 export const createVerifier =
-  ({ keys, issuer, audience, maxAgeS, now, operatorOrg }: VerifierOptions): Verifier =>
+  ({ keys, issuer, audience, now, ...rules }: VerifierOptions): Verifier =>
   async (token) => {
     try {
       if (Buffer.byteLength(token) > MAX_TOKEN_BYTES) throw new ClaimError('longer than 8 KiB');
@@ -66,7 +68,9 @@ export const createVerifier =
         ...(issuer === undefined ? {} : { issuer }),
         ...(audience === undefined ? {} : { audience }),
       });
-      return grantOf(claims, { nowS: clockTimestamp, maxAgeS, operatorOrg });
+      const grant = grantOf(claims, { ...rules, nowS: clockTimestamp });
+      if (grant.isRevoked()) throw new ClaimError('revoked');
+      return grant;
     } catch (cause) {
       if (cause instanceof KeysUnavailableError) throw cause;
       throw new CredentialError(cause);
@@ -94,38 +98,44 @@ const verifyWithAny = (
   throw new NoKeyError('no key');
 };
 
-type GrantRules = Pick<VerifierOptions, 'maxAgeS' | 'operatorOrg'> & { readonly nowS: number };
+type GrantRules = Pick<VerifierOptions, 'maxAgeS' | 'operatorOrg' | 'revoked'> & { readonly nowS: number };
 
-const grantOf = (claims: unknown, { nowS, maxAgeS, operatorOrg }: GrantRules): Grant => {
+const grantOf = (claims: unknown, { nowS, maxAgeS, operatorOrg, revoked }: GrantRules): Grant => {
   if (typeof claims !== 'object' || claims === null) throw new ClaimError('claims are not an object');
-  const { sub, org, exp, iat, scope, sessions } = claims as Record<string, unknown>;
+  const { sub, org, exp, iat, jti, scope, sessions } = claims as Record<string, unknown>;
   if (!isUser(sub)) throw new ClaimError('`sub` is not a user');
   if (typeof exp !== 'number' || !Number.isFinite(exp)) throw new ClaimError('no `exp`');
-  checkIssue(iat, exp, { nowS, maxAgeS });
+  const issuedAt = issueOf(iat, exp, { nowS, maxAgeS });
+  if (jti !== undefined && typeof jti !== 'string') throw new ClaimError('`jti` is not a string');
   if (scope !== undefined && typeof scope !== 'string') throw new ClaimError('`scope` is not a string');
   const scopes = new Set(
     scope === undefined ? DEFAULT_SCOPES : scope.split(' ').filter((word) => word !== ''),
   );
+  const bearer = { user: sub, org: parseOrg(org), tokenId: jti, issuedAt };
   return {
     user: sub,
-    org: parseOrg(org),
+    org: bearer.org,
     scopes,
     sessions: patternsOf(sessions),
     reserved: scopes.has('admin') ? reservedFor(org, operatorOrg) : NONE,
     expiresAt: exp * 1000,
+    isRevoked: () => revoked.revokes(bearer),
+    isClosed: (session) => revoked.closes(session, bearer),
   };
 };
 
-const checkIssue = (
+/** @returns ms since the Unix epoch */
+const issueOf = (
   iat: unknown,
   exp: number,
   { nowS, maxAgeS }: Pick<GrantRules, 'nowS' | 'maxAgeS'>,
-): void => {
+): number | undefined => {
   if (iat !== undefined && (typeof iat !== 'number' || iat > nowS + LEEWAY_S))
     throw new ClaimError('`iat` is in the future');
-  if (maxAgeS === undefined) return;
-  if (iat === undefined) throw new ClaimError('no `iat`');
-  if (exp - iat > maxAgeS) throw new ClaimError('`exp` is too long after `iat`');
+  if (maxAgeS !== undefined && iat === undefined) throw new ClaimError('no `iat`');
+  if (maxAgeS !== undefined && iat !== undefined && exp - iat > maxAgeS)
+    throw new ClaimError('`exp` is too long after `iat`');
+  return iat === undefined ? undefined : iat * 1000;
 };
 
 const NONE: ReadonlySet<string> = new Set();

@@ -175,9 +175,13 @@ export class Connection extends Peer<ClientFrame> {
     this.#send({ type: 'ready', connection: this.id, user, org, expiresAt, heartbeatMs, limits });
   }
 
+  protected leaveClosed(grant: Grant): void {
+    this.#dropUncovered(grant, this.#attachments.sessions.filter(grant.isClosed));
+  }
+
   /** After a refresh: sessions that the new grant does not cover are left (R6). */
-  #dropUncovered(grant: Grant): void {
-    for (const session of this.#attachments.sessions) {
+  #dropUncovered(grant: Grant, sessions = this.#attachments.sessions): void {
+    for (const session of sessions) {
       try {
         openSession(grant, session, 'read');
       } catch (error) {

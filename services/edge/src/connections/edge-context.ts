@@ -1,5 +1,6 @@
 import type { Limits } from '@sluice/protocol';
 import type { AdmissionDeps } from '../requests/admission.ts';
+import type { RevocationWatch } from '../auth/revocation-watch.ts';
 import type { Verifier } from '../auth/verifier.ts';
 import type { EdgeStats } from '../tally/edge-stats.ts';
 import type { FeedContext } from '../feeds/feed-context.ts';
@@ -13,6 +14,7 @@ import type { UserLimits } from './user-limits.ts';
 export type EdgeContext = FeedContext & {
   readonly hub: Hub;
   readonly verify: Verifier;
+  readonly revoked: RevocationWatch;
   readonly connections: OpenConnections;
   readonly users: UserLimits;
   readonly publicSockets: PublicSockets;

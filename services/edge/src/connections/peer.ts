@@ -74,6 +74,8 @@ export abstract class Peer<Frame> implements SignInOwner {
   protected abstract refuseUnread(error: SluiceError): void;
   /** Leaves whatever the client watches. Called once. */
   protected abstract leave(): void;
+  /** Leaves the sessions that were closed to the grant, and tells the client so. */
+  protected abstract leaveClosed(grant: Grant): void;
 
   onText(text: string): void {
     if (this.#isClosed) return;
@@ -123,6 +125,7 @@ export abstract class Peer<Frame> implements SignInOwner {
   /** Called about twice a second. */
   tick(now: number): void {
     if (!this.#isClosed) this.signIn.tick(now);
+    if (!this.#isClosed && this.grant !== undefined) this.leaveClosed(this.grant);
   }
 
   /** Works in order with what shares a key, at once where nothing is before it; never once the connection is closed. */

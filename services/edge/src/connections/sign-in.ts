@@ -92,14 +92,15 @@ export class SignIn {
     }
   }
 
-  /** Called about once a second: credentials that never came, that expire, that have expired. */
+  /** Called about once a second: credentials that never came, were revoked, expire, or have expired. */
   tick(now: number): void {
     if (this.#grant === undefined) {
       if (now - this.#owner.openedAt >= this.#context.authTimeoutMs)
         this.#owner.close(CLOSE_CODES.authTimeout, 'no credential in time');
       return;
     }
-    const { expiresAt } = this.#grant;
+    const { expiresAt, isRevoked } = this.#grant;
+    if (isRevoked()) return this.#owner.close(CLOSE_CODES.credential, 'the token was revoked');
     if (now >= expiresAt) return this.#owner.close(CLOSE_CODES.credential, 'the token has expired');
     if (this.#isNoticed || now < expiresAt - EXPIRING_NOTICE_MS) return;
     this.#isNoticed = true;

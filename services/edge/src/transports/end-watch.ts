@@ -12,7 +12,11 @@ export type EndWatchOptions = {
   readonly until: readonly AbortSignal[];
   /** and so does this time, ms; default as long as it takes */
   readonly mostMs?: number | undefined;
+  /** and this, which is asked twice a second */
+  readonly isRefused: () => boolean;
 };
+
+const ASK_MS = 500;
 
 /**
  * A sink that reads along, and tells when it is worth looking at the item again. It listens to each signal by itself:
@@ -23,20 +27,24 @@ export class EndWatch implements FrameSink {
   readonly #clock: Clock;
   readonly #until: readonly AbortSignal[];
   readonly #deadline: Timer;
+  readonly #isRefused: () => boolean;
+  #asking: Timer;
   #isTimeUp = false;
   #hasEnded = false;
   #isNews = false;
   #wake: (() => void) | undefined;
 
-  constructor({ clock, until, mostMs }: EndWatchOptions) {
+  constructor({ clock, until, mostMs, isRefused }: EndWatchOptions) {
     this.#clock = clock;
     this.#until = until;
+    this.#isRefused = isRefused;
+    this.#ask();
     for (const signal of until) signal.addEventListener('abort', this.#tell);
     if (mostMs !== undefined) this.#deadline = clock.setTimeout(() => this.#onTimeUp(), mostMs);
   }
 
   get isOver(): boolean {
-    return this.#isTimeUp || this.#until.some(({ aborted }) => aborted);
+    return this.#isTimeUp || this.#isRefused() || this.#until.some(({ aborted }) => aborted);
   }
 
   send({ content }: Frame, onTaken?: () => void): void {
@@ -62,6 +70,12 @@ export class EndWatch implements FrameSink {
   close(): void {
     for (const signal of this.#until) signal.removeEventListener('abort', this.#tell);
     this.#clock.clearTimeout(this.#deadline);
+    this.#clock.clearTimeout(this.#asking);
+  }
+
+  #ask(): void {
+    if (this.#isRefused()) return this.#tell();
+    this.#asking = this.#clock.setTimeout(() => this.#ask(), ASK_MS);
   }
 
   #onTimeUp(): void {

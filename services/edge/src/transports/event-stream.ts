@@ -169,11 +169,14 @@ export class EventStream implements FrameSink {
     const { socket } = this.#raw;
     if (socket !== null && this.#stall.isStalled(socket, now)) return this.#cut();
     if (this.#isOver) return;
+    // Also before its first event, which would still be shown.
+    if (grant.isRevoked()) return this.#refuse('unauthorized', 'the token was revoked');
+    if (this.#attachments.sessions.some(grant.isClosed)) return this.#refuse('not_found', 'no such session');
     if (!this.#isStarted) {
       if (this.#attachments.size === 0 || now - this.#openedAt < HEAD_WAIT_MS) return;
       this.#start();
     }
-    if (now >= grant.expiresAt) return this.#expire();
+    if (now >= grant.expiresAt) return this.#refuse('unauthorized', 'the token has expired');
     if (now >= endsAt) return this.goaway(0);
     if (now >= grant.expiresAt - EXPIRING_NOTICE_MS && !this.#isNoticed) {
       this.#isNoticed = true;
@@ -203,9 +206,8 @@ export class EventStream implements FrameSink {
     this.#raw.destroy();
   }
 
-  #expire(): void {
-    const message = 'the token has expired';
-    this.say({ type: 'error', code: 'unauthorized', message, retryable: false });
+  #refuse(code: 'unauthorized' | 'not_found', message: string): void {
+    this.say({ type: 'error', code, message, retryable: false });
     this.#endBy(CLOSE_CODES.credential);
   }
 

@@ -58,6 +58,12 @@ export const readSettled = async (
   }
 };
 
+/** @throws SluiceError when it came to count no more while it waited */
+const checkGrant = ({ isRevoked, isClosed }: Grant, { session }: GenerationKey): void => {
+  if (isRevoked()) throw new SluiceError('unauthorized', 'the token was revoked');
+  if (isClosed(session)) throw new SluiceError('not_found', 'no such session');
+};
+
 export type WaitOptions = {
   readonly grant: Grant;
   /** aborted when the client has gone */
@@ -69,7 +75,7 @@ export type WaitOptions = {
 /**
  * Waits until a generation is done, as one of its viewers, so that it runs on while somebody waits.
  * Resolves to its item with the whole text; as it is then when the wait or the edge ends first.
- * @throws SluiceError not_found, unavailable, rate_limited; BusUnavailableError
+ * @throws SluiceError not_found, unauthorized, unavailable, rate_limited; BusUnavailableError
  */
 export const waitForGeneration = async (
   key: GenerationKey,
@@ -80,7 +86,8 @@ export const waitForGeneration = async (
   const found = await readGeneration(key, bus);
   if (found.status === 'done') return withTexts(key, found, bus);
   const leave = takePlace(context, grant, 'wait');
-  const watch = new EndWatch({ clock, until: [gone, leaving], mostMs });
+  const isRefused = (): boolean => grant.isRevoked() || grant.isClosed(key.session);
+  const watch = new EndWatch({ clock, until: [gone, leaving], mostMs, isRefused });
   const { org, session, generation: only } = key;
   const ref = { user: grant.user, connection: randomUUID() };
   const positions = new Map([[only, { epoch: found.epoch, seq: found.seq }]]);
@@ -93,6 +100,7 @@ export const waitForGeneration = async (
     await feed.attach(viewer, NOTHING_KNOWN);
     for (;;) {
       const item = await readGeneration(key, bus);
+      checkGrant(grant, key);
       if (item.status === 'done' || watch.isOver) return await withTexts(key, item, bus);
       await watch.news();
     }
