@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { freePort } from '@sluice/testkit';
+import { epochSeconds, freePort, openRawClient } from '@sluice/testkit';
+import type { RawClient } from '@sluice/testkit';
 import jwt from 'jsonwebtoken';
 import { openCommandLine } from './support/cli.ts';
 import type { CommandLine, UpReady } from './support/cli.ts';
@@ -120,6 +121,56 @@ describe('sluice token', () => {
     [['--org', 'a', '--user', 'b', '--ttl', 'soon'], 'Expected a time such as 90s'],
   ])('says what is wrong with %p', async (flags, message) => {
     const { code, stdout, stderr } = await cli.run(['token', ...flags]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(message);
+  });
+});
+
+describe('sluice revoke', () => {
+  const tokenAt = (iat: number): string =>
+    jwt.sign({ org: 'demo', iat }, SECRET, { subject: 'eve', expiresIn: 600 });
+  const open = (token: string): Promise<RawClient> =>
+    openRawClient(`${ready.url.replace('http', 'ws')}/v1/ws`, { token, auth: 'header' });
+  const who = ['--org', 'demo', '--user', 'eve'];
+
+  test('throws a user out, lets in whoever signs in again, and takes it back', async () => {
+    const [old, newer] = [tokenAt(epochSeconds() - 60), tokenAt(epochSeconds() + 20)];
+    const client = await open(old);
+    await client.nextFrame('ready');
+    const { code, stdout, stderr } = await cli.run(['revoke', ...who, '--for', '1h']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(
+      /^revoked: user "eve" of org demo, tokens issued until 20.*Z; counts until 20.*Z\n$/,
+    );
+    expect(await client.closed).toEqual({ code: 4401, reason: 'the token was revoked' });
+    expect((await (await open(old)).closed).code).toBe(4401);
+    const again = await open(newer);
+    await again.nextFrame('ready');
+    again.terminate();
+    expect(stdout).toContain((await cli.run(['revoke', '--list'])).stdout);
+    expect((await cli.run(['revoke', ...who, '--lift'])).stdout).toMatch(/^lifted: user "eve"/);
+    expect(await cli.run(['revoke', '--list'])).toMatchObject({ code: 0, stdout: '' });
+    const back = await open(old);
+    await back.nextFrame('ready');
+    back.terminate();
+  });
+
+  test('shortens none that is there already', async () => {
+    const until = (text: string): string | undefined => /counts until (\S+)/.exec(text)?.[1];
+    const first = await cli.run(['revoke', ...who, '--for', '7d']);
+    const second = await cli.run(['revoke', ...who, '--for', '1m', '--before', '2026-01-01']);
+    expect(until(second.stdout)).toBe(until(first.stdout));
+    expect(second.stdout).toBe(first.stdout);
+    await cli.run(['revoke', ...who, '--lift']);
+  });
+
+  test.each([
+    [['--user', 'eve'], '--org: expected whose tokens are meant, got none'],
+    [['--org', 'demo'], 'expected one of --user, --token-id, --session and --everybody, got none'],
+    [[...who, '--everybody'], '--everybody, got several'],
+    [[...who, '--before', 'soon'], 'Expected a time such as 2026'],
+  ])('says what is wrong with %p', async (flags, message) => {
+    const { code, stdout, stderr } = await cli.run(['revoke', ...flags]);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(message);
   });

@@ -51,6 +51,13 @@ export const natsUrl = (text: string): string => {
   return text;
 };
 
+/** As ms since the Unix epoch. */
+export const date = (text: string): number => {
+  const ms = Date.parse(text);
+  if (!Number.isNaN(ms)) return ms;
+  throw new InvalidArgumentError('Expected a time such as 2026-11-30T18:00:00Z.');
+};
+
 /** Of docs/WORKERS.md, as `W1,W20`. */
 export const clauseIds = (text: string): readonly string[] => {
   const ids = text.split(',').map((part) => part.trim());
