@@ -45,7 +45,7 @@ export { createMemoryBus } from './memory/memory-bus.ts';
 export { createMemoryHub } from './memory/memory-hub.ts';
 export type { MemoryHub } from './memory/memory-hub.ts';
 export type { NatsOptions } from './nats/connection/connection.ts';
-export { openNatsRevocations } from './nats/open-revocations.ts';
+export { openNatsRevocations } from './nats/revocations/open-revocations.ts';
 export { createNatsBus } from './nats/nats-bus.ts';
 export { openStreamAdmin } from './nats/streams/stream-admin.ts';
 export type { StreamAdmin } from './nats/streams/stream-admin.ts';

@@ -18,7 +18,7 @@ import { createNatsControl, createNatsPresence, createNatsStats } from './nats-c
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
 import { createNatsOpenGenerations } from './nats-open-generations.ts';
 import { createNatsRelay } from './nats-relay.ts';
-import { createNatsRevocations } from './nats-revocations.ts';
+import { createNatsRevocations } from './revocations/nats-revocations.ts';
 import { createNatsChunks } from './nats-chunks.ts';
 import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';

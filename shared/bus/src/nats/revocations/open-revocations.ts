@@ -1,8 +1,8 @@
 import { jetstream } from '@nats-io/jetstream';
-import { Border } from '../border.ts';
-import type { Revocations } from '../revocations.ts';
-import { REQUEST_TIMEOUT_MS, connectNats, inboxPrefixOf } from './connection/connection.ts';
-import type { NatsOptions } from './connection/connection.ts';
+import { Border } from '../../border.ts';
+import type { Revocations } from '../../revocations.ts';
+import { REQUEST_TIMEOUT_MS, connectNats, inboxPrefixOf } from '../connection/connection.ts';
+import type { NatsOptions } from '../connection/connection.ts';
 import { createNatsRevocations } from './nats-revocations.ts';
 
 /**

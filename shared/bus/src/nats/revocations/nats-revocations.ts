@@ -1,21 +1,21 @@
 import type { JetStreamClient } from '@nats-io/jetstream';
 import type { StoredRevocation } from '@sluice/core';
 import type { Msg, NatsConnection } from 'nats';
-import type { Border } from '../border.ts';
-import { parseRevocation } from '../messages.ts';
-import type { Revocations } from '../revocations.ts';
+import type { Border } from '../../border.ts';
+import { parseRevocation } from '../../messages.ts';
+import type { Revocations } from '../../revocations.ts';
 import {
   BUCKETS,
   kvStream,
   liveRevocationSubjects,
   revocationSubject,
   revocationSubjects,
-} from '../subjects.ts';
-import { busError } from './answer.ts';
-import { subscribeNow } from './confirmed-subscription.ts';
-import type { Inlet } from './confirmed-subscription.ts';
-import { readLastMessages, sequenceIn, sequenceOf } from './last-messages.ts';
-import { retryUnstored } from './write.ts';
+} from '../../subjects.ts';
+import { busError } from '../answer.ts';
+import { subscribeNow } from '../confirmed-subscription.ts';
+import type { Inlet } from '../confirmed-subscription.ts';
+import { readLastMessages, sequenceIn, sequenceOf } from '../last-messages.ts';
+import { retryUnstored } from '../write.ts';
 
 type RevocationOptions = Inlet & { readonly inboxPrefix: string; readonly replicas: number };
 
