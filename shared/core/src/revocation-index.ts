@@ -22,15 +22,23 @@ const pathOf = ({ org, of, id }: Pick<Revocation, 'of' | 'id'> & { readonly org:
  */
 export class RevocationIndex {
   readonly #byTarget = new Map<string, StoredRevocation>();
+  #version = 0;
 
   get size(): number {
     return this.#byTarget.size;
   }
 
+  /** Whoever was not revoked is not as long as this stays the same. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** Takes one that was heard of, unless a newer one of its target is known. */
   add(revocation: StoredRevocation): void {
     const path = pathOf(revocation);
-    if (revocation.rev > (this.#byTarget.get(path)?.rev ?? 0)) this.#byTarget.set(path, revocation);
+    if (revocation.rev <= (this.#byTarget.get(path)?.rev ?? 0)) return;
+    this.#byTarget.set(path, revocation);
+    this.#version += 1;
   }
 
   /**
@@ -38,7 +46,9 @@ export class RevocationIndex {
    * @param upTo the sequence up to which the listing knows them; what was heard of beyond it stays
    */
   replace(listed: readonly StoredRevocation[], upTo: number): void {
-    for (const [path, { rev }] of this.#byTarget) if (rev <= upTo) this.#byTarget.delete(path);
+    const paths = new Set(listed.map(pathOf));
+    for (const [path, { rev }] of this.#byTarget)
+      if (rev <= upTo && !paths.has(path)) this.#byTarget.delete(path);
     for (const revocation of listed) this.add(revocation);
   }
 

@@ -91,6 +91,18 @@ describe('an index', () => {
     expect(index.revokes(ann(), NOW)).toBe(true);
   });
 
+  test('has another version once there is something new, and not for a listing of what is known', () => {
+    const known = revocation('user', 'ann', { rev: 3 });
+    const index = indexOf(known);
+    const { version } = index;
+    index.replace([known], 8);
+    index.expire(NOW);
+    expect(index.version).toBe(version);
+    index.replace([known, revocation('user', 'bob', { rev: 9 })], 9);
+    expect(index.version).toBeGreaterThan(version);
+    expect(index.revokes(ann(), NOW)).toBe(true);
+  });
+
   test('takes a listing for all there is, but for what was heard of after it', () => {
     const index = indexOf(
       revocation('user', 'ann', { rev: 3 }),

@@ -43,9 +43,16 @@ export class RevocationWatch {
     this.#watch?.close();
   }
 
-  /** Whether the bearer is kept out of everything. */
-  revokes(bearer: Bearer): boolean {
-    return this.#index.revokes(bearer, this.#deps.clock.now());
+  /** @returns what says whether the bearer is kept out of everything; it costs nothing while there is nothing new */
+  asker(bearer: Bearer): () => boolean {
+    let asked: number | undefined;
+    return () => {
+      const { version } = this.#index;
+      if (asked === version) return false;
+      const isRevoked = this.#index.revokes(bearer, this.#deps.clock.now());
+      if (!isRevoked) asked = version;
+      return isRevoked;
+    };
   }
 
   /** Whether the bearer is kept out of a session. */

@@ -41,7 +41,7 @@ export type VerifierOptions = {
   readonly audience?: string | undefined;
   /** longest time from `iat` to `exp`, seconds; unset: not looked at */
   readonly maxAgeS?: number | undefined;
-  readonly revoked: Pick<RevocationWatch, 'revokes' | 'closes'>;
+  readonly revoked: Pick<RevocationWatch, 'asker' | 'closes'>;
   /** whose scope `admin` sees the whole system */
   readonly operatorOrg?: string | undefined;
   /** ms since the Unix epoch */
@@ -119,7 +119,7 @@ const grantOf = (claims: unknown, { nowS, maxAgeS, operatorOrg, revoked }: Grant
     sessions: patternsOf(sessions),
     reserved: scopes.has('admin') ? reservedFor(org, operatorOrg) : NONE,
     expiresAt: exp * 1000,
-    isRevoked: () => revoked.revokes(bearer),
+    isRevoked: revoked.asker(bearer),
     isClosed: (session) => revoked.closes(session, bearer),
   };
 };
