@@ -7,6 +7,8 @@ export { countCrash, countSpent, hasAdvanced, isSuspect, poisonEnd } from './cra
 export type { CrashCount } from './crash-budget.ts';
 export { EngineError } from './engine.ts';
 export type { Engine, EngineEnd, EngineErrorCode, EngineRequest, EngineRun } from './engine.ts';
+export { FairQueue } from './fair-queue.ts';
+export type { Party } from './fair-queue.ts';
 export { GenerationBuffer } from './generation-buffer.ts';
 export type { Slice } from './generation-buffer.ts';
 export { fnv1a } from './hash.ts';
