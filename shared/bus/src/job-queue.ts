@@ -4,6 +4,8 @@ import type { GenerationKey } from '@sluice/protocol';
 export type Job = GenerationKey & {
   readonly model: string;
   readonly attempt: number;
+  /** whose prompt it is, since users of an org take turns; undefined: published by a worker that does not say */
+  readonly user?: string;
   /** true: it was in the own queue of a worker that is gone, which may have had it before */
   readonly isOrphan?: boolean;
 };

@@ -8,7 +8,7 @@ type Waiting<Entry> = Map<string, Entry[]>;
 
 /**
  * What waits for a slot, and who holds one. Slots go round by org, and those of an org by user, whoever came first and
- * however much each asks for. Pure: time is an argument, as how long a slot was held.
+ * however much each asks for.
  */
 export class FairQueue<Entry extends Party> {
   readonly #waiting = new Map<string, Waiting<Entry>>();
@@ -70,10 +70,10 @@ export class FairQueue<Entry extends Party> {
     this.#usersOf(org).take(user);
   }
 
-  /** @param heldMs how long the slot was held */
-  giveBack({ org, user }: Party, heldMs: number): void {
-    this.#orgs.giveBack(org, heldMs);
-    this.#usersOf(org).giveBack(user, heldMs);
+  /** @param used what came of the slot, in a unit that is the same for all */
+  giveBack({ org, user }: Party, used: number): void {
+    this.#orgs.giveBack(org, used);
+    this.#usersOf(org).giveBack(user, used);
     this.#forget(org);
   }
 

@@ -12,16 +12,20 @@ import type { GenerationKey } from '@sluice/protocol';
 export const queueJob = async (
   bus: Bus,
   key: GenerationKey,
-  { model, attempt }: StoredGeneration,
+  { model, attempt, user }: StoredGeneration,
   queue?: typeof ANY_QUEUE,
 ): Promise<void> => {
   const { org, session, generation } = key;
-  await bus.jobs.publish({ org, session, generation, model, attempt: attempt + 1 }, queue);
+  await bus.jobs.publish({ org, session, generation, model, attempt: attempt + 1, user }, queue);
 };
 
-/** Passes on a job that was placed here and cannot run: to whoever is free. @throws BusUnavailableError */
-export const passOn = async (bus: Bus, delivery: Delivery): Promise<void> => {
+/**
+ * Passes on a job that cannot run here.
+ * @param queue of a worker that has a free slot; default that of whoever is free
+ * @throws BusUnavailableError
+ */
+export const passOn = async (bus: Bus, delivery: Delivery, queue: string = ANY_QUEUE): Promise<void> => {
   // In this order: a job must never be in no queue.
-  await bus.jobs.publish(delivery.job, ANY_QUEUE);
+  await bus.jobs.publish(delivery.job, queue);
   await delivery.ack();
 };

@@ -19,6 +19,7 @@ export const jobSchema = z.object({
   ...generationPlace,
   model: z.string(),
   attempt: attemptSchema,
+  user: z.string().exactOptional(),
   isOrphan: z.boolean().exactOptional(),
 });
 
