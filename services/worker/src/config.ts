@@ -11,6 +11,7 @@ import type { ConfigOf } from '@sluice/runtime';
 import { MAX_GENERATION_BYTES } from '@sluice/protocol';
 import { z } from 'zod';
 import { CONVERSATION_BYTES } from './runs/conversation.ts';
+import { HOLD_MS } from './runs/patience.ts';
 import type { OpenAiOptions } from './engines/openai/openai-engine.ts';
 
 /** What every worker reads, whatever its engine is. */
@@ -30,6 +31,11 @@ export const workerSettings = {
   slots: setting(count(1, 10_000).default(64), {
     env: 'SLUICE_WORKER_SLOTS',
     about: 'Generations run at once.',
+  }),
+  holdMs: setting(count(0, 24 * 60 * 60_000).default(HOLD_MS), {
+    env: 'SLUICE_WORKER_HOLD_MS',
+    about:
+      'Longest that viewers who do not ack keep a run in its slot, ms, where the engine cannot continue a text; it then runs on without them, or ends with `onAbandon: cancel`.',
   }),
   conversationBytes: setting(count(0, 1024 * 1024 * 1024).default(CONVERSATION_BYTES), {
     env: 'SLUICE_CONVERSATION_BYTES',

@@ -23,12 +23,13 @@ export const runWorker = async (
   { engine, logger, own }: WorkerParts,
 ): Promise<void> => {
   const { name = `w-${randomUUID().slice(0, 8)}`, model, slots, placement } = settings;
-  const { conversationBytes, maxAnswerBytes } = settings;
+  const { conversationBytes, maxAnswerBytes, holdMs } = settings;
   const models = model === undefined ? await engine.models(AbortSignal.timeout(10_000)) : [model];
   const onError = (error: Error): void => logger.warn('subscription_failed', { error });
   const bus = own(await createNatsBus(natsOptionsOf(settings, `sluice-worker ${name}`), onError));
   const maxRunMs = settings.tokensRetentionMs * MAX_RUN_SHARE;
-  const options = { name, slots, models, placement, maxRunMs, conversationBytes, maxAnswerBytes };
+  const limits = { maxRunMs, holdMs, conversationBytes, maxAnswerBytes };
+  const options = { name, slots, models, placement, ...limits };
   const worker = own(await createWorker(options, { bus, engine, logger }));
   const admin = await startAdminServer({
     port: settings.adminPort,

@@ -12,6 +12,7 @@ import { Liveness } from './peers/liveness.ts';
 import { createWorkerMetrics } from './tally/metrics.ts';
 import { Connectivity } from './peers/connectivity.ts';
 import { Slots } from './jobs/slots.ts';
+import { HOLD_MS } from './runs/patience.ts';
 import { createSweeper } from './peers/sweeping.ts';
 import { Takeover } from './peers/takeover.ts';
 import { WorkerStats } from './tally/worker-stats.ts';
@@ -35,6 +36,8 @@ export type WorkerOptions = {
   readonly placement?: boolean;
   /** longest run from its oldest token on, ms: below what the token log keeps; default none */
   readonly maxRunMs?: number;
+  /** longest that a run which cannot be parked keeps its slot while viewers do not ack, ms; default {@link HOLD_MS} */
+  readonly holdMs?: number;
   /** most of a session's earlier turns that a prompt continues, bytes of their JSON; default 4 MiB */
   readonly conversationBytes?: number;
   /** largest answer, bytes of its JSON; default {@link MAX_GENERATION_BYTES} */
@@ -76,7 +79,7 @@ const endsWithin = async (ms: number, clock: Clock, work: Promise<unknown>): Pro
 /** Starts pulling jobs. The caller owns the bus and the engine and closes them afterwards. */
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
   const { name, models, placement: ownQueue = true } = options;
-  const { maxRunMs = Infinity, maxAnswerBytes = MAX_GENERATION_BYTES } = options;
+  const { maxRunMs = Infinity, maxAnswerBytes = MAX_GENERATION_BYTES, holdMs = HOLD_MS } = options;
   const { engine, logger, clock = systemClock } = deps;
   const [placement, tally, slots] = [new Placement(), new WorkerTally(), new Slots(options.slots)];
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
@@ -88,8 +91,8 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const connectivity = new Connectivity(bus.link, clock);
   const conversations = new Conversations({ bus, clock, maxBytes: options.conversationBytes });
   const runner: JobRunner = new JobRunner({
-    ...{ bus, engine, clock, logger, tally, stats, connectivity, slots, worker: name },
-    ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs, maxAnswerBytes, conversations },
+    ...{ bus, engine, clock, logger, tally, stats, connectivity, worker: name },
+    ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs, holdMs, maxAnswerBytes, conversations },
     ...{
       onTaken: (run) => liveness.taken(run),
       onChange: () => liveness.changed(),
@@ -104,16 +107,10 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   for (const part of [takeover, liveness, stats]) await persist(() => part.start(), clock, pulling.signal);
-  const tick = (): void => [runner, stats, sweeper].forEach((part) => part.tick(clock.now()));
+  const pulled = { bus, models, slots, placement, clock, logger, tally, runner, worker: name, ownQueue };
+  const loops = startJobLoops(pulled, pulling.signal);
+  const tick = (): void => [runner, stats, sweeper, loops].forEach((part) => part.tick(clock.now()));
   const ticking = setInterval(tick, TICK_MS).unref();
-  const loops = startJobLoops(
-    {
-      ...{ bus, models, slots, clock, logger, tally },
-      owner: ownQueue ? name : undefined,
-      run: (job) => runner.run(job),
-    },
-    pulling.signal,
-  );
   logger.info('worker_started', { worker: name, models, slots: slots.size, engine: engine.name });
 
   let closing: Promise<void> | undefined;
@@ -121,7 +118,8 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     pulling.abort();
     for (const part of [takeover, watch, sweeper]) part.close();
     placement.forget(name);
-    await endsWithin(DRAIN_MS, clock, Promise.all([liveness.withdraw(), runner.drain()]));
+    slots.suspend();
+    await endsWithin(DRAIN_MS, clock, Promise.all([liveness.withdraw(), loops.leave(), runner.drain()]));
     giveUp.abort();
     const left = runner.drain().then(() => loops.close());
     if (!(await endsWithin(LEAVE_MS, clock, left))) logger.warn('close_unfinished', { running: runner.size });

@@ -1,9 +1,8 @@
-import type { Bus, Delivery } from '@sluice/bus';
+import type { Delivery } from '@sluice/bus';
 import { passOn } from '@sluice/lifecycle';
-import type { Clock, Logger } from '@sluice/runtime';
 import { pullUntil } from './pull-loop.ts';
-import type { Slots } from './slots.ts';
-import type { WorkerTally } from '../tally/worker-tally.ts';
+import { WaitingJobs } from './waiting-jobs.ts';
+import type { WaitingJobsDeps } from './waiting-jobs.ts';
 
 /**
  * A pull is renewed after this long; a waiting job is delivered at once. Shorter than it takes to declare
@@ -11,83 +10,81 @@ import type { WorkerTally } from '../tally/worker-tally.ts';
  */
 const PULL_MS = 1_500;
 
-export type JobLoopOptions = {
-  readonly bus: Bus;
+export type JobLoopOptions = WaitingJobsDeps & {
   readonly models: readonly string[];
-  /** whose own queue is pulled; undefined: only what is shared */
-  readonly owner: string | undefined;
-  readonly slots: Slots;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly tally: Pick<WorkerTally, 'jobs' | 'passedOn'>;
-  /** Runs one job to its end and releases the slot that was taken for it. Must not reject. */
-  readonly run: (delivery: Delivery) => Promise<void>;
+  /** whether the worker's own queue is pulled too */
+  readonly ownQueue: boolean;
 };
 
 export type JobLoops = {
-  /** To be called after `leaving` and once nothing runs any more: leaves the own queue empty. */
+  /** To be called a few times a second. */
+  tick(now: number): void;
+  /** Passes on what waits, once `leaving` has aborted. */
+  leave(): Promise<void>;
+  /** To be called once nothing runs any more: leaves the own queue empty. */
   close(): Promise<void>;
 };
 
 /** Pulls the queues of these models, and the worker's own, until `leaving` aborts. */
 export const startJobLoops = (options: JobLoopOptions, leaving: AbortSignal): JobLoops => {
-  const { bus, models, owner, logger } = options;
+  const { bus, models, worker, ownQueue, logger } = options;
   const closing = new AbortController();
-  const shared = models.map((model) => pullShared(model, options, leaving));
-  const own = owner === undefined ? undefined : pullOwn(owner, { ...options, leaving }, closing.signal);
+  const waiting = new WaitingJobs(options);
+  const pulled = { ...options, waiting };
+  const shared = models.map((model) => pullShared(model, pulled, leaving));
+  const own = ownQueue ? pullOwn({ ...pulled, leaving }, closing.signal) : undefined;
   return {
+    tick: (now) => waiting.tick(now),
+    leave: () => waiting.leave(),
     close: async () => {
       closing.abort();
       await Promise.all([...shared, own]);
-      if (owner === undefined) return;
+      if (!ownQueue) return;
       // What came last, and what was taken and not finished. If this fails a sweep of others finds it.
-      await bus.jobs.adopt(owner).catch((error: unknown) => logger.warn('adoption_failed', { error }));
+      await bus.jobs.adopt(worker).catch((error: unknown) => logger.warn('adoption_failed', { error }));
     },
   };
 };
 
+/** What is pulled goes to `waiting`. */
+type Pulled = JobLoopOptions & { readonly waiting: WaitingJobs };
+
 /**
- * Pulls only while there are free slots. Other queues share the slots, so a job may arrive after another took the last
- * one: it goes back at once for another worker.
+ * Pulls also while there is no free slot, so that what is shared takes its turn among all that waits; but not where
+ * another worker takes what it can run only: that one may be free sooner.
  */
-const pullShared = (model: string, options: JobLoopOptions, signal: AbortSignal): Promise<void> => {
-  const { bus, slots, tally, run } = options;
-  let waiting = 0;
+const pullShared = (model: string, options: Pulled, signal: AbortSignal): Promise<void> => {
+  const { bus, slots, placement, waiting } = options;
+  let pulls = 0;
+  const mayWait = (): boolean => !slots.isSuspended && !waiting.isFull && !placement.isShared(model);
   const pullOne = async (): Promise<Delivery | undefined> => {
-    await slots.available(signal);
+    await slots.until(() => slots.free > 0 || mayWait(), signal);
     return bus.jobs.pull(model, PULL_MS, signal);
   };
   const pull = async (): Promise<boolean> => {
-    waiting += 1;
-    const delivery = await pullOne().finally(() => (waiting -= 1));
+    pulls += 1;
+    const delivery = await pullOne().finally(() => (pulls -= 1));
     if (delivery === undefined) return false;
-    if (signal.aborted || !slots.tryTake()) delivery.nak();
-    else {
-      tally.jobs.add('any');
-      void run(delivery);
-    }
+    if (signal.aborted || (slots.free <= 0 && !mayWait())) delivery.nak();
+    else await waiting.add(delivery, 'any');
     return true;
   };
   // The pull that has just brought a job is about to wait again.
-  return pullUntil({ ...options, pull, hasRoom: () => slots.free > waiting + 1 }, signal);
+  const hasRoom = (): boolean => slots.free > pulls + 1 || (slots.free <= 0 && mayWait());
+  return pullUntil({ ...options, pull, hasRoom }, signal);
 };
 
 /**
- * Pulls also while there is no free slot, and while the worker leaves: a job that was placed here and
- * cannot run is passed on to whoever is free, rather than left to wait.
+ * Pulls also while the worker leaves: a job that was placed here and cannot run is passed on to whoever is free, rather
+ * than left to wait.
  */
-const pullOwn = (
-  owner: string,
-  options: JobLoopOptions & { readonly leaving: AbortSignal },
-  signal: AbortSignal,
-): Promise<void> => {
-  const { bus, slots, tally, run, leaving } = options;
+const pullOwn = (options: Pulled & { readonly leaving: AbortSignal }, signal: AbortSignal): Promise<void> => {
+  const { bus, worker, tally, waiting, leaving } = options;
   const pull = async (): Promise<boolean> => {
-    const delivery = await bus.jobs.pullOwn(owner, PULL_MS, signal);
+    const delivery = await bus.jobs.pullOwn(worker, PULL_MS, signal);
     if (delivery === undefined) return false;
-    if (!leaving.aborted && slots.tryTake()) {
-      tally.jobs.add('own');
-      void run(delivery);
+    if (!leaving.aborted) {
+      await waiting.add(delivery, 'own');
       return true;
     }
     await passOn(bus, delivery);

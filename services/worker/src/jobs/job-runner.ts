@@ -1,6 +1,6 @@
 import { BusRefusedError } from '@sluice/bus';
 import type { Delivery, RunningGeneration } from '@sluice/bus';
-import type { StoredGeneration } from '@sluice/core';
+import type { Party, StoredGeneration } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
 import { claimGeneration, readClaimed } from '@sluice/lifecycle';
 import type { ClaimContext, Claimed } from '@sluice/lifecycle';
@@ -9,7 +9,7 @@ import type { Conversations } from '../runs/conversation.ts';
 import { GenerationRun } from '../runs/generation-run.ts';
 import type { RunContext, RunOutcome } from '../runs/generation-run.ts';
 import { Quarantine } from './quarantine.ts';
-import type { Slots } from './slots.ts';
+import type { Release } from './waiting-jobs.ts';
 import type { RunLoad } from '../tally/worker-stats.ts';
 
 /** A job's redelivery is put off this often while it runs; the ack wait is three times as long. */
@@ -27,7 +27,6 @@ const MAX_PROGRESS = 64;
 export type JobRunnerDeps = Omit<RunContext, 'onEngineFree'> & {
   /** this worker's name */
   readonly worker: string;
-  readonly slots: Slots;
   readonly conversations: Conversations;
   /** aborted when the worker stops pulling */
   readonly pulling: AbortSignal;
@@ -72,11 +71,29 @@ export class JobRunner {
     return { running: runs.length, paused, progress };
   }
 
-  /** Runs one job, for which a slot was taken, and releases the slot. Never rejects. */
-  run(delivery: Delivery): Promise<void> {
-    const job = this.#runJob(delivery).finally(() => this.#unfinished.delete(job));
+  /** Runs one job. Never rejects. */
+  run(delivery: Delivery, release: Release): Promise<void> {
+    const job = this.#runJob(delivery, release).finally(() => this.#unfinished.delete(job));
     this.#unfinished.add(job);
     return job;
+  }
+
+  /**
+   * One run gives its slot to somebody whose party has fewer: the one that has waited longest for its viewers, else the
+   * one that has made least. One at a time: it may be all that is needed.
+   * @param aheadOf how many slots more a run's party has
+   */
+  makeRoom(aheadOf: (party: Party) => number): void {
+    const runs = [...this.#runs.values()];
+    if (runs.some((run) => run.isLeavingSlot)) return;
+    const now = this.#deps.clock.now();
+    const ahead = runs.map((run) => {
+      const { key, item } = run.claimed;
+      const by = aheadOf({ org: key.org, user: item.user });
+      return { run, by, heldMs: run.heldFor(now) };
+    });
+    ahead.sort((a, b) => b.heldMs - a.heldMs || a.run.made - b.run.made);
+    ahead.find(({ run, by }) => by > 0 && run.giveWay(now, by > 1));
   }
 
   tick(now: number): void {
@@ -89,19 +106,14 @@ export class JobRunner {
     await Promise.all(this.#unfinished);
   }
 
-  async #runJob(delivery: Delivery): Promise<void> {
-    const { bus, worker, clock, logger, slots, pulling, onTaken, standingOf } = this.#deps;
+  async #runJob(delivery: Delivery, release: Release): Promise<void> {
+    const { bus, worker, clock, logger, pulling, onTaken, standingOf } = this.#deps;
     const isRunning = (key: GenerationKey): boolean =>
       this.#runs.has(pathOf(key)) || this.#isTakenBefore(taken, key);
     const admits = (item: StoredGeneration): boolean => this.#quarantine.admits(taken, item, clock.now());
     const working = setInterval(() => delivery.working(), WORKING_MS).unref();
     const { org, session, generation, attempt } = delivery.job;
     const taken: Taken = { org, session, generation, attempt };
-    let hasSlot = true;
-    const onEngineFree = (): void => {
-      if (hasSlot) slots.release();
-      hasSlot = false;
-    };
     this.#taken.add(taken);
     onTaken(taken);
     try {
@@ -113,7 +125,7 @@ export class JobRunner {
         onTaken(taken);
       }
       const outcome =
-        result.type === 'claimed' ? await this.#runClaimed(result.claimed, onEngineFree) : result.type;
+        result.type === 'claimed' ? await this.#runClaimed(result.claimed, release) : result.type;
       // A job that is not ours any more stays in the queue: whoever has it now may still die.
       if (outcome !== 'lost' && outcome !== 'leave') await delivery.ack();
     } catch (error) {
@@ -124,7 +136,7 @@ export class JobRunner {
       clearInterval(working);
       this.#quarantine.leave(taken);
       this.#taken.delete(taken);
-      onEngineFree();
+      release(0);
     }
   }
 
@@ -137,18 +149,19 @@ export class JobRunner {
     return false;
   }
 
-  async #runClaimed(claimed: Claimed, onEngineFree: () => void): Promise<RunOutcome> {
+  async #runClaimed(claimed: Claimed, release: Release): Promise<RunOutcome> {
     const { bus, clock, conversations, giveUp, logger, tally } = this.#deps;
     const { messages, leftOut } = await persist(() => conversations.read(claimed), clock, giveUp);
     if (leftOut > 0) {
       tally.cutConversations += 1;
       logger.info('conversation_cut', { generation: claimed.key.generation, items: leftOut });
     }
-    const run = new GenerationRun(claimed, messages, { ...this.#deps, onEngineFree });
+    const onEngineFree = (): void => release(run.made);
+    const run: GenerationRun = new GenerationRun(claimed, messages, { ...this.#deps, onEngineFree });
     const outcome = await this.#runOnce(run);
     if (outcome !== 'behind') return outcome;
     const again = await persist(() => readClaimed(bus, claimed.key, claimed.item), clock, giveUp);
-    return typeof again === 'string' ? 'lost' : this.#runClaimed(again, onEngineFree);
+    return typeof again === 'string' ? 'lost' : this.#runClaimed(again, release);
   }
 
   async #runOnce(run: GenerationRun): Promise<RunOutcome> {

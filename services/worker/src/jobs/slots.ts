@@ -4,6 +4,8 @@ export class Slots {
   #taken = 0;
   #isSuspended = false;
   #waiting: (() => void)[] = [];
+  /** Called when a slot has become free, before anybody who waits is woken. */
+  onFree: () => void = () => undefined;
 
   constructor(size: number) {
     this.size = size;
@@ -16,6 +18,10 @@ export class Slots {
   /** How many may be taken now. */
   get free(): number {
     return this.#isSuspended ? 0 : this.size - this.#taken;
+  }
+
+  get isSuspended(): boolean {
+    return this.#isSuspended;
   }
 
   /** Takes a slot if one is free. Whoever takes one calls {@link release} once. */
@@ -40,9 +46,9 @@ export class Slots {
     this.#wake();
   }
 
-  /** Resolves when a slot is free or `signal` aborts; somebody else may still be faster to take it. */
-  async available(signal: AbortSignal): Promise<void> {
-    while (this.free <= 0 && !signal.aborted) {
+  /** Resolves when this holds or `signal` aborts; looks whenever a slot is released. */
+  async until(isReady: () => boolean, signal: AbortSignal): Promise<void> {
+    while (!isReady() && !signal.aborted) {
       await new Promise<void>((resolve) => {
         // Left on the signal, each wait of a busy worker would stay there for good.
         const wake = (): void => {
@@ -56,6 +62,7 @@ export class Slots {
   }
 
   #wake(): void {
+    if (this.free > 0) this.onFree();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const wake of waiting) wake();

@@ -101,12 +101,16 @@ export class Takeover {
     return hasListened && missed >= SILENT_BEATS ? 'dead' : 'unsure';
   }
 
-  #onBeat({ worker, running, isExtra = false }: WorkerBeat): void {
+  #onBeat(beat: WorkerBeat): void {
+    const { worker, running, isExtra = false } = beat;
     if (worker === this.#deps.worker) {
       if (!isExtra) this.#onOwnBeat();
       return;
     }
+    this.#deps.placement.hear(beat);
     const known = this.#peers.get(worker);
+    // Somebody new has free slots, for what waits elsewhere.
+    if (known === undefined) void this.#learn();
     const before = isExtra && known !== undefined ? known.running : [];
     this.#peers.set(worker, {
       missed: 0,
@@ -179,11 +183,20 @@ export class Takeover {
     }
   }
 
-  /** Learns who lives, and adopts the queues of those that nobody hears. */
-  async #sweep(): Promise<void> {
-    const { bus, logger, worker, placement } = this.#deps;
+  async #learn(): Promise<void> {
+    const { bus, logger, placement } = this.#deps;
     try {
       placement.learn(await bus.workers.list());
+    } catch (error) {
+      logger.warn('sweep_failed', { error });
+    }
+  }
+
+  /** Learns who lives, and adopts the queues of those that nobody hears. */
+  async #sweep(): Promise<void> {
+    const { bus, logger, worker } = this.#deps;
+    await this.#learn();
+    try {
       const owners = await bus.jobs.owners();
       const gone = owners.filter((owner) => owner !== worker && !this.#peers.has(owner));
       for (const owner of gone) if (this.#isOurTurn(owner)) await this.#adoptQueue(owner);

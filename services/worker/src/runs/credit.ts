@@ -13,6 +13,7 @@ export class Credit {
   readonly #gate: LeadGate;
   readonly #epoch: number;
   readonly #finishAlone: boolean;
+  #isUnbound = false;
   #shutSince: number | undefined;
   #shutMs = 0;
   #aloneSince: number | undefined;
@@ -38,6 +39,11 @@ export class Credit {
     return isGoverned ? { acked, lead } : undefined;
   }
 
+  /** Whether anybody has acknowledged anything of this epoch. */
+  get isAcked(): boolean {
+    return this.#ledger.governed(this.#epoch).seq > 0;
+  }
+
   /** How long the run has been held so far, ms, over all holds. */
   get heldMs(): number {
     return this.#shutMs;
@@ -55,6 +61,12 @@ export class Credit {
 
   take(now: number): void {
     this.#gate.take(now);
+  }
+
+  /** Nothing governs from now on. */
+  unbind(now: number): void {
+    this.#isUnbound = true;
+    this.#govern(now);
   }
 
   onAck({ edge, epoch, seq, viewers }: ControlAck, now: number): void {
@@ -87,7 +99,8 @@ export class Credit {
   #govern(now: number): void {
     const { seq, viewers } = this.#ledger.governed(this.#epoch);
     this.#aloneSince = viewers > 0 ? undefined : (this.#aloneSince ?? now);
-    this.#gate.govern(this.#finishAlone && viewers === 0 ? Infinity : seq, now);
+    const isFree = this.#isUnbound || (this.#finishAlone && viewers === 0);
+    this.#gate.govern(isFree ? Infinity : seq, now);
     if (this.open) this.release();
   }
 }

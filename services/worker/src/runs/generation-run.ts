@@ -1,7 +1,15 @@
 import type { Bus, Subscription } from '@sluice/bus';
-import { ChunkWriter, countCrash, EngineError, poisonEnd, promptTokensOf, wholeUsage } from '@sluice/core';
+import {
+  ChunkWriter,
+  countCrash,
+  EngineError,
+  INITIAL_LEAD,
+  poisonEnd,
+  promptTokensOf,
+  wholeUsage,
+} from '@sluice/core';
 import { headOf, textOf } from '@sluice/protocol';
-import type { CancelReply, ChatMessage, End, GenerationError, RunProgress, Token } from '@sluice/protocol';
+import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/protocol';
 import { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from '@sluice/lifecycle';
 import type { Claimed, Leaving } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
@@ -11,36 +19,14 @@ import { canGoOn, nextEpoch } from './continuation.ts';
 import { Credit } from './credit.ts';
 import type { Engine, EngineRequest } from '@sluice/core';
 import type { Connectivity } from '../peers/connectivity.ts';
+import { Patience, PAUSE_MS } from './patience.ts';
+import type { Attention } from './patience.ts';
 import { settle } from './settling.ts';
+import { errorOf, isStronger, OVERDUE, TOO_LARGE } from './stop.ts';
+import type { Stop } from './stop.ts';
 import { PublishStoppedError, TokenPublisher } from './token-publisher.ts';
 import type { WorkerStats } from '../tally/worker-stats.ts';
 import type { WorkerTally } from '../tally/worker-tally.ts';
-
-/** Held for this long without an ack: the engine is stopped and the slot freed, ms. */
-export const PARK_AFTER_MS = 2_000;
-/** The same for an engine that cannot go on from a prefix, whose text starts again on return, ms. */
-const PARK_RESTARTING_AFTER_MS = 60_000;
-/** Without a viewer for this long, policy `cancel` ends the run, ms. */
-const ABANDON_AFTER_MS = 10_000;
-/** Holds shorter than this are not worth a word to the viewers, ms. */
-const PAUSE_SHOWN_MS = 250;
-
-/** Why the engine was told to stop before its own end, and when. */
-type Stop = {
-  readonly type: 'cancelled' | 'abandoned' | 'park' | 'drain' | 'overdue' | 'too_long' | 'unstorable';
-  readonly at: number;
-};
-
-/** Weakest first. What somebody asked for, and was told is done, holds even where the log takes no more. */
-const STRENGTH: readonly Stop['type'][] = [
-  'park',
-  'drain',
-  'overdue',
-  'too_long',
-  'unstorable',
-  'abandoned',
-  'cancelled',
-];
 
 /**
  * `lost`: a newer attempt owns the generation, or this worker cannot tell: it touches nothing more.
@@ -66,6 +52,8 @@ export type RunContext = {
   readonly onEngineLost: () => void;
   /** a run ends once its oldest token was stored so long ago, ms: its log would lose its beginning */
   readonly maxRunMs: number;
+  /** a run that cannot be parked is held at most so long, ms */
+  readonly holdMs: number;
 };
 
 /**
@@ -79,6 +67,7 @@ export class GenerationRun {
   readonly #writer: ChunkWriter;
   readonly #publisher: TokenPublisher;
   readonly #credit: Credit;
+  readonly #patience: Patience;
   readonly #abort = new AbortController();
   /** every token of this epoch, stored or about to be */
   readonly #tokens: Token[];
@@ -89,6 +78,7 @@ export class GenerationRun {
   #bytes = 0;
   #tokensAfterStop = 0;
   #isPauseShown = false;
+  #isOutOfSlot = false;
   #stop: Stop | undefined;
   /** the end that the log was to get */
   #end: End | undefined;
@@ -112,6 +102,7 @@ export class GenerationRun {
     this.#writer = new ChunkWriter(item.attempt, epoch, head);
     this.#account = new AttemptAccount({ ...context, claimed, request: this.#request }, this.#writer.head);
     this.#credit = new Credit(entry.body, epoch, { seq: this.#writer.head, now: context.clock.now() });
+    this.#patience = new Patience(entry.body.onAbandon, context.holdMs);
     this.#publisher = new TokenPublisher({
       tokens: context.bus.tokens,
       key: claimed.key,
@@ -130,6 +121,11 @@ export class GenerationRun {
     const { key, item } = this.claimed;
     const [made, stored] = [this.#tokens.length, this.#publisher.head];
     return { ...key, attempt: item.attempt, made, stored, ...this.#credit.governed };
+  }
+
+  /** Tokens that this attempt has taken from the engine. */
+  get made(): number {
+    return this.#tokens.length - this.#request.prefix.length;
   }
 
   /** Held because its viewers do not ack. */
@@ -163,16 +159,44 @@ export class GenerationRun {
     if (reachableMs === 0) return;
     if (now - this.#begunAt >= this.#context.maxRunMs) this.#halt('overdue');
     this.#credit.tick(now, reachableMs);
-    this.#showPause(this.#credit.heldFor(now) >= PAUSE_SHOWN_MS);
-    const aloneMs = Math.min(this.#credit.aloneFor(now), reachableMs);
-    // With policy `cancel` nobody comes back to a run that is left alone: it ends, it is not parked.
-    const isLeft = this.claimed.entry.body.onAbandon === 'cancel' && aloneMs > 0;
-    if (isLeft && aloneMs >= ABANDON_AFTER_MS) this.#halt('abandoned');
-    // Nobody can ack what is not stored: while storage is away, it is not the viewers who hold the run.
-    const heldMs = Math.min(this.#credit.heldFor(now), this.#publisher.settledFor(now), reachableMs);
-    if (isLeft || heldMs < PARK_AFTER_MS) return;
-    if (heldMs >= PARK_RESTARTING_AFTER_MS || this.#context.engine.canContinue(this.#tokens))
-      this.#halt('park');
+    this.#showPause(this.#credit.heldFor(now) >= PAUSE_MS);
+    const verdict = this.#patience.judge(this.#attention(now));
+    if (verdict === 'unbind') this.#credit.unbind(now);
+    else if (verdict !== undefined) this.#halt(verdict);
+  }
+
+  /** Told to stop, and still in its slot. */
+  get isLeavingSlot(): boolean {
+    return this.#stop !== undefined && !this.#isOutOfSlot;
+  }
+
+  /** How long its viewers have kept it from going on, ms. */
+  heldFor(now: number): number {
+    return this.#attention(now).heldMs;
+  }
+
+  /**
+   * Makes room for somebody who has fewer slots, where that is no loss.
+   * @param isFarAhead the other has at least two fewer
+   * @returns whether it does
+   */
+  giveWay(now: number, isFarAhead: boolean): boolean {
+    if (this.#stop !== undefined) return false;
+    const isUnseen = this.#tokens.length <= INITIAL_LEAD && !this.#credit.isAcked;
+    const way = this.#patience.wayOut(this.#attention(now), { isFarAhead, isUnseen });
+    if (way !== undefined) this.#halt(way);
+    return way !== undefined;
+  }
+
+  #attention(now: number): Attention {
+    const reachableMs = this.#context.connectivity.upFor(now);
+    return {
+      now,
+      // Nobody can ack what is not stored: while storage is away, it is not the viewers who hold the run.
+      heldMs: Math.min(this.#credit.heldFor(now), this.#publisher.settledFor(now), reachableMs),
+      aloneMs: Math.min(this.#credit.aloneFor(now), reachableMs),
+      canContinue: () => this.#context.engine.canContinue(this.#tokens),
+    };
   }
 
   async #attempt(): Promise<RunOutcome> {
@@ -208,7 +232,8 @@ export class GenerationRun {
     this.#isLeaving = true;
     if (this.#stop?.type === 'park')
       return (await this.#settle(() => parkGeneration(this.#context, leaving))) ? 'parked' : 'lost';
-    const queue = this.#stop?.type === 'drain' ? requeueGeneration : recoverGeneration;
+    const isHandedOver = this.#stop?.type === 'drain' || this.#stop?.type === 'yield';
+    const queue = isHandedOver ? requeueGeneration : recoverGeneration;
     return (await this.#settle(() => queue(bus, leaving))) ? 'requeued' : 'lost';
   }
 
@@ -268,9 +293,8 @@ export class GenerationRun {
     if (!this.#publisher.hasRoom && !isStopped()) await this.#publisher.flush();
   }
 
-  /** Of several stops the strongest counts: an end over a pause, and what somebody asked for over the rest. */
   #halt(type: Stop['type']): void {
-    if (this.#stop !== undefined && STRENGTH.indexOf(type) <= STRENGTH.indexOf(this.#stop.type)) return;
+    if (this.#stop !== undefined && !isStronger(type, this.#stop.type)) return;
     this.#stop = { type, at: this.#context.clock.now() };
     this.#abort.abort(new Error(`run stopped: ${type}`));
     this.#credit.release();
@@ -351,6 +375,7 @@ export class GenerationRun {
 
   /** @returns false: its job comes again later */
   #settle(write: () => Promise<boolean>, smaller?: () => Promise<boolean>): Promise<boolean> {
+    this.#isOutOfSlot = true;
     this.#context.onEngineFree();
     return settle(this.claimed.key.generation, { write, smaller }, this.#context);
   }
@@ -371,21 +396,6 @@ export class GenerationRun {
     );
   }
 }
-
-const errorOf = ({ code, message, upstream }: EngineError): GenerationError => ({
-  ...{ code, message },
-  ...(upstream === undefined ? {} : { upstream }),
-});
-
-const OVERDUE: End = {
-  reason: 'error',
-  error: { code: 'run_too_long', message: 'the run took longer than its tokens are kept' },
-};
-
-const TOO_LARGE: End = {
-  reason: 'error',
-  error: { code: 'storage_limit', message: 'the answer is larger than the session store takes' },
-};
 
 /** Bytes of a token's text in JSON: what is escaped takes up to six times as much as it says. */
 const encodedBytes = (token: Token): number => Buffer.byteLength(JSON.stringify(textOf(token))) - 2;

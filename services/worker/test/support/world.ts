@@ -10,8 +10,8 @@ import { createWorker } from '../../src/worker.ts';
 import type { Worker } from '../../src/worker.ts';
 import { ScriptedEngine } from './scripted-engine.ts';
 
-export const keyOf = (generation: string): GenerationKey => ({
-  org: parseOrg('acme'),
+export const keyOf = (generation: string, org = 'acme'): GenerationKey => ({
+  org: parseOrg(org),
   session: parseSessionId('s'),
   generation: parseGenerationId(generation),
 });
@@ -49,6 +49,7 @@ export class World {
       maxRunMs?: number;
       conversationBytes?: number;
       maxAnswerBytes?: number;
+      holdMs?: number;
     } = {},
   ): Promise<Worker> {
     const { bus = this.bus, engine = this.engine, slots = 4, clock, ...limits } = options;
@@ -64,20 +65,21 @@ export class World {
     for (const worker of this.#workers) await worker.close();
   }
 
-  /** Writes prompt, item and job, as an edge does. @param queue where the job is placed */
+  /** Writes prompt, item and job, as an edge does. @param queue where the job is placed. @param org default acme */
   async submit(
     generation: string,
     body: PromptBody = {},
-    { queue, ...item }: Partial<StoredGeneration> & { queue?: string } = {},
+    { queue, org, ...item }: Partial<StoredGeneration> & { queue?: string; org?: string } = {},
     entry: Partial<PromptEntry> = {},
   ): Promise<void> {
-    const key = keyOf(generation);
+    const key = keyOf(generation, org);
+    const user = item.user ?? 'ann';
     const full = { ...(body.messages === undefined && { input: 'hi' }), ...body, model: 'm' };
-    await this.bus.sessions.createPrompt(key, { hash: 'h', user: 'ann', createdAt: 1, body: full, ...entry });
+    await this.bus.sessions.createPrompt(key, { hash: 'h', user, createdAt: 1, body: full, ...entry });
     await this.bus.sessions.createItem(key, {
       id: generation,
       kind: 'generation',
-      user: 'ann',
+      user,
       createdAt: 1,
       model: 'm',
       input: 'hi',
@@ -88,7 +90,7 @@ export class World {
       seq: 0,
       ...item,
     });
-    await this.bus.jobs.publish({ ...key, model: 'm', attempt: (item.attempt ?? 0) + 1 }, queue);
+    await this.bus.jobs.publish({ ...key, model: 'm', attempt: (item.attempt ?? 0) + 1, user }, queue);
   }
 
   /** As if the jobs published so far had been delivered to a worker that died. */
