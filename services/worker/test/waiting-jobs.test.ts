@@ -21,6 +21,12 @@ const submitAll = async (org: string, user: string, ids: readonly string[]): Pro
   for (const id of ids) await scene.world.submit(id, {}, { org, user, queue: 'w1' });
 };
 
+/** All jobs have come to a worker. */
+const untilTaken = () =>
+  waitFor(() => [...scene.world.hub.queued.values()].every(({ deliveries }) => deliveries > 0), {
+    what: 'no job to be left in a queue',
+  });
+
 /** Ends runs one after the other, as they come, until so many have begun. */
 const runOneByOne = async (count: number): Promise<string[]> => {
   for (let n = 1; n < count; n += 1) {
@@ -39,7 +45,7 @@ describe('jobs that wait for a slot', () => {
     await submitAll('a', 'ann', ['a1', 'a2', 'a3', 'a4', 'a5']);
     await submitAll('a', 'bob', ['b1']);
     await submitAll('other', 'eve', ['o1', 'o2']);
-    await waitFor(async () => (await scene.world.bus.jobs.owners()).includes('w1'), { what: 'jobs' });
+    await untilTaken();
     const order = await runOneByOne(9);
     const late = (id: string): number => order.indexOf(id);
     expect(late('o1')).toBeLessThan(late('a1'));
@@ -54,9 +60,7 @@ describe('jobs that wait for a slot', () => {
     await untilRun(1);
     await submitAll('a', 'ann', ['a1', 'a2']);
     await scene.world.submit('o1', {}, { org: 'other' });
-    await waitFor(() => [...(scene.world.hub.jobs.values() ?? [])].flat().length === 0, {
-      what: 'the shared queue to be empty',
-    });
+    await untilTaken();
     const order = await runOneByOne(4);
     expect(order.indexOf('o1')).toBe(1);
   });

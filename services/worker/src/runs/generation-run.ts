@@ -181,9 +181,11 @@ export class GenerationRun {
    * @returns whether it does
    */
   giveWay(now: number, isFarAhead: boolean): boolean {
-    if (this.#stop !== undefined) return false;
-    const isUnseen = this.#tokens.length <= INITIAL_LEAD && !this.#credit.isAcked;
-    const way = this.#patience.wayOut(this.#attention(now), { isFarAhead, isUnseen });
+    if (this.#stop !== undefined || this.#context.connectivity.upFor(now) === 0) return false;
+    const attention = this.#attention(now);
+    const isShort = this.#tokens.length <= INITIAL_LEAD;
+    const isUnseen = !this.#credit.isAcked && (isShort || attention.aloneMs > 0);
+    const way = this.#patience.wayOut(attention, { isFarAhead, isUnseen });
     if (way !== undefined) this.#halt(way);
     return way !== undefined;
   }
