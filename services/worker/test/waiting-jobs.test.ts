@@ -93,10 +93,12 @@ describe('jobs that wait for a slot', () => {
     expect(ran()).toEqual(['first', 'twice']);
   });
 
-  test('are passed on by a worker that is asked to stop', async () => {
+  test('are passed on by a worker that is asked to stop, whatever queue they came by', async () => {
     const leaving = await scene.world.start('w1', { slots: 1 });
-    await submitAll('acme', 'ann', ['first', 'second', 'third']);
+    await submitAll('acme', 'ann', ['first', 'second']);
     await untilRun(1);
+    await scene.world.submit('third');
+    await untilTaken();
     await leaving.close();
     const other = new ScriptedEngine();
     await scene.world.start('w2', { engine: other });

@@ -73,7 +73,7 @@ export class WaitingJobs {
   /** Runs a job now, or when it is its turn, or leaves it to another worker. */
   async add(delivery: Delivery, queue: QueueName): Promise<void> {
     const { slots, placement, worker } = this.#deps;
-    if (slots.isSuspended || this.isFull) return this.#pass([delivery], ANY_QUEUE);
+    if (slots.isSuspended || this.isFull) return this.#pass([{ delivery, queue }], ANY_QUEUE);
     const job = this.#put({ delivery, queue });
     this.#fill();
     if (!this.#byPath.has(job.path)) return;
@@ -173,20 +173,21 @@ export class WaitingJobs {
 
   #passOn(job: WaitingJob, queue: string): Promise<void> {
     this.#remove(job);
-    return this.#pass(
-      arrivalsOf(job).map(({ delivery }) => delivery),
-      queue,
-    );
+    return this.#pass(arrivalsOf(job), queue);
   }
 
-  async #pass(deliveries: readonly Delivery[], queue: string): Promise<void> {
+  async #pass(arrivals: readonly Arrival[], queue: string): Promise<void> {
     const { bus, tally, logger } = this.#deps;
-    try {
-      for (const delivery of deliveries) await passOn(bus, delivery, queue);
-      tally.passedOn += 1;
-    } catch (error) {
-      for (const delivery of deliveries) delivery.nak(RETRY_MS);
-      logger.warn('pass_on_failed', { error });
+    tally.passedOn += 1;
+    for (const { delivery, queue: from } of arrivals) {
+      try {
+        // The queue it came from would not take it again, and an ack would then take it off.
+        if (from === 'any' && queue === ANY_QUEUE) delivery.nak();
+        else await passOn(bus, delivery, queue);
+      } catch (error) {
+        delivery.nak(RETRY_MS);
+        logger.warn('pass_on_failed', { error });
+      }
     }
   }
 }
