@@ -34,8 +34,7 @@ export const workerSettings = {
   }),
   holdMs: setting(count(0, 24 * 60 * 60_000).default(HOLD_MS), {
     env: 'SLUICE_WORKER_HOLD_MS',
-    about:
-      'Longest that viewers who do not ack keep a run in its slot, ms, where the engine cannot continue a text; it then runs on without them, or ends with `onAbandon: cancel`.',
+    about: 'Longest hold of a run that its engine could not continue later, ms; see Hold in ARCHITECTURE.md.',
   }),
   conversationBytes: setting(count(0, 1024 * 1024 * 1024).default(CONVERSATION_BYTES), {
     env: 'SLUICE_CONVERSATION_BYTES',
