@@ -7,7 +7,7 @@ import type { ClaimContext, Claimed } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
 import type { Conversations } from '../runs/conversation.ts';
 import { GenerationRun } from '../runs/generation-run.ts';
-import type { RunContext, RunOutcome } from '../runs/generation-run.ts';
+import type { RunContext, RunOutcome } from '../runs/run-context.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Release } from './waiting-jobs.ts';
 import type { RunLoad } from '../tally/worker-stats.ts';
