@@ -60,6 +60,7 @@ export class Scene {
         ...{ heartbeatMs: 20_000, lingerMs: 30_000, webDir: undefined },
         ...{ maxPromptBytes: 16_777_216, maxFrameBytes: 1_048_576, maxLargeBytes: 134_217_728 },
         ...{ operatorOrg: undefined, tokenPrice: undefined, webConnect: [] },
+        ...{ upstreamParams: [], upstreamUrlHosts: [], maxTokens: undefined },
         placement: true,
       },
       { bus: wrap(createMemoryBus(this.hub)), logger: silentLogger },

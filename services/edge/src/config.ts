@@ -3,6 +3,7 @@ import {
   checkNatsSettings,
   count,
   defineConfig,
+  engineSettings,
   list,
   LOG_LEVELS,
   natsSettings,
@@ -112,6 +113,7 @@ export const edgeConfigSchema = defineConfig({
     env: 'SLUICE_DEFAULT_MODEL',
     about: 'Model of prompts that name none; default the first one that live workers offer.',
   }),
+  ...engineSettings,
   maxConnections: setting(count(1).default(15_000), {
     env: 'SLUICE_EDGE_MAX_CONNECTIONS',
     about: 'Open connections, of all transports together; more are refused with 503.',

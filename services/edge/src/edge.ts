@@ -4,7 +4,14 @@ import type { Bus } from '@sluice/bus';
 import { Room, Sweeper } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
-import { foreignLog, persist, readDescriptors, sweepLog, systemClock } from '@sluice/runtime';
+import {
+  engineRulesOf,
+  foreignLog,
+  persist,
+  readDescriptors,
+  sweepLog,
+  systemClock,
+} from '@sluice/runtime';
 import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
@@ -229,6 +236,7 @@ const contextOf = (
       storage,
       room: new Room({ bus, clock, limits: options }),
       limits,
+      rules: engineRulesOf(options),
       defaultModel: options.defaultModel,
       models,
       onPrompted: (key, model, at) => stats.prompted(key, model, at),

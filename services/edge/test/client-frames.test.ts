@@ -100,7 +100,7 @@ describe('a prompt', () => {
 
   test('larger than 256 KiB once it is encoded is too large, and is not stored', async () => {
     const client = await busy.open();
-    const params = { numbers: Array.from({ length: 30_000 }, () => 1e20) };
+    const params = { response_format: Array.from({ length: 30_000 }, () => 1e20) };
     const json = JSON.stringify({ ...goodFrames.prompt, generation: 'too-big', id: 'big', params });
     client.send(json.replaceAll('100000000000000000000', '1e20'));
     expect(await client.nextFrame('error')).toMatchObject({ re: 'big', code: 'too_large', retryable: false });
@@ -135,7 +135,7 @@ describe('names that mean something to JavaScript', () => {
       const client = await busy.open();
       const frames = [
         `{"type":"subscribe","session":"${id}","positions":{"${id}":{"epoch":0,"seq":0}},"id":"1"}`,
-        `{"type":"prompt","session":"${id}","generation":"${id}","input":"x","params":{"${id}":{"a":1}},"id":"2"}`,
+        `{"type":"prompt","session":"${id}","generation":"${id}","input":"x","params":{"response_format":{"${id}":{"a":1}}},"id":"2"}`,
         `{"type":"ack","session":"${id}","generation":"${id}","epoch":0,"seq":0,"id":"3"}`,
         `{"type":"message","session":"${id}","message":"${id}-m","text":"x","data":{"${id}":1},"id":"4"}`,
         `{"type":"signal","session":"${id}","data":{"${id}":1},"id":"5"}`,

@@ -30,8 +30,10 @@ test('what people write and what models answer is never logged', async () => {
     session: 's1',
     generation,
     input: 'canary-input',
-    params: { stop: 'canary-stop', 'canary-param': 1 },
+    params: { stop: 'canary-stop', response_format: { 'canary-param': 1 } },
   });
+  const params = { 'canary-unknown': 1 };
+  await codeOf(client, { type: 'prompt', session: 's1', generation: 'g0', input: 'canary', params });
   const run = await worker.claim(keyOf('s1', generation));
   await run.write('canary-token');
   await run.end({ reason: 'error', error: { code: 'x', message: 'canary-error' } });

@@ -1,6 +1,8 @@
 import {
   count,
   defineConfig,
+  engineRulesOf,
+  engineSettings,
   LOG_LEVELS,
   natsSettings,
   placementSetting,
@@ -100,6 +102,7 @@ export const workerConfigSchema = defineConfig({
     env: 'SLUICE_UPSTREAM_PROFILE',
     about: 'Which server it is: decides how a half-finished answer is continued.',
   }),
+  ...engineSettings,
 });
 
 export type WorkerConfig = ConfigOf<typeof workerConfigSchema>;
@@ -114,7 +117,7 @@ export const openAiOptionsOf = (config: WorkerConfig): OpenAiOptions => {
     upstreamPatienceMs: patienceMs,
   } = config;
   return {
-    ...{ upstream, profile, messages, patienceMs },
+    ...{ upstream, profile, messages, patienceMs, rules: engineRulesOf(config) },
     ...(upstreamKey === undefined ? {} : { apiKey: upstreamKey }),
   };
 };

@@ -5,6 +5,8 @@ export type { ClosedChunk, Draft } from './chunk-writer.ts';
 export { CountsByName, CountsByOrg, LatencyCounts } from './counts.ts';
 export { countCrash, countSpent, hasAdvanced, isSuspect, poisonEnd } from './crash-budget.ts';
 export type { CrashCount } from './crash-budget.ts';
+export { OUTPUT_BOUNDS, refusedByRules, SAMPLING_PARAMS, USUAL_PARAMS } from './engine-rules.ts';
+export type { EngineRules } from './engine-rules.ts';
 export { EngineError } from './engine.ts';
 export type { Engine, EngineEnd, EngineErrorCode, EngineRequest, EngineRun } from './engine.ts';
 export { FairQueue } from './fair-queue.ts';

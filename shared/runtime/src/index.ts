@@ -9,6 +9,7 @@ export { ConfigError, defineConfig, describeConfig, loadConfig, REDACTED, redact
 export type { ConfigOf, ConfigProblem, ConfigRow, ConfigSchema, Environment, LoadOptions } from './config.ts';
 export { readDescriptors } from './descriptors.ts';
 export type { Descriptors } from './descriptors.ts';
+export { engineRulesOf, engineSettings } from './engine-settings.ts';
 export { foreignLog } from './foreign-log.ts';
 export { createLogger, LOG_LEVELS, silentLogger } from './logger.ts';
 export type { LogFields, Logger, LoggerOptions, LogLevel } from './logger.ts';

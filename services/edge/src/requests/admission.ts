@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Bus, History } from '@sluice/bus';
+import { refusedByRules } from '@sluice/core';
+import type { EngineRules } from '@sluice/core';
 import { beside, createGeneration, repeatGeneration } from '@sluice/lifecycle';
 import type { Created, Room } from '@sluice/lifecycle';
 import { RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
@@ -18,6 +20,8 @@ export type AdmissionDeps = {
   readonly room: Room;
   readonly storage: Pick<StorageGate, 'admit'>;
   readonly limits: Pick<Limits, 'maxPromptBytes' | 'maxFrameBytes'>;
+  /** what engines may be asked */
+  readonly rules: EngineRules;
   /** a new generation was stored */
   readonly onPrompted: (key: GenerationKey, model: string, at: number) => void;
 };
@@ -38,7 +42,7 @@ export type Submission = {
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
  * Prompt, item and job are written in this order; a crash in between heals when the prompt is repeated.
  * @returns whether this call created it, and its item
- * @throws SluiceError conflict, forbidden, too_large, unavailable, quota_exceeded; BusUnavailableError
+ * @throws SluiceError bad_frame, conflict, forbidden, too_large, unavailable, quota_exceeded; BusUnavailableError
  */
 export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<Created> => {
   const { key, user, body, note } = submission;
@@ -52,6 +56,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
     await repeatGeneration(bus, key, known, hash);
     return { created: false };
   }
+  checkRules(body, deps.rules);
   const { maxPromptBytes } = deps.limits;
   const promptBytes = checkSize('prompt', body, maxPromptBytes);
   const noteBytes = note === undefined ? 0 : checkSize('request', note, maxPromptBytes);
@@ -68,6 +73,12 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const outcome = await createGeneration(deps, key, entry, look);
   if (outcome.created) deps.onPrompted(key, model, entry.createdAt);
   return outcome;
+};
+
+/** The same for whatever door a prompt came by. @throws SluiceError bad_frame */
+const checkRules = (body: PromptBody, rules: EngineRules): void => {
+  const refused = refusedByRules(body, rules);
+  if (refused !== undefined) throw new SluiceError('bad_frame', refused);
 };
 
 /** A text of just the largest size passes, with what is around it, bytes. */

@@ -250,7 +250,7 @@ describe('a chat completion', () => {
   test('is a generation of the session that is named, for everybody there to see', async () => {
     const viewer = await scene.target.open({ user: 'bob' });
     viewer.send({ type: 'subscribe', session: 's1' });
-    const asking = ask({ model: 'm1', temperature: 1, custom: [1] });
+    const asking = ask({ model: 'm1', temperature: 1, stop: ['x'] });
     const run = await claim();
     await run.write('the ', 'answer');
     await run.end({ reason: 'stop', usage: { prompt_tokens: 1, completion_tokens: 2 } });
@@ -268,7 +268,7 @@ describe('a chat completion', () => {
     expect([headers.get('x-sluice-session'), headers.get('x-sluice-generation')]).toEqual(['s1', id]);
     await waitFor(() => viewer.frames('end').length === 1, { what: 'the end on the WebSocket' });
     expect((await scene.world.bus.sessions.prompt(keyOf('s1', id)))?.body).toMatchObject({
-      ...{ model: 'm1', params: { temperature: 1, custom: [1] }, onAbandon: 'cancel' },
+      ...{ model: 'm1', params: { temperature: 1, stop: ['x'] }, onAbandon: 'cancel' },
     });
   });
 

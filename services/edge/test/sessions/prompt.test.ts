@@ -166,8 +166,8 @@ describe('a prompt sent again', () => {
   test('with an array for an object of the same pairs is a conflict', async () => {
     await world.addWorker();
     const { client } = await start();
-    await askOk(client, prompt('g1', { params: { x: { a: 1 } } }));
-    expect(await codeOf(client, prompt('g1', { params: { x: [['a', 1]] } }))).toBe('conflict');
+    await askOk(client, prompt('g1', { params: { response_format: { a: 1 } } }));
+    expect(await codeOf(client, prompt('g1', { params: { response_format: [['a', 1]] } }))).toBe('conflict');
   });
 
   test('after it is done is found, and runs no more', async () => {

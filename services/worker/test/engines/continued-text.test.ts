@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { textOf } from '@sluice/protocol';
 import { requestOf } from '@sluice/testkit';
-import { canContinueFrom } from '../../src/engines/openai/profile.ts';
+import type { EngineRules } from '@sluice/core';
+import { canContinueFrom, PROFILES } from '../../src/engines/openai/profile.ts';
+import type { Profile } from '../../src/engines/openai/profile.ts';
 import { ContinuedText } from '../../src/engines/openai/continued-text.ts';
 import { requestBody } from '../../src/engines/openai/request-body.ts';
 
@@ -41,31 +43,55 @@ describe('the text that a server is asked to continue', () => {
 });
 
 describe('the request body', () => {
-  const bodyOf = (params: object, prefix: readonly string[] = [], profile: 'vllm' | 'ollama' = 'vllm') =>
+  const bodyOf = (
+    params: object,
+    prefix: readonly string[] = [],
+    profile: Profile = 'vllm',
+    rules: EngineRules = { params: [], urlHosts: [] },
+  ) =>
     requestBody(requestOf('hello', { params: { ...params }, prefix }), new ContinuedText(prefix), {
-      profile,
-      model: 'served',
+      ...{ profile, model: 'served', rules },
     });
 
-  test('passes params on, known or not, and keeps what makes it ours', () => {
-    const params = {
+  test('has the params that are accepted, and what makes it ours', () => {
+    const rules = { params: ['priority'], urlHosts: [] };
+    expect(bodyOf({ temperature: 0.5, top_k: 7, priority: 1 }, [], 'vllm', rules)).toEqual({
       temperature: 0.5,
       top_k: 7,
-      simulated: { tokens: 1 },
-      n: 4,
-      stream: false,
-      stream_options: {},
-      model: 'other',
-      messages: [],
-    };
-    expect(bodyOf(params)).toEqual({
-      temperature: 0.5,
-      top_k: 7,
+      priority: 1,
       model: 'served',
       messages: [{ role: 'user', content: 'hello' }],
       stream: true,
       stream_options: { include_usage: true },
     });
+  });
+
+  test.each(['n', 'stream', 'stream_options', 'model', 'messages', 'simulated', 'best_of'])(
+    'is not made with `%s`, which is named',
+    (name) => {
+      expect(() => bodyOf({ [name]: 1 })).toThrow(`\`${name}\``);
+    },
+  );
+
+  test('has what a server is known to understand', () => {
+    for (const profile of PROFILES.filter((each) => each !== 'openai'))
+      expect(bodyOf({ top_k: 7 }, [], profile)).toHaveProperty('top_k', 7);
+    expect(() => bodyOf({ top_k: 7 }, [], 'openai')).toThrow('`top_k`');
+  });
+
+  test('is not made of a prompt that names a private address, however old', () => {
+    const messages = [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'file:///etc' } }] }];
+    const request = { ...requestOf('hello'), messages };
+    const upstream = { profile: 'vllm', model: 'served', rules: { params: [], urlHosts: [] } } as const;
+    expect(() => requestBody(request, new ContinuedText([]), upstream)).toThrow('messages.0.content.0');
+  });
+
+  test('bounds an answer that its prompt does not bound', () => {
+    const rules = { params: [], urlHosts: [], maxTokens: 10 };
+    expect(bodyOf({}, ['a'], 'vllm', rules)).toMatchObject({ max_tokens: 9 });
+    expect(bodyOf({}, [], 'openai', rules)).toMatchObject({ max_completion_tokens: 10 });
+    expect(bodyOf({ max_tokens: 4 }, [], 'openai', rules)).not.toHaveProperty('max_completion_tokens');
+    expect(() => bodyOf({ max_tokens: 11 }, [], 'vllm', rules)).toThrow('SLUICE_MAX_TOKENS');
   });
 
   test('asks to continue in the way of the profile, with the rest of the tokens', () => {

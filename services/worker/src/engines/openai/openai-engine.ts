@@ -2,7 +2,7 @@ import type { Token, Usage } from '@sluice/protocol';
 import { randomUUID } from 'node:crypto';
 import { Agent } from 'undici';
 import { EngineError } from '@sluice/core';
-import type { Engine, EngineEnd, EngineRequest, EngineRun } from '@sluice/core';
+import type { Engine, EngineEnd, EngineRequest, EngineRules, EngineRun } from '@sluice/core';
 import { ChatStream } from './chat-stream.ts';
 import { ContinuedText } from './continued-text.ts';
 import { canContinueFrom } from './profile.ts';
@@ -29,6 +29,8 @@ export type OpenAiOptions = {
   readonly messages?: UpstreamMessages;
   /** default `openai`, the one that assumes least */
   readonly profile?: Profile;
+  /** what it may be asked. Default the usual parameters, files at any public host */
+  readonly rules?: EngineRules;
   /** ms until the first event of an answer, queueing and prefill included. Default 600,000 */
   readonly firstByteTimeoutMs?: number;
   /** ms between two events. Default 300,000 */
@@ -37,6 +39,7 @@ export type OpenAiOptions = {
   readonly patienceMs?: number;
 };
 
+const DEFAULT_RULES: EngineRules = { params: [], urlHosts: [] };
 const DEFAULT_FIRST_BYTE_TIMEOUT_MS = 10 * 60_000;
 const DEFAULT_IDLE_TIMEOUT_MS = 5 * 60_000;
 const DEFAULT_PATIENCE_MS = 30_000;
@@ -97,7 +100,9 @@ export class OpenAiEngine implements Engine {
       throw new TypeError(`prefix: expected one that profile ${this.#profile} can continue`);
     const continued = new ContinuedText(request.prefix);
     const model = this.#options.model ?? request.model;
-    const body = requestBody(request, continued, { profile: this.#profile, model });
+    const body = requestBody(request, continued, {
+      ...{ profile: this.#profile, model, rules: this.#options.rules ?? DEFAULT_RULES },
+    });
     if (body === undefined) return { reason: 'length' };
     const { call, isDocument } = await this.#openPatiently(request, body, signal);
     try {

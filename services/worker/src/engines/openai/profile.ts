@@ -1,3 +1,4 @@
+import { SAMPLING_PARAMS, USUAL_PARAMS } from '@sluice/core';
 import { kindOf } from '@sluice/protocol';
 import type { Token } from '@sluice/protocol';
 
@@ -29,6 +30,14 @@ const CONTINUATIONS: Record<Profile, Continuation> = {
 };
 
 export const continuationOf = (profile: Profile): Continuation => CONTINUATIONS[profile];
+
+/** Parameters that it has, of those that every prompt may have. */
+export const paramsOf = (profile: Profile): readonly string[] =>
+  profile === 'openai' ? USUAL_PARAMS : [...USUAL_PARAMS, ...SAMPLING_PARAMS];
+
+/** How it is told the most tokens of an answer; OpenAI's newer models know no other name. */
+export const outputBoundOf = (profile: Profile): string =>
+  profile === 'openai' ? 'max_completion_tokens' : 'max_tokens';
 
 /**
  * Whether the server can go on from these tokens. Reasoning and tool calls cannot be handed back as the
