@@ -49,6 +49,7 @@ const JOBS = [`job.${MODEL}.${ORG}.${SESSION}.bad.1`, `job.x.a.b.c.d`];
 const OPEN = [`open.${ORG}.${SESSION}.nobody`, `open.${ORG}.${SESSION}.~`];
 const OWN_JOBS = [`own.worker-1.${MODEL}.${ORG}.${SESSION}.bad.1`, 'own.x.a.b.c.d.e'];
 const COUNTERS = [`count.${ORG}.${SESSION}.bytes`, `count.${ORG}.${LIVE}.bytes`];
+const LEDGER = [`usage.${ORG}.2026-11-30.${SESSION}.bad`, 'usage.a.b.c.d'];
 const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.INFO': SERVER,
   '$JS.API.STREAM.INFO.*': SERVER,
@@ -74,6 +75,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
   edge: {
     ...READING,
     '$JS.API.DIRECT.GET.KV_REVOKED': SERVER,
+    '$JS.API.DIRECT.GET.USAGE': SERVER,
     '$KV.PROMPTS.>': [`$KV.PROMPTS.${ORG}.${SESSION}.bad`, '$KV.PROMPTS.bad'],
     '$KV.SESSIONS.>': ITEMS,
     'body.*.*.*.*.*.*': [bodyOf('prompt'), bodyOf('message')],
@@ -82,6 +84,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     'open.*.*.*': OPEN,
     'tok.*.*.*.*.*': TOKENS,
     'count.>': COUNTERS,
+    'usage.*.*.*.*': LEDGER,
     'ctl.*.*.*': [`ctl.${ORG}.${SESSION}.${LIVE}`],
     'live.pres.*.*.*': [`live.pres.${ORG}.${SESSION}.all`, `live.pres.${ORG}.${ORG_STATS}.all`],
     'stats.ask': ['stats.ask'],
@@ -97,6 +100,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     'own.*.*.*.*.*.*': OWN_JOBS,
     'open.*.*.*': OPEN,
     'count.>': COUNTERS,
+    'usage.*.*.*.*': LEDGER,
     '$KV.WORKERS.*': ['$KV.WORKERS.bad'],
     'beat.workers': ['beat.workers'],
     'live.state.*.*.*': [`live.state.${ORG}.${SESSION}.${LIVE}`],

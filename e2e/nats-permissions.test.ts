@@ -11,7 +11,7 @@ import type { NatsServer } from '@sluice/testkit';
 import { PermissionViolationError, connect } from 'nats';
 import type { NatsConnection } from 'nats';
 import { ORG_STATS } from '@sluice/protocol';
-import type { Revocation, StatsReport } from '@sluice/protocol';
+import type { Revocation, StatsReport, UsageRecord } from '@sluice/protocol';
 import { adminTokenFor, keyOf, recordedClient, storedText } from './support/clients.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
 
@@ -168,6 +168,20 @@ test('an edge reads and hears of what admin has revoked, and revokes nothing its
   watch.close();
 });
 
+test('a worker and an edge write lines of the ledger, and an edge reads them', async () => {
+  const [edge, worker] = await Promise.all([busAs('edge'), busAs('worker')]);
+  const record: UsageRecord = {
+    ...{ v: 1, user: 'ann', model: 'm', reason: 'stop', attempts: 1, endedAt: 1, promptTokens: 1 },
+    ...{ cachedTokens: 0, completionTokens: 1, gpuMs: 1, savedTokens: 0 },
+  };
+  const [one, other] = [keyOf('ledger', 'one', 'billed'), keyOf('ledger', 'other', 'billed')];
+  await worker.usage.append(one, record);
+  await edge.usage.append(other, record);
+  await edge.usage.append(one, { ...record, completionTokens: 5 });
+  expect((await edge.usage.read(one.org, 0)).records).toEqual([record, record]);
+  expect(refusals()).toEqual([]);
+});
+
 test('a service whose password is no longer taken ends with 1, rather than to wait for ever', async () => {
   const withPassword = (password: string, port?: number): Promise<NatsServer> =>
     startNatsServer({
@@ -232,6 +246,10 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       '$JS.API.STREAM.PURGE.BODIES',
       '$JS.API.STREAM.PURGE.TOKENS',
       '$JS.API.STREAM.UPDATE.TOKENS',
+      '$JS.API.STREAM.PURGE.USAGE',
+      '$JS.API.STREAM.MSG.DELETE.USAGE',
+      '$JS.API.STREAM.DELETE.USAGE',
+      '$JS.API.STREAM.UPDATE.USAGE',
       '$JS.API.STREAM.MSG.DELETE.TOKENS',
       '$JS.API.CONSUMER.CREATE.TOKENS.mine',
       '$JS.API.CONSUMER.MSG.NEXT.JOBS.any',
@@ -255,6 +273,11 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'body.acme.s.g.message.0123456789abcdef.0',
       '$JS.API.STREAM.DELETE.KV_SESSIONS',
       '$JS.API.STREAM.PURGE.JOBS',
+      '$JS.API.STREAM.PURGE.USAGE',
+      '$JS.API.STREAM.MSG.DELETE.USAGE',
+      '$JS.API.STREAM.DELETE.USAGE',
+      '$JS.API.STREAM.UPDATE.USAGE',
+      '$JS.API.DIRECT.GET.USAGE',
       '$JS.API.CONSUMER.DELETE.TOKENS.any',
       '$JS.API.CONSUMER.CREATE.TOKENS.mine',
       '_INBOX_edge.x',
@@ -268,6 +291,7 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'ctl.acme.s.g',
       'conn.edge-1',
       'live.tok.acme.s.g',
+      'usage.acme.2026-11-30.s.g',
     ],
     subscribe: ['>', 'ctl.>', 'conn.>', '_INBOX_edge.>'],
   },

@@ -138,7 +138,7 @@ test('what was parked for too long ends without a worker and without a reader', 
   };
   expect(await claimGeneration(delivery, context)).toMatchObject({ type: 'claimed' });
   await delivery.ack();
-  const leaving = { key, attempt: 1, at: { epoch: 0, seq: 1 }, tokens: ['a'] };
+  const leaving = { key, attempt: 1, at: { epoch: 0, seq: 1 }, tokens: ['a'], leftAt: before.now() };
   await parkGeneration({ bus, clock: before }, leaving);
   const item = await waitFor(
     async () => {

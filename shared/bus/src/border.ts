@@ -19,6 +19,7 @@ export const FOREIGN_KINDS = [
   'revocation',
   'state',
   'stats_ask',
+  'usage',
 ] as const;
 export type ForeignKind = (typeof FOREIGN_KINDS)[number];
 

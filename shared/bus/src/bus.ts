@@ -7,6 +7,7 @@ import type { Revocations } from './revocations.ts';
 import type { OpenGenerations, SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats/stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';
+import type { UsageLedger } from './usage-ledger.ts';
 import type { WorkerDirectory } from './worker-directory.ts';
 
 /** Everything the services share. Two implementations: NATS, and memory for tests. */
@@ -16,6 +17,7 @@ export type Bus = {
   readonly open: OpenGenerations;
   readonly jobs: JobQueue;
   readonly counters: Counters;
+  readonly usage: UsageLedger;
   readonly control: Control;
   readonly presence: Presence;
   readonly relay: Relay;

@@ -39,6 +39,8 @@ export type { StatsAsk, StatsDemand } from './stats/stats-demand.ts';
 export { StatsPublisher } from './stats/stats-publisher.ts';
 export type { StatsSource } from './stats/stats-publisher.ts';
 export type { Subscription, TailListener, TokenLog } from './token-log.ts';
+export { MAX_USAGE_PAGE } from './usage-ledger.ts';
+export type { UsageLedger, UsagePage } from './usage-ledger.ts';
 export { WORKER_ANNOUNCE_MS, WORKER_BEAT_MS, WORKER_TTL_MS } from './worker-directory.ts';
 export type { RunningGeneration, WorkerBeat, WorkerDirectory, WorkerInfo } from './worker-directory.ts';
 export { createMemoryBus } from './memory/memory-bus.ts';

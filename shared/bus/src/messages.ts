@@ -1,5 +1,5 @@
 /** The parsers of everything that comes over NATS, one per kind; each throws ForeignMessageError. */
-import type { BodyPart, GenerationItem, MessageItem, PromptBody } from '@sluice/protocol';
+import type { BodyPart, GenerationItem, MessageItem, PromptBody, UsageRecord } from '@sluice/protocol';
 import { parserOf } from '@sluice/protocol/schema';
 import {
   bodySchemas,
@@ -13,6 +13,7 @@ import {
   statsAskSchema,
   statsMessageSchema,
   storedPromptSchema,
+  usageRecordSchema,
   workerBeatSchema,
   workerInfoSchema,
 } from '@sluice/protocol/schema';
@@ -49,4 +50,5 @@ export const parseRevocation = parserOf(revocationSchema);
 export const parseStatsAsk: Parser<StatsAsk> = parserOf(statsAskSchema);
 export const parseStatsMessage = parserOf(statsMessageSchema);
 export const parseRunState = parserOf(runStateSchema);
+export const parseUsageRecord: Parser<UsageRecord> = parserOf(usageRecordSchema);
 export const parseWorkerInfo: Parser<WorkerInfo> = parserOf(workerInfoSchema);

@@ -98,7 +98,8 @@ export const toItem = ({ rev, item }: StoredItem): Item => {
   if (item.kind === 'message') return { ...item, rev };
   const { worker: _worker, parkedAt: _parkedAt, cancelledAt: _cancelledAt, ...stated } = item;
   const { promptBytes: _promptBytes, promptHash: _promptHash, ...counted } = stated;
-  const { crashes: _crashes, crashSeq: _crashSeq, allCrashes: _allCrashes, ...visible } = counted;
+  const { claimedAt: _claimedAt, gpuMs: _gpuMs, savedTokens: _saved, endedAt: _endedAt, ...spent } = counted;
+  const { crashes: _crashes, crashSeq: _crashSeq, allCrashes: _allCrashes, ...visible } = spent;
   return item.status === 'done' ? { ...visible, rev } : withoutText({ ...visible, rev });
 };
 

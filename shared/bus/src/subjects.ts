@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { fnv1a } from '@sluice/core';
+import { fnv1a, nameOfDay } from '@sluice/core';
 import { isId } from '@sluice/protocol';
 import type {
   BodyPart,
@@ -19,7 +19,13 @@ import type { Job } from './job-queue.ts';
  * Every NATS name is built and parsed here. Ids arrive branded, hence already checked: none can add a
  * separator or a wildcard.
  */
-export const STREAMS = { jobs: 'JOBS', open: 'OPEN', bodies: 'BODIES', counters: 'COUNTERS' } as const;
+export const STREAMS = {
+  jobs: 'JOBS',
+  open: 'OPEN',
+  bodies: 'BODIES',
+  counters: 'COUNTERS',
+  usage: 'USAGE',
+} as const;
 export const BUCKETS = {
   sessions: 'SESSIONS',
   prompts: 'PROMPTS',
@@ -160,6 +166,17 @@ export const counterSubject = ({ org, session, unit }: CounterName): string =>
 export const counterSubjects = 'count.>';
 /** The bytes of each session of an org. */
 export const sessionByteSubjects = (org: Org): string => `count.${org}.*.bytes`;
+
+/**
+ * Where a generation's line of the ledger is. The day comes before the session, so that a range of days is read without
+ * the others.
+ * @param day since the Unix epoch, of the generation's end
+ */
+export const usageSubject = ({ org, session, generation }: GenerationKey, day: number): string =>
+  `usage.${org}.${nameOfDay(day)}.${session}.${generation}`;
+/** All lines of an org's day. */
+export const usageSubjects = (org: Org, day: number): string => `usage.${org}.${nameOfDay(day)}.*.*`;
+export const allUsageSubjects = 'usage.*.*.*.*';
 
 export const controlSubject = ({ org, session, generation }: GenerationKey): string =>
   `ctl.${org}.${session}.${generation}`;

@@ -50,7 +50,7 @@ const nats: Backend = {
       },
       publish: async (subject, text) => {
         const nc = await (stranger ??= connect({ servers: server.url }));
-        const isStored = /^(tok|job|own|open|body|\$KV)\./.test(subject);
+        const isStored = /^(tok|job|own|open|body|usage|\$KV)\./.test(subject);
         if (isStored) await jetstream(nc).publish(subject, text);
         else nc.publish(subject, text);
         await nc.flush();

@@ -2,6 +2,7 @@ import type { End, GenerationItem, Position } from '@sluice/protocol';
 import { countCrash, countSpent, poisonEnd } from './crash-budget.ts';
 import type { CrashCount } from './crash-budget.ts';
 import type { Transcript } from './transcript.ts';
+import type { UsageAccount } from './usage/usage-account.ts';
 
 /**
  * The states of a generation's item and the only ways between them:
@@ -11,7 +12,8 @@ import type { Transcript } from './transcript.ts';
  * current state does not allow it: somebody else was faster.
  */
 export type StoredGeneration = Omit<GenerationItem, 'rev'> &
-  CrashCount & {
+  CrashCount &
+  UsageAccount & {
     /** hash of its prompt's body: the prompt may expire first */
     readonly promptHash?: string;
     /** the worker that claimed it, while it runs */

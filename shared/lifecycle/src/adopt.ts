@@ -3,11 +3,12 @@ import type { Bus, RunningGeneration } from '@sluice/bus';
 import { adopt, dueEnd, spend } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
-import { seqOfLog } from './claim.ts';
+import { seqOf } from './claim.ts';
 import { endedItem } from './end.ts';
 import { changeItem } from './item-change.ts';
 import type { LifeContext } from './item-change.ts';
 import { queueJob } from './job.ts';
+import { leftBehind } from './ledger.ts';
 
 /**
  * Queues a run of a dead worker again, or ends it when it was cancelled or has cost enough workers. Any number of workers may do this:
@@ -50,5 +51,6 @@ const freedItem = async (
     return item.attempt === attempt ? item : undefined;
   }
   if (item.worker !== dead || item.attempt !== attempt) return undefined;
-  return adopt(item, await seqOfLog(bus, key));
+  const head = await bus.tokens.head(key);
+  return adopt(leftBehind(item, head), seqOf(head));
 };

@@ -1,12 +1,13 @@
 import { readChain, tokensOf } from '@sluice/bus';
 import type { Bus, Delivery, PromptEntry, RunningGeneration } from '@sluice/bus';
-import { adopt, claim, dueEnd } from '@sluice/core';
+import { adopt, claim, dueEnd, slotTaken } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { headOf } from '@sluice/protocol';
 import type { End, GenerationKey, StoredRecord, Token } from '@sluice/protocol';
 import { endedItem, endGeneration } from './end.ts';
 import { changeItem } from './item-change.ts';
 import type { LifeContext } from './item-change.ts';
+import { leftBehind } from './ledger.ts';
 
 /** A generation that a worker owns, with what its log says already. */
 export type Claimed = {
@@ -68,7 +69,7 @@ export const claimGeneration = async (delivery: Delivery, context: ClaimContext)
     }
     const end = dueEnd(next, clock.now());
     if (end !== undefined) return endedItem(context, key, found, end);
-    if (context.admits(next)) return next;
+    if (context.admits(next)) return next === found ? found : slotTaken(next, clock.now());
     refusal = { type: 'later' };
     return undefined;
   });
@@ -119,7 +120,8 @@ const adoptable = async (
     const standing = standingOf(worker, { ...key, attempt });
     if (standing !== 'dead') return standing === 'alive' ? undefined : 'unsure';
   }
-  return adopt(item, await seqOfLog(bus, key));
+  const head = await bus.tokens.head(key);
+  return adopt(leftBehind(item, head), seqOf(head));
 };
 
 /**
@@ -144,7 +146,8 @@ export const readClaimed = async (
 };
 
 /** How far the log has got, in its newest epoch. @throws BusUnavailableError */
-export const seqOfLog = async (bus: Bus, key: GenerationKey): Promise<number> => {
-  const head = await bus.tokens.head(key);
-  return head === undefined ? 0 : headOf(head.record);
-};
+export const seqOfLog = async (bus: Bus, key: GenerationKey): Promise<number> =>
+  seqOf(await bus.tokens.head(key));
+
+export const seqOf = (head: StoredRecord | undefined): number =>
+  head === undefined ? 0 : headOf(head.record);

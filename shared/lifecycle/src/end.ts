@@ -6,6 +6,7 @@ import { headOf } from '@sluice/protocol';
 import type { End, GenerationKey, Position, StoredRecord } from '@sluice/protocol';
 import { AGAIN, changeItem } from './item-change.ts';
 import type { LifeContext } from './item-change.ts';
+import { leftBehind } from './ledger.ts';
 
 /**
  * Ends a generation that nobody runs, keeping the text so far.
@@ -49,7 +50,8 @@ export const endedItem = async (
     if (outcome.type !== 'stored' && outcome.type !== 'limit') return AGAIN;
   }
   const { at, transcript } = await contentOf(bus, key, item, head);
-  return finish(item, told, at, transcript);
+  const ended = finish(leftBehind(item, head), told, at, transcript);
+  return ended && { ...ended, endedAt: clock.now() };
 };
 
 /**

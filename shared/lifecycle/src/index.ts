@@ -8,6 +8,7 @@ export type { CreateContext, Created } from './create.ts';
 export { endGeneration } from './end.ts';
 export { changeItem } from './item-change.ts';
 export type { LifeContext } from './item-change.ts';
+export { closeAccount } from './ledger.ts';
 export { passOn, queueJob } from './job.ts';
 export { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from './leave.ts';
 export type { Leaving } from './leave.ts';

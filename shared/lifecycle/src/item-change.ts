@@ -2,6 +2,7 @@ import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import { sizeOf } from './item-size.ts';
+import { closeAccount } from './ledger.ts';
 import { countGrowth } from './reservation.ts';
 
 /** What every operation of a generation's life needs. */
@@ -46,10 +47,8 @@ export const changeItem = async (
       if (next.text !== text || next.bodies !== bodies)
         await countGrowth(bus, key, sizeOf(next) - sizeOf(stored.item));
     }
-    if (next.status === 'done') await forget(bus, key);
+    // A sweep does what this leaves.
+    if (next.status === 'done') await closeAccount(bus, key, next).catch(() => undefined);
     return next;
   }
 };
-
-/** It is done, whatever becomes of this: a sweep takes off what is left. */
-const forget = (bus: Bus, key: GenerationKey): Promise<void> => bus.open.remove(key).catch(() => undefined);

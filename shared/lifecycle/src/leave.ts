@@ -1,6 +1,6 @@
 import { ANY_QUEUE } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { adopt, finish, park, requeue, transcriptOf } from '@sluice/core';
+import { adopt, finish, park, requeue, slotLeft, transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { End, GenerationKey, Position, Token } from '@sluice/protocol';
 import { changeItem } from './item-change.ts';
@@ -13,6 +13,10 @@ export type Leaving = {
   readonly attempt: number;
   readonly at: Position;
   readonly tokens: readonly Token[];
+  /** when its engine had let go, ms since the Unix epoch */
+  readonly leftAt: number;
+  /** tokens that were not made because it was stopped; default none */
+  readonly savedTokens?: number;
 };
 
 /*
@@ -25,7 +29,10 @@ export const finishGeneration = async (bus: Bus, leaving: Leaving, end: End): Pr
   const transcript = transcriptOf(leaving.tokens);
   const isWritten = ({ status, reason }: StoredGeneration): boolean =>
     status === 'done' && reason === end.reason;
-  return change(bus, leaving, isWritten, (item) => finish(item, end, leaving.at, transcript));
+  return change(bus, leaving, isWritten, (item) => {
+    const ended = finish(accounted(item, leaving), end, leaving.at, transcript);
+    return ended && { ...ended, endedAt: leaving.leftAt };
+  });
 };
 
 /** The engine is stopped and the slot is free; a viewer that comes back revives it. @throws BusUnavailableError */
@@ -33,16 +40,21 @@ export const parkGeneration = async ({ bus, clock }: LifeContext, leaving: Leavi
   const { attempt, at, tokens } = leaving;
   const parking = { at, transcript: transcriptOf(tokens), now: clock.now() };
   const isWritten = ({ status }: StoredGeneration): boolean => status === 'parked';
-  return change(bus, leaving, isWritten, (item) => park(item, attempt, parking));
+  return change(bus, leaving, isWritten, (item) => park(accounted(item, leaving), attempt, parking));
 };
 
 /** Hands it to another worker: the item is queued again and a job asks for it. @throws BusUnavailableError */
 export const requeueGeneration = (bus: Bus, leaving: Leaving): Promise<boolean> =>
-  queue(bus, leaving, requeue);
+  queue(bus, leaving, (item) => requeue(accounted(item, leaving)));
 
 /** As {@link requeueGeneration}, for an attempt that its engine died with: that counts against the generation. */
 export const recoverGeneration = (bus: Bus, leaving: Leaving): Promise<boolean> =>
-  queue(bus, leaving, (item) => adopt(item, leaving.at.seq));
+  queue(bus, leaving, (item) => adopt(accounted(item, leaving), leaving.at.seq));
+
+const accounted = (item: StoredGeneration, { leftAt, savedTokens = 0 }: Leaving): StoredGeneration => ({
+  ...slotLeft(item, leftAt),
+  ...(savedTokens === 0 ? {} : { savedTokens }),
+});
 
 type Change = (item: StoredGeneration) => StoredGeneration | undefined;
 

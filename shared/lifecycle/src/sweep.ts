@@ -8,6 +8,7 @@ import { completeCreation } from './create.ts';
 import { endedItem } from './end.ts';
 import { changeItem } from './item-change.ts';
 import type { LifeContext } from './item-change.ts';
+import { closeAccount } from './ledger.ts';
 import { queueJob } from './job.ts';
 
 export type Sweep = {
@@ -37,9 +38,9 @@ export const sweepGeneration = async (
   const item = stored?.kind === 'generation' ? stored : undefined;
   const now = clock.now();
   const step = sweepStep({ item, now, isDeserted: item?.status === 'running' && isDeserted(item) });
-  if (step === 'forget') await bus.open.remove(key, entry);
   if (step === 'complete') await complete(bus, open, listedMs);
   if (item === undefined) return step;
+  if (step === 'forget') await closeAccount(bus, key, item, entry);
   if (step === 'queue') await queueJob(bus, key, item, ANY_QUEUE);
   if (step === 'adopt') await adoptGeneration(context, { ...key, attempt: item.attempt }, item.worker ?? '');
   if (step === 'end') await endDue(context, key);

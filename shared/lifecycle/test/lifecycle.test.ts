@@ -61,7 +61,7 @@ describe.each(backends)('a life on $name', ({ start }) => {
     return result.claimed;
   };
   const leavingOf = ({ key, item }: Claimed, tokens: readonly string[]): Leaving => ({
-    ...{ key, attempt: item.attempt, tokens },
+    ...{ key, attempt: item.attempt, tokens, leftAt: clock.now() },
     at: { epoch: 0, seq: tokens.length },
   });
 

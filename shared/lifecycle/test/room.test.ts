@@ -185,7 +185,7 @@ describe.each(backends)('room on $name', ({ start }) => {
     await claimGeneration(delivery, { bus, clock, worker: 'w', ...judging });
     await delivery.ack();
     const { attempt } = await itemOf(bus, key);
-    const leaving = { key, attempt, at: { epoch: 0, seq: 1 }, tokens: ['x'.repeat(4_000)] };
+    const leaving = { key, attempt, at: { epoch: 0, seq: 1 }, tokens: ['x'.repeat(4_000)], leftAt: 1 };
     await finishGeneration(bus, leaving, { reason: 'stop' });
     const bytes = await counted(key, 'bytes');
     expect(bytes).toBeGreaterThan(4_000);

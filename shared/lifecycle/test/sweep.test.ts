@@ -119,7 +119,7 @@ describe.each(backends)('a sweep on $name', ({ start }) => {
     const [one, other] = [await create(), await create()];
     const end = { reason: 'stop' } as const;
     const leavingOf = ({ key, item }: Awaited<ReturnType<typeof claim>>) =>
-      ({ key, attempt: item.attempt, at: { epoch: 0, seq: 0 }, tokens: [] }) as const;
+      ({ key, attempt: item.attempt, at: { epoch: 0, seq: 0 }, tokens: [], leftAt: now }) as const;
     await finishGeneration(bus, leavingOf(await claim(one)), end);
     expect(await isOpen(one.key)).toBe(false);
     await finishGeneration(dyingAt(bus, 'open', 'remove'), leavingOf(await claim(other)), end);
@@ -143,7 +143,7 @@ describe.each(backends)('a sweep on $name', ({ start }) => {
   test('ends what was parked for too long, though nobody reads it', async () => {
     const made = await create();
     const { key, item } = await claim(made);
-    const leaving = { key, attempt: item.attempt, at: { epoch: 0, seq: 1 }, tokens: ['a'] };
+    const leaving = { key, attempt: item.attempt, at: { epoch: 0, seq: 1 }, tokens: ['a'], leftAt: now };
     await parkGeneration({ bus, clock }, leaving);
     const sweeper = sweeperOf();
     await sweepFor(sweeper, 20_000);

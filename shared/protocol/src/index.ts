@@ -4,6 +4,7 @@ export type { BodyPart, BodyRef } from './bodies.ts';
 export { kindOf, textOf, toolOf } from './tokens.ts';
 export type { MarkedToken, Token, TokenKind, ToolCall, ToolRef } from './tokens.ts';
 export { ForeignMessageError, parseJson } from './foreign-message.ts';
+export type { UsageRecord } from './usage-record.ts';
 export { encodeRecord, headOf, parseRecord } from './records.ts';
 export type {
   End,

@@ -47,6 +47,7 @@ export {
   storedGenerationSchema,
   storedMessageSchema,
   tokenRecordSchema,
+  usageRecordSchema,
   workerBeatSchema,
   workerInfoSchema,
 } from './worker-schema.ts';

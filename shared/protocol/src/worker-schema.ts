@@ -11,6 +11,7 @@ import type { GenerationItem, MessageItem } from './items.ts';
 import { END_REASONS } from './records.ts';
 import type { TokenRecord } from './records.ts';
 import { MARKED_KINDS } from './tokens.ts';
+import type { UsageRecord } from './usage-record.ts';
 
 const attemptSchema = z.int().min(1);
 
@@ -118,7 +119,27 @@ export const storedGenerationSchema = z.object({
   parkedAt: count.exactOptional(),
   cancelledAt: count.exactOptional(),
   promptBytes: count.exactOptional(),
+  claimedAt: count.exactOptional(),
+  gpuMs: count.exactOptional(),
+  savedTokens: count.exactOptional(),
+  endedAt: count.exactOptional(),
 }) satisfies z.ZodType<Omit<GenerationItem, 'rev'>>;
+
+/** A line of the ledger. */
+export const usageRecordSchema = z.object({
+  v: z.literal(1),
+  user: z.string(),
+  model: z.string(),
+  reason: endFields.reason,
+  attempts: count,
+  endedAt: count,
+  promptTokens: count,
+  cachedTokens: count,
+  completionTokens: count,
+  gpuMs: count,
+  savedTokens: count,
+  estimated: z.boolean().exactOptional(),
+}) satisfies z.ZodType<UsageRecord>;
 
 /** A chat line without a model run, as it is stored. */
 export const storedMessageSchema = z.object({

@@ -29,6 +29,10 @@ export const natsSettings = {
     about:
       'How long items stay, ms, at least as long as token records; prompts stay for `SLUICE_TOKENS_RETENTION_MS` longer.',
   }),
+  usageRetentionMs: setting(count(MINUTE_MS).default(400 * 24 * 60 * MINUTE_MS), {
+    env: 'SLUICE_USAGE_RETENTION_MS',
+    about: 'How long the ledger of usage stays, ms.',
+  }),
   tokensMaxBytes: setting(count(MIB).default(1024 * MIB), {
     env: 'SLUICE_TOKENS_MAX_BYTES',
     about: 'Size of each token stream, bytes; about 20 per token. From 80 % on prompts are refused.',
@@ -40,6 +44,11 @@ export const natsSettings = {
   bodiesMaxBytes: setting(count(MIB).default(2048 * MIB), {
     env: 'SLUICE_BODIES_MAX_BYTES',
     about: 'Size of the stream of long prompts and answers, bytes.',
+  }),
+  usageMaxBytes: setting(count(MIB).default(1024 * MIB), {
+    env: 'SLUICE_USAGE_MAX_BYTES',
+    about:
+      'Size of the ledger of usage, bytes; about 400 for each generation. From 80 % on prompts are refused.',
   }),
 };
 
@@ -71,10 +80,15 @@ export const natsOptionsOf = (config: NatsConfig, name: string) => ({
   name,
   replicas: config.replicas,
   partitions: config.partitions,
-  retention: { tokensMs: config.tokensRetentionMs, sessionsMs: config.sessionsRetentionMs },
+  retention: {
+    tokensMs: config.tokensRetentionMs,
+    sessionsMs: config.sessionsRetentionMs,
+    usageMs: config.usageRetentionMs,
+  },
   maxBytes: {
     tokens: config.tokensMaxBytes,
     sessions: config.sessionsMaxBytes,
     bodies: config.bodiesMaxBytes,
+    usage: config.usageMaxBytes,
   },
 });

@@ -17,7 +17,7 @@ export type NatsServerOptions = {
   readonly port?: number;
   /** JetStream's fsync interval: `always` or a duration; default `2m` (NATS's own, and quick) */
   readonly syncInterval?: string;
-  /** JetStream's file store limit, default `8GB` */
+  /** JetStream's file store limit, default `16GB` */
   readonly maxFileStore?: string;
   /** serve the HTTP monitoring port; default false */
   readonly monitor?: boolean;
@@ -102,7 +102,7 @@ const configText = (options: NatsServerOptions, { port, monitorPort, dir }: Addr
     'jetstream {',
     `  store_dir: ${JSON.stringify(storeOf(dir))}`,
     `  sync_interval: ${options.syncInterval ?? '2m'}`,
-    `  max_file_store: ${options.maxFileStore ?? '8GB'}`,
+    `  max_file_store: ${options.maxFileStore ?? '16GB'}`,
     '}',
     options.config ?? '',
     '',

@@ -47,6 +47,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     open: wrap('open', inner.open),
     jobs: wrap('jobs', inner.jobs),
     counters: wrap('counters', inner.counters),
+    usage: wrap('usage', inner.usage),
     control: wrap('control', inner.control),
     presence: wrap('presence', inner.presence),
     relay: wrap('relay', inner.relay),

@@ -1,9 +1,13 @@
 import type { RunPhase, Usage } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import type { Claimed } from '@sluice/lifecycle';
+import { cachedTokensOf } from '@sluice/core';
 import type { Engine, EngineRequest } from '@sluice/core';
 import type { AttemptName, WorkerStats } from '../tally/worker-stats.ts';
 import type { OrgTally, WorkerTally } from '../tally/worker-tally.ts';
+
+/** Ends before the engine's own: whatever it would have made is saved. */
+export const STOPPED: ReadonlySet<string> = new Set(['cancelled', 'abandoned']);
 
 export type AttemptAccountDeps = {
   readonly claimed: Claimed;
@@ -48,7 +52,7 @@ export class AttemptAccount {
   /** Counts what the engine had in its KV cache of the prompt, and what not; nothing where it does not say. */
   usage(usage: Usage | undefined): void {
     const total = usage?.prompt_tokens;
-    const cached = cachedOf(usage);
+    const cached = cachedTokensOf(usage);
     if (total === undefined || cached === undefined || !(cached >= 0 && cached <= total)) return;
     const { promptTokens } = this.#deps.tally;
     promptTokens.add('hit', cached);
@@ -58,8 +62,8 @@ export class AttemptAccount {
   /** How it went. @param seq tokens of the text by now */
   over(outcome: string, seq: number): void {
     const { claimed, stats } = this.#deps;
-    const isStopped = outcome === 'cancelled' || outcome === 'abandoned';
-    const saved = isStopped || outcome === 'parked' ? this.#tokensToCome(seq) : 0;
+    const isStopped = STOPPED.has(outcome);
+    const saved = isStopped || outcome === 'parked' ? this.savedTokens(seq) : 0;
     if (outcome === 'stop' || outcome === 'length') stats.lengths.ended(claimed.item.model, seq);
     this.#orgTally.outcomes.add(outcome);
     if (isStopped) this.#orgTally.savedByStop += saved;
@@ -83,8 +87,8 @@ export class AttemptAccount {
     this.mark('first_token', seq);
   }
 
-  /** Tokens it would still have made, as far as anybody can tell. */
-  #tokensToCome(seq: number): number {
+  /** Tokens it would still have made, as far as anybody can tell. @param seq tokens of the text by now */
+  savedTokens(seq: number): number {
     const { engine, stats, request } = this.#deps;
     const known = engine.expectedTokens?.(request);
     const limit = request.params.max_tokens;
@@ -95,9 +99,3 @@ export class AttemptAccount {
     return Math.max(0, (expected ?? 0) - seq);
   }
 }
-
-const cachedOf = (usage: Usage | undefined): number | undefined => {
-  const details = usage?.['prompt_tokens_details'];
-  if (typeof details !== 'object' || details === null || !('cached_tokens' in details)) return undefined;
-  return typeof details.cached_tokens === 'number' ? details.cached_tokens : undefined;
-};

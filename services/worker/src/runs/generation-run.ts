@@ -13,7 +13,7 @@ import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/
 import { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from '@sluice/lifecycle';
 import type { Claimed, Leaving } from '@sluice/lifecycle';
 import { persist } from '@sluice/runtime';
-import { AttemptAccount } from './attempt-account.ts';
+import { AttemptAccount, STOPPED } from './attempt-account.ts';
 import { canGoOn, nextEpoch } from './continuation.ts';
 import { Credit } from './credit.ts';
 import type { EngineRequest } from '@sluice/core';
@@ -201,8 +201,10 @@ export class GenerationRun {
     const { bus } = this.#context;
     const leaving = this.#leaving;
     this.#isLeaving = true;
-    if (this.#stop?.type === 'park')
-      return (await this.#settle(() => parkGeneration(this.#context, leaving))) ? 'parked' : 'lost';
+    if (this.#stop?.type === 'park') {
+      const parking = { ...leaving, savedTokens: this.#account.savedTokens(this.#tokens.length) };
+      return (await this.#settle(() => parkGeneration(this.#context, parking))) ? 'parked' : 'lost';
+    }
     const isHandedOver = this.#stop?.type === 'drain' || this.#stop?.type === 'yield';
     const queue = isHandedOver ? requeueGeneration : recoverGeneration;
     return (await this.#settle(() => queue(bus, leaving))) ? 'requeued' : 'lost';
@@ -296,12 +298,16 @@ export class GenerationRun {
 
   get #leaving(): Leaving {
     const at = { epoch: this.#writer.epoch, seq: this.#writer.head };
-    return { key: this.claimed.key, attempt: this.claimed.item.attempt, at, tokens: this.#tokens };
+    const { key, item } = this.claimed;
+    const leftAt = this.#context.clock.now();
+    return { key, attempt: item.attempt, at, tokens: this.#tokens, leftAt };
   }
 
   async #finish(end: End): Promise<RunOutcome> {
     const { bus } = this.#context;
-    const leaving = this.#leaving;
+    const { length } = this.#tokens;
+    const savedTokens = STOPPED.has(end.reason) ? this.#account.savedTokens(length) : 0;
+    const leaving = { ...this.#leaving, savedTokens };
     const finish = (): Promise<boolean> => finishGeneration(bus, leaving, end);
     // The log has the text, which is larger than the store takes in one piece: the item says that, and frees the slot.
     const { usage } = end;

@@ -19,6 +19,7 @@ import { memoryOpenGenerations } from './memory-open-generations.ts';
 import { memoryRevocations } from './memory-revocations.ts';
 import { memoryRecords } from './memory-session-store.ts';
 import { memoryTokens } from './memory-token-log.ts';
+import { memoryUsageLedger } from './memory-usage-ledger.ts';
 
 /** As NATS's requests. */
 const REQUEST_TIMEOUT_MS = 2_000;
@@ -40,6 +41,7 @@ export const createMemoryBus = (
     open: memoryOpenGenerations(hub),
     jobs: createMemoryJobs(hub, { border, ackWaitMs }),
     counters: memoryCounters(hub),
+    usage: memoryUsageLedger(hub, border),
     control: memoryControl(hub, border),
     presence: memoryPresence(hub),
     relay: memoryRelay(hub),

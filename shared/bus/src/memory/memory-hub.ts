@@ -23,6 +23,8 @@ export type MemoryHub = {
   readonly counters: Map<string, { readonly value: number; readonly seq: number; readonly at: number }>;
   /** chunks of bodies, by subject */
   readonly bodies: Map<string, Uint8Array>;
+  /** records of the ledger, by subject: index + 1 is the sequence */
+  readonly usage: Map<string, string>;
   readonly workers: Map<string, string>;
   /** revocations with their sequence, by key; and the last sequence */
   readonly revoked: Map<string, string>;
@@ -53,6 +55,7 @@ export const createMemoryHub = (): MemoryHub => ({
   prompts: new Map(),
   counters: new Map(),
   bodies: new Map(),
+  usage: new Map(),
   workers: new Map(),
   revoked: new Map(),
   revocations: 0,
@@ -87,6 +90,7 @@ export const publish = (hub: MemoryHub, subject: string, text: string): void => 
   else if (first === 'live') deliver(hub, { subject, text, sequence: undefined });
   else if (first === 'job' || first === 'own') enqueue(hub, subject, { text, deliveries: 0, acked: false });
   else if (first === 'open') putOpen(hub, subject);
+  else if (first === 'usage') putUsage(hub, subject, text);
   else if (first === 'body') hub.bodies.set(subject, Buffer.from(text));
   else if (first === '$KV') put(hub, rest, text);
   else
@@ -114,6 +118,11 @@ export const putItem = (hub: MemoryHub, path: string, text: string): number => {
   hub.items.set(path, { rev, text });
   deliver(hub, { subject: `live.item.${path}`, text, sequence: rev });
   return rev;
+};
+
+/** A record that is there stays as it is. */
+export const putUsage = ({ usage }: MemoryHub, subject: string, text: string): void => {
+  if (!usage.has(subject)) usage.set(subject, text);
 };
 
 export const putOpen = (hub: MemoryHub, subject: string): void => {

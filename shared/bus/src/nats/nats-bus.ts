@@ -22,6 +22,7 @@ import { createNatsRevocations } from './revocations/nats-revocations.ts';
 import { createNatsChunks } from './nats-chunks.ts';
 import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
+import { createNatsUsageLedger } from './nats-usage-ledger.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
 import { wantedStreams } from './streams/streams.ts';
 
@@ -84,6 +85,7 @@ const openBus = async (
     open: createNatsOpenGenerations(nc, js, { inboxPrefix, replicas }),
     jobs,
     counters: createNatsCounters(nc, js, jsm, { replicas, inboxPrefix, border }),
+    usage: createNatsUsageLedger(nc, js, { replicas, inboxPrefix, border }),
     control: createNatsControl(nc, inlet),
     presence: createNatsPresence(nc),
     stats: createNatsStats(nc, inlet),

@@ -16,14 +16,20 @@ export type NatsOptions = NatsAccess & {
   readonly replicas?: number;
   /** streams the token log is split into; default 1 */
   readonly partitions?: number;
-  /** how long a record, an item, a job stay; defaults 24 h, 7 d, 15 min */
-  readonly retention?: { readonly tokensMs?: number; readonly sessionsMs?: number; readonly jobsMs?: number };
-  /** bytes each stream may hold; defaults 1 GiB, 1 GiB, 512 MiB, 2 GiB */
+  /** how long a record, an item, a job, a line of the ledger stay; defaults 24 h, 7 d, as items, 400 d */
+  readonly retention?: {
+    readonly tokensMs?: number;
+    readonly sessionsMs?: number;
+    readonly jobsMs?: number;
+    readonly usageMs?: number;
+  };
+  /** bytes each stream may hold; defaults 1 GiB, 1 GiB, 512 MiB, 2 GiB, 1 GiB */
   readonly maxBytes?: {
     readonly tokens?: number;
     readonly sessions?: number;
     readonly prompts?: number;
     readonly bodies?: number;
+    readonly usage?: number;
   };
   /** how long a job may go without `working` before it is delivered again; default 30 s */
   readonly ackWaitMs?: number;

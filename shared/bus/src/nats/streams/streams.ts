@@ -9,6 +9,7 @@ import {
   jobSubjects,
   kvStream,
   openSubjects,
+  allUsageSubjects,
   revocationRepublish,
   revocationSubjects,
   tokenRepublish,
@@ -69,6 +70,19 @@ const revokedStream: Wanted = {
   duplicate_window: nanos(DEDUPE_MS),
   republish: revocationRepublish,
 };
+/** A line is there once, and nobody takes it back: not whoever wrote it, nor an admin. */
+const usageStream = (usageMs = 400 * 24 * 60 * MINUTE_MS, maxBytes = 1024 * MIB): Wanted => ({
+  name: STREAMS.usage,
+  subjects: [allUsageSubjects],
+  max_msgs_per_subject: 1,
+  discard_new_per_subject: true,
+  max_age: nanos(usageMs),
+  max_bytes: maxBytes,
+  allow_direct: true,
+  deny_delete: true,
+  deny_purge: true,
+  duplicate_window: nanos(Math.min(usageMs, DEDUPE_MS)),
+});
 
 const countersStream = (sessionsMs: number): Wanted => ({
   name: STREAMS.counters,
@@ -146,6 +160,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
       duplicate_window: nanos(Math.min(jobsMs, DEDUPE_MS)),
     },
     { ...base, ...countersStream(sessionsMs) },
+    { ...base, ...usageStream(retention.usageMs, maxBytes.usage) },
   ];
 };
 

@@ -18,6 +18,13 @@ export const wholeUsage = (usage: Usage | undefined, counted: Counted): Usage =>
   return { ...usage, prompt_tokens, completion_tokens, total_tokens, estimated: true };
 };
 
+/** Of the prompt's tokens, those that the engine had in its KV cache; undefined where it does not say. */
+export const cachedTokensOf = (usage: Usage | undefined): number | undefined => {
+  const details = usage?.['prompt_tokens_details'];
+  if (typeof details !== 'object' || details === null || !('cached_tokens' in details)) return undefined;
+  return typeof details.cached_tokens === 'number' ? details.cached_tokens : undefined;
+};
+
 /** Tokens of a conversation as its text's bytes tell them; images and the like count nothing. */
 export const promptTokensOf = (messages: readonly ChatMessage[]): number => {
   const bytes = messages.reduce((sum, { content }) => sum + bytesOf(content), 0);
