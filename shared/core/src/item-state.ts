@@ -2,7 +2,18 @@ import type { End, GenerationItem, Position } from '@sluice/protocol';
 import { countCrash, countSpent, poisonEnd } from './crash-budget.ts';
 import type { CrashCount } from './crash-budget.ts';
 import type { Transcript } from './transcript.ts';
-import type { UsageAccount } from './usage/usage-account.ts';
+
+/** What an item keeps of its runs for the ledger. */
+type UsageAccount = {
+  /** since when the attempt that runs has a slot, ms since the Unix epoch, by its worker's clock */
+  readonly claimedAt?: number;
+  /** how long the attempts before had one, ms */
+  readonly gpuMs?: number;
+  /** tokens that its stop has saved, as far as its worker could tell */
+  readonly savedTokens?: number;
+  /** ms since the Unix epoch */
+  readonly endedAt?: number;
+};
 
 /**
  * The states of a generation's item and the only ways between them:

@@ -1,3 +1,4 @@
+/* oxlint-disable no-restricted-globals -- the calendar, of times that are given: nothing here asks what time it is */
 /** Days of the ledger, in UTC, as numbers since the Unix epoch: none can hold what does not belong into a subject. */
 const DAY_MS = 86_400_000;
 /** The last day whose name has four digits for its year. */

@@ -2,18 +2,6 @@ import type { UsageRecord } from '@sluice/protocol';
 import type { StoredGeneration } from '../item-state.ts';
 import { cachedTokensOf } from './usage.ts';
 
-/** What an item keeps of its runs for the ledger. */
-export type UsageAccount = {
-  /** since when the attempt that runs has a slot, ms since the Unix epoch, by its worker's clock */
-  readonly claimedAt?: number;
-  /** how long the attempts before had one, ms */
-  readonly gpuMs?: number;
-  /** tokens that its stop has saved, as far as its worker could tell */
-  readonly savedTokens?: number;
-  /** ms since the Unix epoch */
-  readonly endedAt?: number;
-};
-
 /** An attempt has its slot from now on. Goes on after a park: then the stop has saved nothing. */
 export const slotTaken = (item: StoredGeneration, now: number): StoredGeneration => {
   const { savedTokens: _savedTokens, ...rest } = item;
