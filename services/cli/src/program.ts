@@ -8,6 +8,7 @@ import { streamsCommand } from './commands/streams.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tokenCommand } from './commands/token.ts';
 import { upCommand } from './commands/up.ts';
+import { usageCommand } from './commands/usage.ts';
 import { workerCheckCommand } from './commands/worker-check.ts';
 import { ROOT } from './place.ts';
 
@@ -24,7 +25,7 @@ export const buildProgram = (): Command => {
     .option('--debug', 'show where an error comes from')
     .addHelpText('after', examplesText(['sluice up', 'sluice chat', 'sluice help up']));
   const forUsers = [upCommand, chatCommand, tailCommand];
-  const forOperators = [tokenCommand, revokeCommand, doctorCommand, streamsCommand, workerCheckCommand];
-  for (const make of [...forUsers, ...forOperators]) program.addCommand(make());
+  const forOperators = [tokenCommand, revokeCommand, usageCommand, doctorCommand, streamsCommand];
+  for (const make of [...forUsers, ...forOperators, workerCheckCommand]) program.addCommand(make());
   return program;
 };

@@ -218,7 +218,8 @@ export const edgeConfigSchema = defineConfig({
   ),
   tokenPrice: setting(z.coerce.number().min(0).optional(), {
     env: 'SLUICE_TOKEN_PRICE',
-    about: 'Dollars per 1,000,000 output tokens, for the dashboard; unset: it shows tokens only.',
+    about:
+      'Dollars per 1,000,000 output tokens, for the dashboard and the usage of orgs; unset: they show tokens only.',
   }),
   webDir: setting(z.string().startsWith('/', 'expected an absolute path').optional(), {
     env: 'SLUICE_EDGE_WEB_DIR',

@@ -4,14 +4,7 @@ import type { Bus } from '@sluice/bus';
 import { Room, Sweeper } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
-import {
-  engineRulesOf,
-  foreignLog,
-  persist,
-  readDescriptors,
-  sweepLog,
-  systemClock,
-} from '@sluice/runtime';
+import { engineRulesOf, foreignLog, persist, readDescriptors, sweepLog, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics, natsSettings } from '@sluice/runtime';
 import type { AdmissionDeps } from './requests/admission.ts';
 import { createKeySource } from './auth/keys.ts';
@@ -39,6 +32,7 @@ import { HttpConnections } from './transports/http-connections.ts';
 import type { Transport } from './transports/transport.ts';
 import { WebSocketTransport } from './transports/websocket.ts';
 import { PublicSockets } from './strangers/public-sockets.ts';
+import { UsageSums } from './usage/usage-sums.ts';
 import { UserLimits } from './connections/user-limits.ts';
 
 /** Clients are told to reconnect somewhere within this time when the edge drains, ms. */
@@ -210,6 +204,7 @@ const contextOf = (
   const keys = createKeySource(options, { clock, logger: feeds.logger, leaving });
   const revoked = new RevocationWatch({ revocations: bus.revocations, clock, logger: feeds.logger });
   const users = new UserLimits(options);
+  const price = options.tokenPrice === undefined ? undefined : { output: options.tokenPrice };
   const stats = new EdgeStats({ bus, clock, edge, tally, hub, users, price: options.tokenPrice });
   return {
     ...feeds,
@@ -230,6 +225,7 @@ const contextOf = (
     }),
     users,
     stats,
+    usage: { sums: new UsageSums(bus.usage), priceOf: () => price },
     admission: {
       bus,
       clock,

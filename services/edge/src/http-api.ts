@@ -7,6 +7,7 @@ import { generationRoutes } from './api/generations.ts';
 import { modelRoutes } from './api/models.ts';
 import { openAiRoutes } from './openai/openai-routes.ts';
 import { sessionEventRoutes } from './api/session-events.ts';
+import { usageRoutes } from './api/usage.ts';
 import { sessionRoutes } from './api/sessions.ts';
 
 const ROUTES: readonly ApiRoutes[] = [
@@ -16,6 +17,7 @@ const ROUTES: readonly ApiRoutes[] = [
   sessionRoutes,
   sessionEventRoutes,
   modelRoutes,
+  usageRoutes,
   aiSdkRoutes,
   openAiRoutes,
 ];

@@ -1,7 +1,8 @@
 import { parseSessionId, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { Org, SessionKey } from '@sluice/protocol';
 
-export type Scope = 'read' | 'prompt' | 'cancel' | 'admin';
+/** `usage`: what the whole org has used. `admin`: that, and its figures. */
+export type Scope = 'read' | 'prompt' | 'cancel' | 'usage' | 'admin';
 
 export const DEFAULT_SCOPES: readonly Scope[] = ['read', 'prompt', 'cancel'];
 

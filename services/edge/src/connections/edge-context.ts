@@ -1,10 +1,12 @@
-import type { Limits } from '@sluice/protocol';
+import type { Limits, Org } from '@sluice/protocol';
 import type { AdmissionDeps } from '../requests/admission.ts';
 import type { RevocationWatch } from '../auth/revocation-watch.ts';
 import type { Verifier } from '../auth/verifier.ts';
 import type { EdgeStats } from '../tally/edge-stats.ts';
 import type { FeedContext } from '../feeds/feed-context.ts';
 import type { Hub } from '../feeds/hub.ts';
+import type { TokenPrice } from '../usage/usage-figures.ts';
+import type { UsageSums } from '../usage/usage-sums.ts';
 import type { BodyRoom } from './body-room.ts';
 import type { OpenConnections } from './open-connections.ts';
 import type { PublicSockets } from '../strangers/public-sockets.ts';
@@ -20,6 +22,8 @@ export type EdgeContext = FeedContext & {
   readonly publicSockets: PublicSockets;
   readonly admission: AdmissionDeps;
   readonly stats: EdgeStats;
+  /** what the ledger adds up to, and what its tokens cost an org */
+  readonly usage: { readonly sums: UsageSums; readonly priceOf: (org: Org) => TokenPrice | undefined };
   readonly limits: Limits;
   readonly bodyRoom: BodyRoom;
   /** aborted once the edge goes away: what waits is answered then */
