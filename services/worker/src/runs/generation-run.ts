@@ -48,6 +48,8 @@ export class GenerationRun {
   #tokensAfterStop = 0;
   #isPauseShown = false;
   #isOutOfSlot = false;
+  /** an engine was given the prompt, by this attempt or, as far as anybody can tell, by an earlier one */
+  #isAsked: boolean;
   #stop: Stop | undefined;
   /** the end that the log was to get */
   #end: End | undefined;
@@ -66,6 +68,7 @@ export class GenerationRun {
     const onWaiting = (): void => this.#showWaiting();
     this.#request = { generation: claimed.key.generation, model, messages, params, prefix: kept, onWaiting };
     this.#tokens = [...kept];
+    this.#isAsked = item.attempt > 1;
     this.#begunAt = (goesOn ? prefixAt : undefined) ?? context.clock.now();
     for (const token of kept) this.#bytes += encodedBytes(token);
     this.#writer = new ChunkWriter(item.attempt, epoch, head);
@@ -186,7 +189,7 @@ export class GenerationRun {
 
   /** With the usage that every end tells. @param seq tokens of the text in all */
   #counted(end: End, seq: number): End {
-    const promptTokens = promptTokensOf(this.#request.messages);
+    const promptTokens = this.#isAsked ? promptTokensOf(this.#request.messages) : 0;
     return { ...end, usage: wholeUsage(end.usage, { promptTokens, completionTokens: seq }) };
   }
 
@@ -221,6 +224,7 @@ export class GenerationRun {
           await this.#hold();
           continue;
         }
+        this.#isAsked = true;
         const next = await run.next();
         if (next.done === true) {
           this.#account.usage(next.value.usage);
@@ -305,8 +309,7 @@ export class GenerationRun {
 
   async #finish(end: End): Promise<RunOutcome> {
     const { bus } = this.#context;
-    const { length } = this.#tokens;
-    const savedTokens = STOPPED.has(end.reason) ? this.#account.savedTokens(length) : 0;
+    const savedTokens = STOPPED.has(end.reason) ? this.#account.savedTokens(this.#tokens.length) : 0;
     const leaving = { ...this.#leaving, savedTokens };
     const finish = (): Promise<boolean> => finishGeneration(bus, leaving, end);
     // The log has the text, which is larger than the store takes in one piece: the item says that, and frees the slot.
