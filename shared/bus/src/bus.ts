@@ -2,6 +2,7 @@ import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
 import type { Counters } from './counters.ts';
 import type { JobQueue } from './job-queue.ts';
+import type { Orgs } from './orgs.ts';
 import type { Relay } from './relay.ts';
 import type { OpenGenerations, SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats/stats-demand.ts';
@@ -19,6 +20,7 @@ export type Bus = {
   readonly presence: Presence;
   readonly relay: Relay;
   readonly workers: WorkerDirectory;
+  readonly orgs: Orgs;
   readonly stats: StatsDemand;
   readonly link: Link;
   /** where all that comes is parsed, and what is foreign is told */

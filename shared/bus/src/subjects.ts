@@ -18,7 +18,12 @@ import type { Job } from './job-queue.ts';
  * separator or a wildcard.
  */
 export const STREAMS = { jobs: 'JOBS', open: 'OPEN', bodies: 'BODIES', counters: 'COUNTERS' } as const;
-export const BUCKETS = { sessions: 'SESSIONS', prompts: 'PROMPTS', workers: 'WORKERS' } as const;
+export const BUCKETS = {
+  sessions: 'SESSIONS',
+  prompts: 'PROMPTS',
+  workers: 'WORKERS',
+  orgs: 'ORGS',
+} as const;
 
 /** Name of the stream that holds one partition of the token log. */
 export const tokenStream = (partition: number): string =>
@@ -56,6 +61,16 @@ export const itemKey = ({ org, session }: SessionKey, item: ItemId): string => `
 export const itemSubjects = ({ org, session }: SessionKey): string =>
   `$KV.${BUCKETS.sessions}.${org}.${session}.*`;
 export const itemRepublish = { src: `$KV.${BUCKETS.sessions}.>`, dest: 'live.item.>' } as const;
+
+export const orgSubject = (org: Org): string => `$KV.${BUCKETS.orgs}.${org}`;
+export const orgSubjects = `$KV.${BUCKETS.orgs}.*`;
+export const liveOrgSubjects = 'live.org.*';
+export const orgRepublish = { src: `$KV.${BUCKETS.orgs}.>`, dest: 'live.org.>' } as const;
+/** The inverse of {@link orgSubject}, also of its republished form; undefined: no id. */
+export const orgOfSubject = (subject: string): Org | undefined => {
+  const org = subject.slice(subject.lastIndexOf('.') + 1);
+  return isId(org) ? (org as Org) : undefined;
+};
 
 /** The inverse of {@link itemKey} and {@link itemSubjects}, as far as the item is concerned. */
 export const itemOfSubject = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1);

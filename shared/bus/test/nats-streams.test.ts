@@ -58,7 +58,7 @@ describe('the streams', () => {
       for await (const name of jsm.streams.names()) found.push(name);
       return found.toSorted();
     });
-    const buckets = ['KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS'];
+    const buckets = ['KV_ORGS', 'KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS'];
     expect(names).toEqual(['BODIES', 'COUNTERS', 'JOBS', ...buckets, 'OPEN', 'TOKENS']);
   });
 

@@ -21,6 +21,7 @@ export {
 const answerable = { id: z.string().max(64).exactOptional() };
 
 export { freeformSchema, idSchema } from './basic-schema.ts';
+export { orgSettingsSchema, writtenOrgSettingsSchema } from './org-schema.ts';
 export {
   controlMessageSchema,
   presenceMessageSchema,

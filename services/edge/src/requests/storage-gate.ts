@@ -74,7 +74,7 @@ export class StorageGate {
 }
 
 /** Streams that no text of a client's goes to: they are small, and a large prompt need not fit them. */
-const TEXTLESS: ReadonlySet<string> = new Set(['COUNTERS', 'JOBS', 'KV_WORKERS']);
+const TEXTLESS: ReadonlySet<string> = new Set(['COUNTERS', 'JOBS', 'KV_ORGS', 'KV_WORKERS']);
 
 const roomOf = ({ name, fullness, maxBytes }: StreamState): number => {
   const room = Math.max(0, (FULL - fullness) * maxBytes);

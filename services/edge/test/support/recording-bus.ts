@@ -51,6 +51,7 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     presence: wrap('presence', inner.presence),
     relay: wrap('relay', inner.relay),
     workers: wrap('workers', inner.workers),
+    orgs: inner.orgs,
     stats: inner.stats,
     border: inner.border,
     link: {

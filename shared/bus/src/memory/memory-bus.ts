@@ -16,6 +16,7 @@ import { createMemoryHub, listen, publish } from './memory-hub.ts';
 import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import { memoryOpenGenerations } from './memory-open-generations.ts';
+import { memoryOrgs } from './memory-orgs.ts';
 import { memoryRecords } from './memory-session-store.ts';
 import { memoryTokens } from './memory-token-log.ts';
 
@@ -44,6 +45,7 @@ export const createMemoryBus = (
     relay: memoryRelay(hub),
     workers: memoryWorkers(hub, border),
     stats: memoryStats(hub, border),
+    orgs: memoryOrgs(hub, border),
     link: {
       connected: true,
       onReconnect: () => ({ close: () => undefined }),

@@ -1,6 +1,6 @@
 import type { LiveMessage } from '../live-message.ts';
 import { ANY_QUEUE } from '../job-queue.ts';
-import { BUCKETS, ownJobSubjects, queueOfJobSubject } from '../subjects.ts';
+import { BUCKETS, liveOrgSubjects, ownJobSubjects, queueOfJobSubject } from '../subjects.ts';
 
 export type QueuedJob = { readonly text: string; deliveries: number; acked: boolean };
 /** Takes the job, unless it is none. */
@@ -24,6 +24,8 @@ export type MemoryHub = {
   /** chunks of bodies, by subject */
   readonly bodies: Map<string, Uint8Array>;
   readonly workers: Map<string, string>;
+  /** settings by org */
+  readonly orgs: Map<string, { readonly rev: number; readonly text: string }>;
   /** whoever tails a session, by `<org>.<session>` */
   readonly tails: Map<string, Set<(message: LiveMessage) => void>>;
   /** whoever listens to anything else, by subject */
@@ -51,6 +53,7 @@ export const createMemoryHub = (): MemoryHub => ({
   counters: new Map(),
   bodies: new Map(),
   workers: new Map(),
+  orgs: new Map(),
   tails: new Map(),
   listeners: new Map(),
   jobs: new Map(),
@@ -84,11 +87,13 @@ export const publish = (hub: MemoryHub, subject: string, text: string): void => 
   else if (first === 'open') putOpen(hub, subject);
   else if (first === 'body') hub.bodies.set(subject, Buffer.from(text));
   else if (first === '$KV') put(hub, rest, text);
-  else
-    queueMicrotask(() => {
-      for (const listener of hub.listeners.get(subject) ?? []) listener(text);
-    });
+  else tell(hub, subject, text);
 };
+
+const tell = (hub: MemoryHub, subject: string, text: string): void =>
+  queueMicrotask(() => {
+    for (const listener of hub.listeners.get(subject) ?? []) listener(text);
+  });
 
 /** Stores a message of a log and republishes it. @returns its sequence */
 export const appendRecord = (hub: MemoryHub, subject: string, text: string): number => {
@@ -111,6 +116,14 @@ export const putItem = (hub: MemoryHub, path: string, text: string): number => {
   return rev;
 };
 
+/** Stores an org's settings and republishes them. @returns their rev */
+export const putOrg = (hub: MemoryHub, org: string, text: string): number => {
+  const rev = (hub.orgs.get(org)?.rev ?? 0) + 1;
+  hub.orgs.set(org, { rev, text });
+  tell(hub, liveOrgSubjects, org);
+  return rev;
+};
+
 export const putOpen = (hub: MemoryHub, subject: string): void => {
   hub.openEntries += 1;
   hub.open.delete(subject);
@@ -121,6 +134,7 @@ const put = (hub: MemoryHub, [bucket, ...path]: readonly string[], text: string)
   const key = path.join('.');
   if (bucket === BUCKETS.sessions) putItem(hub, key, text);
   else if (bucket === BUCKETS.prompts) hub.prompts.set(key, text);
+  else if (bucket === BUCKETS.orgs) putOrg(hub, key, text);
   else hub.workers.set(key, text);
 };
 

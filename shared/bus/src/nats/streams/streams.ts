@@ -9,6 +9,7 @@ import {
   jobSubjects,
   kvStream,
   openSubjects,
+  orgRepublish,
   tokenRepublish,
   tokenStream,
   tokenSubjects,
@@ -76,6 +77,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     allow_rollup_hdrs: false,
   };
   const lasting = { ...base, ...LASTING };
+  // 0 ms: for ever
   const bucket = (name: string, ttlMs: number, bytes: number): Wanted => ({
     ...lasting,
     name: kvStream(name),
@@ -84,7 +86,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     max_age: nanos(ttlMs),
     max_bytes: bytes,
     allow_direct: true,
-    duplicate_window: nanos(Math.min(ttlMs, DEDUPE_MS)),
+    duplicate_window: nanos(ttlMs === 0 ? DEDUPE_MS : Math.min(ttlMs, DEDUPE_MS)),
   });
   const sessionsMs = retention.sessionsMs ?? 7 * 24 * 60 * MINUTE_MS;
   const tokensMs = retention.tokensMs ?? 24 * 60 * MINUTE_MS;
@@ -110,6 +112,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     bodies(lasting, Math.max(promptsMs, sessionsMs + BODY_GRACE_MS), maxBytes.bodies),
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
+    { ...bucket(BUCKETS.orgs, 0, 16 * MIB), republish: orgRepublish },
     { ...lasting, ...openStream(sessionsMs) },
     {
       ...base,
