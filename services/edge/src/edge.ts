@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { placedBus } from '@sluice/bus';
+import { OrgWatch, placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { Room, Sweeper } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
@@ -78,8 +78,8 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const hub = new Hub(feeds, options.lingerMs);
   const storage = new StorageGate(bus.link, logger, clock);
   const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
-  const own = { hub, models, leaving: leaving.signal, storage };
-  const context = contextOf(options, feeds, own);
+  const orgs = orgWatch(bus, logger);
+  const context = contextOf(options, feeds, { hub, models, leaving: leaving.signal, storage, orgs });
   const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
   const streams = new EventStreams(context, options);
   const httpConnections = new HttpConnections(context);
@@ -92,10 +92,9 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   const opened = (open: () => Promise<void>): Promise<void> => persist(open, clock, leaving.signal);
   const ownParts = [() => context.stats.start(), () => calls.open(), () => feeds.store.look()].map(opened);
-  await Promise.all([storage.open(), models.open(), ...ownParts]);
+  await Promise.all([storage.open(), models.open(), opened(() => orgs.open()), ...ownParts]);
   const tick = (): void => {
-    const now = clock.now();
-    for (const part of [hub, ...transports, context.stats, sweeper]) part.tick(now);
+    for (const part of [hub, ...transports, context.stats, sweeper]) part.tick(clock.now());
   };
   const ticking = setInterval(tick, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
@@ -105,7 +104,8 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [storage, sweeper, models, context.stats, reconnects, calls, foreign]) part.close();
+    for (const part of [storage, sweeper, models, orgs, context.stats, reconnects, calls, foreign])
+      part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);
@@ -131,6 +131,9 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   };
 };
 
+const orgWatch = (bus: Bus, logger: Logger): OrgWatch =>
+  new OrgWatch(bus, (error) => logger.warn('org_settings_failed', { error }));
+
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
@@ -141,12 +144,12 @@ const feedsOf = (own: Omit<FeedContext, 'flusher' | 'turns' | 'store'>): FeedCon
   turns: new Turns(LISTS_AT_ONCE),
 });
 
-type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'storage'>;
+type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'storage' | 'orgs'>;
 
 const contextOf = (
   options: EdgeOptions,
   feeds: FeedContext,
-  { hub, leaving, models, storage }: OwnParts,
+  { hub, leaving, models, storage, orgs }: OwnParts,
 ): EdgeContext => {
   const { bus, clock, tally, edge } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
@@ -186,6 +189,7 @@ const contextOf = (
       limits,
       defaultModel: options.defaultModel,
       models,
+      orgs,
       onPrompted: (key, model, at) => stats.prompted(key, model, at),
     },
     heartbeatMs: options.heartbeatMs,

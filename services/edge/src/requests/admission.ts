@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Bus, History } from '@sluice/bus';
+import type { Bus, History, OrgWatch } from '@sluice/bus';
 import { beside, createGeneration, repeatGeneration } from '@sluice/lifecycle';
 import type { Created, Room } from '@sluice/lifecycle';
 import { RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
@@ -13,6 +13,8 @@ export type AdmissionDeps = {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly models: ModelDirectory;
+  /** what is set for orgs */
+  readonly orgs: Pick<OrgWatch, 'of'>;
   readonly defaultModel: string | undefined;
   /** what sessions and orgs may still store */
   readonly room: Room;
@@ -56,7 +58,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const promptBytes = checkSize('prompt', body, maxPromptBytes);
   const noteBytes = note === undefined ? 0 : checkSize('request', note, maxPromptBytes);
   await deps.storage.admit(promptBytes + noteBytes);
-  const model = await chooseModel(body, deps);
+  const model = await chooseModel(body, key, deps);
   await submission.checkQuota();
   const { onAbandon = submission.onAbandon, ...rest } = body;
   const asked = { ...rest, model, ...(onAbandon === undefined ? {} : { onAbandon }) };
@@ -100,10 +102,19 @@ export const checkWritable = ({ session }: SessionKey): void => {
     throw new SluiceError('forbidden', `sessions that begin with ${RESERVED_PREFIX} are the system's own`);
 };
 
-const chooseModel = async ({ model }: PromptBody, deps: AdmissionDeps): Promise<string> => {
-  const wanted = model ?? deps.defaultModel;
+const chooseModel = async (
+  { model }: PromptBody,
+  { org }: SessionKey,
+  deps: AdmissionDeps,
+): Promise<string> => {
+  const { models: allowed } = deps.orgs.of(org);
+  const isAllowed = (name: string): boolean => allowed?.includes(name) !== false;
+  // The default of all is none for an org that may not use it.
+  const wanted = model ?? [deps.defaultModel].find((name) => name !== undefined && isAllowed(name));
+  if (wanted !== undefined && !isAllowed(wanted))
+    throw new SluiceError('forbidden', 'this org may not use this model');
   const offered = (list: readonly string[]): string | undefined =>
-    wanted === undefined ? list[0] : list.find((name) => name === wanted);
+    list.find((name) => (wanted === undefined ? isAllowed(name) : name === wanted));
   const found = offered(await deps.models.models()) ?? offered(await deps.models.modelsNow());
   if (found !== undefined) return found;
   const what = wanted === undefined ? 'no worker is up' : 'no live worker offers this model';

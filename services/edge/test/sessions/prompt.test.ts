@@ -76,6 +76,23 @@ describe('a prompt', () => {
     expect([await modelOf('g1'), await modelOf('g2'), await modelOf('g3')]).toEqual(['a', 'c', 'b']);
   });
 
+  test('names a model that its org may use, or is refused; by default it gets one of those', async () => {
+    await world.addWorker('w1', ['a', 'b', 'c']);
+    await world.bus.orgs.write(keyOf('s1', 'g1').org, { models: ['b', 'c'] }, 0);
+    const { edge, client } = await start({ defaultModel: 'a' });
+    expect(await codeOf(client, prompt(newId(), { model: 'a' }))).toBe('forbidden');
+    await askOk(client, prompt('g1'));
+    await askOk(client, prompt('g2', { model: 'c' }));
+    await askOk(await edge.open({ org: 'other' }), prompt('g3'));
+    const keys = [keyOf('s1', 'g1'), keyOf('s1', 'g2'), keyOf('s1', 'g3', 'other')];
+    const items = await Promise.all(keys.map((key) => world.bus.sessions.item(key, key.generation)));
+    expect(items.map((stored) => stored?.item)).toMatchObject([
+      { model: 'b' },
+      { model: 'c' },
+      { model: 'a' },
+    ]);
+  });
+
   test('is unavailable where no worker is up, or none offers the model, and nothing is stored', async () => {
     const { client } = await start();
     expect(await ask(client, prompt('g1'))).toMatchObject({ code: 'unavailable', retryable: true });
