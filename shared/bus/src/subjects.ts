@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { fnv1a } from '@sluice/core';
 import { isId } from '@sluice/protocol';
 import type {
@@ -17,7 +18,13 @@ import type { Job } from './job-queue.ts';
  * Every NATS name is built and parsed here. Ids arrive branded, hence already checked: none can add a
  * separator or a wildcard.
  */
-export const STREAMS = { jobs: 'JOBS', open: 'OPEN', bodies: 'BODIES', counters: 'COUNTERS' } as const;
+export const STREAMS = {
+  jobs: 'JOBS',
+  open: 'OPEN',
+  bodies: 'BODIES',
+  counters: 'COUNTERS',
+  rates: 'RATES',
+} as const;
 export const BUCKETS = {
   sessions: 'SESSIONS',
   prompts: 'PROMPTS',
@@ -77,7 +84,7 @@ export const itemOfSubject = (subject: string): string => subject.slice(subject.
 
 export type BodyChunk = { readonly part: BodyPart; readonly sha256: string; readonly chunk: number };
 
-/** Enough of a hash to name the bodies of one part of one item. */
+/** Enough of a hash to name the bodies of one part of one item, or the users of an org. */
 const HASH_CHARS = 16;
 
 /** Where one chunk of a body is. The part is one of its own, since NATS's permissions are about whole parts. */
@@ -142,6 +149,7 @@ export const queueOfJobSubject = (subject: string): string => {
 export const openSubject = ({ org, session, generation }: GenerationKey): string =>
   `open.${org}.${session}.${generation}`;
 export const openSubjects = 'open.*.*.*';
+export const openSubjectsOf = (org: Org): string => `open.${org}.*.*`;
 /** The inverse of {@link openSubject}; undefined for a subject of any other form. */
 export const openKeyOf = (subject: string): GenerationKey | undefined => {
   const ids = subject.split('.').slice(1);
@@ -150,12 +158,22 @@ export const openKeyOf = (subject: string): GenerationKey | undefined => {
   return { org, session, generation };
 };
 
-/** Of a session, or of its whole org. */
-export const counterSubject = ({ org, session, unit }: CounterName): string =>
-  session === undefined ? `count.${org}.${unit}` : `count.${org}.${session}.${unit}`;
+/** User names may hold anything, subjects may not. */
+const userPart = (user: string): string =>
+  createHash('sha256').update(user).digest('base64url').slice(0, HASH_CHARS);
+
+/** Where a counter is. What it belongs to is told by the number of parts: each of them may be an id. */
+export const counterSubject = ({ org, session, user, minute, unit }: CounterName): string => {
+  const own = user === undefined ? [] : [userPart(user)];
+  if (minute !== undefined) return ['rate', org, ...own, minute, unit].join('.');
+  if (session !== undefined) return ['count', org, session, ...own, unit].join('.');
+  return ['count', org, ...(user === undefined ? [] : ['of', 'user', ...own]), unit].join('.');
+};
 export const counterSubjects = 'count.>';
-/** The bytes of each session of an org. */
-export const sessionByteSubjects = (org: Org): string => `count.${org}.*.bytes`;
+export const rateSubjects = 'rate.>';
+/** The bytes of each session of an org, of everybody or of one user. */
+export const sessionByteSubjects = (org: Org, user?: string): string =>
+  user === undefined ? `count.${org}.*.bytes` : `count.${org}.*.${userPart(user)}.bytes`;
 
 export const controlSubject = ({ org, session, generation }: GenerationKey): string =>
   `ctl.${org}.${session}.${generation}`;

@@ -21,6 +21,8 @@ export type MemoryHub = {
   readonly prompts: Map<string, string>;
   /** by subject; `at`: of the last change, ms */
   readonly counters: Map<string, { readonly value: number; readonly seq: number; readonly at: number }>;
+  /** what is not counted again, by subject and word */
+  readonly counted: Set<string>;
   /** chunks of bodies, by subject */
   readonly bodies: Map<string, Uint8Array>;
   readonly workers: Map<string, string>;
@@ -51,6 +53,7 @@ export const createMemoryHub = (): MemoryHub => ({
   items: new Map(),
   prompts: new Map(),
   counters: new Map(),
+  counted: new Set(),
   bodies: new Map(),
   workers: new Map(),
   orgs: new Map(),

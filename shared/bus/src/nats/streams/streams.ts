@@ -9,11 +9,13 @@ import {
   jobSubjects,
   kvStream,
   openSubjects,
+  rateSubjects,
   orgRepublish,
   tokenRepublish,
   tokenStream,
   tokenSubjects,
 } from '../../subjects.ts';
+import { RATES_KEPT_MS } from '../../counters.ts';
 import { WORKER_TTL_MS } from '../../worker-directory.ts';
 import type { NatsOptions } from '../connection/connection.ts';
 
@@ -63,6 +65,13 @@ const countersStream = (sessionsMs: number): Wanted => ({
   discard: DiscardPolicy.Old,
   allow_direct: true,
   duplicate_window: nanos(Math.min(sessionsMs, COUNTER_DEDUPE_MS)),
+});
+
+/** Of minutes, and leases that are renewed each minute: what is kept for days would only be in the way. */
+const ratesStream = (): Wanted => ({
+  ...countersStream(RATES_KEPT_MS),
+  name: STREAMS.rates,
+  subjects: [rateSubjects],
 });
 
 /**
@@ -128,6 +137,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
       duplicate_window: nanos(Math.min(jobsMs, DEDUPE_MS)),
     },
     { ...base, ...countersStream(sessionsMs) },
+    { ...base, ...ratesStream() },
   ];
 };
 
