@@ -7,7 +7,7 @@ import { parseRecord } from '@sluice/protocol';
 import type { Position } from '@sluice/protocol';
 import { keptParserOf, storedItemSchema } from '@sluice/protocol/schema';
 import { silentLogger } from '@sluice/runtime';
-import { WaitTimeoutError, withTimeout } from '@sluice/testkit';
+import { NO_QUOTAS, WaitTimeoutError, withTimeout } from '@sluice/testkit';
 import { SimulatedEngine } from '@sluice/simulator';
 import { createWorker } from '@sluice/worker';
 import type { Worker } from '@sluice/worker';
@@ -50,10 +50,10 @@ export class Scene {
       {
         ...{ name: `edge-${this.#closers.length}`, host: '127.0.0.1', port: 0, jwtSecret: SECRET },
         ...{ jwtPublicKey: undefined, jwksUrl: undefined, jwtIssuer: undefined, jwtAudience: undefined },
-        ...{ allowedOrigins: [], defaultModel: undefined, maxConnections: 100, maxConnectionsPerUser: 100 },
-        ...{ promptsPerMinute: 1_000, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
+        ...{ allowedOrigins: [], defaultModel: undefined, maxConnections: 100 },
+        ...{ ...NO_QUOTAS, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
         ...{ maxSessionsPerConnection: 64, maxStreamAgeMs: 900_000 },
-        ...{ maxItemsPerSession: 1_000, maxBytesPerSession: 1e9, maxBytesPerOrg: undefined },
+        ...{ maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 },
         ...{ heartbeatMs: 20_000, lingerMs: 30_000, webDir: undefined },
         ...{ maxPromptBytes: 16_777_216, maxFrameBytes: 1_048_576, maxLargeBytes: 134_217_728 },
         ...{ operatorOrg: undefined, tokenPrice: undefined, webConnect: [] },

@@ -21,6 +21,7 @@ import { Hub, TICK_MS } from './feeds/hub.ts';
 import { StoreWatch } from './feeds/store-watch.ts';
 import { Turns } from './feeds/turns.ts';
 import { createEdgeMetrics } from './tally/metrics.ts';
+import { quotaOf } from './org-quota.ts';
 import { ModelDirectory } from './requests/model-directory.ts';
 import { OpenConnections } from './connections/open-connections.ts';
 import { StorageGate } from './requests/storage-gate.ts';
@@ -34,6 +35,8 @@ import { UserLimits } from './connections/user-limits.ts';
 
 /** Clients are told to reconnect somewhere within this time when the edge drains, ms. */
 const DRAIN_SPREAD_MS = 5_000;
+/** What one user may have of a session that others share. */
+const USER_SHARE = 0.8;
 /** Watched sessions that are compared with what is stored at the same time. */
 const LISTS_AT_ONCE = 32;
 
@@ -79,6 +82,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const storage = new StorageGate(bus.link, logger, clock);
   const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
   const orgs = orgWatch(bus, logger);
+  const looking = [storage, sweeper, models, orgs];
   const context = contextOf(options, feeds, { hub, models, leaving: leaving.signal, storage, orgs });
   const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
   const streams = new EventStreams(context, options);
@@ -94,7 +98,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const ownParts = [() => context.stats.start(), () => calls.open(), () => feeds.store.look()].map(opened);
   await Promise.all([storage.open(), models.open(), opened(() => orgs.open()), ...ownParts]);
   const tick = (): void => {
-    for (const part of [hub, ...transports, context.stats, sweeper]) part.tick(clock.now());
+    for (const part of [hub, ...transports, context.stats, context.users, sweeper]) part.tick(clock.now());
   };
   const ticking = setInterval(tick, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
@@ -104,8 +108,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [storage, sweeper, models, orgs, context.stats, reconnects, calls, foreign])
-      part.close();
+    for (const part of [...looking, context.stats, context.users, reconnects, calls, foreign]) part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);
@@ -144,7 +147,8 @@ const feedsOf = (own: Omit<FeedContext, 'flusher' | 'turns' | 'store'>): FeedCon
   turns: new Turns(LISTS_AT_ONCE),
 });
 
-type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'storage' | 'orgs'>;
+type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> &
+  Pick<AdmissionDeps, 'models' | 'orgs'> & { readonly storage: StorageGate };
 
 const contextOf = (
   options: EdgeOptions,
@@ -162,8 +166,11 @@ const contextOf = (
     maxSessionsPerConnection,
     maxItemsPerSession,
   };
+  const { maxBytesPerSession, maxItemsPerUser = Math.floor(maxItemsPerSession * USER_SHARE) } = options;
+  const sessionLimits = { maxItemsPerSession, maxItemsPerUser, maxBytesPerSession };
   const keys = createKeySource(options);
-  const users = new UserLimits(options);
+  const quota = quotaOf(options, { orgs, storage });
+  const users = new UserLimits(options, { bus, clock, quotaOf: quota });
   const stats = new EdgeStats({ bus, clock, edge, tally, hub, users, price: options.tokenPrice });
   return {
     ...feeds,
@@ -185,7 +192,7 @@ const contextOf = (
       bus,
       clock,
       storage,
-      room: new Room({ bus, clock, limits: options }),
+      room: new Room({ bus, clock, limits: sessionLimits, quotaOf: quota }),
       limits,
       defaultModel: options.defaultModel,
       models,

@@ -2,7 +2,7 @@ import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import { sizeOf } from './item-size.ts';
-import { countGrowth } from './reservation.ts';
+import { countDone, countGrowth } from './reservation.ts';
 
 /** What every operation of a generation's life needs. */
 export type LifeContext = {
@@ -44,12 +44,18 @@ export const changeItem = async (
       const { text, bodies } = stored.item;
       // Only then it has a text, or has lost it.
       if (next.text !== text || next.bodies !== bodies)
-        await countGrowth(bus, key, sizeOf(next) - sizeOf(stored.item));
+        await countGrowth(bus, key, { user: next.user, bytes: sizeOf(next) - sizeOf(stored.item) });
     }
-    if (next.status === 'done') await forget(bus, key);
+    if (next.status === 'done') await forget(bus, key, stored.item.status === 'done' ? undefined : next);
     return next;
   }
 };
 
-/** It is done, whatever becomes of this: a sweep takes off what is left. */
-const forget = (bus: Bus, key: GenerationKey): Promise<void> => bus.open.remove(key).catch(() => undefined);
+/**
+ * It is done, whatever becomes of this: a sweep takes off what is left, a recount finds what was not counted.
+ * @param ended the item where it was not done before
+ */
+const forget = async (bus: Bus, key: GenerationKey, ended: StoredGeneration | undefined): Promise<void> => {
+  const counting = ended === undefined ? [] : [countDone(bus, key, ended)];
+  await Promise.allSettled([bus.open.remove(key), ...counting]);
+};

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { BusRefusedError, BusUnavailableError } from '@sluice/bus';
 import type { Bus, CounterName } from '@sluice/bus';
-import type { SessionKey } from '@sluice/protocol';
+import type { Quota, SessionKey } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
 import {
   claimGeneration,
@@ -12,11 +12,16 @@ import {
   repeatGeneration,
   Room,
 } from '../src/index.ts';
-import type { CreateContext, RoomLimits } from '../src/index.ts';
+import type { CreateContext, OrgQuota, SessionLimits } from '../src/index.ts';
 import { backends, entryOf, itemOf, newKey } from './world.ts';
 
-const LIMITS: RoomLimits = { maxItemsPerSession: 5, maxBytesPerSession: 1e9 };
+const LIMITS: SessionLimits = { maxItemsPerSession: 5, maxBytesPerSession: 1e9 };
 const FULL = { code: 'quota_exceeded', message: 'session: expected at most 5 items; start a new one' };
+const MANY = 1e9;
+const ALL: Quota = {
+  ...{ bytesPerMinute: MANY, promptsPerMinute: MANY, messagesPerMinute: MANY },
+  ...{ bytesStored: MANY, generations: MANY, connections: MANY },
+};
 let lines = 0;
 
 describe.each(backends)('room on $name', ({ start }) => {
@@ -30,10 +35,16 @@ describe.each(backends)('room on $name', ({ start }) => {
   afterAll(() => stop());
 
   /** As one edge has it. */
-  const contextOf = (limits: Partial<RoomLimits> = {}, settleMs = 60_000): CreateContext => ({
+  const contextOf = (limits: Partial<SessionLimits> = {}, settleMs = 60_000): CreateContext => ({
     bus,
     room: new Room({ bus, clock, limits: { ...LIMITS, ...limits }, settleMs }),
   });
+  /** As one edge has it, in an org with these quotas. */
+  const quotaContext = (user: Partial<Quota>, org: Partial<Quota> = {}, settleMs = 60_000): CreateContext => {
+    const limits = { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 };
+    const quota: OrgQuota = { user: { ...ALL, ...user }, org: { ...ALL, ...org } };
+    return { bus, room: new Room({ bus, clock, limits, quotaOf: () => quota, settleMs }) };
+  };
   const line = (text = 'hi') => ({
     ...{ id: `line-${(lines += 1)}`, kind: 'message' as const, user: 'ann', createdAt: 1, text },
   });
@@ -157,7 +168,9 @@ describe.each(backends)('room on $name', ({ start }) => {
   test('what was reserved and is not stored yet is not counted away', async () => {
     const key = newKey();
     const [one, two] = [contextOf(), contextOf()];
-    const pending = await Promise.all(Array.from({ length: 5 }, () => one.room.reserve(key, 100)));
+    const pending = await Promise.all(
+      Array.from({ length: 5 }, () => one.room.reserve(key, { kind: 'message', user: 'ann', bytes: 100 })),
+    );
     await expect(createMessage(two, key, line())).rejects.toMatchObject(FULL);
     expect(await counted(key)).toBe(5);
     await pending[0]?.giveBack();
@@ -201,12 +214,13 @@ describe.each(backends)('room on $name', ({ start }) => {
 
   test('an org has a limit over all of its sessions, and one that counts too much is recounted', async () => {
     const { org } = { ...newKey(), org: newKey().session as never };
-    const context = contextOf({ maxBytesPerOrg: 5_000 });
+    const context = quotaContext({}, { bytesStored: 5_000 });
     const post = (text: string) => createMessage(context, { org, session: newKey().session }, line(text));
     expect(await post('x'.repeat(3_000))).toBe(true);
     await expect(post('x'.repeat(3_000))).rejects.toMatchObject({
       code: 'quota_exceeded',
-      message: 'org: expected at most 5000 bytes',
+      message: expect.stringMatching(/^bytesStored of this org: 3\d{3} of 5000 used, this needs 3\d{3}$/),
+      retryAfterMs: 60_000,
     });
     expect(await post('short')).toBe(true);
     // As when sessions expire.

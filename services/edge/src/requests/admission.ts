@@ -32,21 +32,21 @@ export type Submission = {
   readonly onAbandon?: OnAbandon;
   /** stored with the prompt, and a part of what makes two of them the same */
   readonly note?: object | undefined;
-  /** Called before a new generation is made; throws SluiceError to refuse it. */
-  readonly checkQuota: () => Promise<void>;
 };
 
 /**
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
  * Prompt, item and job are written in this order; a crash in between heals when the prompt is repeated.
  * @returns whether this call created it, and its item
- * @throws SluiceError conflict, forbidden, too_large, unavailable, quota_exceeded; BusUnavailableError
+ * @throws SluiceError conflict, forbidden, too_large, unavailable, quota_exceeded, rate_limited; BusUnavailableError
  */
 export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<Created> => {
   const { key, user, body, note } = submission;
   const { bus, clock } = deps;
   checkWritable(key);
   const hash = hashOf({ ...body, note });
+  const refused = deps.room.refusal(key, { kind: 'generation', user, bytes: 1 + (body.input?.length ?? 0) });
+  if (refused !== undefined) return repeatOrRefuse({ key, hash, refused }, bus);
   const look = beside(deps.room.look(key));
   // The past is that of now, whatever the checks below wait for.
   const [known, history] = await Promise.all([bus.sessions.prompt(key), historyOf(body, key, bus)]);
@@ -59,7 +59,6 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const noteBytes = note === undefined ? 0 : checkSize('request', note, maxPromptBytes);
   await deps.storage.admit(promptBytes + noteBytes);
   const model = await chooseModel(body, key, deps);
-  await submission.checkQuota();
   const { onAbandon = submission.onAbandon, ...rest } = body;
   const asked = { ...rest, model, ...(onAbandon === undefined ? {} : { onAbandon }) };
   const entry = {
@@ -70,6 +69,16 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const outcome = await createGeneration(deps, key, entry, look);
   if (outcome.created) deps.onPrompted(key, model, entry.createdAt);
   return outcome;
+};
+
+type Refused = { readonly key: GenerationKey; readonly hash: string; readonly refused: SluiceError };
+
+/** Whoever goes on asking at a limit costs one read: a repeat of what was stored is answered all the same. */
+const repeatOrRefuse = async ({ key, hash, refused }: Refused, bus: Bus): Promise<Created> => {
+  const known = await bus.sessions.prompt(key);
+  if (known === undefined) throw refused;
+  await repeatGeneration(bus, key, known, hash);
+  return { created: false };
 };
 
 /** A text of just the largest size passes, with what is around it, bytes. */

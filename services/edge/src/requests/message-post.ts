@@ -15,7 +15,7 @@ export type MessagePost = {
 
 /**
  * Stores a chat line, or finds it: as with prompts, what was stored under its id first decides.
- * @throws SluiceError conflict, forbidden, too_large, quota_exceeded, unavailable; BusUnavailableError
+ * @throws SluiceError conflict, forbidden, too_large, quota_exceeded, rate_limited, unavailable; BusUnavailableError
  */
 export const postMessage = async (
   key: SessionKey,
@@ -33,8 +33,10 @@ export const postMessage = async (
     if (canonicalJson(stored) === canonicalJson(body)) return true;
     throw new SluiceError('conflict', 'this id was used before with another body');
   };
-  const look = beside(deps.room.look(key));
+  const refused = deps.room.refusal(key, { kind: 'message', user, bytes: 1 + text.length });
+  const look = refused === undefined ? beside(deps.room.look(key)) : undefined;
   if (await isRepeat()) return;
+  if (refused !== undefined) throw refused;
   await deps.storage.admit(checkSize('message', body, deps.limits.maxFrameBytes));
   if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();
 };

@@ -79,7 +79,7 @@ export const waitForGeneration = async (
   const { bus, hub, leaving, clock } = context;
   const found = await readGeneration(key, bus);
   if (found.status === 'done') return withTexts(key, found, bus);
-  const leave = takePlace(context, grant, 'wait');
+  const leave = await takePlace(context, grant, 'wait');
   const watch = new EndWatch({ clock, until: [gone, leaving], mostMs });
   const { org, session, generation: only } = key;
   const ref = { user: grant.user, connection: randomUUID() };

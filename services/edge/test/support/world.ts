@@ -5,6 +5,7 @@ import { createLogger, systemClock } from '@sluice/runtime';
 import type { Clock } from '@sluice/runtime';
 import {
   mintToken,
+  NO_QUOTAS,
   openRawClient,
   openRawHttpClient,
   TEST_AUDIENCE,
@@ -35,14 +36,12 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   allowedOrigins: [],
   defaultModel: undefined,
   maxConnections: 1_000,
-  maxConnectionsPerUser: 1_000,
-  promptsPerMinute: 10_000,
+  ...NO_QUOTAS,
   requestsPerSecond: 10_000,
   maxFramesPerSecond: 10_000,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
   maxBytesPerSession: 256 * 1024 * 1024,
-  maxBytesPerOrg: undefined,
   maxPromptBytes: DEFAULT_LIMITS.maxPromptBytes,
   maxFrameBytes: DEFAULT_LIMITS.maxFrameBytes,
   maxLargeBytes: 128 * 1024 * 1024,
