@@ -13,12 +13,16 @@ const MIB = 1024 * 1024;
 /** Small, so that what took minutes takes seconds. */
 const STORE_BYTES = String(40 * MIB);
 const SOCKETS = 8;
-const LINE = 'x'.repeat(250_000);
+/** The longest first, then what still fits. */
+const LINES = ['x'.repeat(250_000), 'x'.repeat(26_000)] as const;
+const lineOf = (n: number): string => LINES[n % SOCKETS < SOCKETS / 2 ? 0 : 1];
+/** What a person asks who goes on from a long text. */
+const LONG = 'y'.repeat(26_000);
 const IDLE_MS = sized({ small: 4_000, long: 20_000 });
 const ATTACK_MS = sized({ small: 8_000, long: 60_000 });
 /** What a machine that does other things as well adds to any time, ms. */
 const NOISE_MS = sized({ small: 250, long: 20 });
-/** Each user keeps far below what a user may. */
+/** Of an org each: all keep far below what they may. */
 const NEIGHBOURS = 12;
 const EVERY_MS = 100;
 
@@ -83,7 +87,8 @@ const watch = async (neighbours: readonly RawClient[], forMs: number): Promise<S
     const client = neighbours[n % neighbours.length] as RawClient;
     const begin = performance.now();
     const [session, generation] = [`s${n % 50}`, randomUUID()];
-    const code = await ask(client, { type: 'prompt', session, generation, ...PROMPT });
+    const asked = n % 4 === 0 ? { ...PROMPT, input: LONG } : PROMPT;
+    const code = await ask(client, { type: 'prompt', session, generation, ...asked });
     times.push(performance.now() - begin);
     if (code !== 'ok') errors.push(code);
     await pause(EVERY_MS);
@@ -110,11 +115,11 @@ const pour = async (frameOf: (n: number) => object, forMs: number): Promise<Reco
 const WORST: readonly (readonly [string, (n: number) => object])[] = [
   [
     'stores 250 kB lines over 8 sockets',
-    (n) => ({ type: 'message', session: `a${n % 8}`, message: `m${n}`, text: LINE }),
+    (n) => ({ type: 'message', session: `a${n % 8}`, message: `m${n}`, text: lineOf(n) }),
   ],
   [
     'prompts with 250 kB over 8 sockets',
-    (n) => ({ type: 'prompt', session: `a${n % 8}`, generation: `g${n}`, input: LINE }),
+    (n) => ({ type: 'prompt', session: `a${n % 8}`, generation: `g${n}`, input: lineOf(n) }),
   ],
   [
     'prompts as fast as it can over 8 sockets',
@@ -126,7 +131,7 @@ describe('other orgs prompt as before while one user', () => {
   test.each(WORST)(
     '%s',
     async (what, frameOf) => {
-      const users = Array.from({ length: NEIGHBOURS }, (_, n) => open(`user-${n}`, 'globex'));
+      const users = Array.from({ length: NEIGHBOURS }, (_, n) => open('bob', `globex-${n}`));
       const neighbours = await Promise.all(users);
       const before = await watch(neighbours, IDLE_MS);
       const [during, answers] = await Promise.all([watch(neighbours, ATTACK_MS), pour(frameOf, ATTACK_MS)]);
