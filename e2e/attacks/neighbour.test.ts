@@ -2,12 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { NO_QUOTAS_ENV, openRawClient, startNatsServer, waitFor } from '@sluice/testkit';
+import type { ServerFrame } from '@sluice/protocol';
+import { NO_QUOTAS_ENV, openRawClient, startNatsServer } from '@sluice/testkit';
 import type { NatsServer, RawClient } from '@sluice/testkit';
 import { tokenFor } from '../support/clients.ts';
 import { spawnEdge, spawnWorker } from '../support/processes.ts';
-import { nth } from './figures.ts';
-import { sized } from './size.ts';
+import { nth, tell } from './figures.ts';
+import { isLong, sized } from './size.ts';
 
 const MIB = 1024 * 1024;
 /** Small, so that what took minutes takes seconds. */
@@ -21,7 +22,7 @@ const LONG = 'y'.repeat(26_000);
 const IDLE_MS = sized({ small: 4_000, long: 20_000 });
 const ATTACK_MS = sized({ small: 8_000, long: 60_000 });
 /** What a machine that does other things as well adds to any time, ms. */
-const NOISE_MS = sized({ small: 250, long: 20 });
+const NOISE_MS = sized({ small: 250, long: 10 });
 /** Of an org each: all keep far below what they may. */
 const NEIGHBOURS = 12;
 const EVERY_MS = 100;
@@ -65,18 +66,18 @@ const open = async (user: string, org: string): Promise<RawClient> => {
 const ask = async (client: RawClient, frame: object): Promise<string> => {
   const id = randomUUID();
   client.send({ ...frame, id });
-  return waitFor(
-    () => {
-      const answer = client
-        .frames()
-        .findLast((each) => (each.type === 'ok' || each.type === 'error') && each.re === id);
-      return answer?.type === 'error' ? answer.code : answer?.type;
-    },
-    { what: 'an answer', pollMs: 1, timeoutMs: 30_000 },
-  );
+  const isAnswer = (each: ServerFrame): boolean =>
+    (each.type === 'ok' || each.type === 'error') && each.re === id;
+  const answer = await client.nextFrame(isAnswer, 30_000);
+  return answer.type === 'error' ? answer.code : answer.type;
 };
 
-type Seen = { readonly prompts: number; readonly errors: readonly string[]; readonly p99: number };
+type Seen = {
+  readonly prompts: number;
+  readonly errors: readonly string[];
+  readonly p50: number;
+  readonly p99: number;
+};
 
 /** What users of another org see who prompt now and then. */
 const watch = async (neighbours: readonly RawClient[], forMs: number): Promise<Seen> => {
@@ -93,7 +94,7 @@ const watch = async (neighbours: readonly RawClient[], forMs: number): Promise<S
     if (code !== 'ok') errors.push(code);
     await pause(EVERY_MS);
   }
-  return { prompts: times.length, errors, p99: nth(times, 0.99) };
+  return { prompts: times.length, errors, p50: nth(times, 0.5), p99: nth(times, 0.99) };
 };
 const PROMPT = { input: 'hello', params: { simulated: { tokens: 5 } } };
 
@@ -136,10 +137,15 @@ describe('other orgs prompt as before while one user', () => {
       const before = await watch(neighbours, IDLE_MS);
       const [during, answers] = await Promise.all([watch(neighbours, ATTACK_MS), pour(frameOf, ATTACK_MS)]);
       const after = await watch(neighbours, 1_000);
-      process.stderr.write(`${JSON.stringify({ what, before, during, after, answers })}\n`);
+      tell(what, {
+        ...{ 'p50 before': before.p50, during: during.p50, 'p99 before': before.p99, p99: during.p99 },
+        ...{ stored: answers['ok'] ?? 0, errors: during.errors.length },
+      });
       expect([...before.errors, ...during.errors, ...after.errors]).toEqual([]);
       expect(during.prompts).toBeGreaterThan(10);
-      expect(during.p99).toBeLessThanOrEqual(Math.max(2 * before.p99, before.p99 + NOISE_MS));
+      // In seconds on a machine that does other things as well only the middle says anything.
+      const [quiet, busy] = isLong ? [before.p99, during.p99] : [before.p50, during.p50];
+      expect(busy).toBeLessThanOrEqual(Math.max(2 * quiet, quiet + NOISE_MS));
       expect(answers['ok']).toBeGreaterThan(10);
     },
     180_000,

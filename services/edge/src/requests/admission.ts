@@ -46,7 +46,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   checkWritable(key);
   const hash = hashOf({ ...body, note });
   const refused = deps.room.refusal(key, { kind: 'generation', user, bytes: 1 + (body.input?.length ?? 0) });
-  if (refused !== undefined) return repeatOrRefuse({ key, hash, refused }, bus);
+  if (refused !== undefined) return repeatOrRefuse({ key, hash, refused }, deps);
   const look = beside(deps.room.look(key));
   // The past is that of now, whatever the checks below wait for.
   const [known, history] = await Promise.all([bus.sessions.prompt(key), historyOf(body, key, bus)]);
@@ -74,11 +74,23 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
 type Refused = { readonly key: GenerationKey; readonly hash: string; readonly refused: SluiceError };
 
 /** Whoever goes on asking at a limit costs one read: a repeat of what was stored is answered all the same. */
-const repeatOrRefuse = async ({ key, hash, refused }: Refused, bus: Bus): Promise<Created> => {
+const repeatOrRefuse = async (
+  { key, hash, refused }: Refused,
+  { bus, clock }: AdmissionDeps,
+): Promise<Created> => {
   const known = await bus.sessions.prompt(key);
-  if (known === undefined) throw refused;
+  if (known === undefined) return refuseLate(refused, clock);
   await repeatGeneration(bus, key, known, hash);
   return { created: false };
+};
+
+/** Whoever was refused a moment ago and was told when to come back is told again only after this long, ms. */
+const LATE_MS = 200;
+
+/** Asking in a loop shall cost others little. @throws the refusal */
+export const refuseLate = async (refused: SluiceError, clock: Clock): Promise<never> => {
+  await new Promise<void>((resolve) => clock.setTimeout(resolve, LATE_MS));
+  throw refused;
 };
 
 /** A text of just the largest size passes, with what is around it, bytes. */

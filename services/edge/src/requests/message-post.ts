@@ -1,7 +1,7 @@
 import { beside, createMessage } from '@sluice/lifecycle';
 import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
-import { checkSize, checkWritable } from './admission.ts';
+import { checkSize, checkWritable, refuseLate } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
 import { canonicalJson } from './canonical-json.ts';
 
@@ -36,7 +36,7 @@ export const postMessage = async (
   const refused = deps.room.refusal(key, { kind: 'message', user, bytes: 1 + text.length });
   const look = refused === undefined ? beside(deps.room.look(key)) : undefined;
   if (await isRepeat()) return;
-  if (refused !== undefined) throw refused;
+  if (refused !== undefined) return refuseLate(refused, clock);
   await deps.storage.admit(checkSize('message', body, deps.limits.maxFrameBytes));
   if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();
 };
