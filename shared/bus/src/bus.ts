@@ -2,7 +2,7 @@ import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
 import type { Counters } from './counters.ts';
 import type { JobQueue } from './job-queue.ts';
-import type { Orgs } from './orgs.ts';
+import type { Orgs } from './orgs/orgs.ts';
 import type { Relay } from './relay.ts';
 import type { OpenGenerations, SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats/stats-demand.ts';

@@ -1,7 +1,7 @@
 import type { Org, OrgSettings } from '@sluice/protocol';
 import type { Border } from '../border.ts';
 import { parseOrgSettings } from '../messages.ts';
-import type { Orgs } from '../orgs.ts';
+import type { Orgs } from '../orgs/orgs.ts';
 import { liveOrgSubjects } from '../subjects.ts';
 import { listen, putOrg } from './memory-hub.ts';
 import type { MemoryHub } from './memory-hub.ts';

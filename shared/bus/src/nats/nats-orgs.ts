@@ -3,7 +3,7 @@ import type { KV } from '@nats-io/kv';
 import type { Org, OrgSettings } from '@sluice/protocol';
 import type { Msg, NatsConnection } from 'nats';
 import { parseOrgSettings } from '../messages.ts';
-import type { Orgs } from '../orgs.ts';
+import type { Orgs } from '../orgs/orgs.ts';
 import { BUCKETS, kvStream, liveOrgSubjects, orgOfSubject, orgSubject, orgSubjects } from '../subjects.ts';
 import { subscribeNow } from './confirmed-subscription.ts';
 import type { Inlet } from './confirmed-subscription.ts';

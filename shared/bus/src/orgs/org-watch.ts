@@ -1,6 +1,6 @@
 import type { Org, OrgSettings } from '@sluice/protocol';
-import type { Bus } from './bus.ts';
-import type { Subscription } from './token-log.ts';
+import type { Bus } from '../bus.ts';
+import type { Subscription } from '../token-log.ts';
 
 /** A write that nobody heard of is found after this long, ms. */
 const READ_MS = 60_000;

@@ -1,5 +1,5 @@
 import type { Org, OrgSettings } from '@sluice/protocol';
-import type { Subscription } from './token-log.ts';
+import type { Subscription } from '../token-log.ts';
 
 /** `rev`: changes with each write; 0: nothing was ever set */
 export type StoredOrgSettings = { readonly settings: OrgSettings; readonly rev: number };
