@@ -136,6 +136,21 @@ describe('the streams', () => {
     expect(config.republish).toBeUndefined();
   });
 
+  test('RATES counts, and forgets after three minutes', async () => {
+    expect(await configOf('RATES')).toMatchObject({
+      ...{ subjects: ['rate.>'], allow_msg_counter: true, storage: 'file' },
+      max_age: 180 * SECOND_NS,
+      max_msgs_per_subject: 1,
+    });
+  });
+
+  test('ORGS keeps what was set for ever, and tells each write', async () => {
+    expect(await configOf('KV_ORGS')).toMatchObject({
+      ...{ subjects: ['$KV.ORGS.>'], max_age: 0, discard: 'new', deny_delete: true },
+      republish: { src: '$KV.ORGS.>', dest: 'live.org.>' },
+    });
+  });
+
   test('WORKERS forgets after 10 s, and outlives its server', async () => {
     expect(await configOf('KV_WORKERS')).toMatchObject({
       storage: 'file',

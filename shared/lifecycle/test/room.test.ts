@@ -7,6 +7,7 @@ import {
   claimGeneration,
   createGeneration,
   createMessage,
+  endGeneration,
   finishGeneration,
   recountSession,
   repeatGeneration,
@@ -230,5 +231,72 @@ describe.each(backends)('room on $name', ({ start }) => {
     expect((await bus.counters.read({ org, unit: 'bytes' }))?.value).toBe(
       await bus.counters.storedBytes(org),
     );
+  });
+
+  test('generations of a user have a limit, and one that ends makes room, counted once', async () => {
+    const context = quotaContext({ generations: 2 });
+    const org = newKey().session as never;
+    const ask = (model: string) => createGeneration(context, { ...newKey(), org }, entryOf(model));
+    const keys = [newKey(), newKey()].map((key) => ({ ...key, org }));
+    for (const key of keys) await createGeneration(context, key, entryOf('two'));
+    await expect(ask('two')).rejects.toMatchObject({
+      code: 'rate_limited',
+      message: 'generations of this user: 2 of 2 used',
+      retryAfterMs: 2_000,
+    });
+    const [first] = keys;
+    if (first === undefined) throw new Error('expected a key');
+    const ending = Array.from({ length: 3 }, () =>
+      endGeneration({ bus, clock }, first, { reason: 'cancelled' }),
+    );
+    await Promise.all(ending);
+    now += 1_000;
+    expect(await ask('two')).toMatchObject({ created: true });
+    now += 1_000;
+    await expect(ask('two')).rejects.toMatchObject({ code: 'rate_limited' });
+  });
+
+  test('a count of generations that is too high is corrected from those that are open, once it has rested', async () => {
+    const org = newKey().session as never;
+    const context = quotaContext({ generations: 3 }, {}, 30);
+    await createGeneration(context, { ...newKey(), org }, entryOf('drift'));
+    // As an edge leaves it that died between two writes.
+    for (const whose of [{ user: 'ann' }, {}])
+      await bus.counters.add({ org, ...whose, unit: 'generations' }, 5);
+    const isAdmitted = async (): Promise<boolean> => {
+      now += 60_000;
+      const asking = createGeneration(context, { ...newKey(), org }, entryOf('drift'));
+      return asking.then(({ created }) => created).catch(() => false);
+    };
+    await waitFor(isAdmitted, { what: 'the counter to have rested' });
+    expect((await bus.counters.read({ org, user: 'ann', unit: 'generations' }))?.value).toBe(2);
+  });
+
+  test('a limit of the minute refuses without another addition until the next one begins', async () => {
+    const org = newKey().session as never;
+    let additions = 0;
+    const add: Bus['counters']['add'] = (name, delta) => {
+      additions += 1;
+      return bus.counters.add(name, delta);
+    };
+    const counting = { ...bus, counters: { ...bus.counters, add } };
+    const { room } = quotaContext({});
+    const quota: OrgQuota = { user: { ...ALL, messagesPerMinute: 1 }, org: ALL };
+    const own = new Room({
+      ...{ bus: counting, clock, quotaOf: () => quota },
+      limits: { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 },
+    });
+    now = 600_000;
+    const demand = { kind: 'message', user: 'ann', bytes: 10 } as const;
+    await own.reserve({ ...newKey(), org }, demand);
+    const tooMuch = { code: 'rate_limited', retryAfterMs: 60_000 };
+    await expect(own.reserve({ ...newKey(), org }, demand)).rejects.toMatchObject(tooMuch);
+    const before = additions;
+    await expect(own.reserve({ ...newKey(), org }, demand)).rejects.toMatchObject(tooMuch);
+    expect(additions).toBe(before);
+    expect(own.refusal({ ...newKey(), org }, demand)).toMatchObject(tooMuch);
+    expect(room.refusal({ ...newKey(), org }, demand)).toBeUndefined();
+    now += 60_000;
+    await own.reserve({ ...newKey(), org }, demand);
   });
 });
