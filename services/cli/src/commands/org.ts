@@ -1,18 +1,8 @@
-import { Option } from 'commander';
 import type { Command } from 'commander';
-import type { NatsFlags } from '../org/org.ts';
+import type { NatsFlags } from '../nats-target.ts';
 import { defineCommand } from './define.ts';
-import { id, natsUrl } from './option-values.ts';
-import { replicasOption } from './target-options.ts';
-
-const natsOptions = (): readonly Option[] => [
-  new Option('--nats-url <url>', 'NATS servers (default: that of the local `sluice up`)')
-    .env('SLUICE_NATS_URL')
-    .argParser(natsUrl),
-  new Option('--nats-user <name>', 'who to be there').env('SLUICE_NATS_USER'),
-  new Option('--nats-password <text>', 'and its password').env('SLUICE_NATS_PASSWORD'),
-  replicasOption(),
-];
+import { NATS_NOTES, natsOptions } from './nats-options.ts';
+import { id } from './option-values.ts';
 
 const FIELDS = `Fields:
   quota.user.<limit>, quota.org.<limit>   of one user, and of the org as a whole, over all edges
@@ -27,6 +17,7 @@ const show = defineCommand({
   summary: 'print what is set for an org',
   description: 'Prints the settings of an org as JSON: only what differs from the settings of the services.',
   options: natsOptions(),
+  notes: NATS_NOTES,
   examples: ['sluice org show acme'],
 });
 
@@ -36,7 +27,7 @@ const set = defineCommand({
   description:
     'Changes settings of an org, and prints all of them. Running edges and workers follow at once.',
   options: natsOptions(),
-  notes: FIELDS,
+  notes: `${FIELDS}\n\n${NATS_NOTES}`,
   examples: [
     'sluice org set acme quota.org.bytesStored=500000000 quota.user.promptsPerMinute=30',
     'sluice org set acme models=llama-70b,llama-8b price.output=0.6',

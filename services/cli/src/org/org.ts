@@ -3,14 +3,8 @@ import { parseOrg } from '@sluice/protocol';
 import type { OrgSettings } from '@sluice/protocol';
 import { CliError } from '../cli-error.ts';
 import { findNats } from '../nats-target.ts';
+import type { NatsFlags } from '../nats-target.ts';
 import { changeSettings } from './settings-change.ts';
-
-export type NatsFlags = {
-  readonly natsUrl?: string;
-  readonly natsUser?: string;
-  readonly natsPassword?: string;
-  readonly replicas?: 1 | 3;
-};
 
 /** Others may change the same settings meanwhile. */
 const TRIES = 5;
@@ -35,10 +29,7 @@ const print = (settings: OrgSettings): void =>
 
 const withBus = async (flags: NatsFlags, run: (bus: Bus) => Promise<void>): Promise<void> => {
   const { createNatsBus } = await import('@sluice/bus');
-  const { natsUser: user = '', natsPassword: password = '' } = flags;
-  const { natsUrl: url, replicas } = findNats(flags);
-  const login = user === '' ? {} : { user, password };
-  const bus = await createNatsBus({ url, name: 'sluice-org', replicas, ...login });
+  const bus = await createNatsBus(findNats(flags, 'sluice-org'));
   try {
     await run(bus);
   } finally {
