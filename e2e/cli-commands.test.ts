@@ -176,6 +176,19 @@ describe('sluice revoke', () => {
   });
 });
 
+describe('sluice org', () => {
+  test('changes what is set for an org, and shows it', async () => {
+    const changed = await cli.run(['org', 'set', 'acme', 'quota.user.promptsPerMinute=3', 'models=a,b']);
+    expect(changed).toMatchObject({ code: 0, stderr: '' });
+    const { stdout } = await cli.run(['org', 'show', 'acme']);
+    expect(JSON.parse(stdout)).toEqual({ quota: { user: { promptsPerMinute: 3 } }, models: ['a', 'b'] });
+    const wrong = await cli.run(['org', 'set', 'acme', 'quota.user.promptsPerMinut=4']);
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    expect(wrong.stderr).toContain('promptsPerMinut');
+    expect((await cli.run(['org', 'show', 'acme'])).stdout).toBe(stdout);
+  });
+});
+
 describe('sluice doctor', () => {
   test('finds nothing wrong with a demo', async () => {
     const { code, stdout } = await cli.run(['doctor', '--secret-file', secretFile]);

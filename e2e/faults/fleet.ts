@@ -1,4 +1,4 @@
-import { readyMessage, spawnNode, startFaultProxy } from '@sluice/testkit';
+import { NO_QUOTAS_ENV, readyMessage, spawnNode, startFaultProxy } from '@sluice/testkit';
 import type { Child, FaultProxy } from '@sluice/testkit';
 import { DEMO_WORKER_MAIN, EDGE_MAIN } from '../support/processes.ts';
 import { SECRET } from '../support/system.ts';
@@ -143,8 +143,7 @@ export class Fleet {
         SLUICE_JWT_SECRET: SECRET,
         SLUICE_EDGE_PORT: '0',
         SLUICE_EDGE_ADMIN_PORT: '0',
-        SLUICE_EDGE_MAX_CONNECTIONS_PER_USER: '10000',
-        SLUICE_EDGE_PROMPTS_PER_MINUTE: '100000',
+        ...NO_QUOTAS_ENV,
         SLUICE_EDGE_MAX_FRAMES_PER_SECOND: '1000',
       },
     });

@@ -7,7 +7,7 @@ import { parseRecord } from '@sluice/protocol';
 import type { Position } from '@sluice/protocol';
 import { keptParserOf, storedItemSchema } from '@sluice/protocol/schema';
 import { silentLogger } from '@sluice/runtime';
-import { WaitTimeoutError, withTimeout } from '@sluice/testkit';
+import { NO_QUOTAS, WaitTimeoutError, withTimeout } from '@sluice/testkit';
 import { SimulatedEngine } from '@sluice/simulator';
 import { createWorker } from '@sluice/worker';
 import type { Worker } from '@sluice/worker';
@@ -51,12 +51,12 @@ export class Scene {
         ...{ name: `edge-${this.#closers.length}`, host: '127.0.0.1', port: 0, jwtSecret: SECRET },
         ...{ jwtPublicKey: undefined, jwksUrl: undefined, jwksRefreshMs: 300_000 },
         ...{ jwtIssuer: undefined, jwtAudience: undefined, jwtMaxAgeS: undefined },
-        ...{ allowedOrigins: [], defaultModel: undefined, maxConnections: 100, maxConnectionsPerUser: 100 },
+        ...{ allowedOrigins: [], defaultModel: undefined, maxConnections: 100 },
         ...{ maxStrangers: 100, maxStrangersPerAddress: 100, strangerRequestsPerMinute: 100_000 },
         ...{ trustedProxies: [], addressHeader: 'x-forwarded-for' },
-        ...{ promptsPerMinute: 1_000, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
+        ...{ ...NO_QUOTAS, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
         ...{ maxSessionsPerConnection: 64, maxStreamAgeMs: 900_000 },
-        ...{ maxItemsPerSession: 1_000, maxBytesPerSession: 1e9, maxBytesPerOrg: undefined },
+        ...{ maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 },
         ...{ heartbeatMs: 20_000, lingerMs: 30_000, webDir: undefined },
         ...{ maxPromptBytes: 16_777_216, maxFrameBytes: 1_048_576, maxLargeBytes: 134_217_728 },
         ...{ operatorOrg: undefined, tokenPrice: undefined, webConnect: [] },

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { readyMessage, spawnNode } from '@sluice/testkit';
+import { NO_QUOTAS_ENV, readyMessage, spawnNode } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
 import { SECRET } from './system.ts';
 
@@ -36,8 +36,7 @@ export const spawnEdge = async (
       SLUICE_JWT_SECRET: SECRET,
       SLUICE_EDGE_PORT: '0',
       SLUICE_EDGE_ADMIN_PORT: '0',
-      SLUICE_EDGE_MAX_CONNECTIONS_PER_USER: '10000',
-      SLUICE_EDGE_PROMPTS_PER_MINUTE: '100000',
+      ...NO_QUOTAS_ENV,
       SLUICE_EDGE_REQUESTS_PER_SECOND: '10000',
       ...env,
     },

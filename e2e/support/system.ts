@@ -3,7 +3,7 @@ import type { Bus, NatsOptions } from '@sluice/bus';
 import { createEdge } from '@sluice/edge';
 import type { Edge, EdgeOptions } from '@sluice/edge';
 import { silentLogger } from '@sluice/runtime';
-import { startNatsServer } from '@sluice/testkit';
+import { NO_QUOTAS, startNatsServer } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { createWorker } from '@sluice/worker';
 import type { Engine } from '@sluice/core';
@@ -34,14 +34,12 @@ export const EDGE_DEFAULTS: EdgeOptions = {
   strangerRequestsPerMinute: 1_000_000,
   trustedProxies: [],
   addressHeader: 'x-forwarded-for',
-  maxConnectionsPerUser: 10_000,
-  promptsPerMinute: 100_000,
+  ...NO_QUOTAS,
   requestsPerSecond: 10_000,
   maxFramesPerSecond: 1_000,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
   maxBytesPerSession: 256 * 1024 * 1024,
-  maxBytesPerOrg: undefined,
   maxPromptBytes: 16_777_216,
   maxFrameBytes: 1_048_576,
   maxLargeBytes: 134_217_728,

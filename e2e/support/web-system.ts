@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll } from '@jest/globals';
 import { createNatsBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { silentLogger } from '@sluice/runtime';
-import { startNatsServer, waitFor } from '@sluice/testkit';
+import { NO_QUOTAS_ENV, startNatsServer, waitFor } from '@sluice/testkit';
 import { createWorker } from '@sluice/worker';
 import type { Engine } from '@sluice/core';
 import type { BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
@@ -88,8 +88,7 @@ const startParts = async (closers: (() => Promise<unknown>)[]): Promise<Omit<Web
     SLUICE_EDGE_WEB_DIR: WEB_DIST,
     SLUICE_DEFAULT_MODEL: 'simulated',
     // The pages keep within what every user may.
-    SLUICE_EDGE_MAX_CONNECTIONS_PER_USER: undefined,
-    SLUICE_EDGE_PROMPTS_PER_MINUTE: undefined,
+    ...Object.fromEntries(Object.keys(NO_QUOTAS_ENV).map((name) => [name, undefined])),
     SLUICE_EDGE_REQUESTS_PER_SECOND: undefined,
   });
   closers.push(() => edge.kill());

@@ -4,6 +4,7 @@ import { chatCommand } from './commands/chat.ts';
 import { examplesText } from './commands/define.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { revokeCommand } from './commands/revoke.ts';
+import { orgCommand } from './commands/org.ts';
 import { streamsCommand } from './commands/streams.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tokenCommand } from './commands/token.ts';
@@ -25,7 +26,8 @@ export const buildProgram = (): Command => {
     .option('--debug', 'show where an error comes from')
     .addHelpText('after', examplesText(['sluice up', 'sluice chat', 'sluice help up']));
   const forUsers = [upCommand, chatCommand, tailCommand];
-  const forOperators = [tokenCommand, revokeCommand, usageCommand, doctorCommand, streamsCommand];
-  for (const make of [...forUsers, ...forOperators, workerCheckCommand]) program.addCommand(make());
+  const forOperators = [tokenCommand, revokeCommand, orgCommand, usageCommand, doctorCommand];
+  for (const make of [...forUsers, ...forOperators, streamsCommand, workerCheckCommand])
+    program.addCommand(make());
   return program;
 };

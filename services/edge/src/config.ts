@@ -14,6 +14,7 @@ import {
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { DEFAULT_LIMITS } from '@sluice/protocol';
 import { z } from 'zod';
+import { quotaSettings } from './quota-settings.ts';
 
 const MIB = 1024 * 1024;
 
@@ -150,14 +151,6 @@ export const edgeConfigSchema = defineConfig({
       about: 'Header in which those proxies say it.',
     },
   ),
-  maxConnectionsPerUser: setting(count(1).default(100), {
-    env: 'SLUICE_EDGE_MAX_CONNECTIONS_PER_USER',
-    about: 'Open connections of one user of an org.',
-  }),
-  promptsPerMinute: setting(count(1).default(120), {
-    env: 'SLUICE_EDGE_PROMPTS_PER_MINUTE',
-    about: 'New prompts of one user of an org.',
-  }),
   requestsPerSecond: setting(count(1).default(100), {
     env: 'SLUICE_EDGE_REQUESTS_PER_SECOND',
     about: 'HTTP requests of one user of an org.',
@@ -170,6 +163,7 @@ export const edgeConfigSchema = defineConfig({
     env: 'SLUICE_EDGE_MAX_SESSIONS_PER_CONNECTION',
     about: 'Sessions a connection may watch.',
   }),
+  ...quotaSettings,
   maxItemsPerSession: setting(count(1, 1000).default(DEFAULT_LIMITS.maxItemsPerSession), {
     env: 'SLUICE_EDGE_MAX_ITEMS_PER_SESSION',
     about: 'Items of a session; the listing of a session cannot hold more than 1000.',
@@ -177,10 +171,6 @@ export const edgeConfigSchema = defineConfig({
   maxBytesPerSession: setting(count(1).default(256 * 1024 * 1024), {
     env: 'SLUICE_EDGE_MAX_BYTES_PER_SESSION',
     about: 'Bytes of a session’s items and prompts together, as stored.',
-  }),
-  maxBytesPerOrg: setting(count(1).optional(), {
-    env: 'SLUICE_EDGE_MAX_BYTES_PER_ORG',
-    about: 'Bytes of all sessions of an org together, as stored; unset: no limit.',
   }),
   maxPromptBytes: setting(count(1024, 32 * MIB).default(DEFAULT_LIMITS.maxPromptBytes), {
     env: 'SLUICE_EDGE_MAX_PROMPT_BYTES',

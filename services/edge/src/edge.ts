@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net';
-import { placedBus } from '@sluice/bus';
+import { OrgWatch, placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { Room, Sweeper } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
@@ -22,6 +22,7 @@ import { Hub, TICK_MS } from './feeds/hub.ts';
 import { StoreWatch } from './feeds/store-watch.ts';
 import { Turns } from './feeds/turns.ts';
 import { createEdgeMetrics } from './tally/metrics.ts';
+import { quotaOf } from './org-quota.ts';
 import { ModelDirectory } from './requests/model-directory.ts';
 import { OpenConnections } from './connections/open-connections.ts';
 import { StorageGate } from './requests/storage-gate.ts';
@@ -41,6 +42,8 @@ const DRAIN_SPREAD_MS = 5_000;
 const RESERVED_DESCRIPTORS = 64;
 /** Of a small limit so much at most. */
 const MOST_RESERVED = 0.25;
+/** What one user may have of a session that others share. */
+const USER_SHARE = 0.8;
 /** Watched sessions that are compared with what is stored at the same time. */
 const LISTS_AT_ONCE = 32;
 
@@ -87,9 +90,11 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const hub = new Hub(feeds, options.lingerMs);
   const storage = new StorageGate(bus.link, logger, clock);
   const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
-  const own = { hub, models, leaving: leaving.signal, storage };
+  const orgs = orgWatch(bus, logger);
+  const own = { hub, models, leaving: leaving.signal, storage, orgs };
   const context = contextOf(options, feeds, own);
   const { revoked } = context;
+  const looking = [storage, sweeper, models, orgs, revoked];
   const { sockets, streams, httpConnections, calls } = doorsOf(context, options);
   const transports: readonly Transport[] = [sockets, streams, httpConnections];
 
@@ -99,11 +104,12 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   const opened = (open: () => Promise<void>): Promise<void> => persist(open, clock, leaving.signal);
   const ownParts = [() => context.stats.start(), () => calls.open(), () => feeds.store.look()];
-  await Promise.all([storage.open(), models.open(), ...[...ownParts, () => revoked.open()].map(opened)]);
+  const watches = [() => revoked.open(), () => orgs.open()];
+  await Promise.all([storage.open(), models.open(), ...[...ownParts, ...watches].map(opened)]);
+  const { publicSockets, stats, users } = context;
   const tick = (): void => {
     const now = clock.now();
-    for (const part of [revoked, hub, context.publicSockets, ...transports, context.stats, sweeper])
-      part.tick(now);
+    for (const part of [revoked, hub, publicSockets, ...transports, stats, users, sweeper]) part.tick(now);
   };
   const ticking = setInterval(tick, TICK_MS);
   const reconnects = bus.link.onReconnect(() => [hub, revoked].forEach((part) => part.recheck()));
@@ -114,8 +120,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [storage, sweeper, revoked, models, context.stats, reconnects, calls, foreign])
-      part.close();
+    for (const part of [...looking, context.stats, context.users, reconnects, calls, foreign]) part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);
@@ -172,6 +177,8 @@ const doorsOf = (context: EdgeContext, options: EdgeOptions) => {
     calls: new ConnectionCalls(context, httpConnections),
   };
 };
+const orgWatch = (bus: Bus, logger: Logger): OrgWatch =>
+  new OrgWatch(bus, (error) => logger.warn('org_settings_failed', { error }));
 
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -183,12 +190,13 @@ const feedsOf = (own: Omit<FeedContext, 'flusher' | 'turns' | 'store'>): FeedCon
   turns: new Turns(LISTS_AT_ONCE),
 });
 
-type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> & Pick<AdmissionDeps, 'models' | 'storage'>;
+type OwnParts = Pick<EdgeContext, 'hub' | 'leaving'> &
+  Pick<AdmissionDeps, 'models' | 'orgs'> & { readonly storage: StorageGate };
 
 const contextOf = (
   options: EdgeOptions,
   feeds: FeedContext,
-  { hub, leaving, models, storage }: OwnParts,
+  { hub, leaving, models, storage, orgs }: OwnParts,
 ): EdgeContext => {
   const { bus, clock, tally, edge } = feeds;
   const { maxFramesPerSecond, maxSessionsPerConnection, maxItemsPerSession } = options;
@@ -201,9 +209,12 @@ const contextOf = (
     maxSessionsPerConnection,
     maxItemsPerSession,
   };
+  const { maxBytesPerSession, maxItemsPerUser = Math.floor(maxItemsPerSession * USER_SHARE) } = options;
+  const sessionLimits = { maxItemsPerSession, maxItemsPerUser, maxBytesPerSession };
   const keys = createKeySource(options, { clock, logger: feeds.logger, leaving });
   const revoked = new RevocationWatch({ revocations: bus.revocations, clock, logger: feeds.logger });
-  const users = new UserLimits(options);
+  const quota = quotaOf(options, { orgs, storage });
+  const users = new UserLimits(options, { bus, clock, quotaOf: quota });
   const price = options.tokenPrice === undefined ? undefined : { output: options.tokenPrice };
   const stats = new EdgeStats({ bus, clock, edge, tally, hub, users, price: options.tokenPrice });
   return {
@@ -225,16 +236,17 @@ const contextOf = (
     }),
     users,
     stats,
-    usage: { sums: new UsageSums(bus.usage), priceOf: () => price },
+    usage: { sums: new UsageSums(bus.usage), priceOf: (org) => orgs.of(org).price ?? price },
     admission: {
       bus,
       clock,
       storage,
-      room: new Room({ bus, clock, limits: options }),
+      room: new Room({ bus, clock, limits: sessionLimits, quotaOf: quota }),
       limits,
       rules: engineRulesOf(options),
       defaultModel: options.defaultModel,
       models,
+      orgs,
       onPrompted: (key, model, at) => stats.prompted(key, model, at),
     },
     heartbeatMs: options.heartbeatMs,

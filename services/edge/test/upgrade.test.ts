@@ -156,25 +156,30 @@ describe('an upgrade', () => {
 
   test('over maxConnectionsPerUser is closed with 1013, and only that user is', async () => {
     const small = await world.addEdge({ maxConnectionsPerUser: 2 });
-    const [first] = [await small.open(), await small.open()];
-    const third = await openRawClient(small.url, { token: tokenOf() });
-    expect((await third.closed).code).toBe(1013);
+    const as = { user: 'two' };
+    const [first] = [await small.open(as), await small.open(as)];
+    const third = await openRawClient(small.url, { token: tokenOf(as) });
+    expect(await third.closed).toMatchObject({
+      code: 1013,
+      reason: 'too many: connections of this user: 2 of 2 used',
+    });
     await small.open({ user: 'bob' });
-    await small.open({ org: 'globex' });
+    await small.open({ org: 'globex', ...as });
     first.close(1000);
-    await waitFor(async () => (await small.open().catch(() => undefined)) !== undefined, {
+    await waitFor(async () => (await small.open(as).catch(() => undefined)) !== undefined, {
       what: 'room for a connection of the user',
     });
   });
 
   test('closed by the edge gives the user one connection back, not two', async () => {
     const small = await world.addEdge({ maxConnectionsPerUser: 2 });
-    await small.open();
-    const second = await small.open();
+    const as = { user: 'one-back' };
+    await small.open(as);
+    const second = await small.open(as);
     for (let i = 0; i < 3; i += 1) second.send('{}');
     expect((await second.closed).code).toBe(4400);
-    await small.open();
-    const third = await openRawClient(small.url, { token: tokenOf() });
+    await small.open(as);
+    const third = await openRawClient(small.url, { token: tokenOf(as) });
     expect((await third.closed).code).toBe(1013);
   });
 });

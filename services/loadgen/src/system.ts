@@ -1,5 +1,12 @@
 import { fileURLToPath } from 'node:url';
-import { mintToken, readyMessage, startChild, startNatsServer, TEST_SECRET } from '@sluice/testkit';
+import {
+  mintToken,
+  NO_QUOTAS_ENV,
+  readyMessage,
+  startChild,
+  startNatsServer,
+  TEST_SECRET,
+} from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
 import type { EdgeTarget } from './clients/pipe.ts';
 
@@ -39,8 +46,7 @@ const MAINS = { edge: 'edge/src/main.ts', worker: 'cli/src/demo-worker/main.ts' 
 /** What one machine may do at once is not what is measured here. */
 const LIMITS = {
   SLUICE_EDGE_MAX_CONNECTIONS: '50000',
-  SLUICE_EDGE_MAX_CONNECTIONS_PER_USER: '50000',
-  SLUICE_EDGE_PROMPTS_PER_MINUTE: '10000000',
+  ...NO_QUOTAS_ENV,
   SLUICE_EDGE_MAX_FRAMES_PER_SECOND: '10000',
   SLUICE_WORKER_SLOTS: '5000',
 };

@@ -11,6 +11,7 @@ export const FOREIGN_KINDS = [
   'directory_entry',
   'item',
   'job',
+  'org_settings',
   'presence',
   'prompt',
   'record',

@@ -2,6 +2,7 @@ import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
 import type { Counters } from './counters.ts';
 import type { JobQueue } from './job-queue.ts';
+import type { Orgs } from './orgs/orgs.ts';
 import type { Relay } from './relay.ts';
 import type { Revocations } from './revocations.ts';
 import type { OpenGenerations, SessionStore } from './session-store.ts';
@@ -23,6 +24,7 @@ export type Bus = {
   readonly relay: Relay;
   readonly revocations: Revocations;
   readonly workers: WorkerDirectory;
+  readonly orgs: Orgs;
   readonly stats: StatsDemand;
   readonly link: Link;
   /** where all that comes is parsed, and what is foreign is told */

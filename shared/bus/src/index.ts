@@ -11,6 +11,8 @@ export { Border, FOREIGN_KINDS } from './border.ts';
 export type { ForeignKind, ForeignMessage } from './border.ts';
 export type { Control, ControlListener, Presence } from './control.ts';
 export type { Count, CounterName, Counters } from './counters.ts';
+export { OrgWatch } from './orgs/org-watch.ts';
+export type { Orgs, StoredOrgSettings } from './orgs/orgs.ts';
 export { ANY_QUEUE } from './job-queue.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';
 export { placedBus } from './placed-bus.ts';

@@ -1,5 +1,12 @@
 /** The parsers of everything that comes over NATS, one per kind; each throws ForeignMessageError. */
-import type { BodyPart, GenerationItem, MessageItem, PromptBody, UsageRecord } from '@sluice/protocol';
+import type {
+  BodyPart,
+  GenerationItem,
+  MessageItem,
+  OrgSettings,
+  PromptBody,
+  UsageRecord,
+} from '@sluice/protocol';
 import { parserOf } from '@sluice/protocol/schema';
 import {
   bodySchemas,
@@ -7,6 +14,7 @@ import {
   controlMessageSchema,
   counterSchema,
   jobSchema,
+  orgSettingsSchema,
   presenceMessageSchema,
   revocationSchema,
   runStateSchema,
@@ -44,6 +52,7 @@ export const parseControl = parserOf(controlMessageSchema);
 /** The value as a text of any length: whoever may add may add anything. */
 export const parseCounter = parserOf(counterSchema);
 export const parseJob: Parser<Job> = parserOf(jobSchema);
+export const parseOrgSettings: Parser<OrgSettings> = parserOf(orgSettingsSchema);
 export const parsePresence = parserOf(presenceMessageSchema);
 export const parsePrompt: Parser<StoredPrompt> = parserOf(storedPromptSchema);
 export const parseRevocation = parserOf(revocationSchema);

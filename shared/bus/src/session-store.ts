@@ -1,6 +1,6 @@
 import type { StoredGeneration } from '@sluice/core';
 import { withoutText } from '@sluice/protocol';
-import type { GenerationKey, Item, ItemId, MessageItem, PromptBody, SessionKey } from '@sluice/protocol';
+import type { GenerationKey, Item, ItemId, MessageItem, PromptBody, Org, SessionKey } from '@sluice/protocol';
 
 /** An item as stored: its `rev` is the sequence it was stored under. */
 export type StoredItem = {
@@ -126,8 +126,8 @@ export type OpenGenerations = {
   add(key: GenerationKey): Promise<void>;
   /** @param entry only this one: nothing happens where it was added again; default whatever is there */
   remove(key: GenerationKey, entry?: number): Promise<void>;
-  /** @param after default from the beginning */
-  list(after?: number): Promise<OpenPage>;
+  /** @param after default from the beginning. @param org default those of all */
+  list(after?: number, org?: Org): Promise<OpenPage>;
 };
 
 /** Entries that are listed at once. */

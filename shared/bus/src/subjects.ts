@@ -25,12 +25,14 @@ export const STREAMS = {
   bodies: 'BODIES',
   counters: 'COUNTERS',
   usage: 'USAGE',
+  rates: 'RATES',
 } as const;
 export const BUCKETS = {
   sessions: 'SESSIONS',
   prompts: 'PROMPTS',
   workers: 'WORKERS',
   revoked: 'REVOKED',
+  orgs: 'ORGS',
 } as const;
 
 /** Name of the stream that holds one partition of the token log. */
@@ -70,12 +72,22 @@ export const itemSubjects = ({ org, session }: SessionKey): string =>
   `$KV.${BUCKETS.sessions}.${org}.${session}.*`;
 export const itemRepublish = { src: `$KV.${BUCKETS.sessions}.>`, dest: 'live.item.>' } as const;
 
+export const orgSubject = (org: Org): string => `$KV.${BUCKETS.orgs}.${org}`;
+export const orgSubjects = `$KV.${BUCKETS.orgs}.*`;
+export const liveOrgSubjects = 'live.org.*';
+export const orgRepublish = { src: `$KV.${BUCKETS.orgs}.>`, dest: 'live.org.>' } as const;
+/** The inverse of {@link orgSubject}, also of its republished form; undefined: no id. */
+export const orgOfSubject = (subject: string): Org | undefined => {
+  const org = subject.slice(subject.lastIndexOf('.') + 1);
+  return isId(org) ? (org as Org) : undefined;
+};
+
 /** The inverse of {@link itemKey} and {@link itemSubjects}, as far as the item is concerned. */
 export const itemOfSubject = (subject: string): string => subject.slice(subject.lastIndexOf('.') + 1);
 
 export type BodyChunk = { readonly part: BodyPart; readonly sha256: string; readonly chunk: number };
 
-/** Enough of a hash to name the bodies of one part of one item. */
+/** Enough of a hash to name the bodies of one part of one item, or the users of an org. */
 const HASH_CHARS = 16;
 
 /** Where one chunk of a body is. The part is one of its own, since NATS's permissions are about whole parts. */
@@ -140,6 +152,7 @@ export const queueOfJobSubject = (subject: string): string => {
 export const openSubject = ({ org, session, generation }: GenerationKey): string =>
   `open.${org}.${session}.${generation}`;
 export const openSubjects = 'open.*.*.*';
+export const openSubjectsOf = (org: Org): string => `open.${org}.*.*`;
 /** The inverse of {@link openSubject}; undefined for a subject of any other form. */
 export const openKeyOf = (subject: string): GenerationKey | undefined => {
   const ids = subject.split('.').slice(1);
@@ -160,12 +173,22 @@ export const revocationSubjects = `$KV.${BUCKETS.revoked}.*`;
 export const liveRevocationSubjects = 'live.revoked.*';
 export const revocationRepublish = { src: revocationSubjects, dest: 'live.revoked.{{wildcard(1)}}' } as const;
 
-/** Of a session, or of its whole org. */
-export const counterSubject = ({ org, session, unit }: CounterName): string =>
-  session === undefined ? `count.${org}.${unit}` : `count.${org}.${session}.${unit}`;
+/** User names may hold anything, subjects may not. */
+const userPart = (user: string): string =>
+  createHash('sha256').update(user).digest('base64url').slice(0, HASH_CHARS);
+
+/** Where a counter is. What it belongs to is told by the number of parts: each of them may be an id. */
+export const counterSubject = ({ org, session, user, minute, unit }: CounterName): string => {
+  const own = user === undefined ? [] : [userPart(user)];
+  if (minute !== undefined) return ['rate', org, ...own, minute, unit].join('.');
+  if (session !== undefined) return ['count', org, session, ...own, unit].join('.');
+  return ['count', org, ...(user === undefined ? [] : ['of', 'user', ...own]), unit].join('.');
+};
 export const counterSubjects = 'count.>';
-/** The bytes of each session of an org. */
-export const sessionByteSubjects = (org: Org): string => `count.${org}.*.bytes`;
+export const rateSubjects = 'rate.>';
+/** The bytes of each session of an org, of everybody or of one user. */
+export const sessionByteSubjects = (org: Org, user?: string): string =>
+  user === undefined ? `count.${org}.*.bytes` : `count.${org}.*.${userPart(user)}.bytes`;
 
 /**
  * Where a generation's line of the ledger is. The day comes before the session, so that a range of days is read without

@@ -54,6 +54,31 @@ describe.each(backends)('Counters on $name', ({ start }) => {
     expect(await valueOf({ org, session: newKey().session, unit: 'bytes' })).toBeUndefined();
   });
 
+  test('users, whatever their names, and minutes are counted apart', async () => {
+    const { org, session } = newKey();
+    const names: CounterName[] = [
+      { org, session, user: 'ann', unit: 'bytes' },
+      { org, session, user: 'a.*>\n', unit: 'bytes' },
+      { org, user: 'ann', unit: 'bytes' },
+      { org, user: 'ann', minute: 7, unit: 'bytes' },
+      { org, user: 'ann', minute: 8, unit: 'bytes' },
+      { org, minute: 7, unit: 'bytes' },
+      { org, session, unit: 'bytes' },
+      { org, unit: 'bytes' },
+    ];
+    await Promise.all(names.map((name, n) => bus.counters.add(name, n + 1)));
+    expect(await Promise.all(names.map(valueOf))).toEqual(names.map((_, n) => n + 1));
+    expect(await other.counters.storedBytes(org)).toBe(7);
+    expect(await other.counters.storedBytes(org, 'ann')).toBe(1);
+  });
+
+  test('what is added under one word by several counts once', async () => {
+    const name = itemsOf();
+    const adding = Array.from({ length: 6 }, (_, n) => (n % 2 ? bus : other).counters.add(name, 5, 'word'));
+    expect(await Promise.all(adding)).toEqual([5, 5, 5, 5, 5, 5]);
+    expect(await bus.counters.add(name, 5, 'other')).toBe(10);
+  });
+
   test('of 50 that begin a counter at once one does, and nobody where it exists', async () => {
     const name = itemsOf();
     const begun = await Promise.all(

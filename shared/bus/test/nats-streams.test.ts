@@ -58,8 +58,8 @@ describe('the streams', () => {
       for await (const name of jsm.streams.names()) found.push(name);
       return found.toSorted();
     });
-    const buckets = ['KV_PROMPTS', 'KV_REVOKED', 'KV_SESSIONS', 'KV_WORKERS'];
-    expect(names).toEqual(['BODIES', 'COUNTERS', 'JOBS', ...buckets, 'OPEN', 'TOKENS', 'USAGE']);
+    const buckets = ['KV_ORGS', 'KV_PROMPTS', 'KV_REVOKED', 'KV_SESSIONS', 'KV_WORKERS'];
+    expect(names).toEqual(['BODIES', 'COUNTERS', 'JOBS', ...buckets, 'OPEN', 'RATES', 'TOKENS', 'USAGE']);
   });
 
   test.each(['TOKENS', 'KV_SESSIONS', 'KV_PROMPTS', 'KV_WORKERS', 'BODIES', 'OPEN'])(
@@ -134,6 +134,21 @@ describe('the streams', () => {
       allow_direct: true,
     });
     expect(config.republish).toBeUndefined();
+  });
+
+  test('RATES counts, and forgets after three minutes', async () => {
+    expect(await configOf('RATES')).toMatchObject({
+      ...{ subjects: ['rate.>'], allow_msg_counter: true, storage: 'file' },
+      max_age: 180 * SECOND_NS,
+      max_msgs_per_subject: 1,
+    });
+  });
+
+  test('ORGS keeps what was set for ever, and tells each write', async () => {
+    expect(await configOf('KV_ORGS')).toMatchObject({
+      ...{ subjects: ['$KV.ORGS.>'], max_age: 0, discard: 'new', deny_delete: true },
+      republish: { src: '$KV.ORGS.>', dest: 'live.org.>' },
+    });
   });
 
   test('WORKERS forgets after 10 s, and outlives its server', async () => {

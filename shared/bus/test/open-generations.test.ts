@@ -47,6 +47,14 @@ describe.each(backends)('OpenGenerations on $name', ({ start }) => {
     await other.open.remove(key);
   });
 
+  test('those of one org are listed alone', async () => {
+    const [ours, theirs] = [newKey(), newKey()];
+    await Promise.all([bus.open.add(ours), bus.open.add(theirs)]);
+    const { open } = await other.open.list(0, ours.org);
+    expect(open.map(({ key }) => key)).toEqual([ours]);
+    await Promise.all([bus.open.remove(ours), bus.open.remove(theirs)]);
+  });
+
   test('what was added again meanwhile is not taken off by its earlier entry', async () => {
     const key = newKey();
     await bus.open.add(key);

@@ -4,6 +4,7 @@ import type {
   CancelReply,
   ControlMessage,
   PresenceMessage,
+  OrgSettings,
   RunState,
   StatsReport,
   TokenRecord,
@@ -42,6 +43,8 @@ type Same = {
   readonly directoryEntry: Is<Says<'workerInfoSchema'>, WorkerInfo>;
   readonly item: Is<Says<'storedItemSchema'>, ItemBody>;
   readonly job: Is<Says<'jobSchema'>, Job>;
+  readonly orgSettings: Is<Says<'orgSettingsSchema'>, OrgSettings>;
+  readonly writtenOrgSettings: Is<Says<'writtenOrgSettingsSchema'>, OrgSettings>;
   readonly presence: Is<Says<'presenceMessageSchema'>, PresenceMessage>;
   readonly prompt: Is<Omit<Says<'promptEntrySchema'>, 'note'>, Omit<PromptEntry, 'note'>>;
   readonly record: Is<Says<'tokenRecordSchema'>, TokenRecord>;
@@ -57,6 +60,8 @@ const SAME: Same = {
   directoryEntry: true,
   item: true,
   job: true,
+  orgSettings: true,
+  writtenOrgSettings: true,
   presence: true,
   prompt: true,
   record: true,

@@ -3,7 +3,7 @@ import type { StoredGeneration } from '@sluice/core';
 import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
 import { queueJob } from './job.ts';
-import { sizeOf } from './item-size.ts';
+import { demandOf } from './item-size.ts';
 import { countItem } from './reservation.ts';
 import type { Reservation } from './reservation.ts';
 import type { Room } from './room.ts';
@@ -19,7 +19,7 @@ export type CreateContext = { readonly bus: Bus; readonly room: Room };
  * found by a sweep.
  * @param look of the session's room, when it was begun before
  * @returns whether this call created the generation, and its item
- * @throws SluiceError conflict, quota_exceeded; BusUnavailableError, BusRefusedError
+ * @throws SluiceError conflict, quota_exceeded, rate_limited; BusUnavailableError, BusRefusedError
  */
 export const createGeneration = async (
   { bus, room }: CreateContext,
@@ -29,7 +29,7 @@ export const createGeneration = async (
 ): Promise<Created> => {
   const item = itemOf(key, entry);
   const stored = (): Promise<PromptEntry | undefined> => bus.sessions.prompt(key);
-  const reservation = await unlessStored(room.reserve(key, sizeOf(item), look), stored);
+  const reservation = await unlessStored(room.reserve(key, demandOf(item), look), stored);
   // At once: neither needs the other, and a prompt that was there already leaves an entry that a sweep takes off.
   const storing = (): Promise<readonly [{ created: boolean; entry: PromptEntry | undefined }, void]> =>
     Promise.all([bus.sessions.createPrompt(key, entry), bus.open.add(key)]);
@@ -84,7 +84,7 @@ export const repeatGeneration = async (
 export const completeCreation = async (bus: Bus, key: GenerationKey, entry: PromptEntry): Promise<void> => {
   const item = itemOf(key, entry);
   // Admitted before: its first try may have taken room and died with it, and a recount will find that.
-  const reservation = await countItem(bus, key, sizeOf(item));
+  const reservation = await countItem(bus, key, demandOf(item));
   await createItem(bus, key, item, reservation);
 };
 
@@ -94,7 +94,7 @@ const conflict = (): SluiceError =>
 /**
  * Stores a chat line, after room was taken for it.
  * @returns whether this call stored it; false: its id is taken
- * @throws SluiceError quota_exceeded; BusUnavailableError, BusRefusedError
+ * @throws SluiceError quota_exceeded, rate_limited; BusUnavailableError, BusRefusedError
  */
 export const createMessage = async (
   { bus, room }: CreateContext,
@@ -103,7 +103,7 @@ export const createMessage = async (
   look?: Promise<void>,
 ): Promise<boolean> => {
   const stored = (): Promise<unknown> => bus.sessions.item(key, parseItemId(item.id));
-  const reservation = await unlessStored(room.reserve(key, sizeOf(item), look), stored);
+  const reservation = await unlessStored(room.reserve(key, demandOf(item), look), stored);
   const rev = await reservation?.holdFor(bus.sessions.createItem(key, item));
   if (rev === undefined) await reservation?.giveBack();
   return rev !== undefined;

@@ -3,7 +3,7 @@ import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 import { sizeOf } from './item-size.ts';
 import { closeAccount } from './ledger.ts';
-import { countGrowth } from './reservation.ts';
+import { countDone, countGrowth } from './reservation.ts';
 
 /** What every operation of a generation's life needs. */
 export type LifeContext = {
@@ -45,10 +45,21 @@ export const changeItem = async (
       const { text, bodies } = stored.item;
       // Only then it has a text, or has lost it.
       if (next.text !== text || next.bodies !== bodies)
-        await countGrowth(bus, key, sizeOf(next) - sizeOf(stored.item));
+        await countGrowth(bus, key, { user: next.user, bytes: sizeOf(next) - sizeOf(stored.item) });
     }
-    // A sweep does what this leaves.
-    if (next.status === 'done') await closeAccount(bus, key, next).catch(() => undefined);
+    if (next.status === 'done') await settle(bus, key, { item: next, isNew: stored.item.status !== 'done' });
     return next;
   }
+};
+
+/**
+ * It is done, whatever becomes of this: a sweep does what is left, a recount finds what was not counted.
+ * @param isNew it was not done before
+ */
+const settle = async (
+  bus: Bus,
+  key: GenerationKey,
+  { item, isNew }: { readonly item: StoredGeneration; readonly isNew: boolean },
+): Promise<void> => {
+  await Promise.allSettled([closeAccount(bus, key, item), ...(isNew ? [countDone(bus, key, item)] : [])]);
 };

@@ -1,5 +1,6 @@
 import type { Bus, ItemBody } from '@sluice/bus';
 import type { BodyRef, SessionKey } from '@sluice/protocol';
+import type { Demand } from './limits.ts';
 
 /** Bytes that an item takes: as it is stored, and what is stored beside it. */
 export const sizeOf = (item: ItemBody): number => {
@@ -9,17 +10,30 @@ export const sizeOf = (item: ItemBody): number => {
   return apart.reduce((sum, ref) => sum + (ref?.bytes ?? 0), own + prompt);
 };
 
-/** What a session holds, by its listing. @throws BusUnavailableError */
+/** What storing it asks of its session, its user and its org. */
+export const demandOf = (item: ItemBody): Demand => ({
+  ...{ kind: item.kind, user: item.user },
+  bytes: sizeOf(item),
+});
+
+export type Sizes = { readonly items: number; readonly bytes: number };
+
+/** What a session holds, by its listing: of everybody, and of each user. @throws BusUnavailableError */
 export const sizesOf = async (
   bus: Bus,
   key: SessionKey,
-): Promise<{ readonly items: number; readonly bytes: number }> => {
-  const sizes = { items: 0, bytes: 0 };
+): Promise<Sizes & { readonly users: ReadonlyMap<string, Sizes> }> => {
+  let all: Sizes = { items: 0, bytes: 0 };
+  const users = new Map<string, Sizes>();
+  const plus = ({ items, bytes }: Sizes, more: number): Sizes => ({ items: items + 1, bytes: bytes + more });
   for (let rev = 0, more = true; more;) {
     const page = await bus.sessions.items(key, rev);
-    sizes.items += page.items.length;
-    for (const { item } of page.items) sizes.bytes += sizeOf(item);
+    for (const { item } of page.items) {
+      const bytes = sizeOf(item);
+      all = plus(all, bytes);
+      users.set(item.user, plus(users.get(item.user) ?? { items: 0, bytes: 0 }, bytes));
+    }
     ({ rev, more } = page);
   }
-  return sizes;
+  return { ...all, users };
 };

@@ -1,9 +1,10 @@
 import { BusUnavailableError } from '@sluice/bus';
 import type { Bus, CounterName } from '@sluice/bus';
-import type { SessionKey } from '@sluice/protocol';
-
-/** An amount that is added to a counter, which may not exceed `most` then. */
-export type Limit = { readonly name: CounterName; readonly most: number; readonly amount: number };
+import type { StoredGeneration } from '@sluice/core';
+import type { GenerationKey, SessionKey } from '@sluice/protocol';
+import { generationCounter, storedCounters } from './limits.ts';
+import type { Demand, Limit } from './limits.ts';
+import type { Refused } from './refusals.ts';
 
 /** Room for one item that is not stored yet. */
 export type Reservation = {
@@ -13,12 +14,6 @@ export type Reservation = {
   holdFor<Result>(write: Promise<Result>): Promise<Result>;
 };
 
-export const sessionCounters = ({ org, session }: SessionKey): readonly [CounterName, CounterName] => [
-  { org, session, unit: 'items' },
-  { org, session, unit: 'bytes' },
-];
-export const orgCounter = ({ org }: Pick<SessionKey, 'org'>): CounterName => ({ org, unit: 'bytes' });
-
 /** A read that is made beside others: that it failed matters only to whoever awaits it. */
 export const beside = <Result>(read: Promise<Result>): Promise<Result> => {
   read.catch(() => undefined);
@@ -27,13 +22,13 @@ export const beside = <Result>(read: Promise<Result>): Promise<Result> => {
 
 /**
  * Adds to every counter. When one does not answer the others are given back, and that one may count too much.
- * @returns what was taken, and the first limit that it exceeds
+ * @returns what was taken, and the limits that it exceeds
  * @throws BusUnavailableError
  */
 export const takeRoom = async (
   bus: Bus,
   limits: readonly Limit[],
-): Promise<{ readonly taken: Reservation; readonly over: Limit | undefined }> => {
+): Promise<{ readonly taken: Reservation; readonly over: readonly Refused[] }> => {
   const adding = limits.map(({ name, most, amount }) => {
     const added = beside(bus.counters.add(name, amount));
     // What has no limit refuses nobody, so nobody waits for it.
@@ -49,9 +44,10 @@ export const takeRoom = async (
     await taken.giveBack();
     throw failed.reason;
   }
-  const over = limits.find(({ most }, n) => {
+  const over = limits.flatMap((limit, n) => {
     const result = results[n];
-    return result?.status === 'fulfilled' && result.value > most;
+    const isOver = result?.status === 'fulfilled' && result.value > limit.most;
+    return isOver ? { limit, used: result.value - limit.amount } : [];
   });
   return { taken, over };
 };
@@ -76,19 +72,40 @@ const reservationOf = (bus: Bus, taken: readonly Limit[]): Reservation => {
 };
 
 /** Counts an item that was admitted before, whatever the limits: nobody waits for what cannot refuse. */
-export const countItem = async (bus: Bus, key: SessionKey, bytes: number): Promise<Reservation> => {
-  const [items, sessionBytes] = sessionCounters(key);
+export const countItem = async (bus: Bus, key: SessionKey, { user, bytes }: Demand): Promise<Reservation> => {
+  const most = Infinity;
   const { taken } = await takeRoom(bus, [
-    { name: items, most: Infinity, amount: 1 },
-    { name: sessionBytes, most: Infinity, amount: bytes },
-    { name: orgCounter(key), most: Infinity, amount: bytes },
+    ...storedCounters(key, user).map((name) => ({
+      ...{ name, most },
+      amount: name.unit === 'items' ? 1 : bytes,
+    })),
+    ...[generationCounter(key), generationCounter(key, user)].map((name) => ({ name, most, amount: 1 })),
   ]);
   return taken;
 };
 
 /** An item has become larger since it was created, by its text. What cannot be counted is found by a recount. */
-export const countGrowth = async (bus: Bus, key: SessionKey, grown: number): Promise<void> => {
-  if (grown === 0) return;
-  const names = [sessionCounters(key)[1], orgCounter(key)];
-  await Promise.allSettled(names.map((name) => bus.counters.add(name, grown)));
+export const countGrowth = async (
+  bus: Bus,
+  key: SessionKey,
+  { user, bytes }: Pick<Demand, 'user' | 'bytes'>,
+): Promise<void> => {
+  const names = bytes === 0 ? [] : storedCounters(key, user).filter(({ unit }) => unit === 'bytes');
+  await addAll(bus, names, bytes);
 };
+
+/** A generation is done: once for whoever finds that at the same time. */
+export const countDone = (bus: Bus, key: GenerationKey, { user }: StoredGeneration): Promise<void> =>
+  addAll(
+    bus,
+    [generationCounter(key), generationCounter(key, user)],
+    -1,
+    `done.${key.session}.${key.generation}`,
+  );
+
+const addAll = async (
+  { counters }: Bus,
+  names: readonly CounterName[],
+  amount: number,
+  once?: string,
+): Promise<void> => void (await Promise.allSettled(names.map((name) => counters.add(name, amount, once))));

@@ -1,22 +1,28 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { BusRefusedError, BusUnavailableError } from '@sluice/bus';
 import type { Bus, CounterName } from '@sluice/bus';
-import type { SessionKey } from '@sluice/protocol';
+import type { Quota, SessionKey } from '@sluice/protocol';
 import { waitFor } from '@sluice/testkit';
 import {
   claimGeneration,
   createGeneration,
   createMessage,
+  endGeneration,
   finishGeneration,
   recountSession,
   repeatGeneration,
   Room,
 } from '../src/index.ts';
-import type { CreateContext, RoomLimits } from '../src/index.ts';
+import type { CreateContext, OrgQuota, SessionLimits } from '../src/index.ts';
 import { backends, entryOf, itemOf, newKey } from './world.ts';
 
-const LIMITS: RoomLimits = { maxItemsPerSession: 5, maxBytesPerSession: 1e9 };
+const LIMITS: SessionLimits = { maxItemsPerSession: 5, maxBytesPerSession: 1e9 };
 const FULL = { code: 'quota_exceeded', message: 'session: expected at most 5 items; start a new one' };
+const MANY = 1e9;
+const ALL: Quota = {
+  ...{ bytesPerMinute: MANY, promptsPerMinute: MANY, messagesPerMinute: MANY },
+  ...{ bytesStored: MANY, generations: MANY, connections: MANY },
+};
 let lines = 0;
 
 describe.each(backends)('room on $name', ({ start }) => {
@@ -30,10 +36,16 @@ describe.each(backends)('room on $name', ({ start }) => {
   afterAll(() => stop());
 
   /** As one edge has it. */
-  const contextOf = (limits: Partial<RoomLimits> = {}, settleMs = 60_000): CreateContext => ({
+  const contextOf = (limits: Partial<SessionLimits> = {}, settleMs = 60_000): CreateContext => ({
     bus,
     room: new Room({ bus, clock, limits: { ...LIMITS, ...limits }, settleMs }),
   });
+  /** As one edge has it, in an org with these quotas. */
+  const quotaContext = (user: Partial<Quota>, org: Partial<Quota> = {}, settleMs = 60_000): CreateContext => {
+    const limits = { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 };
+    const quota: OrgQuota = { user: { ...ALL, ...user }, org: { ...ALL, ...org } };
+    return { bus, room: new Room({ bus, clock, limits, quotaOf: () => quota, settleMs }) };
+  };
   const line = (text = 'hi') => ({
     ...{ id: `line-${(lines += 1)}`, kind: 'message' as const, user: 'ann', createdAt: 1, text },
   });
@@ -157,7 +169,9 @@ describe.each(backends)('room on $name', ({ start }) => {
   test('what was reserved and is not stored yet is not counted away', async () => {
     const key = newKey();
     const [one, two] = [contextOf(), contextOf()];
-    const pending = await Promise.all(Array.from({ length: 5 }, () => one.room.reserve(key, 100)));
+    const pending = await Promise.all(
+      Array.from({ length: 5 }, () => one.room.reserve(key, { kind: 'message', user: 'ann', bytes: 100 })),
+    );
     await expect(createMessage(two, key, line())).rejects.toMatchObject(FULL);
     expect(await counted(key)).toBe(5);
     await pending[0]?.giveBack();
@@ -201,12 +215,13 @@ describe.each(backends)('room on $name', ({ start }) => {
 
   test('an org has a limit over all of its sessions, and one that counts too much is recounted', async () => {
     const { org } = { ...newKey(), org: newKey().session as never };
-    const context = contextOf({ maxBytesPerOrg: 5_000 });
+    const context = quotaContext({}, { bytesStored: 5_000 });
     const post = (text: string) => createMessage(context, { org, session: newKey().session }, line(text));
     expect(await post('x'.repeat(3_000))).toBe(true);
     await expect(post('x'.repeat(3_000))).rejects.toMatchObject({
       code: 'quota_exceeded',
-      message: 'org: expected at most 5000 bytes',
+      message: expect.stringMatching(/^bytesStored of this org: 3\d{3} of 5000 used, this needs 3\d{3}$/),
+      retryAfterMs: 60_000,
     });
     expect(await post('short')).toBe(true);
     // As when sessions expire.
@@ -216,5 +231,72 @@ describe.each(backends)('room on $name', ({ start }) => {
     expect((await bus.counters.read({ org, unit: 'bytes' }))?.value).toBe(
       await bus.counters.storedBytes(org),
     );
+  });
+
+  test('generations of a user have a limit, and one that ends makes room, counted once', async () => {
+    const context = quotaContext({ generations: 2 });
+    const org = newKey().session as never;
+    const ask = (model: string) => createGeneration(context, { ...newKey(), org }, entryOf(model));
+    const keys = [newKey(), newKey()].map((key) => ({ ...key, org }));
+    for (const key of keys) await createGeneration(context, key, entryOf('two'));
+    await expect(ask('two')).rejects.toMatchObject({
+      code: 'rate_limited',
+      message: 'generations of this user: 2 of 2 used',
+      retryAfterMs: 2_000,
+    });
+    const [first] = keys;
+    if (first === undefined) throw new Error('expected a key');
+    const ending = Array.from({ length: 3 }, () =>
+      endGeneration({ bus, clock }, first, { reason: 'cancelled' }),
+    );
+    await Promise.all(ending);
+    now += 1_000;
+    expect(await ask('two')).toMatchObject({ created: true });
+    now += 1_000;
+    await expect(ask('two')).rejects.toMatchObject({ code: 'rate_limited' });
+  });
+
+  test('a count of generations that is too high is corrected from those that are open, once it has rested', async () => {
+    const org = newKey().session as never;
+    const context = quotaContext({ generations: 3 }, {}, 30);
+    await createGeneration(context, { ...newKey(), org }, entryOf('drift'));
+    // As an edge leaves it that died between two writes.
+    for (const whose of [{ user: 'ann' }, {}])
+      await bus.counters.add({ org, ...whose, unit: 'generations' }, 5);
+    const isAdmitted = async (): Promise<boolean> => {
+      now += 60_000;
+      const asking = createGeneration(context, { ...newKey(), org }, entryOf('drift'));
+      return asking.then(({ created }) => created).catch(() => false);
+    };
+    await waitFor(isAdmitted, { what: 'the counter to have rested' });
+    expect((await bus.counters.read({ org, user: 'ann', unit: 'generations' }))?.value).toBe(2);
+  });
+
+  test('a limit of the minute refuses without another addition until the next one begins', async () => {
+    const org = newKey().session as never;
+    let additions = 0;
+    const add: Bus['counters']['add'] = (name, delta) => {
+      additions += 1;
+      return bus.counters.add(name, delta);
+    };
+    const counting = { ...bus, counters: { ...bus.counters, add } };
+    const { room } = quotaContext({});
+    const quota: OrgQuota = { user: { ...ALL, messagesPerMinute: 1 }, org: ALL };
+    const own = new Room({
+      ...{ bus: counting, clock, quotaOf: () => quota },
+      limits: { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 },
+    });
+    now = 600_000;
+    const demand = { kind: 'message', user: 'ann', bytes: 10 } as const;
+    await own.reserve({ ...newKey(), org }, demand);
+    const tooMuch = { code: 'rate_limited', retryAfterMs: 60_000 };
+    await expect(own.reserve({ ...newKey(), org }, demand)).rejects.toMatchObject(tooMuch);
+    const before = additions;
+    await expect(own.reserve({ ...newKey(), org }, demand)).rejects.toMatchObject(tooMuch);
+    expect(additions).toBe(before);
+    expect(own.refusal({ ...newKey(), org }, demand)).toMatchObject(tooMuch);
+    expect(room.refusal({ ...newKey(), org }, demand)).toBeUndefined();
+    now += 60_000;
+    await own.reserve({ ...newKey(), org }, demand);
   });
 });

@@ -30,6 +30,7 @@ export type {
   PromptBody,
   PromptParams,
 } from './items.ts';
+export type { OrgSettings, Quota } from './org-settings.ts';
 export { CLOSE_CODES, ERROR_CODES, isRetryable, mayReconnect, SluiceError } from './codes.ts';
 export type { CloseCode, ErrorCode } from './codes.ts';
 export {

@@ -29,6 +29,7 @@ const answerable = { id: z.string().max(64).exactOptional() };
 
 export { freeformSchema, idSchema } from './basic-schema.ts';
 export { counted } from './counted.ts';
+export { orgSettingsSchema, writtenOrgSettingsSchema } from './org-schema.ts';
 export {
   controlMessageSchema,
   presenceMessageSchema,

@@ -16,6 +16,7 @@ export type { Isolation, NatsNetwork } from './nats-network.ts';
 export { measured } from './measured.ts';
 export { natsServerBinary, startNatsServer } from './nats-server.ts';
 export type { NatsServer, NatsServerOptions } from './nats-server.ts';
+export { NO_QUOTAS, NO_QUOTAS_ENV } from './settings/no-quotas.ts';
 export { freePort } from './port.ts';
 export { readyMessage, spawnNode, startChild } from './process.ts';
 export type { Child, ChildOptions, ProcessExit } from './process.ts';

@@ -33,6 +33,9 @@ const natsVariables = ({ natsUrl, replicas }: NatsSettings): Readonly<Record<str
   ...(replicas === undefined ? {} : { SLUICE_NATS_REPLICAS: `${replicas}` }),
 });
 
+/** Half of what PROMPTS holds. */
+const DEMO_ORG_BYTES = `${256 * 1024 * 1024}`;
+
 export type EdgeSettings = NatsSettings & {
   /** its name, unique on its NATS */
   readonly id: string;
@@ -67,6 +70,8 @@ export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): Pa
       SLUICE_EDGE_WEB_DIR: settings.webDir ?? '',
       SLUICE_OPERATOR_ORG: settings.operatorOrg,
       SLUICE_EDGE_WEB_CONNECT: settings.webConnect ?? '',
+      // The demo's org has it for itself.
+      SLUICE_EDGE_MAX_BYTES_PER_ORG: process.env['SLUICE_EDGE_MAX_BYTES_PER_ORG'] ?? DEMO_ORG_BYTES,
       SLUICE_TOKEN_PRICE: process.env['SLUICE_TOKEN_PRICE'] ?? DEMO_TOKEN_PRICE,
     },
   }),

@@ -52,7 +52,11 @@ export class Connection extends Peer<ClientFrame> {
 
   /** A credential that was verified already: answered by `ready`, or closed with 1013. */
   admit(grant: Grant): void {
-    if (this.signIn.admit(grant)) this.#welcome(grant);
+    const work = async (): Promise<void> => {
+      if (await this.signIn.admit(grant)) this.#welcome(grant);
+    };
+    // As `auth` does: whatever is sent meanwhile waits for it.
+    this.enqueue({ keys: [], size: 0, work, onError: (error) => this.signIn.refuse(error) });
   }
 
   onBinary(): void {

@@ -43,15 +43,17 @@ export type Places = { readonly connections: OpenConnections; readonly users: Us
  * @returns what counts it out again; idempotent
  * @throws SluiceError unavailable, rate_limited
  */
-export const takePlace = (
+export const takePlace = async (
   { connections, users }: Places,
   grant: Grant,
   transport: TransportName,
-): (() => void) => {
+): Promise<() => void> => {
   const leave = connections.enter(transport);
-  if (!users.enter(grant)) {
+  try {
+    await users.enter(grant);
+  } catch (error) {
     leave();
-    throw new SluiceError('rate_limited', 'too many connections of this user', { retryAfterMs: 2_000 });
+    throw error;
   }
   let isIn = true;
   return () => {

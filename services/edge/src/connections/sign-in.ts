@@ -42,13 +42,22 @@ export class SignIn {
    */
   async enter(token: string): Promise<Grant | undefined> {
     const grant = await this.#verified(token);
-    return !this.#isOver && this.admit(grant) ? grant : undefined;
+    return (await this.admit(grant)) ? grant : undefined;
   }
 
-  /** Takes a first credential that was verified already. @returns false: the connection is closed */
-  admit(grant: Grant): boolean {
+  /** Takes a first credential that was verified already. @returns false: the connection is closed, now or already */
+  async admit(grant: Grant): Promise<boolean> {
     const { users } = this.#context;
-    if (!users.enter(grant)) this.#owner.close(CLOSE_CODES.tryLater, 'too many connections of this user');
+    if (this.#isOver) return false;
+    try {
+      await users.enter(grant);
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error;
+      this.#owner.close(CLOSE_CODES.tryLater, `too many: ${error.message}`);
+      return false;
+    }
+    // Closed meanwhile, it has left before it was in.
+    if (this.#isOver) users.leave(grant);
     else if (this.#owner.enter()) this.#grant = grant;
     else {
       users.leave(grant);

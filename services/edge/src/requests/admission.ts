@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Bus, History } from '@sluice/bus';
+import type { Bus, History, OrgWatch } from '@sluice/bus';
 import { refusedByRules } from '@sluice/core';
 import type { EngineRules } from '@sluice/core';
 import { beside, createGeneration, repeatGeneration } from '@sluice/lifecycle';
@@ -15,6 +15,8 @@ export type AdmissionDeps = {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly models: ModelDirectory;
+  /** what is set for orgs */
+  readonly orgs: Pick<OrgWatch, 'of'>;
   readonly defaultModel: string | undefined;
   /** what sessions and orgs may still store */
   readonly room: Room;
@@ -34,21 +36,21 @@ export type Submission = {
   readonly onAbandon?: OnAbandon;
   /** stored with the prompt, and a part of what makes two of them the same */
   readonly note?: object | undefined;
-  /** Called before a new generation is made; throws SluiceError to refuse it. */
-  readonly checkQuota: () => Promise<void>;
 };
 
 /**
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
  * Prompt, item and job are written in this order; a crash in between heals when the prompt is repeated.
  * @returns whether this call created it, and its item
- * @throws SluiceError bad_frame, conflict, forbidden, too_large, unavailable, quota_exceeded; BusUnavailableError
+ * @throws SluiceError bad_frame, conflict, forbidden, too_large, unavailable, quota_exceeded, rate_limited; BusUnavailableError
  */
 export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<Created> => {
   const { key, user, body, note } = submission;
   const { bus, clock } = deps;
   checkWritable(key);
   const hash = hashOf({ ...body, note });
+  const refused = deps.room.refusal(key, { kind: 'generation', user, bytes: 1 + (body.input?.length ?? 0) });
+  if (refused !== undefined) return repeatOrRefuse({ key, hash, refused }, deps);
   const look = beside(deps.room.look(key));
   // The past is that of now, whatever the checks below wait for.
   const [known, history] = await Promise.all([bus.sessions.prompt(key), historyOf(body, key, bus)]);
@@ -61,8 +63,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const promptBytes = checkSize('prompt', body, maxPromptBytes);
   const noteBytes = note === undefined ? 0 : checkSize('request', note, maxPromptBytes);
   await deps.storage.admit(promptBytes + noteBytes);
-  const model = await chooseModel(body, deps);
-  await submission.checkQuota();
+  const model = await chooseModel(body, key, deps);
   const { onAbandon = submission.onAbandon, ...rest } = body;
   const asked = { ...rest, model, ...(onAbandon === undefined ? {} : { onAbandon }) };
   const entry = {
@@ -79,6 +80,28 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
 const checkRules = (body: PromptBody, rules: EngineRules): void => {
   const refused = refusedByRules(body, rules);
   if (refused !== undefined) throw new SluiceError('bad_frame', refused);
+};
+
+type Refused = { readonly key: GenerationKey; readonly hash: string; readonly refused: SluiceError };
+
+/** Whoever goes on asking at a limit costs one read: a repeat of what was stored is answered all the same. */
+const repeatOrRefuse = async (
+  { key, hash, refused }: Refused,
+  { bus, clock }: AdmissionDeps,
+): Promise<Created> => {
+  const known = await bus.sessions.prompt(key);
+  if (known === undefined) return refuseLate(refused, clock);
+  await repeatGeneration(bus, key, known, hash);
+  return { created: false };
+};
+
+/** Whoever was refused a moment ago and was told when to come back is told again only after this long, ms. */
+const LATE_MS = 200;
+
+/** Asking in a loop shall cost others little. @throws the refusal */
+export const refuseLate = async (refused: SluiceError, clock: Clock): Promise<never> => {
+  await new Promise<void>((resolve) => clock.setTimeout(resolve, LATE_MS));
+  throw refused;
 };
 
 /** A text of just the largest size passes, with what is around it, bytes. */
@@ -111,10 +134,19 @@ export const checkWritable = ({ session }: SessionKey): void => {
     throw new SluiceError('forbidden', `sessions that begin with ${RESERVED_PREFIX} are the system's own`);
 };
 
-const chooseModel = async ({ model }: PromptBody, deps: AdmissionDeps): Promise<string> => {
-  const wanted = model ?? deps.defaultModel;
+const chooseModel = async (
+  { model }: PromptBody,
+  { org }: SessionKey,
+  deps: AdmissionDeps,
+): Promise<string> => {
+  const { models: allowed } = deps.orgs.of(org);
+  const isAllowed = (name: string): boolean => allowed?.includes(name) !== false;
+  // The default of all is none for an org that may not use it.
+  const wanted = model ?? [deps.defaultModel].find((name) => name !== undefined && isAllowed(name));
+  if (wanted !== undefined && !isAllowed(wanted))
+    throw new SluiceError('forbidden', 'this org may not use this model');
   const offered = (list: readonly string[]): string | undefined =>
-    wanted === undefined ? list[0] : list.find((name) => name === wanted);
+    list.find((name) => (wanted === undefined ? isAllowed(name) : name === wanted));
   const found = offered(await deps.models.models()) ?? offered(await deps.models.modelsNow());
   if (found !== undefined) return found;
   const what = wanted === undefined ? 'no worker is up' : 'no live worker offers this model';

@@ -1,7 +1,7 @@
 import { beside, createMessage } from '@sluice/lifecycle';
 import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
-import { checkSize, checkWritable } from './admission.ts';
+import { checkSize, checkWritable, refuseLate } from './admission.ts';
 import type { AdmissionDeps } from './admission.ts';
 import { canonicalJson } from './canonical-json.ts';
 
@@ -15,7 +15,7 @@ export type MessagePost = {
 
 /**
  * Stores a chat line, or finds it: as with prompts, what was stored under its id first decides.
- * @throws SluiceError conflict, forbidden, too_large, quota_exceeded, unavailable; BusUnavailableError
+ * @throws SluiceError conflict, forbidden, too_large, quota_exceeded, rate_limited, unavailable; BusUnavailableError
  */
 export const postMessage = async (
   key: SessionKey,
@@ -33,8 +33,10 @@ export const postMessage = async (
     if (canonicalJson(stored) === canonicalJson(body)) return true;
     throw new SluiceError('conflict', 'this id was used before with another body');
   };
-  const look = beside(deps.room.look(key));
+  const refused = deps.room.refusal(key, { kind: 'message', user, bytes: 1 + text.length });
+  const look = refused === undefined ? beside(deps.room.look(key)) : undefined;
   if (await isRepeat()) return;
+  if (refused !== undefined) return refuseLate(refused, clock);
   await deps.storage.admit(checkSize('message', body, deps.limits.maxFrameBytes));
   if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();
 };

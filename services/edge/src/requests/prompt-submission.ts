@@ -17,8 +17,6 @@ export type PromptSubmission = {
 
 export type SubmissionDeps = {
   readonly admission: AdmissionDeps;
-  /** @throws SluiceError rate_limited */
-  readonly users: { takePrompt(grant: Grant): Promise<void> };
   readonly tally: Pick<EdgeTally, 'prompts'>;
 };
 
@@ -29,14 +27,9 @@ export type SubmissionDeps = {
  */
 export const submitPrompt = async (
   { grant, ...prompt }: PromptSubmission,
-  { admission, users, tally }: SubmissionDeps,
+  { admission, tally }: SubmissionDeps,
 ): Promise<Created> => {
-  const submission = {
-    ...prompt,
-    user: grant.user,
-    checkQuota: () => users.takePrompt(grant),
-  };
-  const outcome = await admit(submission, admission);
+  const outcome = await admit({ ...prompt, user: grant.user }, admission);
   tally.prompts.add(String(outcome.created));
   return outcome;
 };

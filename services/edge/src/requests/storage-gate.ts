@@ -26,6 +26,7 @@ export class StorageGate {
   /** bytes admitted since that reading began */
   #admitted = 0;
   #fullness = 0;
+  #maxBytes = Infinity;
   #isClosed = false;
 
   constructor(link: Pick<Link, 'streams'>, logger: Logger, clock: Clock) {
@@ -37,6 +38,11 @@ export class StorageGate {
   /** Resolves after a first look: an edge that starts on a full store admits nothing. */
   open(): Promise<void> {
     return this.#read();
+  }
+
+  /** What the smallest of the streams holds that keep what clients say, as last read. */
+  get maxBytes(): number {
+    return this.#maxBytes;
   }
 
   /** Resolves when so many bytes may be stored. @throws SluiceError unavailable when the storage is nearly full */
@@ -62,6 +68,9 @@ export class StorageGate {
     try {
       const streams = await this.#link.streams();
       this.#room = Math.min(...streams.map(roomOf));
+      this.#maxBytes = Math.min(
+        ...streams.flatMap(({ name, maxBytes }) => (KEEPERS.has(name) ? maxBytes : [])),
+      );
       this.#fullness = Math.max(...streams.map(({ fullness }) => fullness));
     } catch (error) {
       this.#logger.warn('stream_usage_failed', { error });
@@ -73,8 +82,18 @@ export class StorageGate {
   }
 }
 
+/** Streams that keep what clients say for as long as their sessions. */
+const KEEPERS: ReadonlySet<string> = new Set(['KV_SESSIONS', 'KV_PROMPTS', 'BODIES']);
+
 /** Streams that no text of a client's goes to: they are small, and a large prompt need not fit them. */
-const TEXTLESS: ReadonlySet<string> = new Set(['COUNTERS', 'JOBS', 'KV_WORKERS', 'USAGE']);
+const TEXTLESS: ReadonlySet<string> = new Set([
+  'COUNTERS',
+  'JOBS',
+  'KV_ORGS',
+  'KV_WORKERS',
+  'RATES',
+  'USAGE',
+]);
 
 const roomOf = ({ name, fullness, maxBytes }: StreamState): number => {
   const room = Math.max(0, (FULL - fullness) * maxBytes);

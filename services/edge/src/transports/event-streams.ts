@@ -49,7 +49,7 @@ export class EventStreams implements Transport {
       throw new SluiceError('unavailable', 'the server restarts', { retryAfterMs: AWAY_MS });
     // What was asked is stored by now.
     this.#context.bodyRoom.leave(reply.raw);
-    const leave = takePlace(this.#context, options.grant, 'sse');
+    const leave = await takePlace(this.#context, options.grant, 'sse');
     const ageMs = this.#maxAgeMs * (LEAST_AGE + (1 - LEAST_AGE) * Math.random());
     const endsAt = resumed === 'client' ? clock.now() + ageMs : Infinity;
     const stream = new EventStream(reply, { ...options, endsAt }, this.#context);

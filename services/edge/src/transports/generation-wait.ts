@@ -85,7 +85,7 @@ export const waitForGeneration = async (
   const { bus, hub, leaving, clock } = context;
   const found = await readGeneration(key, bus);
   if (found.status === 'done') return withTexts(key, found, bus);
-  const leave = takePlace(context, grant, 'wait');
+  const leave = await takePlace(context, grant, 'wait');
   const isRefused = (): boolean => grant.isRevoked() || grant.isClosed(key.session);
   const watch = new EndWatch({ clock, until: [gone, leaving], mostMs, isRefused });
   const { org, session, generation: only } = key;

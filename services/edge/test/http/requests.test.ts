@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { systemClock } from '@sluice/runtime';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { badTokens, generateTestKeys, TEST_SECRET } from '@sluice/testkit';
 import { STATUS_OF } from '../../src/http/http-error.ts';
@@ -102,10 +103,13 @@ describe('every request', () => {
 
   test('takes new prompts from the same allowance as the WebSocket', async () => {
     await world.addWorker();
-    const edge = await world.addEdge({ promptsPerMinute: 2 });
-    const statuses = [];
-    for (let i = 0; i < 3; i += 1) statuses.push((await request(edge, pathOf('s1', newId()), put)).status);
-    expect(statuses).toEqual([201, 201, 429]);
+    const now = Date.now();
+    const edge = await world.addEdge({ promptsPerMinute: 2, clock: { ...systemClock, now: () => now } });
+    const answers = [];
+    for (let i = 0; i < 3; i += 1) answers.push(await request(edge, pathOf('s1', newId()), put));
+    expect(answers.map(({ status }) => status)).toEqual([201, 201, 429]);
+    const seconds = Math.ceil((60_000 - (now % 60_000)) / 1_000);
+    expect(answers[2]?.headers.get('retry-after')).toBe(String(seconds));
   });
 
   test('while NATS is away is told to try again', async () => {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { systemClock } from '@sluice/runtime';
 import type { RawClient } from '@sluice/testkit';
 import { ask, askOk, codeOf, keyOf, newId, settled } from '../support/asking.ts';
 import { createWorld } from '../support/world.ts';
@@ -74,6 +75,23 @@ describe('a prompt', () => {
       return stored?.item.kind === 'generation' ? stored.item.model : undefined;
     };
     expect([await modelOf('g1'), await modelOf('g2'), await modelOf('g3')]).toEqual(['a', 'c', 'b']);
+  });
+
+  test('names a model that its org may use, or is refused; by default it gets one of those', async () => {
+    await world.addWorker('w1', ['a', 'b', 'c']);
+    await world.bus.orgs.write(keyOf('s1', 'g1').org, { models: ['b', 'c'] }, 0);
+    const { edge, client } = await start({ defaultModel: 'a' });
+    expect(await codeOf(client, prompt(newId(), { model: 'a' }))).toBe('forbidden');
+    await askOk(client, prompt('g1'));
+    await askOk(client, prompt('g2', { model: 'c' }));
+    await askOk(await edge.open({ org: 'other' }), prompt('g3'));
+    const keys = [keyOf('s1', 'g1'), keyOf('s1', 'g2'), keyOf('s1', 'g3', 'other')];
+    const items = await Promise.all(keys.map((key) => world.bus.sessions.item(key, key.generation)));
+    expect(items.map((stored) => stored?.item)).toMatchObject([
+      { model: 'b' },
+      { model: 'c' },
+      { model: 'a' },
+    ]);
   });
 
   test('is unavailable where no worker is up, or none offers the model, and nothing is stored', async () => {
@@ -213,12 +231,15 @@ describe('a prompt sent again', () => {
 describe('quotas', () => {
   test('of prompts per minute refuse new ones with a time to wait, per user, and never repeats', async () => {
     await world.addWorker();
-    const { edge, client } = await start({ promptsPerMinute: 2 });
+    const now = Date.now();
+    const { edge, client } = await start({ promptsPerMinute: 2, clock: { ...systemClock, now: () => now } });
     await askOk(client, prompt('g1'));
     await askOk(client, prompt('g2'));
     const refused = await ask(client, prompt('g3'));
-    expect(refused).toMatchObject({ code: 'rate_limited', retryable: true });
-    expect(refused.type === 'error' && (refused.retryAfterMs ?? 0)).toBeGreaterThan(50_000);
+    expect(refused).toMatchObject({
+      ...{ code: 'rate_limited', retryable: true, retryAfterMs: 60_000 - (now % 60_000) },
+      message: 'promptsPerMinute of this user: 2 of 2 used',
+    });
     expect(await ask(client, prompt('g1'))).toMatchObject({ type: 'ok', created: false });
     expect(await codeOf(client, prompt('g1', { input: 'other' }))).toBe('conflict');
     expect(await codeOf(await edge.open({ user: 'bob' }), prompt('g4'))).toBe('ok');

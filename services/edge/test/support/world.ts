@@ -5,6 +5,7 @@ import { createLogger, systemClock } from '@sluice/runtime';
 import type { Clock } from '@sluice/runtime';
 import {
   mintToken,
+  NO_QUOTAS,
   openRawClient,
   openRawHttpClient,
   TEST_AUDIENCE,
@@ -45,14 +46,12 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   strangerRequestsPerMinute: 1_000_000,
   trustedProxies: [],
   addressHeader: 'x-forwarded-for',
-  maxConnectionsPerUser: 1_000,
-  promptsPerMinute: 10_000,
+  ...NO_QUOTAS,
   requestsPerSecond: 10_000,
   maxFramesPerSecond: 10_000,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
   maxBytesPerSession: 256 * 1024 * 1024,
-  maxBytesPerOrg: undefined,
   maxPromptBytes: DEFAULT_LIMITS.maxPromptBytes,
   maxFrameBytes: DEFAULT_LIMITS.maxFrameBytes,
   maxLargeBytes: 128 * 1024 * 1024,

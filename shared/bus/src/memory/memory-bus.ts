@@ -17,6 +17,7 @@ import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import { memoryOpenGenerations } from './memory-open-generations.ts';
 import { memoryRevocations } from './memory-revocations.ts';
+import { memoryOrgs } from './memory-orgs.ts';
 import { memoryRecords } from './memory-session-store.ts';
 import { memoryTokens } from './memory-token-log.ts';
 import { memoryUsageLedger } from './memory-usage-ledger.ts';
@@ -48,6 +49,7 @@ export const createMemoryBus = (
     revocations: memoryRevocations(hub, border),
     workers: memoryWorkers(hub, border),
     stats: memoryStats(hub, border),
+    orgs: memoryOrgs(hub, border),
     link: {
       connected: true,
       onReconnect: () => ({ close: () => undefined }),

@@ -1,19 +1,22 @@
 import type { CounterName, Counters } from '../counters.ts';
-import { counterSubject } from '../subjects.ts';
+import { counterSubject, sessionByteSubjects } from '../subjects.ts';
 import type { MemoryHub } from './memory-hub.ts';
 
-export const memoryCounters = ({ counters }: MemoryHub): Counters => {
+export const memoryCounters = ({ counters, counted }: MemoryHub): Counters => {
   const put = (subject: string, value: number): number => {
     const seq = (counters.get(subject)?.seq ?? 0) + 1;
     counters.set(subject, { value, seq, at: performance.now() });
     return value;
   };
-  const add = (name: CounterName, delta: number): number => {
+  const add = (name: CounterName, delta: number, once?: string): number => {
     const subject = counterSubject(name);
+    const id = `${subject}.${once}`;
+    if (once !== undefined && counted.has(id)) return counters.get(subject)?.value ?? 0;
+    if (once !== undefined) counted.add(id);
     return put(subject, (counters.get(subject)?.value ?? 0) + delta);
   };
   return {
-    add: (name, delta) => Promise.resolve(add(name, delta)),
+    add: (name, delta, once) => Promise.resolve(add(name, delta, once)),
     read: (name) => Promise.resolve(counters.get(counterSubject(name))),
     begin: (name, value) => {
       const isMissing = !counters.has(counterSubject(name));
@@ -26,9 +29,14 @@ export const memoryCounters = ({ counters }: MemoryHub): Counters => {
       if (isCurrent) put(counterSubject(name), value);
       return Promise.resolve(isCurrent);
     },
-    storedBytes: (org) => {
-      const isOfSession = (subject: string): boolean =>
-        subject.startsWith(`count.${org}.`) && subject.endsWith('.bytes') && subject.split('.').length === 4;
+    storedBytes: (org, user) => {
+      const pattern = sessionByteSubjects(org, user).split('.');
+      const isOfSession = (subject: string): boolean => {
+        const parts = subject.split('.');
+        return (
+          parts.length === pattern.length && pattern.every((part, n) => part === '*' || part === parts[n])
+        );
+      };
       const own = [...counters].filter(([subject]) => isOfSession(subject));
       return Promise.resolve(own.reduce((sum, [, { value }]) => sum + value, 0));
     },

@@ -1,6 +1,12 @@
 import type { LiveMessage } from '../live-message.ts';
 import { ANY_QUEUE } from '../job-queue.ts';
-import { BUCKETS, liveRevocationSubjects, ownJobSubjects, queueOfJobSubject } from '../subjects.ts';
+import {
+  BUCKETS,
+  liveOrgSubjects,
+  liveRevocationSubjects,
+  ownJobSubjects,
+  queueOfJobSubject,
+} from '../subjects.ts';
 
 export type QueuedJob = { readonly text: string; deliveries: number; acked: boolean };
 /** Takes the job, unless it is none. */
@@ -21,6 +27,8 @@ export type MemoryHub = {
   readonly prompts: Map<string, string>;
   /** by subject; `at`: of the last change, ms */
   readonly counters: Map<string, { readonly value: number; readonly seq: number; readonly at: number }>;
+  /** what is not counted again, by subject and word */
+  readonly counted: Set<string>;
   /** chunks of bodies, by subject */
   readonly bodies: Map<string, Uint8Array>;
   /** records of the ledger, by subject: index + 1 is the sequence */
@@ -29,6 +37,8 @@ export type MemoryHub = {
   /** revocations with their sequence, by key; and the last sequence */
   readonly revoked: Map<string, string>;
   revocations: number;
+  /** settings by org */
+  readonly orgs: Map<string, { readonly rev: number; readonly text: string }>;
   /** whoever tails a session, by `<org>.<session>` */
   readonly tails: Map<string, Set<(message: LiveMessage) => void>>;
   /** whoever listens to anything else, by subject */
@@ -54,11 +64,13 @@ export const createMemoryHub = (): MemoryHub => ({
   items: new Map(),
   prompts: new Map(),
   counters: new Map(),
+  counted: new Set(),
   bodies: new Map(),
   usage: new Map(),
   workers: new Map(),
   revoked: new Map(),
   revocations: 0,
+  orgs: new Map(),
   tails: new Map(),
   listeners: new Map(),
   jobs: new Map(),
@@ -93,11 +105,13 @@ export const publish = (hub: MemoryHub, subject: string, text: string): void => 
   else if (first === 'usage') putUsage(hub, subject, text);
   else if (first === 'body') hub.bodies.set(subject, Buffer.from(text));
   else if (first === '$KV') put(hub, rest, text);
-  else
-    queueMicrotask(() => {
-      for (const listener of hub.listeners.get(subject) ?? []) listener(text);
-    });
+  else tell(hub, subject, text);
 };
+
+const tell = (hub: MemoryHub, subject: string, text: string): void =>
+  queueMicrotask(() => {
+    for (const listener of hub.listeners.get(subject) ?? []) listener(text);
+  });
 
 /** Stores a message of a log and republishes it. @returns its sequence */
 export const appendRecord = (hub: MemoryHub, subject: string, text: string): number => {
@@ -125,6 +139,14 @@ export const putUsage = ({ usage }: MemoryHub, subject: string, text: string): v
   if (!usage.has(subject)) usage.set(subject, text);
 };
 
+/** Stores an org's settings and republishes them. @returns their rev */
+export const putOrg = (hub: MemoryHub, org: string, text: string): number => {
+  const rev = (hub.orgs.get(org)?.rev ?? 0) + 1;
+  hub.orgs.set(org, { rev, text });
+  tell(hub, liveOrgSubjects, org);
+  return rev;
+};
+
 export const putOpen = (hub: MemoryHub, subject: string): void => {
   hub.openEntries += 1;
   hub.open.delete(subject);
@@ -136,6 +158,7 @@ const put = (hub: MemoryHub, [bucket, ...path]: readonly string[], text: string)
   if (bucket === BUCKETS.sessions) putItem(hub, key, text);
   else if (bucket === BUCKETS.prompts) hub.prompts.set(key, text);
   else if (bucket === BUCKETS.revoked) putRevocation(hub, key, text);
+  else if (bucket === BUCKETS.orgs) putOrg(hub, key, text);
   else hub.workers.set(key, text);
 };
 

@@ -11,8 +11,9 @@ export const memoryOpenGenerations = (hub: MemoryHub): OpenGenerations => ({
     if (entry === undefined || hub.open.get(subject) === entry) hub.open.delete(subject);
     return Promise.resolve();
   },
-  list: (after = 0) => {
-    const entries = [...hub.open].filter(([, entry]) => entry > after);
+  list: (after = 0, org) => {
+    const isWanted = (subject: string): boolean => org === undefined || subject.startsWith(`open.${org}.`);
+    const entries = [...hub.open].filter(([subject, entry]) => entry > after && isWanted(subject));
     const page = entries.slice(0, MAX_OPEN_PAGE);
     const open = page.flatMap(([subject, entry]) => {
       const key = openKeyOf(subject);

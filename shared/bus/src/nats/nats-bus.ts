@@ -17,6 +17,7 @@ import { createNatsCounters } from './nats-counters.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
 import { createNatsOpenGenerations } from './nats-open-generations.ts';
+import { createNatsOrgs } from './nats-orgs.ts';
 import { createNatsRelay } from './nats-relay.ts';
 import { createNatsRevocations } from './revocations/nats-revocations.ts';
 import { createNatsChunks } from './nats-chunks.ts';
@@ -58,8 +59,9 @@ const openBus = async (
   const js = jetstream(nc, { timeout: REQUEST_TIMEOUT_MS });
   const kvm = new Kvm(js);
   const open = (bucket: string) => kvm.open(bucket, { allow_direct: true });
-  const openAll = () => Promise.all([open(BUCKETS.sessions), open(BUCKETS.prompts), open(BUCKETS.workers)]);
-  const [sessions, prompts, workers] = await retryAtStart(openAll, isFinal, 'JetStream');
+  const { sessions: ofSessions, prompts: ofPrompts, workers: ofWorkers, orgs: ofOrgs } = BUCKETS;
+  const openAll = () => Promise.all([open(ofSessions), open(ofPrompts), open(ofWorkers), open(ofOrgs)]);
+  const [sessions, prompts, workers, orgs] = await retryAtStart(openAll, isFinal, 'JetStream');
   const tokens = createNatsTokenLog(nc, jsm, { connection, replicas, partitions, inboxPrefix, ...inlet });
   const jobs = createNatsJobQueue(js, jsm, { ackWaitMs, border });
   // One server alone is cut off from nobody.
@@ -92,6 +94,7 @@ const openBus = async (
     revocations: createNatsRevocations(nc, js, { inboxPrefix, replicas, ...inlet }),
     relay: createNatsRelay(nc, { inboxPrefix, onError }),
     workers: createNatsWorkerDirectory(nc, workers, { inboxPrefix, replicas, ...inlet }),
+    orgs: createNatsOrgs(nc, jsm, orgs, { inboxPrefix, replicas, ...inlet }),
     link: createNatsLink(nc, jsm, connection, streams),
     border,
     close: () => (closing ??= close()),

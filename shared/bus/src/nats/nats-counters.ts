@@ -4,7 +4,7 @@ import { errors, headers } from 'nats';
 import type { NatsConnection } from 'nats';
 import type { Border } from '../border.ts';
 import { BusUnavailableError } from '../bus.ts';
-import type { Counters } from '../counters.ts';
+import type { CounterName, Counters } from '../counters.ts';
 import { parseCounter } from '../messages.ts';
 import { STREAMS, counterSubject, sessionByteSubjects } from '../subjects.ts';
 import { busError } from './answer.ts';
@@ -13,7 +13,8 @@ import { readLastMessages, sequenceOf } from './last-messages.ts';
 import type { LastMessages } from './last-messages.ts';
 import { retryUnstored } from './write.ts';
 
-const STREAM = STREAMS.counters;
+const streamOf = ({ minute }: Pick<CounterName, 'minute'>): string =>
+  minute === undefined ? STREAMS.counters : STREAMS.rates;
 /** An increment without an answer after this long is sent once more. */
 const TIMEOUT_MS = 1_000;
 /** How often a counter may vanish while it is begun. */
@@ -31,8 +32,8 @@ export const createNatsCounters = (
   { replicas, inboxPrefix, border }: Reading,
 ): Counters => {
   const valueIn = (text: string): bigint => BigInt(border.read('counter', text, parseCounter)?.val ?? 0);
-  const read = async (subject: string): Promise<Stored | undefined> => {
-    const message = await readLast(jsm, STREAM, subject, replicas);
+  const read = async (name: CounterName): Promise<Stored | undefined> => {
+    const message = await readLast(jsm, streamOf(name), counterSubject(name), replicas);
     return message && { value: valueIn(message.string()), seq: message.seq, at: message.time.getTime() };
   };
   /** @returns the value then; undefined: something was added under this id before */
@@ -48,42 +49,39 @@ export const createNatsCounters = (
       throw busError('counter', error);
     }
   };
-  const begin = async (subject: string, value: bigint): Promise<boolean> => {
+  const begin = async (name: CounterName, value: bigint): Promise<boolean> => {
+    const subject = counterSubject(name);
     // Counters that begin at the same time share their ids, hence one counts. A second id where the counter that began a
     // moment ago is gone again, such as by a purge.
     for (let tries = 0; tries < MAX_VANISHED; tries += 1) {
       if ((await increment(subject, value, `begin.${subject}.${tries}`)) !== undefined) return true;
-      if ((await read(subject)) !== undefined) return false;
+      if ((await read(name)) !== undefined) return false;
     }
     throw new BusUnavailableError('counter: expected it to stay, it vanished three times');
   };
   return {
-    add: async (name, delta) => {
+    add: async (name, delta, once) => {
       const subject = counterSubject(name);
-      const value = await increment(subject, BigInt(delta), randomUUID());
-      return Number(value ?? (await read(subject))?.value ?? 0n);
+      const id = once === undefined ? randomUUID() : `${subject}.${once}`;
+      const value = await increment(subject, BigInt(delta), id);
+      return Number(value ?? (await read(name))?.value ?? 0n);
     },
     read: async (name) => {
-      const stored = await read(counterSubject(name));
+      const stored = await read(name);
       return stored && { value: Number(stored.value), seq: stored.seq };
     },
-    begin: (name, value) => begin(counterSubject(name), BigInt(value)),
+    begin: (name, value) => begin(name, BigInt(value)),
     correct: async (name, { value, seq, restMs }) => {
       const subject = counterSubject(name);
-      const [stored, now] = await Promise.all([read(subject), restMs === 0 ? Infinity : serverTime(jsm)]);
+      const [stored, now] = await Promise.all([read(name), restMs === 0 ? Infinity : serverTime(jsm)]);
       if (stored?.seq !== seq || now - stored.at < restMs) return false;
       await increment(subject, BigInt(value) - stored.value, `correct.${subject}.${seq}`);
       return true;
     },
-    storedBytes: async (org) => {
+    storedBytes: async (org, user) => {
       let sum = 0n;
-      const add = (text: string): void => void (sum += valueIn(text));
-      await eachLast(
-        nc,
-        { stream: STREAM, subjects: [sessionByteSubjects(org)], replicas },
-        inboxPrefix,
-        add,
-      );
+      const query = { stream: STREAMS.counters, subjects: [sessionByteSubjects(org, user)], replicas };
+      await eachLast(nc, query, inboxPrefix, (text) => void (sum += valueIn(text)));
       return Number(sum);
     },
   };
@@ -116,7 +114,7 @@ const eachLast = async (
 /** Of the server that stores the counters: the clocks of edges may differ. */
 const serverTime = async (jsm: JetStreamManager): Promise<number> => {
   try {
-    return Date.parse((await jsm.streams.info(STREAM)).ts ?? '') || 0;
+    return Date.parse((await jsm.streams.info(STREAMS.counters)).ts ?? '') || 0;
   } catch (error) {
     throw busError('time of the counters', error);
   }

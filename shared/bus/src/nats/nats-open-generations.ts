@@ -2,7 +2,7 @@ import type { JetStreamClient } from '@nats-io/jetstream';
 import type { NatsConnection } from 'nats';
 import { MAX_OPEN_PAGE } from '../session-store.ts';
 import type { OpenGenerations } from '../session-store.ts';
-import { STREAMS, openKeyOf, openSubject, openSubjects } from '../subjects.ts';
+import { STREAMS, openKeyOf, openSubject, openSubjects, openSubjectsOf } from '../subjects.ts';
 import { busError, meaningOf } from './answer.ts';
 import { readLastMessages, sequenceOf, subjectOf } from './last-messages.ts';
 import { retryUnstored } from './write.ts';
@@ -30,9 +30,13 @@ export const createNatsOpenGenerations = (
       if (meaningOf(error) !== 'conflict') throw busError('take a generation off the open ones', error);
     }
   },
-  list: async (after = 0) => {
+  list: async (after = 0, org) => {
     const { messages, more } = await readLastMessages(nc, inboxPrefix, {
-      ...{ stream: STREAMS.open, subjects: [openSubjects], replicas },
+      ...{
+        stream: STREAMS.open,
+        subjects: [org === undefined ? openSubjects : openSubjectsOf(org)],
+        replicas,
+      },
       ...{ from: after + 1, maxMessages: MAX_OPEN_PAGE, isScan: true },
     });
     const open = messages.flatMap((message) => {

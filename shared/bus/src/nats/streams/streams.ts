@@ -10,12 +10,15 @@ import {
   kvStream,
   openSubjects,
   allUsageSubjects,
+  orgRepublish,
+  rateSubjects,
   revocationRepublish,
   revocationSubjects,
   tokenRepublish,
   tokenStream,
   tokenSubjects,
 } from '../../subjects.ts';
+import { RATES_KEPT_MS } from '../../counters.ts';
 import { WORKER_TTL_MS } from '../../worker-directory.ts';
 import type { NatsOptions } from '../connection/connection.ts';
 
@@ -98,6 +101,13 @@ const countersStream = (sessionsMs: number): Wanted => ({
   duplicate_window: nanos(Math.min(sessionsMs, COUNTER_DEDUPE_MS)),
 });
 
+/** Of minutes, and leases that are renewed each minute: what is kept for days would only be in the way. */
+const ratesStream = (): Wanted => ({
+  ...countersStream(RATES_KEPT_MS),
+  name: STREAMS.rates,
+  subjects: [rateSubjects],
+});
+
 /**
  * The streams with explicit limits. `discard: new` everywhere but in the counters: the default drops the oldest messages,
  * which would silently cut the head off a text.
@@ -110,6 +120,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     allow_rollup_hdrs: false,
   };
   const lasting = { ...base, ...LASTING };
+  // 0 ms: for ever
   const bucket = (name: string, ttlMs: number, bytes: number): Wanted => ({
     ...lasting,
     name: kvStream(name),
@@ -118,7 +129,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     max_age: nanos(ttlMs),
     max_bytes: bytes,
     allow_direct: true,
-    duplicate_window: nanos(Math.min(ttlMs, DEDUPE_MS)),
+    duplicate_window: nanos(ttlMs === 0 ? DEDUPE_MS : Math.min(ttlMs, DEDUPE_MS)),
   });
   const sessionsMs = retention.sessionsMs ?? 7 * 24 * 60 * MINUTE_MS;
   const tokensMs = retention.tokensMs ?? 24 * 60 * MINUTE_MS;
@@ -144,6 +155,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     bodies(lasting, Math.max(promptsMs, sessionsMs + BODY_GRACE_MS), maxBytes.bodies),
     // On disk as all else: a server that starts again would not know a stream in memory any more.
     bucket(BUCKETS.workers, WORKER_TTL_MS, 16 * MIB),
+    { ...bucket(BUCKETS.orgs, 0, 16 * MIB), republish: orgRepublish },
     { ...lasting, ...openStream(sessionsMs) },
     { ...lasting, ...revokedStream },
     {
@@ -161,6 +173,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     },
     { ...base, ...countersStream(sessionsMs) },
     { ...base, ...usageStream(retention.usageMs, maxBytes.usage) },
+    { ...base, ...ratesStream() },
   ];
 };
 
