@@ -1,8 +1,10 @@
 import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
 import type { Counters } from './counters.ts';
+import type { Erasure } from './erasure.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Relay } from './relay.ts';
+import type { SessionCards } from './session-cards.ts';
 import type { OpenGenerations, SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats/stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';
@@ -13,6 +15,8 @@ export type Bus = {
   readonly tokens: TokenLog;
   readonly sessions: SessionStore;
   readonly open: OpenGenerations;
+  readonly cards: SessionCards;
+  readonly erasure: Erasure;
   readonly jobs: JobQueue;
   readonly counters: Counters;
   readonly control: Control;

@@ -1,7 +1,8 @@
 import { ForeignMessageError, ORG_STATS, parseRecord, SYSTEM_STATS } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
 import type { Border } from './border.ts';
-import { parsePresence, parseRunState, parseStatsMessage } from './messages.ts';
+import { isErased } from './erased.ts';
+import { parseCard, parsePresence, parseRunState, parseStatsMessage } from './messages.ts';
 import { itemParser } from './stored-item.ts';
 import { parseLiveSubject } from './subjects.ts';
 import type { TailListener } from './token-log.ts';
@@ -27,6 +28,8 @@ export const deliverTo = (key: SessionKey, listener: TailListener, border: Borde
     if (kind === 'tok') {
       const record = border.read('record', text, parseRecord);
       if (record !== undefined) listener.record(id, record);
+    } else if (kind === 'item' && isErased(text)) {
+      if (message.sequence !== undefined) listener.erased?.({ rev: message.sequence, id });
     } else if (kind === 'item') {
       const item = border.read('item', text, storedAt(message.sequence, itemParser(id)));
       if (item !== undefined) listener.item(item);
@@ -38,6 +41,9 @@ export const deliverTo = (key: SessionKey, listener: TailListener, border: Borde
         ? border.read('report', text, parseStatsMessage)
         : border.read('presence', text, parsePresence);
       if (presence !== undefined) listener.presence?.(presence);
+    } else if (kind === 'card') {
+      const stored = border.read('card', text, storedAt(message.sequence, parseCard));
+      if (stored !== undefined) listener.card?.({ rev: stored.rev, card: stored.item });
     }
   };
 };

@@ -59,7 +59,7 @@ describe('the streams', () => {
       return found.toSorted();
     });
     const buckets = ['KV_PROMPTS', 'KV_SESSIONS', 'KV_WORKERS'];
-    expect(names).toEqual(['BODIES', 'COUNTERS', 'JOBS', ...buckets, 'OPEN', 'TOKENS']);
+    expect(names).toEqual(['BODIES', 'CARDS', 'COUNTERS', 'JOBS', ...buckets, 'OPEN', 'TOKENS']);
   });
 
   test.each(['TOKENS', 'KV_SESSIONS', 'KV_PROMPTS', 'KV_WORKERS', 'BODIES', 'OPEN'])(

@@ -24,6 +24,7 @@ export { freeformSchema, idSchema } from './basic-schema.ts';
 export {
   controlMessageSchema,
   presenceMessageSchema,
+  sessionCardSchema,
   statsAskSchema,
   statsMessageSchema,
   statsReportSchema,

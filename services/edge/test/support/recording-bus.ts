@@ -45,6 +45,8 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     tokens: wrap('tokens', inner.tokens),
     sessions: wrap('sessions', inner.sessions),
     open: wrap('open', inner.open),
+    cards: wrap('cards', inner.cards),
+    erasure: wrap('erasure', inner.erasure),
     jobs: wrap('jobs', inner.jobs),
     counters: wrap('counters', inner.counters),
     control: wrap('control', inner.control),

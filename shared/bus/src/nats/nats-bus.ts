@@ -16,9 +16,11 @@ import { isFinal, openManager } from './connection/manager.ts';
 import { createNatsCounters } from './nats-counters.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
+import { createNatsErasure } from './nats-erasure.ts';
 import { createNatsOpenGenerations } from './nats-open-generations.ts';
 import { createNatsRelay } from './nats-relay.ts';
 import { createNatsChunks } from './nats-chunks.ts';
+import { createNatsSessionCards } from './nats-session-cards.ts';
 import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
 import { createNatsWorkerDirectory } from './nats-worker-directory.ts';
@@ -81,6 +83,8 @@ const openBus = async (
       new BodyStore(createNatsChunks({ nc, js, jsm, replicas, inboxPrefix }), border),
     ),
     open: createNatsOpenGenerations(nc, js, { inboxPrefix, replicas }),
+    cards: createNatsSessionCards(nc, js, jsm, { replicas, inboxPrefix, border }),
+    erasure: createNatsErasure({ js, jsm, tokens, replicas, partitions }),
     jobs,
     counters: createNatsCounters(nc, js, jsm, { replicas, inboxPrefix, border }),
     control: createNatsControl(nc, inlet),
