@@ -52,7 +52,7 @@ export type { Subscription, TailListener, TokenLog } from './token-log.ts';
 export { WORKER_ANNOUNCE_MS, WORKER_BEAT_MS, WORKER_TTL_MS } from './worker-directory.ts';
 export type { RunningGeneration, WorkerBeat, WorkerDirectory, WorkerInfo } from './worker-directory.ts';
 export { createMemoryBus } from './memory/memory-bus.ts';
-export { createMemoryHub } from './memory/memory-hub.ts';
+export { createMemoryHub, hubContent } from './memory/memory-hub.ts';
 export type { MemoryHub } from './memory/memory-hub.ts';
 export type { NatsOptions } from './nats/connection/connection.ts';
 export { createNatsBus } from './nats/nats-bus.ts';

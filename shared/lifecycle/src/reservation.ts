@@ -1,6 +1,7 @@
 import { BusUnavailableError } from '@sluice/bus';
-import type { Bus, CounterName } from '@sluice/bus';
+import type { Bus, CounterName, ItemBody } from '@sluice/bus';
 import type { SessionKey } from '@sluice/protocol';
+import { sizeOf } from './item-size.ts';
 
 /** An amount that is added to a counter, which may not exceed `most` then. */
 export type Limit = { readonly name: CounterName; readonly most: number; readonly amount: number };
@@ -91,4 +92,31 @@ export const countGrowth = async (bus: Bus, key: SessionKey, grown: number): Pro
   if (grown === 0) return;
   const names = [sessionCounters(key)[1], orgCounter(key)];
   await Promise.allSettled(names.map((name) => bus.counters.add(name, grown)));
+};
+
+/** An item is not counted anew when its state changes, by fewer bytes than this; a preview and a reference neither. */
+const UNCOUNTED_BYTES = 512;
+const UNCOUNTED_BODY_BYTES = 1536;
+
+/** An item is erased: gives back what it took, rather too little than too much. A recount finds the rest. */
+export const releaseItem = async (bus: Bus, key: SessionKey, item: ItemBody): Promise<void> => {
+  const [items, bytes] = sessionCounters(key);
+  const apart = Object.keys(item.bodies ?? {}).length;
+  const given = Math.max(0, sizeOf(item) - UNCOUNTED_BYTES - apart * UNCOUNTED_BODY_BYTES);
+  const giving = [bus.counters.add(items, -1)];
+  if (given > 0) giving.push(bus.counters.add(bytes, -given), bus.counters.add(orgCounter(key), -given));
+  await Promise.allSettled(giving);
+};
+
+/** A session is erased: gives back all that it took. Where two do so at once, one of them does. @throws BusUnavailableError */
+export const releaseSession = async ({ counters }: Bus, key: SessionKey): Promise<void> => {
+  const [items, bytes] = sessionCounters(key);
+  const reset = async (name: CounterName): Promise<number> => {
+    const count = await counters.read(name);
+    if (count === undefined || count.value <= 0) return 0;
+    const isOurs = await counters.correct(name, { value: 0, seq: count.seq, restMs: 0 });
+    return isOurs ? count.value : 0;
+  };
+  const [given] = await Promise.all([reset(bytes), reset(items)]);
+  if (given > 0) await counters.add(orgCounter(key), -given);
 };

@@ -1,4 +1,4 @@
-import { isId, parseItemId } from '@sluice/protocol';
+import { isId, parseGenerationId, parseItemId } from '@sluice/protocol';
 import type { ItemId, SessionKey } from '@sluice/protocol';
 import { ERASED, isErased } from '../erased.ts';
 import { fenceRecord, isFence } from '../erasure.ts';
@@ -16,7 +16,7 @@ export const memoryErasure = (hub: MemoryHub, tokens: Pick<TokenLog, 'head'>): E
       .filter((parts) => parts[place - 2] === org && parts[place - 1] === session)
       .map((parts) => parts[place] ?? '');
   const eraseLog = async (key: SessionKey, id: ItemId, isRun: boolean): Promise<void> => {
-    const generation = { ...key, generation: id as never };
+    const generation = { ...key, generation: parseGenerationId(id) };
     const chunks = hub.chunks.get(itemKey(key, id));
     if (chunks === undefined && !isRun) return;
     const head = await tokens.head(generation);

@@ -2,7 +2,7 @@ import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from 'nats';
 import type { Border } from '../border.ts';
 import { parseCard } from '../messages.ts';
-import type { SessionCards, StoredCard } from '../session-cards.ts';
+import type { ErasureMark, SessionCards, StoredCard } from '../session-cards.ts';
 import {
   cardSubject,
   eraseSubject,
@@ -77,14 +77,7 @@ export const createNatsSessionCards = (
         expect: { lastSubjectSequence: entry },
         ...ttlOf(REMOVAL_TTL_MS),
       })),
-    marks: async () => {
-      const query = { stream: STREAM, subjects: [eraseSubjects], replicas, isScan: true };
-      const { messages } = await readLastMessages(nc, inboxPrefix, query);
-      return messages.flatMap((message) => {
-        const key = message.data.length === 0 ? undefined : sessionOfSubject(subjectOf(message));
-        return key === undefined ? [] : { key, entry: sequenceOf(message) };
-      });
-    },
+    marks: () => readMarks(nc, replicas, inboxPrefix),
   };
 };
 
@@ -112,3 +105,16 @@ const readBefore =
     const newer = await read(before, 1);
     return { entries, left: Math.max(0, found.left - newer.entries.length - newer.left) };
   };
+
+const readMarks = async (
+  nc: NatsConnection,
+  replicas: number,
+  inboxPrefix: string,
+): Promise<readonly ErasureMark[]> => {
+  const query = { stream: STREAM, subjects: [eraseSubjects], replicas, isScan: true };
+  const { messages } = await readLastMessages(nc, inboxPrefix, query);
+  return messages.flatMap((message) => {
+    const key = message.data.length === 0 ? undefined : sessionOfSubject(subjectOf(message));
+    return key === undefined ? [] : { key, entry: sequenceOf(message) };
+  });
+};
