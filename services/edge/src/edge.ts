@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { Room, Sweeper } from '@sluice/lifecycle';
+import { ErasureSweeper, Room, Sweeper } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
 import { foreignLog, persist, sweepLog, systemClock } from '@sluice/runtime';
@@ -78,6 +78,8 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const hub = new Hub(feeds, options.lingerMs);
   const storage = new StorageGate(bus.link, logger, clock);
   const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
+  const onError = (error: unknown): void => logger.warn('erasure_failed', { error });
+  const erasures = new ErasureSweeper({ bus, clock, tombstoneMs: options.tombstoneMs, onError });
   const own = { hub, models, leaving: leaving.signal, storage };
   const context = contextOf(options, feeds, own);
   const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
@@ -95,7 +97,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   await Promise.all([storage.open(), models.open(), ...ownParts]);
   const tick = (): void => {
     const now = clock.now();
-    for (const part of [hub, ...transports, context.stats, sweeper]) part.tick(now);
+    for (const part of [hub, ...transports, context.stats, sweeper, erasures]) part.tick(now);
   };
   const ticking = setInterval(tick, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
@@ -105,7 +107,8 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [storage, sweeper, models, context.stats, reconnects, calls, foreign]) part.close();
+    for (const part of [storage, sweeper, erasures, models, context.stats, reconnects, calls, foreign])
+      part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);
@@ -168,6 +171,7 @@ const contextOf = (
     leaving,
     limits,
     bodyRoom: new BodyRoom(options.maxLargeBytes),
+    tombstoneMs: options.tombstoneMs,
     connections: new OpenConnections(options.maxConnections, tally.connections),
     verify: createVerifier({
       keys,

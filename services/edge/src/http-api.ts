@@ -7,6 +7,7 @@ import { generationRoutes } from './api/generations.ts';
 import { modelRoutes } from './api/models.ts';
 import { openAiRoutes } from './openai/openai-routes.ts';
 import { sessionEventRoutes } from './api/session-events.ts';
+import { sessionListingRoutes } from './api/session-listing.ts';
 import { sessionRoutes } from './api/sessions.ts';
 
 const ROUTES: readonly ApiRoutes[] = [
@@ -14,6 +15,7 @@ const ROUTES: readonly ApiRoutes[] = [
   generationRoutes,
   generationEventRoutes,
   sessionRoutes,
+  sessionListingRoutes,
   sessionEventRoutes,
   modelRoutes,
   aiSdkRoutes,

@@ -58,6 +58,8 @@ export type {
   GoawayFrame,
   ItemFrame,
   ListedFrame,
+  RemovedFrame,
+  TitleFrame,
   OkFrame,
   OpenFrame,
   PongFrame,

@@ -1,7 +1,7 @@
 import { parseSessionId, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { Org, SessionKey } from '@sluice/protocol';
 
-export type Scope = 'read' | 'prompt' | 'cancel' | 'admin';
+export type Scope = 'read' | 'prompt' | 'cancel' | 'delete' | 'admin';
 
 export const DEFAULT_SCOPES: readonly Scope[] = ['read', 'prompt', 'cancel'];
 

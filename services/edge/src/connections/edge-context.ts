@@ -18,6 +18,8 @@ export type EdgeContext = FeedContext & {
   readonly stats: EdgeStats;
   readonly limits: Limits;
   readonly bodyRoom: BodyRoom;
+  /** the id of a deleted session is taken for this long, ms */
+  readonly tombstoneMs: number;
   /** aborted once the edge goes away: what waits is answered then */
   readonly leaving: AbortSignal;
   readonly heartbeatMs: number;

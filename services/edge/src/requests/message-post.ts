@@ -1,4 +1,4 @@
-import { beside, createMessage } from '@sluice/lifecycle';
+import { beside, checkNotDeleted, createMessage } from '@sluice/lifecycle';
 import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
 import { checkSize, checkWritable } from './admission.ts';
@@ -15,7 +15,7 @@ export type MessagePost = {
 
 /**
  * Stores a chat line, or finds it: as with prompts, what was stored under its id first decides.
- * @throws SluiceError conflict, forbidden, too_large, quota_exceeded, unavailable; BusUnavailableError
+ * @throws SluiceError conflict, session_deleted, forbidden, too_large, quota_exceeded, unavailable; BusUnavailableError
  */
 export const postMessage = async (
   key: SessionKey,
@@ -34,7 +34,8 @@ export const postMessage = async (
     throw new SluiceError('conflict', 'this id was used before with another body');
   };
   const look = beside(deps.room.look(key));
-  if (await isRepeat()) return;
+  const [isKnown] = await Promise.all([isRepeat(), checkNotDeleted(bus, key)]);
+  if (isKnown) return;
   await deps.storage.admit(checkSize('message', body, deps.limits.maxFrameBytes));
   if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();
 };

@@ -8,7 +8,7 @@ const streamOf = (fullness: number): StreamState => ({
 /** A bus that remembers what was asked of it, and that can be made to fail. */
 export type RecordingBus = {
   readonly bus: Bus;
-  /** `part.method` of each call, oldest first; not the link's, nor the regular looks at workers and at what is open */
+  /** `part.method` of each call, oldest first; not the link's, nor the regular looks at workers, at what is open and at what is to be erased */
   readonly operations: string[];
   /** arguments of each call, as JSON, for a search of what must never reach NATS */
   readonly written: string[];
@@ -31,7 +31,8 @@ export const recordingBus = (inner: Bus): RecordingBus => {
   const wrap = <Part extends object>(name: string, part: Part): Part => {
     const methods = Object.entries(part as Record<string, Method>).map(([method, run]) => {
       const recorded: Method = (...args) => {
-        if (name !== 'workers' && method !== 'list') recording.operations.push(`${name}.${method}`);
+        if (name !== 'workers' && method !== 'list' && method !== 'marks')
+          recording.operations.push(`${name}.${method}`);
         recording.written.push(JSON.stringify(args));
         if (!recording.isDown) return run(...args);
         const isAsync = name !== 'presence' && !(name === 'control' && method === 'ack');
