@@ -55,7 +55,7 @@ const eraseSession = async (context: EraseContext, key: SessionKey): Promise<voi
   const ids = await bus.erasure.ids(key);
   await inLanes(ids, async (id) => {
     await stopRun(context, key, id);
-    await eraseItem(bus, key, id, context.tombstoneMs);
+    await eraseAndRelease(context, key, id, context.tombstoneMs);
     await eraseRest(context, key, id, context.tombstoneMs);
   });
   await releaseSession(bus, key);
@@ -80,8 +80,7 @@ export const deleteItem = async (
     authorize(stored?.item);
     await bus.cards.mark(key);
     await stopRun(context, key, id);
-    const erased = await eraseItem(bus, key, id);
-    if (erased !== undefined) await releaseItem(bus, key, erased);
+    await eraseAndRelease(context, key, id);
   }
   await eraseRest(context, key, id);
 };
@@ -98,6 +97,17 @@ const stopRun = async (context: EraseContext, key: SessionKey, id: ItemId): Prom
   } catch (error) {
     if (!(error instanceof SluiceError || error instanceof BusUnavailableError)) throw error;
   }
+};
+
+const eraseAndRelease = async (
+  { bus }: EraseContext,
+  key: SessionKey,
+  id: ItemId,
+  ttlMs?: number,
+): Promise<void> => {
+  const erased = await eraseItem(bus, key, id, ttlMs);
+  // Whoever has erased it gives its room back: nobody else does.
+  if (erased !== undefined) await releaseItem(bus, key, erased);
 };
 
 const eraseRest = async (

@@ -108,7 +108,7 @@ export const releaseItem = async (bus: Bus, key: SessionKey, item: ItemBody): Pr
   await Promise.allSettled(giving);
 };
 
-/** A session is erased: gives back all that it took. Where two do so at once, one of them does. @throws BusUnavailableError */
+/** A session is erased: gives back what its items did not. Where two do so at once, one of them does. @throws BusUnavailableError */
 export const releaseSession = async ({ counters }: Bus, key: SessionKey): Promise<void> => {
   const [items, bytes] = sessionCounters(key);
   const reset = async (name: CounterName): Promise<number> => {
