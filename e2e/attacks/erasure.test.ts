@@ -1,7 +1,7 @@
 /** Who deletes a session leaves nothing of it behind: in no stream, with no worker, at no viewer (issue 11, finding 12). */
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { RequestError, Session } from '@sluice/client';
+import type { Client, RequestError, Session } from '@sluice/client';
 import type { Engine, EngineRequest } from '@sluice/core';
 import type { Edge } from '@sluice/edge';
 import { storedContent, waitFor } from '@sluice/testkit';
@@ -40,12 +40,16 @@ class TellingEngine implements Engine {
 let system: System;
 let edges: readonly [Edge, Edge];
 const engine = new TellingEngine();
+const clients: Client[] = [];
 beforeAll(async () => {
   system = await startSystem();
   edges = [await system.addEdge(), await system.addEdge()];
   await system.addWorker(engine, { slots: 1 });
 });
-afterAll(() => system.close());
+afterAll(async () => {
+  await Promise.all(clients.map((client) => client.close()));
+  await system.close();
+});
 
 const remove = (path: string): Promise<Response> =>
   fetch(`${edges[1].url}/v1/sessions/${path}`, {
@@ -62,6 +66,7 @@ const findings = async (): Promise<string[]> => {
 test('a deleted session leaves no text, no name and no run, and its viewers know', async () => {
   const { client } = recordedClient(edges[0].url, USER);
   const { client: viewer } = recordedClient(edges[1].url, 'victor');
+  clients.push(client, viewer);
   const session = client.session('doomed');
   const errors: RequestError[] = [];
   viewer.session('doomed').on('error', (error) => errors.push(error as RequestError));
@@ -95,14 +100,14 @@ test('a deleted session leaves no text, no name and no run, and its viewers know
   // Whatever comes late has come by then, and edges have looked once more.
   await pause(12_000);
   expect(await findings()).toEqual([]);
-  await Promise.all([client.close(), viewer.close()]);
 }, 60_000);
 
 test('a line that is deleted leaves the rest, also where lines fill a session to its limit', async () => {
-  const { client } = recordedClient(edges[0].url, 'mallory');
   const small = await system.addEdge({ maxItemsPerSession: 5 });
   const { client: writer } = recordedClient(small.url, 'mallory');
+  clients.push(writer);
   const session = writer.session('shared');
+  await session.subscribe();
   for (let n = 0; n < 5; n += 1) await session.message('.', { id: `m${n}` });
   await expect(session.message('help')).rejects.toMatchObject({ code: 'quota_exceeded' });
   const headers = { authorization: `Bearer ${tokenFor('mallory')}` };
@@ -112,5 +117,4 @@ test('a line that is deleted leaves the rest, also where lines fill a session to
   await waitFor(() => !session.items.has('m0') && session.items.size === 5, {
     what: 'the items that are left',
   });
-  await Promise.all([client.close(), writer.close()]);
 }, 30_000);
