@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { chatCommand } from './commands/chat.ts';
 import { examplesText } from './commands/define.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { sessionsCommand } from './commands/sessions.ts';
 import { streamsCommand } from './commands/streams.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tokenCommand } from './commands/token.ts';
@@ -22,7 +23,7 @@ export const buildProgram = (): Command => {
     .version(version(), '-V, --version', 'print the version')
     .option('--debug', 'show where an error comes from')
     .addHelpText('after', examplesText(['sluice up', 'sluice chat', 'sluice help up']));
-  const commands = [upCommand, chatCommand, tailCommand, tokenCommand, doctorCommand];
+  const commands = [upCommand, chatCommand, tailCommand, sessionsCommand, tokenCommand, doctorCommand];
   for (const make of [...commands, streamsCommand, workerCheckCommand]) program.addCommand(make());
   return program;
 };
