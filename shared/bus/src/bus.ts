@@ -1,10 +1,10 @@
 import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
 import type { Counters } from './counters.ts';
-import type { Erasure } from './erasure.ts';
+import type { Erasure } from './cards/erasure.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Relay } from './relay.ts';
-import type { SessionCards } from './session-cards.ts';
+import type { SessionCards } from './cards/session-cards.ts';
 import type { OpenGenerations, SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats/stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';

@@ -11,7 +11,7 @@ export { Border, FOREIGN_KINDS } from './border.ts';
 export type { ForeignKind, ForeignMessage } from './border.ts';
 export type { Control, ControlListener, Presence } from './control.ts';
 export type { Count, CounterName, Counters } from './counters.ts';
-export type { Erasure, ErasureOptions } from './erasure.ts';
+export type { Erasure, ErasureOptions } from './cards/erasure.ts';
 export { ANY_QUEUE } from './job-queue.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';
 export { placedBus } from './placed-bus.ts';
@@ -20,7 +20,7 @@ export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
 export { ReadBudget } from './read-budget.ts';
 export type { Relay } from './relay.ts';
-export { isTombstone } from './session-cards.ts';
+export { isTombstone } from './cards/session-cards.ts';
 export type {
   CardPage,
   ErasureMark,
@@ -28,7 +28,7 @@ export type {
   SessionCards,
   StoredCard,
   Tombstone,
-} from './session-cards.ts';
+} from './cards/session-cards.ts';
 export { MAX_PAGE_ITEMS, RESTORE_MARK, toItem } from './session-store.ts';
 export type {
   BackwardPage,

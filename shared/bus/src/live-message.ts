@@ -1,7 +1,7 @@
 import { ForeignMessageError, ORG_STATS, parseRecord, SYSTEM_STATS } from '@sluice/protocol';
 import type { GenerationId, SessionKey } from '@sluice/protocol';
 import type { Border } from './border.ts';
-import { isErased } from './erased.ts';
+import { isErased } from './cards/erased.ts';
 import { parseCard, parsePresence, parseRunState, parseStatsMessage } from './messages.ts';
 import { itemParser } from './stored-item.ts';
 import { parseLiveSubject } from './subjects.ts';

@@ -18,7 +18,7 @@ import {
 } from '@sluice/protocol/schema';
 import type { StoredPrompt } from './bodies/division.ts';
 import type { Job } from './job-queue.ts';
-import type { SessionCard, Tombstone } from './session-cards.ts';
+import type { SessionCard, Tombstone } from './cards/session-cards.ts';
 import type { StatsAsk } from './stats/stats-demand.ts';
 import type { WorkerBeat, WorkerInfo } from './worker-directory.ts';
 

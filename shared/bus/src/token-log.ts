@@ -8,7 +8,7 @@ import type {
   StoredRecord,
   TokenRecord,
 } from '@sluice/protocol';
-import type { StoredCard } from './session-cards.ts';
+import type { StoredCard } from './cards/session-cards.ts';
 import type { ErasedItem, StoredItem } from './session-store.ts';
 
 /**

@@ -1,8 +1,8 @@
 import { isId, parseGenerationId, parseItemId } from '@sluice/protocol';
 import type { ItemId, SessionKey } from '@sluice/protocol';
-import { ERASED, isErased } from '../erased.ts';
-import { fenceRecord, isFence } from '../erasure.ts';
-import type { Erasure } from '../erasure.ts';
+import { ERASED, isErased } from '../cards/erased.ts';
+import { fenceRecord, isFence } from '../cards/erasure.ts';
+import type { Erasure } from '../cards/erasure.ts';
 import { bodySubjectsOf, chunkSubject, itemKey } from '../subjects.ts';
 import type { TokenLog } from '../token-log.ts';
 import { appendRecord, putItem } from './memory-hub.ts';

@@ -1,7 +1,7 @@
 import type { Border } from '../border.ts';
 import { parseCard } from '../messages.ts';
-import { MAX_CARD_PAGE } from '../session-cards.ts';
-import type { SessionCards, StoredCard } from '../session-cards.ts';
+import { MAX_CARD_PAGE } from '../cards/session-cards.ts';
+import type { SessionCards, StoredCard } from '../cards/session-cards.ts';
 import { cardSubject, eraseSubject, sessionOfSubject } from '../subjects.ts';
 import { putCard } from './memory-hub.ts';
 import type { MemoryHub } from './memory-hub.ts';

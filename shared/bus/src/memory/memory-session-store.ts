@@ -1,7 +1,7 @@
 import type { SessionKey } from '@sluice/protocol';
 import type { RecordStore } from '../bodies/record-store.ts';
 import type { Border } from '../border.ts';
-import { isErased } from '../erased.ts';
+import { isErased } from '../cards/erased.ts';
 import { parsePrompt } from '../messages.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
 import type { ErasedItem, ItemPage, StoredItem } from '../session-store.ts';

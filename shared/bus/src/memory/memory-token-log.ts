@@ -4,7 +4,7 @@ import type { GenerationKey, StoredRecord } from '@sluice/protocol';
 import { behindAlso } from '../behind.ts';
 import type { Behind } from '../behind.ts';
 import type { Border } from '../border.ts';
-import { isErased } from '../erased.ts';
+import { isErased } from '../cards/erased.ts';
 import { deliverTo } from '../live-message.ts';
 import { storedRecordParser } from '../stored-record.ts';
 import { chunkSubject, itemKey, stateSubject } from '../subjects.ts';

@@ -3,7 +3,7 @@ import type { KV } from '@nats-io/kv';
 import type { SessionKey } from '@sluice/protocol';
 import type { Msg, NatsConnection } from 'nats';
 import type { Border } from '../border.ts';
-import { isErased } from '../erased.ts';
+import { isErased } from '../cards/erased.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS, RESTORE_MARK } from '../session-store.ts';
 import type { BackwardPage, ItemBody, ItemPage, StoredItem, StoreState } from '../session-store.ts';
 import type { StoredPrompt } from '../bodies/division.ts';

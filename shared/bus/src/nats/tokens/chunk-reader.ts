@@ -6,7 +6,7 @@ import type { NatsConnection } from 'nats';
 import { behindAlso } from '../../behind.ts';
 import type { Behind, LogMessage } from '../../behind.ts';
 import type { Border } from '../../border.ts';
-import { isErased } from '../../erased.ts';
+import { isErased } from '../../cards/erased.ts';
 import {
   chunkSubject,
   chunkSubjects,

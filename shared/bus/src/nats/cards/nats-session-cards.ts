@@ -1,8 +1,8 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from 'nats';
-import type { Border } from '../border.ts';
-import { parseCard } from '../messages.ts';
-import type { ErasureMark, SessionCards, StoredCard } from '../session-cards.ts';
+import type { Border } from '../../border.ts';
+import { parseCard } from '../../messages.ts';
+import type { ErasureMark, SessionCards, StoredCard } from '../../cards/session-cards.ts';
 import {
   cardSubject,
   eraseSubject,
@@ -10,14 +10,14 @@ import {
   orgCardSubjects,
   sessionOfSubject,
   STREAMS,
-} from '../subjects.ts';
-import { busError, meaningOf } from './answer.ts';
-import { backward } from './backward.ts';
-import type { Entry, Found, Page, ReadFrom } from './backward.ts';
-import { readLast } from './last-message.ts';
-import { readLastMessages, sequenceOf, subjectOf } from './last-messages.ts';
-import type { LastMessages } from './last-messages.ts';
-import { retryUnstored, ttlOf } from './write.ts';
+} from '../../subjects.ts';
+import { busError, meaningOf } from '../answer.ts';
+import { backward } from '../backward.ts';
+import type { Entry, Found, Page, ReadFrom } from '../backward.ts';
+import { readLast } from '../last-message.ts';
+import { readLastMessages, sequenceOf, subjectOf } from '../last-messages.ts';
+import type { LastMessages } from '../last-messages.ts';
+import { retryUnstored, ttlOf } from '../write.ts';
 
 const STREAM = STREAMS.cards;
 /** A mark that is taken off leaves by itself after this long, ms. */

@@ -1,9 +1,9 @@
 import type { JetStreamClient, JetStreamManager, JetStreamPublishOptions } from '@nats-io/jetstream';
 import { isId, parseGenerationId, parseItemId } from '@sluice/protocol';
 import type { GenerationKey, ItemId, SessionKey } from '@sluice/protocol';
-import { ERASED, isErased } from '../erased.ts';
-import { fenceRecord, isFence } from '../erasure.ts';
-import type { Erasure } from '../erasure.ts';
+import { ERASED, isErased } from '../../cards/erased.ts';
+import { fenceRecord, isFence } from '../../cards/erasure.ts';
+import type { Erasure } from '../../cards/erasure.ts';
 import {
   bodySubjectsOf,
   BUCKETS,
@@ -18,11 +18,11 @@ import {
   sessionChunkSubjects,
   STREAMS,
   tokenStream,
-} from '../subjects.ts';
-import type { TokenLog } from '../token-log.ts';
-import { busError, meaningOf } from './answer.ts';
-import { readLast } from './last-message.ts';
-import { retryUnstored, ttlOf } from './write.ts';
+} from '../../subjects.ts';
+import type { TokenLog } from '../../token-log.ts';
+import { busError, meaningOf } from '../answer.ts';
+import { readLast } from '../last-message.ts';
+import { retryUnstored, ttlOf } from '../write.ts';
 
 const SESSIONS = kvStream(BUCKETS.sessions);
 const PROMPTS = kvStream(BUCKETS.prompts);
