@@ -77,9 +77,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const feeds = feedsOf({ bus, clock, tally, logger, edge: options.name });
   const hub = new Hub(feeds, options.lingerMs);
   const storage = new StorageGate(bus.link, logger, clock);
-  const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
-  const onError = (error: unknown): void => logger.warn('erasure_failed', { error });
-  const erasures = new ErasureSweeper({ bus, clock, tombstoneMs: options.tombstoneMs, onError });
+  const sweeper = sweeperOf(options, { bus, clock, logger });
   const own = { hub, models, leaving: leaving.signal, storage };
   const context = contextOf(options, feeds, own);
   const sockets = new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS });
@@ -97,7 +95,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   await Promise.all([storage.open(), models.open(), ...ownParts]);
   const tick = (): void => {
     const now = clock.now();
-    for (const part of [hub, ...transports, context.stats, sweeper, erasures]) part.tick(now);
+    for (const part of [hub, ...transports, context.stats, sweeper]) part.tick(now);
   };
   const ticking = setInterval(tick, TICK_MS);
   const reconnects = bus.link.onReconnect(() => hub.recheck());
@@ -107,8 +105,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     leaving.abort();
-    for (const part of [storage, sweeper, erasures, models, context.stats, reconnects, calls, foreign])
-      part.close();
+    for (const part of [storage, sweeper, models, context.stats, reconnects, calls, foreign]) part.close();
     await Promise.all(transports.map((transport) => transport.close()));
     await http.close();
     clearInterval(ticking);
@@ -131,6 +128,22 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
       await (closed ??= close());
     },
     close: () => (closed ??= close()),
+  };
+};
+
+/** Of what is open, and of what is to be erased. */
+const sweeperOf = (
+  { tombstoneMs }: EdgeOptions,
+  { bus, clock, logger }: Pick<FeedContext, 'bus' | 'clock' | 'logger'>,
+): { tick(now: number): void; close(): void } => {
+  const onError = (error: unknown): void => logger.warn('erasure_failed', { error });
+  const sweepers = [
+    new Sweeper({ bus, clock, ...sweepLog(logger) }),
+    new ErasureSweeper({ bus, clock, tombstoneMs, onError }),
+  ];
+  return {
+    tick: (now) => sweepers.forEach((sweeper) => sweeper.tick(now)),
+    close: () => sweepers.forEach((sweeper) => sweeper.close()),
   };
 };
 

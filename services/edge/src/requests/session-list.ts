@@ -82,5 +82,7 @@ const newestItem = async (key: SessionKey, { sessions }: Bus): Promise<ItemBody 
 
 const previewOf = (item: ItemBody): string => {
   const text = item.kind === 'message' ? item.text : (item.text ?? item.preview ?? item.input);
-  return [...text.slice(0, 2 * MAX_PREVIEW_CHARS)].slice(0, MAX_PREVIEW_CHARS).join('');
+  return Array.from(text.slice(0, 2 * MAX_PREVIEW_CHARS))
+    .slice(0, MAX_PREVIEW_CHARS)
+    .join('');
 };
