@@ -2,6 +2,8 @@ import type { ErasureMark } from '@sluice/bus';
 import type { SessionKey } from '@sluice/protocol';
 import { completeErasure } from './erase.ts';
 import type { EraseContext } from './erase.ts';
+import { expireSessions } from './retention.ts';
+import type { Retention } from './retention.ts';
 
 /** Between two lists of what is marked, ms. */
 const SWEEP_MS = 5_000;
@@ -10,7 +12,14 @@ const FIRST_LOOK_MS = 5_000;
 /** What was begun before a deletion is stored by then, or never: the last look is after this long, ms. */
 const LAST_LOOK_MS = 60_000;
 
-export type ErasureSweeperDeps = EraseContext & { readonly onError: (error: unknown) => void };
+/** Between two looks for sessions that nobody has used for too long, ms. */
+const RETENTION_MS = 60 * 60_000;
+
+export type ErasureSweeperDeps = EraseContext & {
+  readonly onError: (error: unknown) => void;
+  /** orgs that keep their sessions for a time of their own; default none */
+  readonly retentions?: () => Promise<readonly Retention[]>;
+};
 
 type Sight = { readonly entry: number; readonly since: number; isLookedAt: boolean };
 
@@ -22,6 +31,7 @@ export class ErasureSweeper {
   readonly #deps: ErasureSweeperDeps;
   #sights = new Map<string, Sight>();
   #nextAt = -Infinity;
+  #retainAt = -Infinity;
   #sweeping: Promise<void> | undefined;
   #isClosed = false;
 
@@ -53,9 +63,16 @@ export class ErasureSweeper {
       const known = this.#sights;
       this.#sights = new Map(marks.map((mark) => [pathOf(mark.key), this.#sightOf(mark, known)]));
       for (const mark of marks) if (!this.#isClosed) await this.#look(mark);
+      if (clock.now() >= this.#retainAt) await this.#expire();
     } catch (error) {
       this.#tell(error);
     }
+  }
+
+  async #expire(): Promise<void> {
+    const { clock, retentions } = this.#deps;
+    for (const retention of (await retentions?.()) ?? []) await expireSessions(this.#deps, retention);
+    this.#retainAt = clock.now() + RETENTION_MS;
   }
 
   #sightOf({ key, entry }: ErasureMark, known: ReadonlyMap<string, Sight>): Sight {

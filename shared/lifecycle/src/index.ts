@@ -23,6 +23,8 @@ export { Room } from './room.ts';
 export type { RoomDeps, RoomLimits } from './room.ts';
 export { changeCard, checkNotDeleted, noteActivity, readCard, renameSession } from './session-card.ts';
 export type { KnownCard, Renaming } from './session-card.ts';
+export { expireSessions } from './retention.ts';
+export type { Retention } from './retention.ts';
 export { reviveGeneration } from './revive.ts';
 export { Sweeper } from './sweeper.ts';
 export type { SweeperDeps } from './sweeper.ts';

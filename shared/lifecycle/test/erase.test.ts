@@ -9,6 +9,7 @@ import {
   claimGeneration,
   createGeneration,
   createMessage,
+  expireSessions,
   deleteItem,
   deleteSession,
   ErasureSweeper,
@@ -193,6 +194,21 @@ describe.each(backends)('a deletion on $name', ({ name, start }) => {
     expect(await changeItem(late, running, () => item)).toBeUndefined();
     await sweep();
     await expectErased(key);
+  });
+
+  test('is made of what an org keeps no longer, and of nothing else', async () => {
+    const { key } = await fill();
+    const used = newKey();
+    const line = { id: 'line', kind: 'message', user: userOf(used), createdAt: now, text: 'x' } as const;
+    await createMessage({ bus, room: roomOf(bus) }, used, line);
+    await waitFor(async () => (await bus.cards.read(used)) !== undefined, { what: 'the card' });
+    expect(await expireSessions(on(bus), { org: key.org, sessionsMs: now + 1 })).toBe(0);
+    // Only the session that was filled is that old.
+    const retentions = () => Promise.resolve([{ org: key.org, sessionsMs: now / 2 }]);
+    await new ErasureSweeper({ ...on(bus), retentions, onError: () => undefined }).sweep();
+    await expectErased(key);
+    expect((await bus.sessions.items(used, 0)).items).toHaveLength(1);
+    await deleteSession(on(bus), used, allowed);
   });
 
   describe('whose process dies at any of its steps', () => {
