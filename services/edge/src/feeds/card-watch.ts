@@ -51,9 +51,11 @@ export class CardWatch {
     if (!this.#hasCard) return;
     const { bus, logger } = this.#context;
     const stored = await bus.cards.read(this.#key);
+    const isFirst = !this.#hasLooked;
     this.#hasLooked = true;
     if (stored !== undefined) return this.#take(stored);
     this.#isDeleted = false;
+    if (!isFirst) return;
     // Of an earlier release, or its edge died before it wrote one: a session without items gets none.
     noteActivity(bus, this.#key, 0).catch((error: unknown) =>
       logger.warn('session_card_failed', { session: this.#key.session, error }),
