@@ -129,7 +129,7 @@ describe('the OpenAPI document', () => {
     const page = await readFile(join(REPOSITORY, 'docs/PROTOCOL.md'), 'utf8');
     const bare = (route: string): string => route.replace(/\?.*/, '').replaceAll(/\{\w+\}/g, '{}');
     const named = new Set(
-      [...page.matchAll(/`((?:GET|PUT|POST|DELETE) \/[^`]*)`/g)].map(([, route = '']) => bare(route)),
+      [...page.matchAll(/`((?:GET|PUT|PATCH|POST|DELETE) \/[^`]*)`/g)].map(([, route = '']) => bare(route)),
     );
     named.delete('GET /v1/ws');
     expect([...named].toSorted()).toEqual([...registered].map(bare).toSorted());

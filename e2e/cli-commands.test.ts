@@ -31,6 +31,23 @@ const answerOf = async (session: string): Promise<string> => {
   return (JSON.parse(lines.at(-1) ?? '') as Event).text ?? '';
 };
 
+describe('sluice sessions', () => {
+  test('lists, renames and deletes what was said', async () => {
+    await cli.run(['chat', '--session', 'listed'], { input: 'one\n' });
+    expect(await cli.run(['sessions', 'rename', 'listed', 'A first try'])).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
+    const listed = await cli.run(['sessions', 'list', '--limit', '1']);
+    expect(listed.stdout).toMatch(/listed .* 1 items {2}A first try\n$/);
+    expect((await cli.run(['sessions', 'delete', 'listed'])).code).toBe(0);
+    const after = await cli.run(['sessions', 'list', '--json']);
+    expect(after.stdout).not.toContain('"listed"');
+    const late = await cli.run(['sessions', 'rename', 'listed', 'x']);
+    expect([late.code, late.stderr]).toEqual([1, expect.stringContaining('404: session_deleted')]);
+  });
+});
+
 describe('sluice chat', () => {
   test('answers each line of a pipe without any flag while a demo runs', async () => {
     const { code, stdout, stderr } = await cli.run(['chat', '--session', 'piped'], { input: 'one\n\ntwo\n' });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createNatsBus, openStreamAdmin } from '@sluice/bus';
-import { endGeneration } from '@sluice/lifecycle';
+import { createMessage, deleteSession, endGeneration, Room } from '@sluice/lifecycle';
 import type { Bus } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
 import { readyMessage, sha256, startChild, startNatsServer, waitFor } from '@sluice/testkit';
@@ -229,6 +229,31 @@ test('an edge ends a generation whose worker is gone, in the log too', async () 
   expect((await worker.tokens.head(key))?.record).toMatchObject({ attempt: 2, end });
 });
 
+test('an edge deletes a session, and a worker that comes too late says so', async () => {
+  const [edge, worker] = await Promise.all([busAs('edge'), busAs('worker')]);
+  const key = keyOf('deleted', 'g');
+  const room = new Room({
+    ...{ bus: edge, clock: { now: () => 2 } },
+    limits: { maxItemsPerSession: 10, maxBytesPerSession: 1_000_000 },
+  });
+  const line = {
+    id: 'm',
+    kind: 'message',
+    user: 'ann',
+    createdAt: 1,
+    text: 'the-secret '.repeat(4_000),
+  } as const;
+  await createMessage({ bus: edge, room }, key, line);
+  await waitFor(() => edge.cards.read(key), { what: 'the card' });
+  const clock = { now: () => 2, setTimeout: () => undefined };
+  await deleteSession({ bus: edge, clock, tombstoneMs: 60_000 }, key, () => undefined);
+  await worker.cards.mark(key);
+  expect((await edge.cards.marks()).map((mark) => mark.key.session)).toContain('deleted');
+  expect(await worker.cards.read(key)).toMatchObject({ card: { deletedAt: 2 } });
+  expect((await edge.sessions.items(key, 0)).items).toEqual([]);
+  expect(refusals()).toEqual([]);
+});
+
 // --- what is refused --------------------------------------------------------------------------------------
 
 const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe: readonly string[] }>> = {
@@ -272,6 +297,7 @@ const FORBIDDEN: Readonly<Record<string, { publish: readonly string[]; subscribe
       'conn.edge-1',
       '$KV.PROMPTS.acme.s.g',
       '$KV.ORGS.acme',
+      'card.acme.s',
       'body.acme.s.g.prompt.0123456789abcdef.0',
       'body.acme.s.g.message.0123456789abcdef.0',
       '$JS.API.STREAM.DELETE.KV_SESSIONS',

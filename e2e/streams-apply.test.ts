@@ -12,7 +12,7 @@ import type { CommandLine } from './support/cli.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
 
 /** How many there are. */
-const STREAMS = 12;
+const STREAMS = 13;
 
 let cli: CommandLine;
 let nats: NatsServer;

@@ -57,7 +57,7 @@ export class Scene {
         ...{ ...NO_QUOTAS, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
         ...{ maxSessionsPerConnection: 64, maxStreamAgeMs: 900_000 },
         ...{ maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 },
-        ...{ heartbeatMs: 20_000, lingerMs: 30_000, webDir: undefined },
+        ...{ heartbeatMs: 20_000, lingerMs: 30_000, tombstoneMs: 60_000, webDir: undefined },
         ...{ maxPromptBytes: 16_777_216, maxFrameBytes: 1_048_576, maxLargeBytes: 134_217_728 },
         ...{ operatorOrg: undefined, tokenPrice: undefined, webConnect: [] },
         ...{ upstreamParams: [], upstreamUrlHosts: [], maxTokens: undefined },

@@ -45,6 +45,7 @@ export const EDGE_DEFAULTS: EdgeOptions = {
   maxLargeBytes: 134_217_728,
   heartbeatMs: 20_000,
   maxStreamAgeMs: 900_000,
+  tombstoneMs: 60_000,
   lingerMs: 30_000,
   webDir: undefined,
   operatorOrg: undefined,

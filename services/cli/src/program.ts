@@ -5,6 +5,7 @@ import { examplesText } from './commands/define.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { revokeCommand } from './commands/revoke.ts';
 import { orgCommand } from './commands/org.ts';
+import { sessionsCommand } from './commands/sessions.ts';
 import { streamsCommand } from './commands/streams.ts';
 import { tailCommand } from './commands/tail.ts';
 import { tokenCommand } from './commands/token.ts';
@@ -25,7 +26,7 @@ export const buildProgram = (): Command => {
     .version(version(), '-V, --version', 'print the version')
     .option('--debug', 'show where an error comes from')
     .addHelpText('after', examplesText(['sluice up', 'sluice chat', 'sluice help up']));
-  const forUsers = [upCommand, chatCommand, tailCommand];
+  const forUsers = [upCommand, chatCommand, tailCommand, sessionsCommand];
   const forOperators = [tokenCommand, revokeCommand, orgCommand, usageCommand, doctorCommand];
   for (const make of [...forUsers, ...forOperators, streamsCommand, workerCheckCommand])
     program.addCommand(make());

@@ -192,6 +192,10 @@ export const edgeConfigSchema = defineConfig({
     env: 'SLUICE_EDGE_MAX_STREAM_AGE_MS',
     about: 'Greatest age of an event stream over HTTP, ms; it ends a little earlier, and its client resumes.',
   }),
+  tombstoneMs: setting(count(1_000).default(24 * 60 * 60_000), {
+    env: 'SLUICE_EDGE_TOMBSTONE_MS',
+    about: 'How long a deleted session answers `session_deleted`, ms; then its id is free.',
+  }),
   lingerMs: setting(count().default(30_000), {
     env: 'SLUICE_EDGE_LINGER_MS',
     about: 'How long a session stays in memory after its last viewer left, ms.',

@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { OrgWatch, placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { Room, Sweeper } from '@sluice/lifecycle';
+import { ErasureSweeper, Room, Sweeper } from '@sluice/lifecycle';
+import type { Retention } from '@sluice/lifecycle';
 import { AUTH_TIMEOUT_MS, DEFAULT_LIMITS } from '@sluice/protocol';
 import type { Limits } from '@sluice/protocol';
 import { engineRulesOf, foreignLog, persist, readDescriptors, sweepLog, systemClock } from '@sluice/runtime';
@@ -89,8 +90,8 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const feeds = feedsOf({ bus, clock, tally, logger, edge: options.name });
   const hub = new Hub(feeds, options.lingerMs);
   const storage = new StorageGate(bus.link, logger, clock);
-  const sweeper = new Sweeper({ bus, clock, ...sweepLog(logger) });
   const orgs = orgWatch(bus, logger);
+  const sweeper = sweeperOf(options, { bus, clock, logger, orgs });
   const own = { hub, models, leaving: leaving.signal, storage, orgs };
   const context = contextOf(options, feeds, own);
   const { revoked } = context;
@@ -177,8 +178,32 @@ const doorsOf = (context: EdgeContext, options: EdgeOptions) => {
     calls: new ConnectionCalls(context, httpConnections),
   };
 };
+
 const orgWatch = (bus: Bus, logger: Logger): OrgWatch =>
   new OrgWatch(bus, (error) => logger.warn('org_settings_failed', { error }));
+
+const retentionsOf = (orgs: OrgWatch): Retention[] =>
+  orgs
+    .all()
+    .flatMap(([org, { retention }]) =>
+      retention?.sessionsMs === undefined ? [] : [{ org, sessionsMs: retention.sessionsMs }],
+    );
+
+/** Of what is open, and of what is to be erased. */
+const sweeperOf = (
+  { tombstoneMs }: EdgeOptions,
+  { bus, clock, logger, orgs }: Pick<FeedContext, 'bus' | 'clock' | 'logger'> & { readonly orgs: OrgWatch },
+): { tick(now: number): void; close(): void } => {
+  const onError = (error: unknown): void => logger.warn('erasure_failed', { error });
+  const sweepers = [
+    new Sweeper({ bus, clock, ...sweepLog(logger) }),
+    new ErasureSweeper({ bus, clock, tombstoneMs, onError, retentions: () => retentionsOf(orgs) }),
+  ];
+  return {
+    tick: (now) => sweepers.forEach((sweeper) => sweeper.tick(now)),
+    close: () => sweepers.forEach((sweeper) => sweeper.close()),
+  };
+};
 
 const urlOf = (host: string, port: number): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -224,6 +249,7 @@ const contextOf = (
     publicSockets: new PublicSockets(options, { ...feeds, turnedAway: tally.turnedAway }),
     limits,
     bodyRoom: new BodyRoom(options.maxLargeBytes),
+    tombstoneMs: options.tombstoneMs,
     connections: new OpenConnections(options.maxConnections, tally.connections),
     revoked,
     verify: createVerifier({

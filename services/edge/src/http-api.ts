@@ -8,6 +8,7 @@ import { modelRoutes } from './api/models.ts';
 import { openAiRoutes } from './openai/openai-routes.ts';
 import { sessionEventRoutes } from './api/session-events.ts';
 import { usageRoutes } from './api/usage.ts';
+import { sessionListingRoutes } from './api/session-listing.ts';
 import { sessionRoutes } from './api/sessions.ts';
 
 const ROUTES: readonly ApiRoutes[] = [
@@ -15,6 +16,7 @@ const ROUTES: readonly ApiRoutes[] = [
   generationRoutes,
   generationEventRoutes,
   sessionRoutes,
+  sessionListingRoutes,
   sessionEventRoutes,
   modelRoutes,
   usageRoutes,

@@ -112,7 +112,7 @@ const allowOrigins = async (app: FastifyInstance, origins: readonly string[]): P
   const { default: cors } = await import('@fastify/cors');
   await app.register(cors, {
     origin: [...origins],
-    methods: ['GET', 'POST', 'PUT', 'DELETE'],
+    methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: ['x-request-id', 'retry-after', SESSION_HEADER, GENERATION_HEADER],
     maxAge: PREFLIGHT_MAX_AGE_S,
   });

@@ -5,6 +5,7 @@ import type { Subscription } from './token-log.ts';
 export const FOREIGN_KINDS = [
   'beat',
   'body',
+  'card',
   'control',
   'control_reply',
   'counter',

@@ -1,10 +1,12 @@
 import type { Border } from './border.ts';
 import type { Control, Presence } from './control.ts';
 import type { Counters } from './counters.ts';
+import type { Erasure } from './cards/erasure.ts';
 import type { JobQueue } from './job-queue.ts';
 import type { Orgs } from './orgs/orgs.ts';
 import type { Relay } from './relay.ts';
 import type { Revocations } from './revocations.ts';
+import type { SessionCards } from './cards/session-cards.ts';
 import type { OpenGenerations, SessionStore } from './session-store.ts';
 import type { StatsDemand } from './stats/stats-demand.ts';
 import type { Subscription, TokenLog } from './token-log.ts';
@@ -16,6 +18,8 @@ export type Bus = {
   readonly tokens: TokenLog;
   readonly sessions: SessionStore;
   readonly open: OpenGenerations;
+  readonly cards: SessionCards;
+  readonly erasure: Erasure;
   readonly jobs: JobQueue;
   readonly counters: Counters;
   readonly usage: UsageLedger;

@@ -34,7 +34,10 @@ export type Counters = {
   read(name: CounterName): Promise<Count | undefined>;
   /** Starts a missing counter from a value: once, whoever does so at the same time. @returns whether this call did */
   begin(name: CounterName, value: number): Promise<boolean>;
-  /** Sets a counter, once for all who found it at `seq`. @returns whether it was still there, and rested for `restMs` */
+  /**
+   * Sets a counter, once for all who found it at `seq`, if it has rested for `restMs`.
+   * @returns whether this call did; false also where its answer was lost
+   */
   correct(name: CounterName, to: Correction): Promise<boolean>;
   /** Sum over the sessions of an org, of everybody or of one user. */
   storedBytes(org: Org, user?: string): Promise<number>;

@@ -13,6 +13,7 @@ export type { Control, ControlListener, Presence } from './control.ts';
 export type { Count, CounterName, Counters } from './counters.ts';
 export { OrgWatch } from './orgs/org-watch.ts';
 export type { Orgs, StoredOrgSettings } from './orgs/orgs.ts';
+export type { Erasure, ErasureOptions } from './cards/erasure.ts';
 export { ANY_QUEUE } from './job-queue.ts';
 export type { Delivery, Job, JobQueue } from './job-queue.ts';
 export { placedBus } from './placed-bus.ts';
@@ -22,9 +23,19 @@ export { readChain, tokensOf } from './generation-chain.ts';
 export type { Chain } from './generation-chain.ts';
 export { ReadBudget } from './read-budget.ts';
 export type { Relay } from './relay.ts';
+export { isTombstone } from './cards/session-cards.ts';
+export type {
+  CardPage,
+  ErasureMark,
+  SessionCard,
+  SessionCards,
+  StoredCard,
+  Tombstone,
+} from './cards/session-cards.ts';
 export { MAX_PAGE_ITEMS, RESTORE_MARK, toItem } from './session-store.ts';
 export type {
   BackwardPage,
+  ErasedItem,
   GenerationVersion,
   History,
   ItemBody,
@@ -46,7 +57,7 @@ export type { UsageLedger, UsagePage } from './usage-ledger.ts';
 export { WORKER_ANNOUNCE_MS, WORKER_BEAT_MS, WORKER_TTL_MS } from './worker-directory.ts';
 export type { RunningGeneration, WorkerBeat, WorkerDirectory, WorkerInfo } from './worker-directory.ts';
 export { createMemoryBus } from './memory/memory-bus.ts';
-export { createMemoryHub } from './memory/memory-hub.ts';
+export { createMemoryHub, hubContent } from './memory/memory-hub.ts';
 export type { MemoryHub } from './memory/memory-hub.ts';
 export type { NatsOptions } from './nats/connection/connection.ts';
 export { openNatsRevocations } from './nats/revocations/open-revocations.ts';

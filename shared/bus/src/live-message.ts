@@ -1,7 +1,8 @@
 import { ForeignMessageError, ORG_STATS, parseRecord, SYSTEM_STATS } from '@sluice/protocol';
-import type { SessionKey } from '@sluice/protocol';
+import type { GenerationId, SessionKey } from '@sluice/protocol';
 import type { Border } from './border.ts';
-import { parsePresence, parseRunState, parseStatsMessage } from './messages.ts';
+import { isErased } from './cards/erased.ts';
+import { parseCard, parsePresence, parseRunState, parseStatsMessage } from './messages.ts';
 import { itemParser } from './stored-item.ts';
 import { parseLiveSubject } from './subjects.ts';
 import type { TailListener } from './token-log.ts';
@@ -20,6 +21,24 @@ const isStatsSession = ({ session }: SessionKey): boolean =>
 /** Hands the live messages of a session to whoever tails it; what is none of ours stays at the border. */
 export const deliverTo = (key: SessionKey, listener: TailListener, border: Border) => {
   const isStats = isStatsSession(key);
+  const onItem = (id: GenerationId, { text, sequence }: LiveMessage): void => {
+    if (isErased(text)) {
+      if (sequence !== undefined) listener.erased?.({ rev: sequence, id });
+      return;
+    }
+    const stored = border.read('item', text, storedAt(sequence, itemParser(id)));
+    if (stored !== undefined) listener.item({ rev: stored.rev, item: stored.value });
+  };
+  const onCard = ({ text, sequence }: LiveMessage): void => {
+    const stored = border.read('card', text, storedAt(sequence, parseCard));
+    if (stored !== undefined) listener.card?.({ rev: stored.rev, card: stored.value });
+  };
+  const onPresence = ({ text }: LiveMessage): void => {
+    const presence = isStats
+      ? border.read('report', text, parseStatsMessage)
+      : border.read('presence', text, parsePresence);
+    if (presence !== undefined) listener.presence?.(presence);
+  };
   return (message: LiveMessage): void => {
     const { subject, text } = message;
     const { kind, id } = parseLiveSubject(subject) ?? {};
@@ -27,25 +46,20 @@ export const deliverTo = (key: SessionKey, listener: TailListener, border: Borde
     if (kind === 'tok') {
       const record = border.read('record', text, parseRecord);
       if (record !== undefined) listener.record(id, record);
-    } else if (kind === 'item') {
-      const item = border.read('item', text, storedAt(message.sequence, itemParser(id)));
-      if (item !== undefined) listener.item(item);
-    } else if (kind === 'state') {
+    } else if (kind === 'item') onItem(id, message);
+    else if (kind === 'card') onCard(message);
+    else if (kind === 'pres') onPresence(message);
+    else if (kind === 'state') {
       const run = border.read('state', text, parseRunState);
       if (run !== undefined) listener.state?.(id, run.state);
-    } else if (kind === 'pres') {
-      const presence = isStats
-        ? border.read('report', text, parseStatsMessage)
-        : border.read('presence', text, parsePresence);
-      if (presence !== undefined) listener.presence?.(presence);
     }
   };
 };
 
 /** A parser of what only the server may say, which names the sequence it was stored under. */
 const storedAt =
-  <Item>(rev: number | undefined, parse: (text: string) => Item) =>
-  (text: string): { readonly rev: number; readonly item: Item } => {
+  <Value>(rev: number | undefined, parse: (text: string) => Value) =>
+  (text: string): { readonly rev: number; readonly value: Value } => {
     if (rev === undefined) throw new ForeignMessageError('expected a Nats-Sequence header');
-    return { rev, item: parse(text) };
+    return { rev, value: parse(text) };
   };

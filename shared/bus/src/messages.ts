@@ -18,6 +18,7 @@ import {
   presenceMessageSchema,
   revocationSchema,
   runStateSchema,
+  sessionCardSchema,
   statsAskSchema,
   statsMessageSchema,
   storedPromptSchema,
@@ -27,6 +28,7 @@ import {
 } from '@sluice/protocol/schema';
 import type { StoredPrompt } from './bodies/division.ts';
 import type { Job } from './job-queue.ts';
+import type { SessionCard, Tombstone } from './cards/session-cards.ts';
 import type { StatsAsk } from './stats/stats-demand.ts';
 import type { WorkerBeat, WorkerInfo } from './worker-directory.ts';
 
@@ -47,6 +49,7 @@ export const bodyParsers: { readonly [Part in BodyPart]: Parser<BodyFields[Part]
   answer: parserOf(bodySchemas.answer),
   message: parserOf(bodySchemas.message),
 };
+export const parseCard: Parser<SessionCard | Tombstone> = parserOf(sessionCardSchema);
 export const parseCancelReply = parserOf(cancelReplySchema);
 export const parseControl = parserOf(controlMessageSchema);
 /** The value as a text of any length: whoever may add may add anything. */

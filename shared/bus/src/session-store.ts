@@ -33,9 +33,14 @@ export type PromptEntry = {
  */
 export type History = { readonly rev: number; readonly log: number };
 
+/** In place of an item that was erased. */
+export type ErasedItem = { readonly rev: number; readonly id: string };
+
 export type ItemPage = {
   /** oldest change first */
   readonly items: readonly StoredItem[];
+  /** those that were erased since */
+  readonly erased: readonly ErasedItem[];
   /** rev of the last one; the given `since` when there is none */
   readonly rev: number;
   /** whether there are newer items that did not fit */

@@ -26,6 +26,7 @@ export const STREAMS = {
   counters: 'COUNTERS',
   usage: 'USAGE',
   rates: 'RATES',
+  cards: 'CARDS',
 } as const;
 export const BUCKETS = {
   sessions: 'SESSIONS',
@@ -68,8 +69,14 @@ export const tokenRepublish = (partition: number): { src: string; dest: string }
 });
 
 export const itemKey = ({ org, session }: SessionKey, item: ItemId): string => `${org}.${session}.${item}`;
+export const itemSubject = (key: SessionKey, item: ItemId): string =>
+  `$KV.${BUCKETS.sessions}.${itemKey(key, item)}`;
 export const itemSubjects = ({ org, session }: SessionKey): string =>
   `$KV.${BUCKETS.sessions}.${org}.${session}.*`;
+export const promptSubjects = ({ org, session }: SessionKey): string =>
+  `$KV.${BUCKETS.prompts}.${org}.${session}.*`;
+export const promptSubject = (key: SessionKey, item: ItemId): string =>
+  `$KV.${BUCKETS.prompts}.${itemKey(key, item)}`;
 export const itemRepublish = { src: `$KV.${BUCKETS.sessions}.>`, dest: 'live.item.>' } as const;
 
 export const orgSubject = (org: Org): string => `$KV.${BUCKETS.orgs}.${org}`;
@@ -97,6 +104,29 @@ export const bodySubject = (
   { part, sha256, chunk }: BodyChunk,
 ): string => `body.${org}.${session}.${item}.${part}.${sha256.slice(0, HASH_CHARS)}.${chunk}`;
 export const bodySubjects = 'body.*.*.*.*.*.*';
+/** All chunks of all bodies of a session, or of one of its items. */
+export const bodySubjectsOf = ({ org, session }: SessionKey, item = '*'): string =>
+  `body.${org}.${session}.${item}.*.*.*`;
+
+/** What is listed of a session. */
+export const cardSubject = ({ org, session }: SessionKey): string => `card.${org}.${session}`;
+export const orgCardSubjects = (org: Org): string => `card.${org}.*`;
+/** That something of a session is to be erased. */
+export const eraseSubject = ({ org, session }: SessionKey): string => `erase.${org}.${session}`;
+export const eraseSubjects = 'erase.*.*';
+export const cardSubjects = ['card.*.*', eraseSubjects] as const;
+/** The last part is there for the pattern of {@link liveSubjects}. */
+export const cardRepublish = {
+  src: 'card.*.*',
+  dest: 'live.card.{{wildcard(1)}}.{{wildcard(2)}}.all',
+} as const;
+/** The inverse of {@link cardSubject} and {@link eraseSubject}; undefined for a subject of any other form. */
+export const sessionOfSubject = (subject: string): SessionKey | undefined => {
+  const ids = subject.split('.').slice(1);
+  if (ids.length !== 2 || !ids.every(isId)) return undefined;
+  const [org, session] = ids as [Org, SessionId];
+  return { org, session };
+};
 
 /** What a worker says of a run in passing; under `live` so that a session's one subscription has it too. */
 export const stateSubject = ({ org, session, generation }: GenerationKey): string =>
@@ -110,7 +140,7 @@ export const liveSubjects = ({ org, session }: SessionKey): string => `live.*.${
 
 export type LiveSubject = { readonly kind: (typeof LIVE_KINDS)[number]; readonly id: GenerationId };
 
-const LIVE_KINDS = ['tok', 'item', 'state', 'pres'] as const;
+const LIVE_KINDS = ['tok', 'item', 'state', 'pres', 'card'] as const;
 
 /** The inverse of {@link liveSubjects}; undefined for a subject of any other form. */
 export const parseLiveSubject = (subject: string): LiveSubject | undefined => {

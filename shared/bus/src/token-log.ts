@@ -8,7 +8,8 @@ import type {
   StoredRecord,
   TokenRecord,
 } from '@sluice/protocol';
-import type { StoredItem } from './session-store.ts';
+import type { StoredCard } from './cards/session-cards.ts';
+import type { ErasedItem, StoredItem } from './session-store.ts';
 
 /**
  * Called for what is stored in a session from now on, in the server's order; never for what cannot be read. Must not
@@ -17,6 +18,10 @@ import type { StoredItem } from './session-store.ts';
 export type TailListener = {
   record(generation: GenerationId, record: TokenRecord): void;
   item(item: StoredItem): void;
+  /** An item was erased. */
+  erased?(item: ErasedItem): void;
+  /** What is listed of the session has changed, or it is deleted. */
+  card?(card: StoredCard): void;
   /** What a worker says in passing; never stored, and lost without harm. */
   state?(generation: GenerationId, state: RunState): void;
   /** What edges tell each other of who watches; never stored, and repeated. */

@@ -243,7 +243,12 @@ describe.each(backends)('The border on $name', ({ start }) => {
     const page = await bus.sessions.items(key, 0);
     expect(await foreign.next()).toMatchObject({ kind: 'item' });
     expect(page.rev).toBeGreaterThan(page.items[0]?.rev ?? Infinity);
-    expect(await bus.sessions.items(key, page.rev)).toEqual({ items: [], rev: page.rev, more: false });
+    expect(await bus.sessions.items(key, page.rev)).toEqual({
+      items: [],
+      rev: page.rev,
+      more: false,
+      erased: [],
+    });
     expectQuiet();
   });
 

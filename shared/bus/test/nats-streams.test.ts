@@ -59,7 +59,8 @@ describe('the streams', () => {
       return found.toSorted();
     });
     const buckets = ['KV_ORGS', 'KV_PROMPTS', 'KV_REVOKED', 'KV_SESSIONS', 'KV_WORKERS'];
-    expect(names).toEqual(['BODIES', 'COUNTERS', 'JOBS', ...buckets, 'OPEN', 'RATES', 'TOKENS', 'USAGE']);
+    const rest = ['OPEN', 'RATES', 'TOKENS', 'USAGE'];
+    expect(names).toEqual(['BODIES', 'CARDS', 'COUNTERS', 'JOBS', ...buckets, ...rest]);
   });
 
   test.each(['TOKENS', 'KV_SESSIONS', 'KV_PROMPTS', 'KV_WORKERS', 'BODIES', 'OPEN'])(

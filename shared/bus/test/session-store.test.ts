@@ -204,8 +204,8 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
 
   describe('the items of a session', () => {
     test('an empty session has none, and keeps the rev that was asked for', async () => {
-      expect(await bus.sessions.items(newKey(), 0)).toEqual({ items: [], rev: 0, more: false });
-      expect(await bus.sessions.items(newKey(), 42)).toEqual({ items: [], rev: 42, more: false });
+      expect(await bus.sessions.items(newKey(), 0)).toEqual({ items: [], rev: 0, more: false, erased: [] });
+      expect(await bus.sessions.items(newKey(), 42)).toEqual({ items: [], rev: 42, more: false, erased: [] });
     });
 
     test('items come in order of their last change', async () => {
@@ -216,7 +216,7 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
       const page = await other.sessions.items(key, 0);
       expect(page.items.map(({ item }) => item.id)).toEqual(['b', 'c', 'a']);
       expect(page.items.map(({ rev }) => rev)).toEqual([revs[1], revs[2], changed]);
-      expect(page).toMatchObject({ rev: changed, more: false });
+      expect(page).toMatchObject({ rev: changed, more: false, erased: [] });
     });
 
     test('only what changed after `since` is listed', async () => {
@@ -225,12 +225,13 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
       for (const id of ['a', 'b', 'c']) revs.push(await create(bus, key, message(id)));
       const since = (rev: number | undefined) => bus.sessions.items(key, rev ?? 0);
       expect((await since(revs[0])).items.map(({ item }) => item.id)).toEqual(['b', 'c']);
-      expect(await since(revs[2])).toEqual({ items: [], rev: revs[2], more: false });
+      expect(await since(revs[2])).toEqual({ items: [], rev: revs[2], more: false, erased: [] });
       const changed = await bus.sessions.updateItem(key, message('b', 'changed'), revs[1] ?? 0);
       expect(await since(revs[2])).toEqual({
         items: [{ rev: changed, item: message('b', 'changed') }],
         rev: changed,
         more: false,
+        erased: [],
       });
     });
 
@@ -255,7 +256,7 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
       const key = newKey();
       let rev = 0;
       for (let n = 0; n < 1_030; n += 1) rev = await create(bus, key, message(`item-${n}`));
-      expect(await bus.sessions.items(key, rev)).toEqual({ items: [], rev, more: false });
+      expect(await bus.sessions.items(key, rev)).toEqual({ items: [], rev, more: false, erased: [] });
       let found = 0;
       for await (const { items } of bus.sessions.backward(key)) found += items.length;
       expect(found).toBe(1_030);
@@ -264,12 +265,12 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
     test('a page of exactly 100 items has no more', async () => {
       const key = newKey();
       for (let n = 0; n < 100; n += 1) await create(bus, key, message(`${n}`));
-      expect(await bus.sessions.items(key, 0)).toMatchObject({ more: false });
+      expect(await bus.sessions.items(key, 0)).toMatchObject({ more: false, erased: [] });
       await create(bus, key, message('one-more'));
       const page = await bus.sessions.items(key, 0);
-      expect(page).toMatchObject({ more: true });
+      expect(page).toMatchObject({ more: true, erased: [] });
       expect(page.items).toHaveLength(100);
-      expect(await bus.sessions.items(key, page.rev)).toMatchObject({ more: false });
+      expect(await bus.sessions.items(key, page.rev)).toMatchObject({ more: false, erased: [] });
     });
 
     test('a page is cut once it exceeds 1 MiB, and the next one goes on there', async () => {

@@ -2,18 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
 import type { GenerationKey } from '@sluice/protocol';
 import { jetstream } from '@nats-io/jetstream';
-import { startNatsServer } from '@sluice/testkit';
+import { startNatsServer, storedContent } from '@sluice/testkit';
 import { connect } from 'nats';
 import type { NatsConnection } from 'nats';
 import { createMemoryBus, createMemoryHub, createNatsBus } from '../src/index.ts';
 import type { Bus } from '../src/index.ts';
-import { publish } from '../src/memory/memory-hub.ts';
+import { hubContent, publish } from '../src/memory/memory-hub.ts';
 
 /** One "NATS": several buses opened in it see each other, like services on one server. */
 export type World = {
   open(): Promise<Bus>;
   /** Publishes as somebody else's program would. */
   publish(subject: string, text: string): Promise<void>;
+  /** All that is stored, as text. */
+  content(): Promise<string>;
   stop(): Promise<void>;
 };
 
@@ -31,6 +33,7 @@ const memory: Backend = {
     return Promise.resolve({
       open: () => Promise.resolve(createMemoryBus(hub, { ackWaitMs })),
       publish: (subject, text) => Promise.resolve(publish(hub, subject, text)),
+      content: () => Promise.resolve(hubContent(hub)),
       stop: () => Promise.resolve(),
     });
   },
@@ -50,11 +53,12 @@ const nats: Backend = {
       },
       publish: async (subject, text) => {
         const nc = await (stranger ??= connect({ servers: server.url }));
-        const isStored = /^(tok|job|own|open|body|usage|\$KV)\./.test(subject);
+        const isStored = /^(tok|job|own|open|body|usage|card|erase|\$KV)\./.test(subject);
         if (isStored) await jetstream(nc).publish(subject, text);
         else nc.publish(subject, text);
         await nc.flush();
       },
+      content: () => storedContent(server.url),
       stop: async () => {
         await (await stranger)?.close();
         await Promise.all(buses.map((bus) => bus.close()));

@@ -4,6 +4,7 @@ import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
 import { queueJob } from './job.ts';
 import { demandOf } from './item-size.ts';
+import { markIfDeleted, noteActivity } from './session-card.ts';
 import { countItem } from './reservation.ts';
 import type { Reservation } from './reservation.ts';
 import type { Room } from './room.ts';
@@ -36,6 +37,7 @@ export const createGeneration = async (
   const [outcome] = (await reservation?.holdFor(storing())) ?? [];
   if (reservation !== undefined && outcome?.created === true) {
     const rev = await createItem(bus, key, item, reservation);
+    noteBeside(bus, key, entry.createdAt);
     return rev === undefined ? { created: false } : { created: true, stored: { rev, item } };
   }
   await reservation?.giveBack();
@@ -75,7 +77,12 @@ export const repeatGeneration = async (
   if (known !== undefined) return queueItem(bus, key, known, hash);
   await bus.open.add(key);
   await completeCreation(bus, key, stored);
+  noteBeside(bus, key, stored.createdAt);
 };
+
+/** Nobody waits for this. What fails is found by the next activity, or by whoever opens the session. */
+const noteBeside = (bus: Bus, key: SessionKey, at: number): void =>
+  void noteActivity(bus, key, at).catch(() => undefined);
 
 /**
  * Creates the item of a prompt that is stored and listed as open, unless it is there, and its job while it is queued.
@@ -86,6 +93,7 @@ export const completeCreation = async (bus: Bus, key: GenerationKey, entry: Prom
   // Admitted before: its first try may have taken room and died with it, and a recount will find that.
   const reservation = await countItem(bus, key, demandOf(item));
   await createItem(bus, key, item, reservation);
+  await markIfDeleted(bus, key);
 };
 
 const conflict = (): SluiceError =>
@@ -106,6 +114,7 @@ export const createMessage = async (
   const reservation = await unlessStored(room.reserve(key, demandOf(item), look), stored);
   const rev = await reservation?.holdFor(bus.sessions.createItem(key, item));
   if (rev === undefined) await reservation?.giveBack();
+  else noteBeside(bus, key, item.createdAt);
   return rev !== undefined;
 };
 

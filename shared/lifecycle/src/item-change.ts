@@ -1,6 +1,8 @@
-import type { Bus } from '@sluice/bus';
+import type { Bus, ItemBody } from '@sluice/bus';
+import { usageRecordOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
-import type { GenerationKey } from '@sluice/protocol';
+import { parseGenerationId } from '@sluice/protocol';
+import type { GenerationKey, ItemId, SessionKey } from '@sluice/protocol';
 import { sizeOf } from './item-size.ts';
 import { closeAccount } from './ledger.ts';
 import { countDone, countGrowth } from './reservation.ts';
@@ -34,9 +36,13 @@ export const changeItem = async (
   key: GenerationKey,
   change: ItemChange,
 ): Promise<StoredGeneration | undefined> => {
-  for (;;) {
+  for (let isRepeat = false; ; isRepeat = true) {
     const stored = await bus.sessions.item(key, key.generation);
-    if (stored?.item.kind !== 'generation') return undefined;
+    if (stored?.item.kind !== 'generation') {
+      // Erased meanwhile, and what was written for this change before it was refused was not there to be erased.
+      if (isRepeat) await bus.cards.mark(key);
+      return undefined;
+    }
     const next = await change(stored.item);
     if (next === undefined) return undefined;
     if (next === AGAIN) continue;
@@ -62,4 +68,26 @@ const settle = async (
   { item, isNew }: { readonly item: StoredGeneration; readonly isNew: boolean },
 ): Promise<void> => {
   await Promise.allSettled([closeAccount(bus, key, item), ...(isNew ? [countDone(bus, key, item)] : [])]);
+};
+
+/**
+ * Erases an item of any kind, whatever becomes of it meanwhile. What a generation cost stays in the ledger.
+ * @returns what it was; undefined: there is none, it was erased before, or it could not be read
+ * @throws BusUnavailableError, BusRefusedError
+ */
+export const eraseItem = async (
+  bus: Bus,
+  key: SessionKey,
+  id: ItemId,
+  ttlMs?: number,
+): Promise<ItemBody | undefined> => {
+  const { sessions, erasure } = bus;
+  for (;;) {
+    const stored = await sessions.item(key, id);
+    const stand = stored === undefined ? await erasure.stand(key, id) : { rev: stored.rev, isErased: false };
+    if (stand === undefined || stand.isErased) return undefined;
+    if (stored?.item.kind === 'generation' && stored.item.status === 'done')
+      await bus.usage.append({ ...key, generation: parseGenerationId(id) }, usageRecordOf(stored.item));
+    if ((await erasure.item(key, id, { rev: stand.rev, ttlMs })) !== undefined) return stored?.item;
+  }
 };

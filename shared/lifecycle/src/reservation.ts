@@ -1,8 +1,10 @@
 import { BusUnavailableError } from '@sluice/bus';
-import type { Bus, CounterName } from '@sluice/bus';
+import type { Bus, CounterName, ItemBody } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
+import { parseGenerationId } from '@sluice/protocol';
 import type { GenerationKey, SessionKey } from '@sluice/protocol';
-import { generationCounter, storedCounters } from './limits.ts';
+import { sizeOf } from './item-size.ts';
+import { generationCounter, orgCounter, sessionCounters, storedCounters } from './limits.ts';
 import type { Demand, Limit } from './limits.ts';
 import type { Refused } from './refusals.ts';
 
@@ -109,3 +111,33 @@ const addAll = async (
   amount: number,
   once?: string,
 ): Promise<void> => void (await Promise.allSettled(names.map((name) => counters.add(name, amount, once))));
+
+/** An item is not counted anew when its state changes, by fewer bytes than this; a preview and a reference neither. */
+const UNCOUNTED_BYTES = 512;
+const UNCOUNTED_BODY_BYTES = 1536;
+
+/** An item is erased: gives back what it took, rather too little than too much. A recount finds the rest. */
+export const releaseItem = async (bus: Bus, key: SessionKey, item: ItemBody): Promise<void> => {
+  const apart = Object.keys(item.bodies ?? {}).length;
+  const bytes = Math.max(0, sizeOf(item) - UNCOUNTED_BYTES - apart * UNCOUNTED_BODY_BYTES);
+  const names = storedCounters(key, item.user);
+  const of = (wanted: CounterName['unit']): CounterName[] => names.filter(({ unit }) => unit === wanted);
+  const giving = [addAll(bus, of('items'), -1)];
+  if (bytes > 0) giving.push(addAll(bus, of('bytes'), -bytes));
+  if (item.kind === 'generation' && item.status !== 'done')
+    giving.push(countDone(bus, { ...key, generation: parseGenerationId(item.id) }, item));
+  await Promise.all(giving);
+};
+
+/** A session is erased: gives back what its items did not. Where two do so at once, one of them does. @throws BusUnavailableError */
+export const releaseSession = async ({ counters }: Bus, key: SessionKey): Promise<void> => {
+  const [items, bytes] = sessionCounters(key);
+  const reset = async (name: CounterName): Promise<number> => {
+    const count = await counters.read(name);
+    if (count === undefined || count.value <= 0) return 0;
+    const isOurs = await counters.correct(name, { value: 0, seq: count.seq, restMs: 0 });
+    return isOurs ? count.value : 0;
+  };
+  const [given] = await Promise.all([reset(bytes), reset(items)]);
+  if (given > 0) await counters.add(orgCounter(key), -given);
+};

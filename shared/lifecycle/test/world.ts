@@ -1,22 +1,31 @@
 import { randomUUID } from 'node:crypto';
-import { createMemoryBus, createMemoryHub, createNatsBus } from '@sluice/bus';
+import { createMemoryBus, createMemoryHub, createNatsBus, hubContent } from '@sluice/bus';
 import type { Bus, PromptEntry } from '@sluice/bus';
 import { ChunkWriter } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { parseGenerationId, parseOrg, parseSessionId } from '@sluice/protocol';
 import type { End, GenerationKey } from '@sluice/protocol';
-import { startNatsServer } from '@sluice/testkit';
+import { startNatsServer, storedContent } from '@sluice/testkit';
 
 export type Backend = {
   readonly name: string;
-  start(): Promise<{ readonly bus: Bus; stop(): Promise<void> }>;
+  start(): Promise<{
+    readonly bus: Bus;
+    /** all that is stored, as text */
+    content(): Promise<string>;
+    stop(): Promise<void>;
+  }>;
 };
 
 /** The contract of a life holds over each of these. */
 export const backends: readonly Backend[] = [
   {
     name: 'memory',
-    start: () => Promise.resolve({ bus: createMemoryBus(createMemoryHub()), stop: () => Promise.resolve() }),
+    start: () => {
+      const hub = createMemoryHub();
+      const content = (): Promise<string> => Promise.resolve(hubContent(hub));
+      return Promise.resolve({ bus: createMemoryBus(hub), content, stop: () => Promise.resolve() });
+    },
   },
   {
     name: 'nats',
@@ -25,6 +34,7 @@ export const backends: readonly Backend[] = [
       const bus = await createNatsBus({ url: server.url, name: 'lifecycle' });
       return {
         bus,
+        content: () => storedContent(server.url),
         stop: async () => {
           await bus.close();
           await server.stop();

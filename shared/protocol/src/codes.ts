@@ -5,6 +5,7 @@ export const ERROR_CODES = [
   'unauthorized',
   'forbidden',
   'not_found',
+  'session_deleted',
   'conflict',
   'too_large',
   'rate_limited',

@@ -60,6 +60,8 @@ export type {
   GoawayFrame,
   ItemFrame,
   ListedFrame,
+  RemovedFrame,
+  TitleFrame,
   OkFrame,
   OpenFrame,
   PongFrame,

@@ -34,6 +34,7 @@ export {
   controlMessageSchema,
   presenceMessageSchema,
   revocationSchema,
+  sessionCardSchema,
   statsAskSchema,
   statsMessageSchema,
   statsReportSchema,

@@ -27,7 +27,10 @@ export type SubscribedFrame = {
   readonly viewers: number;
   /** who they are; absent in a crowd */
   readonly present?: readonly ViewerRef[];
+  readonly title?: string;
   readonly items: readonly Item[];
+  /** ids of items that were deleted since `rev` */
+  readonly removed?: readonly string[];
   /** true: the list was cut; subscribe again with this frame's `rev` for the rest */
   readonly more?: true;
 };
@@ -37,6 +40,21 @@ export type ItemFrame = {
   readonly session: string;
   readonly rev: number;
   readonly item: Item;
+};
+
+/** The item is no more: somebody deleted it. */
+export type RemovedFrame = {
+  readonly type: 'removed';
+  readonly session: string;
+  readonly rev: number;
+  readonly item: string;
+};
+
+/** The session was renamed; without a title it has none any more. */
+export type TitleFrame = {
+  readonly type: 'title';
+  readonly session: string;
+  readonly title?: string;
 };
 
 export type ListedFrame = {
@@ -134,6 +152,8 @@ export type ServerFrame =
   | ReadyFrame
   | SubscribedFrame
   | ItemFrame
+  | RemovedFrame
+  | TitleFrame
   | ListedFrame
   | DeltaFrame
   | ResetFrame
@@ -153,6 +173,8 @@ export const SERVER_FRAME_TYPES = [
   'ready',
   'subscribed',
   'item',
+  'removed',
+  'title',
   'listed',
   'delta',
   'reset',

@@ -45,6 +45,17 @@ export const revocationSchema = z.object({
 /** An edge says that a stats session is observed there. */
 export const statsAskSchema = z.object({ key: z.object(sessionPlace), isNew: z.boolean() });
 
+/** What is listed of a session, or that it is deleted. */
+export const sessionCardSchema = z.union([
+  z.object({
+    user: z.string(),
+    createdAt: count,
+    activeAt: count,
+    title: z.string().exactOptional(),
+  }),
+  z.object({ deletedAt: count }),
+]);
+
 const mark = z.object({ phase: z.enum(RUN_PHASES), at: count, seq: count });
 
 const runReportSchema = z.object({

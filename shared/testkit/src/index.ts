@@ -28,6 +28,7 @@ export type { RawHttpClient, RawHttpClientOptions } from './raw-http-client.ts';
 export { openEventStream } from './raw-event-stream.ts';
 export type { RawEvent, RawEventStream, RawStreamOptions } from './raw-event-stream.ts';
 export { chosenSeed, SeededRandom } from './seeded-random.ts';
+export { storedContent } from './store/stored-content.ts';
 export { checkTranscript, sha256 } from './transcript.ts';
 export type { ReceivedFrames, TranscriptReport } from './transcript.ts';
 export { deferred, Queue, waitFor, WaitTimeoutError, withTimeout } from './wait.ts';

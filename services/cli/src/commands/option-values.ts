@@ -12,6 +12,7 @@ const integer =
 
 export const port = integer(0, 65_535);
 export const count = integer(1, 64);
+export const listLimit = integer(1, 10_000);
 export const processId = integer(2, 2 ** 31);
 /** Two would lose the stream with either of them. */
 export const oneOrThree = (text: string): 1 | 3 => {

@@ -1,4 +1,5 @@
 import { SluiceError } from '@sluice/protocol';
+import type { ErrorFrame } from '@sluice/protocol';
 import { idSchema } from '@sluice/protocol/schema';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
@@ -6,7 +7,7 @@ import { openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import { refusalOf } from '../connections/refusal.ts';
 import { eventText } from '../transports/event-view.ts';
-import type { EventView } from '../transports/event-view.ts';
+import type { EventView, Shown } from '../transports/event-view.ts';
 import { events, refusals } from '../http/answers.ts';
 import type { ApiRoutes, HttpContext } from '../http/api-routes.ts';
 import { goawayText, lastEventHeaders as headers, retryOpening } from '../http/event-source.ts';
@@ -64,6 +65,7 @@ const sessionView =
   (cursor: StreamCursor): EventView =>
   (frame, json) => {
     if (frame.type === 'goaway') return { text: goawayText(frame, json) };
+    if (frame.type === 'error' && frame.code === 'session_deleted') return gone(cursor, frame, json);
     const id = cursor.apply(frame) ? cursor.toString() : undefined;
     // Of a list that nobody asked for the client gets the rest when it comes back.
     const isCut = frame.type === 'subscribed' && frame.reset === true && frame.more === true;
@@ -73,6 +75,12 @@ const sessionView =
     const error = new SluiceError('quota_exceeded', 'too many unfinished generations for one stream');
     return { text: eventText({ event: 'error', data: JSON.stringify(refusalOf({}, error)) }), last: true };
   };
+
+/** The last session of a stream ends it. */
+const gone = (cursor: StreamCursor, { session = '' }: ErrorFrame, json: string): Shown => {
+  cursor.drop(session);
+  return { text: eventText({ event: 'error', data: json }), ...(cursor.isEmpty && { last: true }) };
+};
 
 type Request = {
   readonly grant: Grant;
@@ -93,10 +101,19 @@ const serve = async (
   const options = { grant, view: sessionView(cursor), opening: retryOpening(), resumed: 'client' } as const;
   await streams.serve(reply, options, async (stream) => {
     for (const key of keys)
-      do {
-        // A list that was cut goes on from where it was, as far as the client reads.
-        await stream.room();
-        await stream.watch(key, cursor.of(key.session));
-      } while (cursor.isCut(key.session) && !stream.isOver);
+      try {
+        do {
+          // A list that was cut goes on from where it was, as far as the client reads.
+          await stream.room();
+          await stream.watch(key, cursor.of(key.session));
+        } while (cursor.isCut(key.session) && !stream.isOver);
+      } catch (error) {
+        // The others go on, whether this one was deleted before or in between.
+        if (keys.length === 1 || !isDeletion(error)) throw error;
+        stream.say(refusalOf({ session: key.session }, error));
+      }
   });
 };
+
+const isDeletion = (error: unknown): boolean =>
+  error instanceof SluiceError && error.code === 'session_deleted';

@@ -1,5 +1,6 @@
 import { MAX_PAGE_ITEMS, toItem } from '@sluice/bus';
 import { idSchema, itemSchema, storeNameSchema } from '@sluice/protocol/schema';
+import { checkNotDeleted } from '@sluice/lifecycle';
 import { z } from 'zod';
 import { openSession } from '../auth/grant.ts';
 import { json, refusals } from '../http/answers.ts';
@@ -14,6 +15,7 @@ const pageSchema = z
       .optional()
       .describe('`after` was of another store: this is the list from its beginning.'),
     items: z.array(itemSchema),
+    removed: z.array(idSchema).optional().describe('Items that were deleted since `after`.'),
     more: z.literal(true).optional().describe('The list was cut.'),
   })
   .meta({ id: 'SessionPage' });
@@ -37,7 +39,7 @@ export const sessionRoutes: ApiRoutes =
     app.get('/v1/sessions/:session', { schema }, async ({ grant, params, query }) => {
       const { after, limit } = query;
       const key = openSession(grant, params.session, 'read');
-      const since = await bus.sessions.items(key, after);
+      const [since] = await Promise.all([bus.sessions.items(key, after), checkNotDeleted(bus, key)]);
       // What was stored later shows that the store has reached `after`, without a look at it.
       if (since.rev > after) store.heard(since.rev);
       const isHeld = await store.holds({ rev: after, store: query.store });
@@ -46,6 +48,13 @@ export const sessionRoutes: ApiRoutes =
       const isCut = page.more || items.length < page.items.length;
       const rev = items.at(-1)?.rev ?? page.rev;
       const reset = isHeld ? {} : { reset: true };
-      return { rev, store: store.name, ...reset, items, ...(isCut ? { more: true } : {}) };
+      const removed = page.erased
+        .filter((each) => isHeld && after > 0 && each.rev <= rev)
+        .map(({ id }) => id);
+      return {
+        ...{ rev, store: store.name, ...reset, items },
+        ...(removed.length === 0 ? {} : { removed }),
+        ...(isCut ? { more: true } : {}),
+      };
     });
   };

@@ -34,7 +34,7 @@ const cursorSchema = z.array(
 
 /** Where a client of a stream of sessions is; as text it is opaque to the client. */
 export class StreamCursor {
-  readonly #sessions: ReadonlyMap<string, SessionPlace>;
+  readonly #sessions: Map<string, SessionPlace>;
 
   /**
    * @param sessions those of the stream; what the text says of others is ignored
@@ -61,6 +61,15 @@ export class StreamCursor {
   of(session: string): Pick<SessionPlace, 'rev' | 'store'> & { positions: ReadonlyMap<string, Position> } {
     const { rev = 0, store, generations = new Map<string, Place>() } = this.#sessions.get(session) ?? {};
     return { rev, store, positions: new Map(generations) };
+  }
+
+  /** Nothing more comes of this session. */
+  drop(session: string): void {
+    this.#sessions.delete(session);
+  }
+
+  get isEmpty(): boolean {
+    return this.#sessions.size === 0;
   }
 
   /** Whether the last list of a session's items was not all of it. */

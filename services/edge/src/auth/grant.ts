@@ -1,8 +1,8 @@
 import { parseSessionId, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { Org, SessionKey } from '@sluice/protocol';
 
-/** `usage`: what the whole org has used. `admin`: that, and its figures. */
-export type Scope = 'read' | 'prompt' | 'cancel' | 'usage' | 'admin';
+/** `delete`: sessions and items of others. `usage`: what the whole org has used. `admin`: both, and its figures. */
+export type Scope = 'read' | 'prompt' | 'cancel' | 'delete' | 'usage' | 'admin';
 
 export const DEFAULT_SCOPES: readonly Scope[] = ['read', 'prompt', 'cancel'];
 

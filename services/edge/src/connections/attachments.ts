@@ -28,7 +28,7 @@ export class Attachments {
   }
 
   has(session: string): boolean {
-    return this.#attached.has(session);
+    return this.of(session) !== undefined;
   }
 
   /**
@@ -41,11 +41,14 @@ export class Attachments {
 
   /** Whether the session is watched and its viewer was told so. */
   isReady(session: string): boolean {
-    return this.#attached.get(session)?.viewer.ready === true;
+    return this.of(session)?.viewer.ready === true;
   }
 
   of(session: string): Attached | undefined {
-    return this.#attached.get(session);
+    const attached = this.#attached.get(session);
+    if (attached?.viewer.isDismissed !== true) return attached;
+    this.#attached.delete(session);
+    return undefined;
   }
 
   /** As `attach`, for a client that asks again when this fails. */

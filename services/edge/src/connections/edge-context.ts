@@ -26,6 +26,8 @@ export type EdgeContext = FeedContext & {
   readonly usage: { readonly sums: UsageSums; readonly priceOf: (org: Org) => TokenPrice | undefined };
   readonly limits: Limits;
   readonly bodyRoom: BodyRoom;
+  /** the id of a deleted session is taken for this long, ms */
+  readonly tombstoneMs: number;
   /** aborted once the edge goes away: what waits is answered then */
   readonly leaving: AbortSignal;
   readonly heartbeatMs: number;

@@ -1,12 +1,14 @@
 import { BusUnavailableError } from '@sluice/bus';
-import type { GenerationVersion, ItemPage, StoredItem, Subscription } from '@sluice/bus';
-import { parseGenerationId } from '@sluice/protocol';
-import type { GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
+import type { ErasedItem, GenerationVersion, ItemPage, StoredItem, Subscription } from '@sluice/bus';
+import { isRetryable, parseGenerationId } from '@sluice/protocol';
+import type { ErrorCode, GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
+import { Audience } from './audience.ts';
+import { CardWatch } from './card-watch.ts';
 import type { FeedContext } from './feed-context.ts';
 import { encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
 import { GenerationFeed } from './generation-feed.ts';
-import { itemFrame, listFrame } from './item-frames.ts';
+import { itemFrame, listFrame, removedFrame } from './item-frames.ts';
 import { PresenceRoster } from './presence-roster.ts';
 import type { RosterChange } from './presence-roster.ts';
 import { SessionItems } from './session-items.ts';
@@ -18,9 +20,13 @@ import type { Viewer } from './viewer.ts';
 /** A finished generation stays in memory this long after its last sign of life, ms. */
 const FINISHED_LINGER_MS = 30_000;
 
-const NO_COLLECTORS: readonly StoredItem[][] = [];
+/** What came live while a list was read. */
+type Collector = (StoredItem | ErasedItem)[];
+const NO_COLLECTORS: readonly Collector[] = [];
 
 const STORE_REPLACED = 'the store was replaced';
+const SESSION_DELETED = 'this session was deleted';
+const ITEM_DELETED = 'this item was deleted';
 
 /** A page, and whether it takes the place of all that a viewer has. */
 type Listed = { readonly page: ItemPage; readonly isReset: boolean };
@@ -34,15 +40,16 @@ export class Feed {
   readonly #context: FeedContext;
   /** of a stats session */
   readonly #watch: StatsWatch | undefined;
-  readonly #viewers = new Set<Viewer>();
+  readonly #viewers: Audience;
   readonly #generations = new Map<string, GenerationFeed>();
   // Made when needed: most feeds have one viewer, and never any of these.
   /** generations whose first sign was a record: their item is being read */
   #discovering: Set<string> | undefined;
   /** items that came live while a viewer's list was being read */
-  #collectors: readonly StoredItem[][] = NO_COLLECTORS;
+  #collectors: readonly Collector[] = NO_COLLECTORS;
   /** viewers that are to begin anew */
   #unsettled: Set<Viewer> | undefined;
+  readonly #card: CardWatch;
   #items: SessionItems;
   #tail: Subscription | undefined;
   #tailing: Promise<void> | undefined;
@@ -55,8 +62,13 @@ export class Feed {
 
   constructor(key: SessionKey, context: FeedContext) {
     this.key = key;
+    this.#viewers = new Audience(key.session);
     this.#context = context;
     this.#watch = statsWatchOf(key, context.bus.stats);
+    this.#card = new CardWatch(key, context, {
+      renamed: (title) => this.#viewers.renamed(title),
+      deleted: () => this.#onDeleted(),
+    });
     this.#items = this.#newItems();
   }
 
@@ -78,7 +90,7 @@ export class Feed {
    * Attaches a viewer: sends `subscribed` with the items changed since what it knows (not to a viewer of one
    * generation), then everything due. `replaced` is the same connection's attachment until now: it ends
    * without being told as leaving.
-   * @throws BusUnavailableError, and the viewer is not attached
+   * @throws SluiceError session_deleted; BusUnavailableError; and the viewer is not attached
    */
   async attach(viewer: Viewer, known: Known, replaced?: Viewer): Promise<void> {
     this.#viewers.add(viewer);
@@ -94,10 +106,10 @@ export class Feed {
 
   /** @param known undefined: whatever the viewer has is of a store that is no more */
   async #begin(viewer: Viewer, known: Known | undefined): Promise<void> {
-    await (this.#opened ??= this.#open());
+    await Promise.all([(this.#opened ??= this.#open()), this.#card.open()]);
     const { store, bus } = this.#context;
     const items = this.#items;
-    const collector: StoredItem[] = [];
+    const collector: Collector = [];
     this.#collectors = [...this.#collectors, collector];
     try {
       const since = known !== undefined && (await store.holds(known)) ? known.rev : undefined;
@@ -183,16 +195,25 @@ export class Feed {
       if (!viewer.ready) continue;
       viewer.ready = false;
       if (viewer.only === undefined) (this.#unsettled ??= new Set()).add(viewer);
-      else this.#dismiss(viewer, viewer.only);
+      else this.#dismiss(viewer, { code: 'unavailable', message: STORE_REPLACED });
     }
     void this.#settle();
   }
 
-  /** Its transport, or its client, comes again from the beginning. */
-  #dismiss(viewer: Viewer, generation: GenerationId): void {
+  /** Nothing more comes; where that may pass its transport, or its client, comes again from the beginning. */
+  #dismiss(viewer: Viewer, why: { readonly code: ErrorCode; readonly message: string }): void {
     this.detach(viewer);
-    const about = { session: this.key.session, generation, message: STORE_REPLACED };
-    viewer.sink.send(encodeFrame({ type: 'error', code: 'unavailable', retryable: true, ...about }));
+    viewer.isDismissed = true;
+    const { only: generation } = viewer;
+    const about = { session: this.key.session, ...(generation === undefined ? {} : { generation }) };
+    viewer.sink.send(encodeFrame({ type: 'error', ...why, retryable: isRetryable(why.code), ...about }));
+  }
+
+  #onDeleted(): void {
+    for (const generation of this.#generations.values()) generation.close();
+    this.#generations.clear();
+    for (const viewer of this.#viewers)
+      this.#dismiss(viewer, { code: 'session_deleted', message: SESSION_DELETED });
   }
 
   /** Tells the viewers that were reset, now and until it can be read. */
@@ -224,8 +245,10 @@ export class Feed {
   #newItems(): SessionItems {
     return new SessionItems(this.key, this.#context, {
       item: (stored) => this.#onItem(stored),
-      listed: (rev) => this.#onListed(rev),
+      erased: (erased) => this.#onErased(erased),
+      listed: (rev) => this.#viewers.listed(rev),
       lost: () => this.reset(),
+      look: () => this.#card.look(),
     });
   }
 
@@ -248,6 +271,8 @@ export class Feed {
       this.#tail = await bus.tokens.tail(this.key, {
         record: (generation, record) => this.#onRecord(generation, record),
         item: (stored) => this.#items.live(stored),
+        erased: (erased) => this.#items.erased(erased),
+        card: (stored) => this.#card.live(stored),
         state: (generation, state) => this.#generations.get(generation)?.onState(state),
         presence: (message) => this.#roster?.onMessage(message),
       });
@@ -258,8 +283,9 @@ export class Feed {
     // Its last viewer left, and its time was over, while it was being opened.
     if (this.#isClosed) this.#tail.close();
     const listener = {
-      changed: (change: RosterChange) => this.#onRoster(change),
-      signal: (user: string, connection: string, data: unknown) => this.#onSignal(user, connection, data),
+      changed: (change: RosterChange) => this.#viewers.moved(change),
+      signal: (user: string, connection: string, data: unknown) =>
+        this.#viewers.signalled(user, connection, data),
     };
     this.#roster = new PresenceRoster(this.key, { presence: bus.presence, edge, listener, now: clock.now() });
   }
@@ -323,19 +349,21 @@ export class Feed {
     else if (item.status !== 'done') this.#welcome(this.#generationOf({ rev, item }));
   }
 
-  #announce(stored: StoredItem): void {
-    for (const collector of this.#collectors) collector.push(stored);
-    let frame: Frame | undefined;
+  #onErased(erased: ErasedItem): void {
+    const { id, rev } = erased;
+    for (const collector of this.#collectors) collector.push(erased);
+    this.#generations.get(id)?.close();
+    this.#generations.delete(id);
     for (const viewer of this.#viewers)
-      if (viewer.ready && stored.rev > viewer.listedRev)
-        viewer.sink.send((frame ??= itemFrame(this.key.session, stored)));
+      if (viewer.only === id) this.#dismiss(viewer, { code: 'not_found', message: ITEM_DELETED });
+    const frame = (): Frame => removedFrame(this.key.session, erased);
+    this.#viewers.tell(frame, ({ listedRev }) => rev > listedRev);
   }
 
-  /** Whose own list is cut may not go on from here: it would never get the rest. */
-  #onListed(rev: number): void {
-    const frame = encodeFrame({ type: 'listed', session: this.key.session, rev });
-    for (const viewer of this.#viewers)
-      if (viewer.ready && viewer.isListed && rev > viewer.listedRev) viewer.sink.send(frame);
+  #announce(stored: StoredItem): void {
+    for (const collector of this.#collectors) collector.push(stored);
+    const frame = (): Frame => itemFrame(this.key.session, stored);
+    this.#viewers.tell(frame, ({ listedRev }) => stored.rev > listedRev);
   }
 
   /** A generation that is new here starts at 0 for everyone who is attached. */
@@ -344,28 +372,17 @@ export class Feed {
       if (viewer.ready && viewer.wants(generation.item)) generation.attach(viewer);
   }
 
-  #onRoster(change: RosterChange): void {
-    const { session } = this.key;
-    const self = change.joined?.connection ?? change.left?.connection;
-    const frame = encodeFrame({ type: 'presence', session, ...change });
-    for (const viewer of this.#viewers)
-      if (viewer.ready && viewer.ref.connection !== self) viewer.sink.send(frame);
-  }
-
-  #onSignal(user: string, connection: string, data: unknown): void {
-    const frame = encodeFrame({ type: 'signal', session: this.key.session, user, data });
-    for (const viewer of this.#viewers)
-      if (viewer.ready && viewer.ref.connection !== connection) viewer.sink.send(frame);
-  }
-
   /** The items as they were listed, then those that came while they were. */
-  #sendList(viewer: Viewer, { page, isReset }: Listed, since: readonly StoredItem[]): void {
+  #sendList(viewer: Viewer, { page, isReset }: Listed, since: readonly (StoredItem | ErasedItem)[]): void {
     const { store } = this.#context;
     const { session } = this.key;
-    viewer.sink.send(listFrame({ session, page, isReset, store: store.name, roster: this.#roster }));
+    const { title } = this.#card;
+    viewer.sink.send(listFrame({ session, page, isReset, title, store: store.name, roster: this.#roster }));
     store.heard(page.rev);
     viewer.listedRev = page.rev;
     viewer.isListed = !page.more;
-    for (const item of since) if (item.rev > page.rev) viewer.sink.send(itemFrame(session, item));
+    for (const each of since)
+      if (each.rev > page.rev)
+        viewer.sink.send('item' in each ? itemFrame(session, each) : removedFrame(session, each));
   }
 }

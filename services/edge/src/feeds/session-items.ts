@@ -1,4 +1,4 @@
-import type { StoredItem } from '@sluice/bus';
+import type { ErasedItem, StoredItem } from '@sluice/bus';
 import { ItemCursor } from '@sluice/core';
 import type { SessionKey } from '@sluice/protocol';
 import type { FeedContext } from './feed-context.ts';
@@ -11,10 +11,14 @@ const MAX_AHEAD = 256;
 export type ItemsListener = {
   /** A version that is newer than all that was told of this item. */
   item(stored: StoredItem): void;
+  /** An item is no more. */
+  erased(erased: ErasedItem): void;
   /** Everything that was stored up to `rev` has been told. */
   listed(rev: number): void;
   /** The store has less of this session than it had: what was told means nothing any more. */
   lost(): void;
+  /** To compare what else is told of the session. */
+  look(): Promise<void>;
 };
 
 /**
@@ -47,6 +51,13 @@ export class SessionItems {
     this.take(stored);
   }
 
+  /** An item was heard to be erased. */
+  erased(erased: ErasedItem): void {
+    if (this.#isClosed || !this.#cursor.take(erased.id, erased.rev)) return;
+    this.#context.store.heard(erased.rev);
+    this.#listener.erased(erased);
+  }
+
   /** A version was heard of. */
   take(stored: StoredItem): void {
     if (this.#isClosed || !this.#cursor.take(stored.item.id, stored.rev)) return;
@@ -62,6 +73,7 @@ export class SessionItems {
       const page = await sessions.items(this.#key, this.#cursor.rev);
       if (this.#isClosed) return;
       for (const stored of page.items) this.take(stored);
+      for (const erased of page.erased) this.erased(erased);
       this.#cursor.listed(page.rev);
       this.#context.store.heard(page.rev);
       ({ more } = page);
@@ -107,7 +119,8 @@ export class SessionItems {
 
   async #compare(): Promise<void> {
     const known = this.#cursor.newest;
-    const newest = await this.#context.bus.sessions.newestRev(this.#key);
+    const reading = this.#context.bus.sessions.newestRev(this.#key);
+    const [newest] = await Promise.all([reading, this.#listener.look()]);
     if (this.#isClosed) return;
     // None is no proof: all of it may have expired. What has expired in part still has its newest item.
     if (newest > 0 && newest < known) this.#listener.lost();

@@ -50,6 +50,8 @@ export class Viewer {
   ready = false;
   /** it was told every item up to here by a list */
   listedRev = 0;
+  /** its feed serves it no more, and has told it why */
+  isDismissed = false;
   /** its list is whole: nothing is left for it to ask for */
   isListed = false;
 

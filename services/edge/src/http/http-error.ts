@@ -12,6 +12,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,
+  session_deleted: 404,
   conflict: 409,
   too_large: 413,
   rate_limited: 429,

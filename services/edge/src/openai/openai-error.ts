@@ -20,6 +20,7 @@ const KIND_OF: Readonly<Record<ErrorCode, Kind>> = {
   unauthorized: { type: 'invalid_request_error', code: 'invalid_api_key' },
   forbidden: { type: 'invalid_request_error', code: 'forbidden' },
   not_found: { type: 'invalid_request_error', code: 'not_found' },
+  session_deleted: { type: 'invalid_request_error', code: 'session_deleted' },
   conflict: { type: 'invalid_request_error', code: 'conflict' },
   too_large: { type: 'invalid_request_error', code: 'too_large' },
   rate_limited: { type: 'rate_limit_error', code: 'rate_limit_exceeded' },

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Bus, History, OrgWatch } from '@sluice/bus';
 import { refusedByRules } from '@sluice/core';
 import type { EngineRules } from '@sluice/core';
-import { beside, createGeneration, repeatGeneration } from '@sluice/lifecycle';
+import { beside, checkNotDeleted, createGeneration, repeatGeneration } from '@sluice/lifecycle';
 import type { Created, Room } from '@sluice/lifecycle';
 import { RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, Limits, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
@@ -42,7 +42,8 @@ export type Submission = {
  * Starts a generation, or finds it: the id is the client's, and what was stored under it first decides.
  * Prompt, item and job are written in this order; a crash in between heals when the prompt is repeated.
  * @returns whether this call created it, and its item
- * @throws SluiceError bad_frame, conflict, forbidden, too_large, unavailable, quota_exceeded, rate_limited; BusUnavailableError
+ * @throws SluiceError bad_frame, conflict, session_deleted, forbidden, too_large, unavailable, quota_exceeded,
+ *   rate_limited; BusUnavailableError
  */
 export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<Created> => {
   const { key, user, body, note } = submission;
@@ -53,7 +54,11 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   if (refused !== undefined) return repeatOrRefuse({ key, hash, refused }, deps);
   const look = beside(deps.room.look(key));
   // The past is that of now, whatever the checks below wait for.
-  const [known, history] = await Promise.all([bus.sessions.prompt(key), historyOf(body, key, bus)]);
+  const [known, history] = await Promise.all([
+    bus.sessions.prompt(key),
+    historyOf(body, key, bus),
+    checkNotDeleted(bus, key),
+  ]);
   if (known !== undefined) {
     await repeatGeneration(bus, key, known, hash);
     return { created: false };

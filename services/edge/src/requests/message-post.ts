@@ -1,4 +1,4 @@
-import { beside, createMessage } from '@sluice/lifecycle';
+import { beside, checkNotDeleted, createMessage } from '@sluice/lifecycle';
 import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { SessionKey } from '@sluice/protocol';
 import { checkSize, checkWritable, refuseLate } from './admission.ts';
@@ -15,7 +15,8 @@ export type MessagePost = {
 
 /**
  * Stores a chat line, or finds it: as with prompts, what was stored under its id first decides.
- * @throws SluiceError conflict, forbidden, too_large, quota_exceeded, rate_limited, unavailable; BusUnavailableError
+ * @throws SluiceError conflict, session_deleted, forbidden, too_large, quota_exceeded, rate_limited, unavailable;
+ *   BusUnavailableError
  */
 export const postMessage = async (
   key: SessionKey,
@@ -35,7 +36,8 @@ export const postMessage = async (
   };
   const refused = deps.room.refusal(key, { kind: 'message', user, bytes: 1 + text.length });
   const look = refused === undefined ? beside(deps.room.look(key)) : undefined;
-  if (await isRepeat()) return;
+  const [isKnown] = await Promise.all([isRepeat(), checkNotDeleted(bus, key)]);
+  if (isKnown) return;
   if (refused !== undefined) return refuseLate(refused, clock);
   await deps.storage.admit(checkSize('message', body, deps.limits.maxFrameBytes));
   if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();

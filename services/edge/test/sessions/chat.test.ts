@@ -83,7 +83,7 @@ describe('a message', () => {
       items: async (...args: Parameters<typeof items>) => {
         const page = await items(...args);
         const [first] = page.items;
-        return first?.item.id === 'm0' ? { items: [], rev: first.rev, more: true } : page;
+        return first?.item.id === 'm0' ? { ...page, items: [], rev: first.rev, more: true } : page;
       },
     });
     recording.reconnect();

@@ -140,7 +140,8 @@ test('sessions are compared a few at a time after a reconnect, and each at a tim
   };
   Object.assign(sessions, { newestRev: counted });
   target.recording.reconnect();
-  await until(() => all === names.length, 'a look at every session');
+  await until(() => all === names.length && atOnce === 0, 'a look at every session');
+  await new Promise((resolve) => setImmediate(resolve));
   expect(most).toBe(32);
   clock.advance(AFTER_A_MINUTE_MS / 4);
   target.edge.tick();

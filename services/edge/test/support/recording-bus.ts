@@ -9,8 +9,8 @@ const streamOf = (fullness: number): StreamState => ({
 export type RecordingBus = {
   readonly bus: Bus;
   /**
-   * `part.method` of each call, oldest first; not the link's, nor the regular looks at workers and at what is
-   * open, nor what counts connections
+   * `part.method` of each call, oldest first; not the link's, nor the regular looks at workers, at what is open and at
+   * what is to be erased, nor what counts connections
    */
   readonly operations: string[];
   /** arguments of each call, as JSON, for a search of what must never reach NATS */
@@ -35,8 +35,8 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     const methods = Object.entries(part as Record<string, Method>).map(([method, run]) => {
       const recorded: Method = (...args) => {
         const isLease = name === 'counters' && JSON.stringify(args).includes('"connections"');
-        if (name !== 'workers' && method !== 'list' && !isLease)
-          recording.operations.push(`${name}.${method}`);
+        const isLook = name === 'workers' || method === 'list' || method === 'marks';
+        if (!isLook && !isLease) recording.operations.push(`${name}.${method}`);
         recording.written.push(JSON.stringify(args));
         if (!recording.isDown) return run(...args);
         const isAsync = name !== 'presence' && !(name === 'control' && method === 'ack');
@@ -50,6 +50,8 @@ export const recordingBus = (inner: Bus): RecordingBus => {
     tokens: wrap('tokens', inner.tokens),
     sessions: wrap('sessions', inner.sessions),
     open: wrap('open', inner.open),
+    cards: wrap('cards', inner.cards),
+    erasure: wrap('erasure', inner.erasure),
     jobs: wrap('jobs', inner.jobs),
     counters: wrap('counters', inner.counters),
     usage: wrap('usage', inner.usage),

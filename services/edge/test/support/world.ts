@@ -57,6 +57,7 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   maxLargeBytes: 128 * 1024 * 1024,
   heartbeatMs: 20_000,
   maxStreamAgeMs: 900_000,
+  tombstoneMs: 60_000,
   lingerMs: 30_000,
   webDir: undefined,
   operatorOrg: undefined,

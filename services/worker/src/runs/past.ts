@@ -59,6 +59,7 @@ export const readPast = async (reading: Reading, counts: (turn: Turn) => boolean
 export const readOn = async (reading: Reading, past: Past): Promise<Past> => {
   const open = new Map(past.open);
   const newer: Turn[] = [];
+  const erased = new Set<string>();
   let { rev } = past;
   for (let more = true; more;) {
     const page = await reading.bus.sessions.items(reading.key, rev);
@@ -66,9 +67,12 @@ export const readOn = async (reading: Reading, past: Past): Promise<Past> => {
       open.delete(stored.item.id);
       await sort(stored, { open, turns: newer }, reading);
     }
+    for (const { id } of page.erased) erased.add(id);
     ({ rev, more } = page);
   }
-  return { ...past, rev, open, turns: [...newer.toReversed(), ...past.turns] };
+  for (const id of erased) open.delete(id);
+  const turns = [...newer.toReversed(), ...past.turns].filter(({ id }) => !erased.has(id));
+  return { ...past, rev, open, turns };
 };
 
 /** Without the oldest turns, as far as there is enough of later ones. */

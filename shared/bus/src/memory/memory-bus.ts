@@ -12,12 +12,14 @@ import type { StatsDemand } from '../stats/stats-demand.ts';
 import { beatSubject, controlSubject, presenceSubject, relaySubject, statsSubject } from '../subjects.ts';
 import type { WorkerDirectory } from '../worker-directory.ts';
 import { memoryCounters } from './memory-counters.ts';
+import { memoryErasure } from './memory-erasure.ts';
 import { createMemoryHub, listen, publish } from './memory-hub.ts';
 import type { Listener, MemoryHub } from './memory-hub.ts';
 import { createMemoryJobs } from './memory-jobs.ts';
 import { memoryOpenGenerations } from './memory-open-generations.ts';
 import { memoryRevocations } from './memory-revocations.ts';
 import { memoryOrgs } from './memory-orgs.ts';
+import { memorySessionCards } from './memory-session-cards.ts';
 import { memoryRecords } from './memory-session-store.ts';
 import { memoryTokens } from './memory-token-log.ts';
 import { memoryUsageLedger } from './memory-usage-ledger.ts';
@@ -36,10 +38,13 @@ export const createMemoryBus = (
   { ackWaitMs = 30_000 }: { ackWaitMs?: number } = {},
 ): Bus => {
   const border = new Border();
+  const tokens = memoryTokens(hub, border);
   return {
-    tokens: memoryTokens(hub, border),
+    tokens,
     sessions: sessionsWithBodies(memoryRecords(hub, border), new BodyStore(memoryChunks(hub), border)),
     open: memoryOpenGenerations(hub),
+    cards: memorySessionCards(hub, border),
+    erasure: memoryErasure(hub, tokens),
     jobs: createMemoryJobs(hub, { border, ackWaitMs }),
     counters: memoryCounters(hub),
     usage: memoryUsageLedger(hub, border),

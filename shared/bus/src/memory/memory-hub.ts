@@ -53,6 +53,9 @@ export type MemoryHub = {
   /** entries of generations that are not done, by subject; in the order in which they were added last */
   readonly open: Map<string, number>;
   openEntries: number;
+  /** cards of sessions and marks of erasures, by subject, in the order in which they were stored last */
+  readonly cards: Map<string, { readonly rev: number; readonly text: string; readonly expiresAt: number }>;
+  cardRev: number;
   /** name of the store that items are in, as when their stream was created; and its last sequence */
   store: string;
   rev: number;
@@ -79,9 +82,22 @@ export const createMemoryHub = (): MemoryHub => ({
   pullers: new Map(),
   open: new Map(),
   openEntries: 0,
+  cards: new Map(),
+  cardRev: 0,
   store: 'memory',
   rev: 0,
 });
+
+/** All that is stored, as text. */
+export const hubContent = (hub: MemoryHub): string =>
+  JSON.stringify(
+    [hub.log, hub.items, hub.prompts, hub.bodies, hub.counters, hub.cards, hub.open, hub.queued].map(
+      (part) => (part instanceof Map ? [...part].map(([key, value]) => [key, shown(value)]) : part),
+    ),
+  );
+
+const shown = (value: unknown): unknown =>
+  value instanceof Uint8Array ? Buffer.from(value).toString() : value;
 
 /** Adds a listener under a key; the returned subscription removes it again. */
 export const listen = <Each>(map: Map<string, Set<Each>>, key: string, listener: Each): { close(): void } => {
@@ -103,6 +119,7 @@ export const publish = (hub: MemoryHub, subject: string, text: string): void => 
   else if (first === 'job' || first === 'own') enqueue(hub, subject, { text, deliveries: 0, acked: false });
   else if (first === 'open') putOpen(hub, subject);
   else if (first === 'usage') putUsage(hub, subject, text);
+  else if (first === 'card' || first === 'erase') putCard(hub, subject, { text });
   else if (first === 'body') hub.bodies.set(subject, Buffer.from(text));
   else if (first === '$KV') put(hub, rest, text);
   else tell(hub, subject, text);
@@ -144,6 +161,20 @@ export const putOrg = (hub: MemoryHub, org: string, text: string): number => {
   const rev = (hub.orgs.get(org)?.rev ?? 0) + 1;
   hub.orgs.set(org, { rev, text });
   tell(hub, liveOrgSubjects, org);
+  return rev;
+};
+
+/** Stores a card, or a mark, and republishes a card. @returns its rev */
+export const putCard = (
+  hub: MemoryHub,
+  subject: string,
+  { text, ttlMs = Infinity }: { readonly text: string; readonly ttlMs?: number },
+): number => {
+  hub.cardRev += 1;
+  const rev = hub.cardRev;
+  hub.cards.delete(subject);
+  hub.cards.set(subject, { rev, text, expiresAt: performance.now() + ttlMs });
+  if (subject.startsWith('card.')) deliver(hub, { subject: `live.${subject}.all`, text, sequence: rev });
   return rev;
 };
 

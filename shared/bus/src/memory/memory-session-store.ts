@@ -1,9 +1,10 @@
 import type { SessionKey } from '@sluice/protocol';
 import type { RecordStore } from '../bodies/record-store.ts';
 import type { Border } from '../border.ts';
+import { isErased } from '../cards/erased.ts';
 import { parsePrompt } from '../messages.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS } from '../session-store.ts';
-import type { ItemPage, StoredItem } from '../session-store.ts';
+import type { ErasedItem, ItemPage, StoredItem } from '../session-store.ts';
 import { itemParser } from '../stored-item.ts';
 import { itemKey, itemOfSubject } from '../subjects.ts';
 import { putItem } from './memory-hub.ts';
@@ -12,12 +13,13 @@ import type { MemoryHub } from './memory-hub.ts';
 export const memoryRecords = (hub: MemoryHub, border: Border): RecordStore => {
   const itemAt = (path: string): StoredItem | undefined => {
     const stored = hub.items.get(path);
-    const item = stored && border.read('item', stored.text, itemParser(itemOfSubject(path)));
-    return stored && item && { rev: stored.rev, item };
+    if (stored === undefined || isErased(stored.text)) return undefined;
+    const item = border.read('item', stored.text, itemParser(itemOfSubject(path)));
+    return item && { rev: stored.rev, item };
   };
   const promptAt = (path: string) => {
     const text = hub.prompts.get(path);
-    return text === undefined ? undefined : border.read('prompt', text, parsePrompt);
+    return text === undefined || isErased(text) ? undefined : border.read('prompt', text, parsePrompt);
   };
   return {
     createPrompt: (key, entry) => {
@@ -73,6 +75,7 @@ type Reading = {
 /** As on NATS, the page is bounded by what was read, of which some may be no items. */
 const pageOf = ({ hub, itemAt }: Reading, prefix: string, since: number): ItemPage => {
   const items: StoredItem[] = [];
+  const erased: ErasedItem[] = [];
   let read = 0;
   let bytes = 0;
   let rev = since;
@@ -84,8 +87,9 @@ const pageOf = ({ hub, itemAt }: Reading, prefix: string, since: number): ItemPa
     read += 1;
     bytes += stored.text.length;
     ({ rev } = stored);
+    if (isErased(stored.text)) erased.push({ rev, id: itemOfSubject(path) });
     const item = itemAt(path);
     if (item !== undefined) items.push(item);
   }
-  return { items, rev, more };
+  return { items, erased, rev, more };
 };

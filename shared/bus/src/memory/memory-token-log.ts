@@ -4,6 +4,7 @@ import type { GenerationKey, StoredRecord } from '@sluice/protocol';
 import { behindAlso } from '../behind.ts';
 import type { Behind } from '../behind.ts';
 import type { Border } from '../border.ts';
+import { isErased } from '../cards/erased.ts';
 import { deliverTo } from '../live-message.ts';
 import { storedRecordParser } from '../stored-record.ts';
 import { chunkSubject, itemKey, stateSubject } from '../subjects.ts';
@@ -14,7 +15,9 @@ import type { MemoryHub } from './memory-hub.ts';
 export const memoryTokens = (hub: MemoryHub, border: Border): TokenLog => {
   const storedAt = (sequence: number): StoredRecord | undefined => {
     const entry = hub.log[sequence - 1];
-    return entry && border.read('record', entry.text, storedRecordParser(entry.subject, sequence));
+    return entry && !isErased(entry.text)
+      ? border.read('record', entry.text, storedRecordParser(entry.subject, sequence))
+      : undefined;
   };
   /** Sequences of what the log has, newest first. */
   const sequencesOf = (key: GenerationKey): number[] =>

@@ -16,11 +16,13 @@ import { isFinal, openManager } from './connection/manager.ts';
 import { createNatsCounters } from './nats-counters.ts';
 import { createNatsControl, createNatsPresence, createNatsStats } from './nats-control.ts';
 import { createNatsJobQueue } from './jobs/nats-job-queue.ts';
+import { createNatsErasure } from './cards/nats-erasure.ts';
 import { createNatsOpenGenerations } from './nats-open-generations.ts';
 import { createNatsOrgs } from './nats-orgs.ts';
 import { createNatsRelay } from './nats-relay.ts';
 import { createNatsRevocations } from './revocations/nats-revocations.ts';
 import { createNatsChunks } from './nats-chunks.ts';
+import { createNatsSessionCards } from './cards/nats-session-cards.ts';
 import { createNatsRecordStore } from './nats-session-store.ts';
 import { createNatsTokenLog } from './tokens/nats-token-log.ts';
 import { createNatsUsageLedger } from './nats-usage-ledger.ts';
@@ -85,6 +87,8 @@ const openBus = async (
       new BodyStore(createNatsChunks({ nc, js, jsm, replicas, inboxPrefix }), border),
     ),
     open: createNatsOpenGenerations(nc, js, { inboxPrefix, replicas }),
+    cards: createNatsSessionCards(nc, js, jsm, { replicas, inboxPrefix, border }),
+    erasure: createNatsErasure({ js, jsm, tokens, replicas, partitions }),
     jobs,
     counters: createNatsCounters(nc, js, jsm, { replicas, inboxPrefix, border }),
     usage: createNatsUsageLedger(nc, js, { replicas, inboxPrefix, border }),

@@ -75,8 +75,8 @@ export const createNatsCounters = (
       const subject = counterSubject(name);
       const [stored, now] = await Promise.all([read(name), restMs === 0 ? Infinity : serverTime(jsm)]);
       if (stored?.seq !== seq || now - stored.at < restMs) return false;
-      await increment(subject, BigInt(value) - stored.value, `correct.${subject}.${seq}`);
-      return true;
+      const by = BigInt(value) - stored.value;
+      return (await increment(subject, by, `correct.${subject}.${seq}`)) !== undefined;
     },
     storedBytes: async (org, user) => {
       let sum = 0n;

@@ -3,6 +3,7 @@ import type { KV } from '@nats-io/kv';
 import type { SessionKey } from '@sluice/protocol';
 import type { Msg, NatsConnection } from 'nats';
 import type { Border } from '../border.ts';
+import { isErased } from '../cards/erased.ts';
 import { MAX_PAGE_BYTES, MAX_PAGE_ITEMS, RESTORE_MARK } from '../session-store.ts';
 import type { BackwardPage, ItemBody, ItemPage, StoredItem, StoreState } from '../session-store.ts';
 import type { StoredPrompt } from '../bodies/division.ts';
@@ -37,12 +38,14 @@ export const createNatsRecordStore = (
 ): RecordStore => {
   const readItem = async (key: string): Promise<StoredItem | undefined> => {
     const message = await readLast(jsm, SESSIONS, `$KV.${BUCKETS.sessions}.${key}`, reading.replicas);
-    return message && storedOf(message.string(), message.subject, message.seq, reading);
+    if (message === undefined || isErased(message.string())) return undefined;
+    return storedOf(message.string(), message.subject, message.seq, reading);
   };
   const readPrompt = (key: string): Promise<StoredMsg | undefined> =>
     readLast(jsm, PROMPTS, `$KV.${BUCKETS.prompts}.${key}`, reading.replicas);
+  /** None where it was erased. */
   const entryIn = (message: StoredMsg): StoredPrompt | undefined =>
-    reading.border.read('prompt', message.string(), parsePrompt);
+    isErased(message.string()) ? undefined : reading.border.read('prompt', message.string(), parsePrompt);
   const newestRev = async (key: SessionKey): Promise<number> =>
     (await readLast(jsm, SESSIONS, itemSubjects(key), reading.replicas))?.seq ?? 0;
   return {
@@ -105,7 +108,9 @@ const storedOf = (
 };
 
 const listed = (message: Msg, reading: Reading): StoredItem | readonly never[] =>
-  storedOf(message.string(), subjectOf(message), sequenceOf(message), reading) ?? [];
+  (isErased(message.string())
+    ? undefined
+    : storedOf(message.string(), subjectOf(message), sequenceOf(message), reading)) ?? [];
 
 const itemKeyOf = (key: SessionKey, { id }: ItemBody): string => itemKey(key, id as never);
 
@@ -154,7 +159,10 @@ const readPage = async (nc: NatsConnection, key: SessionKey, request: PageReques
   const query = { from: since + 1, maxMessages: MAX_PAGE_ITEMS, reaches };
   const found = await readItems(nc, key, request, query);
   const items = found.messages.flatMap((each) => listed(each, request));
-  return { items, rev: lastRevOf(found) ?? since, more: found.more };
+  const erased = found.messages
+    .filter((each) => isErased(each.string()))
+    .map((each) => ({ rev: sequenceOf(each), id: itemOfSubject(subjectOf(each)) }));
+  return { items, erased, rev: lastRevOf(found) ?? since, more: found.more };
 };
 
 type ItemEntry = Entry & { readonly message: Msg };

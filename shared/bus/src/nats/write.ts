@@ -36,3 +36,7 @@ export const compareAndSet = async (
     throw busError('write of a session', error);
   }
 };
+
+/** The option of a publish that lets a message expire; none: as late as its stream says. */
+export const ttlOf = (ms: number | undefined): { readonly ttl?: string } =>
+  ms === undefined ? {} : { ttl: `${Math.max(1, Math.ceil(ms / 1000))}s` };

@@ -42,6 +42,11 @@ export class OrgWatch {
     return this.#settings.get(org) ?? NONE;
   }
 
+  /** Every org for which something is set. */
+  all(): readonly (readonly [Org, OrgSettings])[] {
+    return [...this.#settings];
+  }
+
   /** Idempotent. */
   close(): void {
     this.#isClosed = true;

@@ -237,7 +237,8 @@ export class EdgeConnection {
 
   readonly #receive = (frame: ServerFrame): void => {
     try {
-      if ('session' in frame && frame.type !== 'error') this.#sessionOf(frame)?.receive(frame);
+      if ('session' in frame && frame.type !== 'error' && frame.type !== 'title')
+        this.#sessionOf(frame)?.receive(frame);
       else this.#control(frame);
     } catch (cause) {
       // What listeners throw does not get here: whatever cannot be made sense of is the frame's fault.

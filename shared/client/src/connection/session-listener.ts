@@ -1,8 +1,11 @@
-import type { ErrorFrame, ServerFrame } from '@sluice/protocol';
+import type { ErrorFrame, ServerFrame, TitleFrame } from '@sluice/protocol';
 import type { ClosedError } from '../errors.ts';
 
 /** Frames that belong to one session. */
-export type SessionFrame = Exclude<Extract<ServerFrame, { readonly session: string }>, ErrorFrame>;
+export type SessionFrame = Exclude<
+  Extract<ServerFrame, { readonly session: string }>,
+  ErrorFrame | TitleFrame
+>;
 
 /** What the connection tells each session it carries. */
 export interface SessionListener {

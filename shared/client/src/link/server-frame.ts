@@ -1,4 +1,4 @@
-import type { GenerationState, ServerFrame } from '@sluice/protocol';
+import type { GenerationState, ServerFrame, TitleFrame } from '@sluice/protocol';
 import { ProtocolError } from '../errors.ts';
 
 /** What a field must be. A list of strings: one of them. */
@@ -9,11 +9,15 @@ const OF_SESSION = { session: 'string' } as const;
 const OF_GENERATION = { ...OF_SESSION, generation: 'string' } as const;
 const STATES: readonly GenerationState[] = ['running', 'paused', 'parked', 'recovering', 'waiting'];
 
+/** Of a title whoever wants it asks over HTTP. */
+type KnownFrame = Exclude<ServerFrame, TitleFrame>;
+
 /** The fields the SDK relies on. The rest are read with care where they are used. */
-const EXPECTED: { readonly [Type in ServerFrame['type']]: Fields } = {
+const EXPECTED: { readonly [Type in KnownFrame['type']]: Fields } = {
   ready: { connection: 'string', user: 'string', org: 'string', heartbeatMs: 'number', limits: 'object' },
   subscribed: { ...OF_SESSION, rev: 'number', viewers: 'number', items: 'list' },
   item: { ...OF_SESSION, rev: 'number', item: 'object' },
+  removed: { ...OF_SESSION, item: 'string' },
   listed: { ...OF_SESSION, rev: 'number' },
   delta: { ...OF_GENERATION, epoch: 'number', from: 'number', seq: 'number', text: 'string' },
   reset: { ...OF_GENERATION, epoch: 'number' },
@@ -64,7 +68,7 @@ export const parseServerFrame = (text: unknown): ServerFrame | ProtocolError | u
   const fields = frame as Record<string, unknown>;
   const { type, re } = fields;
   if (typeof type !== 'string' || !Object.hasOwn(EXPECTED, type)) return undefined;
-  const expected = EXPECTED[type as ServerFrame['type']];
+  const expected = EXPECTED[type as KnownFrame['type']];
   for (const name in expected) {
     const kind = expected[name] as Kind;
     if (isKind(fields[name], kind)) continue;

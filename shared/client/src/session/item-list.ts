@@ -47,6 +47,10 @@ export class ItemList {
     this.#outdated.add(id);
   }
 
+  delete(id: string): void {
+    this.#items.delete(id);
+  }
+
   clear(): void {
     this.#items.clear();
     this.#outdated.clear();

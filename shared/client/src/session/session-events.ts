@@ -13,6 +13,8 @@ export type PresenceEvent = {
 export type SessionEvents = TextEvents & {
   /** an item was created or changed; with its text as far as it is known */
   readonly item: Item;
+  /** an item was deleted */
+  readonly removed: { readonly item: string };
   readonly presence: PresenceEvent;
   readonly signal: { readonly user: string; readonly data: unknown };
   readonly state: SessionStateEvent;

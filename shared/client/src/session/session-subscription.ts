@@ -133,6 +133,9 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
     const item = this.view.items.get(generation);
     if (item?.kind === 'generation' && item.status === 'done') this.view.tracks.get(generation)?.fail(error);
     this.view.events.emit('error', error);
+    if (!(error instanceof RequestError) || error.code !== 'session_deleted') return;
+    this.#fail(error);
+    this.#step({ type: 'unsubscribe' });
   }
 
   /** @throws ProtocolError when the frame contradicts what came before it */
@@ -145,6 +148,8 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
         return this.#subscribed(frame);
       case 'item':
         return view.put(frame.item, 'item');
+      case 'removed':
+        return view.remove(frame.item);
       case 'listed':
         return this.#step(frame);
       case 'presence': {
@@ -164,10 +169,11 @@ export class SessionSubscription implements SessionListener, GenerationOwner {
 
   /** Items first: when one of them contradicts what is here, they are asked for again. */
   #subscribed(frame: SubscribedFrame): void {
-    const { viewers, present, items, reset } = frame;
+    const { viewers, present, items, removed = [], reset } = frame;
     this.view.watched({ viewers, ...(present && { present }) });
     if (reset) this.view.forget();
     for (const item of items) this.view.put(item, 'subscribed');
+    for (const id of removed) this.view.remove(id);
     this.#step(frame);
   }
 

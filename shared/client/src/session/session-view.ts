@@ -93,6 +93,14 @@ export class SessionView {
     this.events.emit('item', this.items.get(item.id) ?? item);
   }
 
+  /** Somebody deleted the item. */
+  remove(id: string): void {
+    this.items.delete(id);
+    this.tracks.get(id)?.fail(new RequestError(REMOVED));
+    this.tracks.delete(id);
+    this.events.emit('removed', { item: id });
+  }
+
   watched(presence: PresenceEvent): void {
     this.viewers = presence.viewers;
     this.events.emit('presence', presence);
@@ -112,4 +120,5 @@ export class SessionView {
 /** Done, with all of its text; one that is too large for a list comes as deltas, once somebody asks. */
 const isWhole = ({ status, bodies }: GenerationItem): boolean => status === 'done' && !bodies?.answer;
 
+const REMOVED = { code: 'not_found', message: 'this item was deleted', retryable: false } as const;
 const LOST = { code: 'not_found', message: 'the store was replaced', retryable: false } as const;

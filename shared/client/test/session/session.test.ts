@@ -54,6 +54,35 @@ describe('a subscription', () => {
     expect((await bench.reconnect()).all('subscribe')[0]?.rev).toBe(12);
   });
 
+  test('drops an item that was deleted, live and in a list, and nobody waits for its end', async () => {
+    const { bench, transport } = await attached([line('m1', 1), item(2), line('m2', 3)], 3);
+    const session = bench.client.session('s');
+    const removed: string[] = [];
+    session.on('removed', ({ item: id }) => removed.push(id));
+    const done = session.generation('g').done;
+    transport.deliver({ type: 'removed', session: 's', rev: 4, item: 'g' });
+    await expect(done).rejects.toMatchObject({ code: 'not_found' });
+    expect([...session.items.keys()]).toEqual(['m1', 'm2']);
+    const again = await bench.reconnect();
+    expect(again.all('subscribe')[0]).not.toHaveProperty('positions');
+    again.deliver({ type: 'subscribed', session: 's', rev: 5, viewers: 1, items: [], removed: ['m1'] });
+    expect([...session.items.keys()]).toEqual(['m2']);
+    expect(removed).toEqual(['g', 'm1']);
+  });
+
+  test('ends when its session is deleted, and is not asked for again', async () => {
+    const { bench, transport } = await attached([item(2)], 2);
+    const session = bench.client.session('s');
+    const errors: Error[] = [];
+    session.on('error', (error) => errors.push(error));
+    const done = session.generation('g').done;
+    const gone = { type: 'error', code: 'session_deleted', message: 'deleted', retryable: false } as const;
+    transport.deliver({ ...gone, session: 's' });
+    await expect(done).rejects.toMatchObject({ code: 'session_deleted' });
+    expect(errors).toMatchObject([{ code: 'session_deleted' }]);
+    expect((await bench.reconnect()).all('subscribe')).toEqual([]);
+  });
+
   test('resumes by rev and by the position of every open generation', async () => {
     const { bench, transport } = await attached(
       [item(2), item(3, { id: 'g2', status: 'done', text: 'x', seq: 1 })],

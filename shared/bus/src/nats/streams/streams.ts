@@ -2,6 +2,8 @@ import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream'
 import type { StreamConfig } from '@nats-io/jetstream';
 import {
   bodySubjects,
+  cardRepublish,
+  cardSubjects,
   BUCKETS,
   STREAMS,
   counterSubjects,
@@ -129,6 +131,8 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     max_age: nanos(ttlMs),
     max_bytes: bytes,
     allow_direct: true,
+    // What is erased leaves by itself.
+    allow_msg_ttl: true,
     duplicate_window: nanos(ttlMs === 0 ? DEDUPE_MS : Math.min(ttlMs, DEDUPE_MS)),
   });
   const sessionsMs = retention.sessionsMs ?? 7 * 24 * 60 * MINUTE_MS;
@@ -146,6 +150,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     max_age: nanos(tokensMs),
     max_bytes: maxBytes.tokens ?? 1024 * MIB,
     allow_direct: true,
+    allow_msg_ttl: true,
     republish: tokenRepublish(partition),
   }));
   return [
@@ -174,6 +179,7 @@ export const wantedStreams = (options: NatsOptions): Wanted[] => {
     { ...base, ...countersStream(sessionsMs) },
     { ...base, ...usageStream(retention.usageMs, maxBytes.usage) },
     { ...base, ...ratesStream() },
+    cards(base, sessionsMs),
   ];
 };
 
@@ -186,4 +192,19 @@ const bodies = (base: Partial<StreamConfig>, ageMs: number, maxBytes = 2048 * MI
   max_age: nanos(ageMs),
   max_bytes: maxBytes,
   allow_direct: true,
+  allow_msg_ttl: true,
+});
+
+/** A card is written anew at each activity, so it stays for as long as the item of that. */
+const cards = (base: Partial<StreamConfig>, sessionsMs: number): Wanted => ({
+  ...base,
+  name: STREAMS.cards,
+  subjects: [...cardSubjects],
+  max_msgs_per_subject: 1,
+  max_age: nanos(sessionsMs),
+  max_bytes: 64 * MIB,
+  allow_direct: true,
+  allow_msg_ttl: true,
+  republish: cardRepublish,
+  duplicate_window: nanos(Math.min(sessionsMs, DEDUPE_MS)),
 });

@@ -6,6 +6,7 @@ import type { NatsConnection } from 'nats';
 import { behindAlso } from '../../behind.ts';
 import type { Behind, LogMessage } from '../../behind.ts';
 import type { Border } from '../../border.ts';
+import { isErased } from '../../cards/erased.ts';
 import {
   chunkSubject,
   chunkSubjects,
@@ -142,6 +143,7 @@ export class ChunkReader {
   }
 
   #readable({ subject, sequence, text }: LogMessage): StoredRecord | undefined {
+    if (isErased(text)) return undefined;
     return this.#options.border.read('record', text, storedRecordParser(subject, sequence));
   }
 
