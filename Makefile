@@ -14,7 +14,7 @@ JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node
 # `make test ONLY=e2e/fences` runs what matches.
 ONLY ?=
 
-.PHONY: help setup node nats web demo test faults lint typecheck check format bench-quick bench-placement clean
+.PHONY: help setup node nats web demo test faults attacks lint typecheck check format bench-quick bench-placement clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ endif
 
 faults: setup ## Work through the fault matrix, about 20 minutes; SEED=<n> repeats its random part
 	@$(WITH_NATS) export FAULTS=long && exec $(JEST) --runInBand e2e/faults
+
+attacks: setup ## Play every attack at full size, about 5 minutes
+	@$(WITH_NATS) export ATTACKS=long && exec $(JEST) --runInBand e2e/attacks
 
 # The rules that look at types read other packages' declarations, so those are built first.
 lint: node node_modules/.sluice-installed ## Check rules, import fences and formatting
