@@ -52,6 +52,7 @@ export class Scene {
         ...{ jwtPublicKey: undefined, jwksUrl: undefined, jwtIssuer: undefined, jwtAudience: undefined },
         ...{ allowedOrigins: [], defaultModel: undefined, maxConnections: 100, maxConnectionsPerUser: 100 },
         ...{ promptsPerMinute: 1_000, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
+        signalBytesPerSecond: 1024 * 1024,
         ...{ maxSessionsPerConnection: 64, maxStreamAgeMs: 900_000 },
         ...{ maxItemsPerSession: 1_000, maxBytesPerSession: 1e9, maxBytesPerOrg: undefined },
         ...{ heartbeatMs: 20_000, lingerMs: 30_000, webDir: undefined },

@@ -23,6 +23,7 @@ import { Turns } from './feeds/turns.ts';
 import { createEdgeMetrics } from './tally/metrics.ts';
 import { ModelDirectory } from './requests/model-directory.ts';
 import { OpenConnections } from './connections/open-connections.ts';
+import { SignalBudget } from './connections/signal-budget.ts';
 import { StorageGate } from './requests/storage-gate.ts';
 import { SOCKET_DIALECTS } from './socket-dialects.ts';
 import { ConnectionCalls } from './transports/connection-calls.ts';
@@ -177,6 +178,7 @@ const contextOf = (
       now: clock.now,
     }),
     users,
+    signals: new SignalBudget(options.signalBytesPerSecond),
     stats,
     admission: {
       bus,

@@ -13,7 +13,7 @@ export type TokenOptions = {
   readonly secret?: string;
 };
 
-const SCOPES: ReadonlySet<string> = new Set(['read', 'prompt', 'cancel', 'admin']);
+const SCOPES: ReadonlySet<string> = new Set(['read', 'prompt', 'cancel', 'signal', 'admin']);
 const SESSION = /^[A-Za-z0-9_-]{1,64}$|^[A-Za-z0-9_-]{0,64}\*$/;
 
 const words = (text: string, separator: RegExp): readonly string[] => text.split(separator).filter(Boolean);

@@ -6,6 +6,7 @@ import type { FeedContext } from '../feeds/feed-context.ts';
 import type { Hub } from '../feeds/hub.ts';
 import type { BodyRoom } from './body-room.ts';
 import type { OpenConnections } from './open-connections.ts';
+import type { SignalBudget } from './signal-budget.ts';
 import type { UserLimits } from './user-limits.ts';
 
 /** What every connection of an edge shares. */
@@ -14,6 +15,7 @@ export type EdgeContext = FeedContext & {
   readonly verify: Verifier;
   readonly connections: OpenConnections;
   readonly users: UserLimits;
+  readonly signals: SignalBudget;
   readonly admission: AdmissionDeps;
   readonly stats: EdgeStats;
   readonly limits: Limits;

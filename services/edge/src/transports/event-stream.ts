@@ -4,6 +4,7 @@ import { CLOSE_CODES, EXPIRING_NOTICE_MS } from '@sluice/protocol';
 import type { CloseCode, GenerationId, Position, ServerFrame, SessionKey } from '@sluice/protocol';
 import type { FastifyReply } from 'fastify';
 import { Attachments } from '../connections/attachments.ts';
+import { mayGovern } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { encodeFrame } from '../feeds/frames.ts';
@@ -115,6 +116,7 @@ export class EventStream implements FrameSink {
       only,
       window: this.#context.limits.defaultWindow,
       observe: false,
+      governs: mayGovern(this.#options.grant),
       positions,
     });
     await this.#attachments.attach(viewer, { rev, store });
