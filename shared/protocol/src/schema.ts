@@ -1,6 +1,13 @@
 /** Zod schemas of what crosses the border from a client. Kept apart: the browser SDK needs none of it. */
 import { z } from 'zod';
-import { bodyRefSchema, count, freeformSchema, idSchema, isShallowMessage } from './basic-schema.ts';
+import {
+  bodyRefSchema,
+  count,
+  freeformSchema,
+  idSchema,
+  isShallowMessage,
+  nameSchema,
+} from './basic-schema.ts';
 import type { BodyPart } from './bodies.ts';
 import type { ClientFrame } from './client-frames.ts';
 import { ABANDON_POLICIES, GOVERNORS, LEADS } from './items.ts';
@@ -20,7 +27,7 @@ export {
 
 const answerable = { id: z.string().max(64).exactOptional() };
 
-export { freeformSchema, idSchema } from './basic-schema.ts';
+export { freeformSchema, idSchema, nameSchema } from './basic-schema.ts';
 export {
   controlMessageSchema,
   presenceMessageSchema,
@@ -64,7 +71,7 @@ export const promptParamsSchema = z
   .refine(isShallow, isShallowMessage);
 
 const promptShape = {
-  model: z.string().min(1).max(200).exactOptional(),
+  model: nameSchema(200).exactOptional(),
   input: z.string().exactOptional(),
   messages: z.array(chatMessageSchema).min(1).max(10_000).exactOptional(),
   params: promptParamsSchema.exactOptional(),
