@@ -1,6 +1,6 @@
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
-import { SluiceError } from '@sluice/protocol';
+import { HEARTBEAT_MS, SluiceError } from '@sluice/protocol';
 import { describeIssue } from '@sluice/protocol/schema';
 import type { z } from 'zod';
 import { describeRoutes, documentRoutes } from './http/api-documents.ts';
@@ -53,6 +53,9 @@ export const createHttpServer = async (
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: TIMEOUT_CHECK_MS,
       highWaterMark: SOCKET_BYTES,
+      // Whoever waits for an answer is asked by the kernel whether it is still there.
+      keepAlive: true,
+      keepAliveInitialDelay: HEARTBEAT_MS,
     },
   });
   app.removeContentTypeParser('text/plain');

@@ -12,7 +12,7 @@ import type { EdgeContext } from '../connections/edge-context.ts';
 import type { Frame } from '../feeds/frames.ts';
 import type { Peer } from '../connections/peer.ts';
 import type { SocketDialect } from './socket-dialect.ts';
-import { StallWatch } from './stall-watch.ts';
+import { progressOf, StallWatch } from './stall-watch.ts';
 import { LAST_CLOSE_TIMEOUT_MS, MAX_BUFFERED_BYTES } from './transport.ts';
 import type { Transport } from './transport.ts';
 
@@ -170,7 +170,8 @@ class OpenSocket implements ClientSocket {
 
   tick(now: number): void {
     this.peer.tick(now);
-    if (this.#stall.isStalled(this.#socket, now)) this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
+    if (this.#stall.isStalled(progressOf(this.#socket), now))
+      this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
   }
 
   /** Announces the close and does it after `delayMs`. Resolves when the socket is gone. */

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { platform } from 'node:os';
+import { openRawClient, waitFor } from '@sluice/testkit';
+import type { RawClient } from '@sluice/testkit';
+import type { EdgeProcess } from '../support/processes.ts';
+import { tokenFor } from '../support/clients.ts';
+import { tell } from './figures.ts';
+import { openRawSocket, requestText } from './raw-socket.ts';
+import { sized } from './size.ts';
+import { startTarget } from './target.ts';
+import type { Target } from './target.ts';
+
+/** As shipped, or fast. A WebSocket that says nothing is closed after two of them, at the third. */
+const HEARTBEAT_MS = sized({ small: 1_000, long: 20_000 });
+const AS_A_SOCKET_MS = 3 * HEARTBEAT_MS;
+/** Fits what the kernels of both sides hold for a connection, and not what one of them does. */
+const [LINES, LINE] = [80, 'x'.repeat(16 * 1024)];
+
+let target: Target;
+let edge: EdgeProcess;
+let ann: RawClient;
+
+beforeAll(async () => {
+  target = await startTarget();
+  edge = await target.addEdge({ SLUICE_EDGE_HEARTBEAT_MS: String(HEARTBEAT_MS) });
+  await target.addWorker();
+  ann = await openRawClient(`${edge.url.replace('http', 'ws')}/v1/ws`, { token: tokenFor('ann') });
+}, 60_000);
+afterAll(async () => {
+  ann.close();
+  await target.close();
+}, 60_000);
+
+const viewersIn = (session: string): number | undefined =>
+  ann
+    .frames()
+    .flatMap((frame) =>
+      (frame.type === 'presence' || frame.type === 'subscribed') && frame.session === session
+        ? [frame.viewers]
+        : [],
+    )
+    .at(-1);
+
+const untilViewers = async (session: string, viewers: number, timeoutMs: number): Promise<number> => {
+  const begun = performance.now();
+  const what = `${viewers} viewers`;
+  await waitFor(() => viewersIn(session) === viewers, { what, timeoutMs }).catch(() => undefined);
+  return performance.now() - begun;
+};
+
+/** A page that is there and takes nothing: its machine sleeps, or its network is gone without a word. */
+const readNothing = async (session: string, path: string, lines = LINES): Promise<void> => {
+  ann.send({ type: 'subscribe', id: session, session });
+  await ann.nextFrame('ok');
+  const reader = await openRawSocket(edge.url);
+  reader.pause();
+  await reader.send(requestText('GET', path, { headers: { authorization: `Bearer ${tokenFor('bob')}` } }));
+  await untilViewers(session, 2, 5_000);
+  for (let line = 0; line < lines; line += 1)
+    ann.send({ type: 'message', session, message: `${session}-${line}`, text: LINE });
+};
+
+// Elsewhere it is seen only once this process may write no more.
+const onLinux = platform() === 'linux' ? test : test.skip;
+
+onLinux(
+  'a reader of events that takes nothing is present no longer than a socket would be',
+  async () => {
+    await readNothing('events', '/v1/sessions/events/events');
+    const ms = await untilViewers('events', 1, AS_A_SOCKET_MS + 10_000);
+    tell('a reader of events that takes nothing', { 'present for ms': ms, heartbeat: HEARTBEAT_MS });
+    expect(viewersIn('events')).toBe(1);
+    expect(ms).toBeLessThan(AS_A_SOCKET_MS + 5_000);
+  },
+  2 * AS_A_SOCKET_MS + 60_000,
+);
