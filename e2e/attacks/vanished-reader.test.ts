@@ -48,17 +48,51 @@ const untilViewers = async (session: string, viewers: number, timeoutMs: number)
   return performance.now() - begun;
 };
 
-/** A page that is there and takes nothing: its machine sleeps, or its network is gone without a word. */
-const readNothing = async (session: string, path: string, lines = LINES): Promise<void> => {
+/** A program that asks and takes nothing: its machine sleeps, or its network is gone without a word. */
+const readNothing = async (session: string, request: (headers: Headers) => string): Promise<void> => {
   ann.send({ type: 'subscribe', id: session, session });
-  await ann.nextFrame('ok');
+  await ann.nextFrame((frame) => frame.type === 'ok' && frame.re === session);
   const reader = await openRawSocket(edge.url);
   reader.pause();
-  await reader.send(requestText('GET', path, { headers: { authorization: `Bearer ${tokenFor('bob')}` } }));
+  await reader.send(request({ authorization: `Bearer ${tokenFor('bob')}` }));
   await untilViewers(session, 2, 5_000);
-  for (let line = 0; line < lines; line += 1)
-    ann.send({ type: 'message', session, message: `${session}-${line}`, text: LINE });
+  expect(viewersIn(session)).toBe(2);
 };
+
+const untilGone = async (session: string): Promise<void> => {
+  const ms = await untilViewers(session, 1, AS_A_SOCKET_MS + 10_000);
+  tell(`a reader of ${session} that takes nothing`, { 'present for ms': ms, heartbeat: HEARTBEAT_MS });
+  expect(viewersIn(session)).toBe(1);
+  expect(ms).toBeLessThan(AS_A_SOCKET_MS + 5_000);
+};
+
+type Headers = Readonly<Record<string, string>>;
+
+/** An answer that is longer than what a client's kernel takes by itself, and that goes on for long. */
+const PARAMS = { simulated: { tokens: 100_000, tokensPerSecond: 0 } };
+
+const STREAMS: readonly (readonly [string, (headers: Headers) => string])[] = [
+  [
+    'openai',
+    (headers) =>
+      requestText('POST', '/v1/chat/completions', {
+        headers: { ...headers, 'content-type': 'application/json', 'x-sluice-session': 'openai' },
+        body: JSON.stringify({ stream: true, messages: [{ role: 'user', content: 'x' }], ...PARAMS }),
+      }),
+  ],
+  [
+    'ai-sdk',
+    (headers) =>
+      requestText('POST', '/api/chat', {
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify({
+          id: 'ai-sdk',
+          messages: [{ id: 'm', role: 'user', parts: [{ type: 'text', text: 'x' }] }],
+          params: PARAMS,
+        }),
+      }),
+  ],
+];
 
 // Elsewhere it is seen only once this process may write no more.
 const onLinux = platform() === 'linux' ? test : test.skip;
@@ -66,11 +100,19 @@ const onLinux = platform() === 'linux' ? test : test.skip;
 onLinux(
   'a reader of events that takes nothing is present no longer than a socket would be',
   async () => {
-    await readNothing('events', '/v1/sessions/events/events');
-    const ms = await untilViewers('events', 1, AS_A_SOCKET_MS + 10_000);
-    tell('a reader of events that takes nothing', { 'present for ms': ms, heartbeat: HEARTBEAT_MS });
-    expect(viewersIn('events')).toBe(1);
-    expect(ms).toBeLessThan(AS_A_SOCKET_MS + 5_000);
+    await readNothing('events', (headers) => requestText('GET', '/v1/sessions/events/events', { headers }));
+    for (let line = 0; line < LINES; line += 1)
+      ann.send({ type: 'message', session: 'events', message: `line-${line}`, text: LINE });
+    await untilGone('events');
+  },
+  2 * AS_A_SOCKET_MS + 60_000,
+);
+
+onLinux.each(STREAMS)(
+  'a reader of an answer by %s that takes nothing is present no longer than a socket would be',
+  async (session, request) => {
+    await readNothing(session, request);
+    await untilGone(session);
   },
   2 * AS_A_SOCKET_MS + 60_000,
 );

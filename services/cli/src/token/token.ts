@@ -1,3 +1,4 @@
+import { isReadableName } from '@sluice/protocol';
 import { CliError } from '../cli-error.ts';
 import { readDemo } from '../demo-file.ts';
 import { signToken } from './sign-token.ts';
@@ -43,7 +44,8 @@ export const token = ({ org, user, scope, sessions, ttl, secret }: TokenOptions)
     throw new CliError(
       'no secret to sign with: give the one the edges have with --secret or SLUICE_JWT_SECRET',
     );
-  if (user.trim() === '') throw new CliError('--user: expected a name, got nothing');
+  if (!isReadableName(user))
+    throw new CliError(`--user: expected a name without invisible characters, got ${JSON.stringify(user)}`);
   const claims = {
     org,
     user,
