@@ -14,7 +14,7 @@ import type { Target } from './target.ts';
 
 /** Who may look, and wants to do more. */
 const READER = mintToken({ org: ORG, user: 'mallory', scope: 'read', secret: SECRET });
-const FLOOD_MS = sized({ small: 2_000, long: 15_000 });
+const FLOOD_MS = sized({ small: 2_000, long: 10_000 });
 const VIEWERS = sized({ small: 8, long: 30 });
 const SIGNAL = { type: 'signal', session: 'crowd', data: 'x'.repeat(4_000) } as const;
 

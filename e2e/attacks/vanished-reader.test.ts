@@ -10,9 +10,11 @@ import { sized } from './size.ts';
 import { startTarget } from './target.ts';
 import type { Target } from './target.ts';
 
-/** As shipped, or fast. A WebSocket that says nothing is closed after two of them, at the third. */
-const HEARTBEAT_MS = sized({ small: 1_000, long: 20_000 });
+/** Half of what is shipped, or fast. A WebSocket that says nothing is closed after two of them, at the third. */
+const HEARTBEAT_MS = sized({ small: 1_000, long: 10_000 });
 const AS_A_SOCKET_MS = 3 * HEARTBEAT_MS;
+/** Until nothing more fits into what the reader's kernel takes for it, ms. */
+const FILL_MS = 10_000;
 /** Fits what the kernels of both sides hold for a connection, and not what one of them does. */
 const [LINES, LINE] = [80, 'x'.repeat(16 * 1024)];
 
@@ -60,16 +62,16 @@ const readNothing = async (session: string, request: (headers: Headers) => strin
 };
 
 const untilGone = async (session: string): Promise<void> => {
-  const ms = await untilViewers(session, 1, AS_A_SOCKET_MS + 10_000);
+  const ms = await untilViewers(session, 1, AS_A_SOCKET_MS + 15_000);
   tell(`a reader of ${session} that takes nothing`, { 'present for ms': ms, heartbeat: HEARTBEAT_MS });
   expect(viewersIn(session)).toBe(1);
-  expect(ms).toBeLessThan(AS_A_SOCKET_MS + 5_000);
+  expect(ms).toBeLessThan(AS_A_SOCKET_MS + FILL_MS);
 };
 
 type Headers = Readonly<Record<string, string>>;
 
-/** An answer that is longer than what a client's kernel takes by itself, and that goes on for long. */
-const PARAMS = { simulated: { tokens: 100_000, tokensPerSecond: 0 } };
+/** An answer that soon is longer than what the client's kernel takes, and that goes on for long. */
+const PARAMS = { simulated: { tokens: 100_000, tokensPerSecond: 1_000 } };
 
 const STREAMS: readonly (readonly [string, (headers: Headers) => string])[] = [
   [
@@ -113,6 +115,9 @@ onLinux.each(STREAMS)(
   async (session, request) => {
     await readNothing(session, request);
     await untilGone(session);
+    // It was not the answer that ended.
+    const states = ann.frames('item').filter((frame) => frame.session === session);
+    expect(states.filter(({ item }) => 'status' in item && item.status === 'done')).toEqual([]);
   },
   2 * AS_A_SOCKET_MS + 60_000,
 );
