@@ -11,7 +11,7 @@ import { SECRET } from './support/system.ts';
 
 /** The operations dashboard in a real browser, on what `sluice up` runs. */
 
-const ADMIN = 'read prompt cancel admin';
+const ADMIN = 'read prompt cancel signal admin';
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 let commands: CommandLine;

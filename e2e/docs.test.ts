@@ -16,6 +16,7 @@ const PAGES = [
   'docs/OPERATIONS.md',
   'docs/GUARANTEES.md',
   'docs/WORKERS.md',
+  'SECURITY.md',
 ] as const;
 type Page = (typeof PAGES)[number];
 
@@ -204,6 +205,17 @@ test('docs/ARCHITECTURE.md names every dependency, with its version and its reas
   const listed = rows.map(([name = '', version]) => [name.replaceAll('`', ''), version] as const);
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(wanted));
   expect(rows.filter(([, , , why]) => (why ?? '') === '')).toEqual([]);
+});
+
+test('SECURITY.md has a control and a test for each threat', () => {
+  const threats = rowsIn(read('SECURITY.md')).filter(({ length }) => length === 4);
+  expect(threats.length).toBeGreaterThan(20);
+  const isShown = ([threat, control, file, name]: readonly string[]): boolean =>
+    threat !== '' &&
+    control !== '' &&
+    /^`[\w./-]+\.test\.ts`$/.test(file ?? '') &&
+    /^“[^”]+”$/.test(name ?? '');
+  expect(threats.filter((row) => !isShown(row))).toEqual([]);
 });
 
 describe.each(PAGES)('%s', (page) => {

@@ -117,3 +117,25 @@ browserTest(
   },
   60_000,
 );
+
+browserTest(
+  'what one person wrote turns the direction of nobody else’s text',
+  async () => {
+    const { client } = recordedClient(web().url, 'bob');
+    await client.session('bidi').message('\u202egnp.exe');
+    const page = await web().open('ann', 'bidi');
+    await page.locator('.bubble').getByText('gnp.exe').waitFor();
+    const directions = await page.evaluate(() =>
+      [...document.querySelectorAll('.author bdi, .bubble bdi')].map((element) => [
+        element.textContent,
+        getComputedStyle(element).unicodeBidi,
+      ]),
+    );
+    expect(directions).toEqual([
+      ['bob', 'isolate'],
+      ['\u202egnp.exe', 'isolate'],
+    ]);
+    await client.close();
+  },
+  60_000,
+);

@@ -117,8 +117,8 @@ browserTest(
   async () => {
     const ann = await web().open('ann', 'together');
     const bob = await web().open('bob', 'together');
-    await ann.getByLabel('Here: you, bob').waitFor();
-    await bob.getByLabel('Here: you, ann').waitFor();
+    await ann.getByLabel('Here: you, \u2068bob\u2069').waitFor();
+    await bob.getByLabel('Here: you, \u2068ann\u2069').waitFor();
     await bob.getByLabel('Your message').pressSequentially('only for you');
     await ann.getByText('bob is typing…').waitFor();
     await bob.getByRole('button', { name: 'To people only' }).click();

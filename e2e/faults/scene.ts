@@ -53,7 +53,7 @@ export class Scene {
         ...{ jwtIssuer: undefined, jwtAudience: undefined, jwtMaxAgeS: undefined },
         ...{ allowedOrigins: [], defaultModel: undefined, maxConnections: 100 },
         ...{ maxStrangers: 100, maxStrangersPerAddress: 100, strangerRequestsPerMinute: 100_000 },
-        ...{ trustedProxies: [], addressHeader: 'x-forwarded-for' },
+        ...{ trustedProxies: [], addressHeader: 'x-forwarded-for', signalBytesPerSecond: 1024 * 1024 },
         ...{ ...NO_QUOTAS, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },
         ...{ maxSessionsPerConnection: 64, maxStreamAgeMs: 900_000 },
         ...{ maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 },

@@ -15,7 +15,7 @@ export const tokenFor = (user: string, org = ORG): string => mintToken({ org, us
 
 /** Of somebody who may see the figures. */
 export const adminTokenFor = (user: string, org = ORG): string =>
-  mintToken({ org, user, secret: SECRET, scope: 'read prompt cancel admin' });
+  mintToken({ org, user, secret: SECRET, scope: 'read prompt cancel signal admin' });
 
 export type RecordedClient = { readonly client: Client; readonly sockets: readonly RecordedSocket[] };
 

@@ -37,6 +37,7 @@ export const EDGE_DEFAULTS: EdgeOptions = {
   ...NO_QUOTAS,
   requestsPerSecond: 10_000,
   maxFramesPerSecond: 1_000,
+  signalBytesPerSecond: 1024 * 1024,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
   maxBytesPerSession: 256 * 1024 * 1024,

@@ -159,6 +159,11 @@ export const edgeConfigSchema = defineConfig({
     env: 'SLUICE_EDGE_MAX_FRAMES_PER_SECOND',
     about: 'Frames a connection may send.',
   }),
+  signalBytesPerSecond: setting(count(1024).default(256 * 1024), {
+    env: 'SLUICE_EDGE_SIGNAL_BYTES_PER_SECOND',
+    about:
+      'What the signals of one user of an org may cost on their way out: bytes, times those who get them.',
+  }),
   maxSessionsPerConnection: setting(count(1).default(DEFAULT_LIMITS.maxSessionsPerConnection), {
     env: 'SLUICE_EDGE_MAX_SESSIONS_PER_CONNECTION',
     about: 'Sessions a connection may watch.',
@@ -230,6 +235,12 @@ export const edgeConfigSchema = defineConfig({
 });
 
 export type EdgeConfig = ConfigOf<typeof edgeConfigSchema>;
+
+/** What an edge needs to know besides its bus. */
+export type EdgeOptions = Omit<
+  EdgeConfig,
+  keyof typeof natsSettings | 'adminPort' | 'adminHost' | 'logLevel' | 'name'
+> & { readonly name: string };
 
 /** Rules across settings. */
 export const checkEdgeConfig = (config: EdgeConfig): ConfigProblem[] => [

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
-import { SluiceError } from '@sluice/protocol';
+import { HEARTBEAT_MS, SluiceError } from '@sluice/protocol';
 import { describeIssue } from '@sluice/protocol/schema';
 import type { z } from 'zod';
 import { describeRoutes, documentRoutes } from './http/api-documents.ts';
@@ -93,6 +93,9 @@ const createPublicServer = ({ publicSockets }: HttpContext, handle: RequestListe
     headersTimeout: HEADERS_TIMEOUT_MS,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     highWaterMark: SOCKET_BYTES,
+    // Whoever waits for an answer is asked by the kernel whether it is still there.
+    keepAlive: true,
+    keepAliveInitialDelay: HEARTBEAT_MS,
   };
   const server = createServer(options, (request, response) => {
     if (publicSockets.takeRequest(request, response)) handle(request, response);

@@ -1,4 +1,4 @@
 export { createEdge } from './edge.ts';
-export type { Edge, EdgeDeps, EdgeOptions } from './edge.ts';
+export type { Edge, EdgeDeps } from './edge.ts';
 export { checkEdgeConfig, edgeConfigSchema } from './config.ts';
-export type { EdgeConfig } from './config.ts';
+export type { EdgeConfig, EdgeOptions } from './config.ts';

@@ -13,6 +13,22 @@ beforeEach(() => {
 });
 afterEach(() => world.close());
 
+describe('signals', () => {
+  test('are limited by their bytes and by how many get them, per user', async () => {
+    const { open } = await world.addEdge({ clock, signalBytesPerSecond: 10_000 });
+    const [one, other, bob] = [await open(), await open(), await open({ user: 'bob' })];
+    for (const client of [one, other, bob]) await askOk(client, { type: 'subscribe', session: 's' });
+    const signal = { type: 'signal', session: 's', data: 'x'.repeat(3_900) };
+    expect(await codeOf(one, signal)).toBe('ok');
+    // Three get it: what one user may say in a second is used up, over all of the user's connections.
+    for (const client of [one, other]) expect(await codeOf(client, signal)).toBe('rate_limited');
+    expect(one.frames('error').at(-1)).toMatchObject({ retryable: true, retryAfterMs: 201 });
+    expect(await codeOf(bob, signal)).toBe('ok');
+    clock.advance(201);
+    expect(await codeOf(one, signal)).toBe('ok');
+  });
+});
+
 describe('frames per second', () => {
   test('beyond the limit are rate_limited with a time to wait, and the connection lives on', async () => {
     const { open, recording } = await world.addEdge({ clock, maxFramesPerSecond: 100 });

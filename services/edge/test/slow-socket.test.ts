@@ -23,7 +23,9 @@ beforeEach(async () => {
   onChannel('net.server.socket', onSocket);
   world = createWorld();
   clock = new ManualClock(Date.now());
-  target = await world.addEdge({ clock, heartbeatMs: 1e9, maxFramesPerSecond: 1e6 });
+  target = await world.addEdge({
+    ...{ clock, heartbeatMs: 1e9, maxFramesPerSecond: 1e6, signalBytesPerSecond: 1e12 },
+  });
 });
 afterEach(async () => {
   await world.close();

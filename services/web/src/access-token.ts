@@ -33,18 +33,26 @@ export const dropAccessToken = (): void => {
   dropKillKey();
 };
 
+/** What a token without scopes allows (PROTOCOL.md, 1.2). */
+const DEFAULT_SCOPES = ['read', 'prompt', 'cancel', 'signal'];
+
 /**
  * What a token says of its bearer, for what the page offers. Nobody has checked it here; the edge does, at every step.
  */
-export const isAdmin = (token: string): boolean => {
+const scopesOf = (token: string): readonly string[] => {
   try {
     const payload = token.split('.')[1] ?? '';
     const { scope } = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/'))) as {
       scope?: unknown;
     };
-    return typeof scope === 'string' && scope.split(' ').includes('admin');
+    return typeof scope === 'string' ? scope.split(' ') : DEFAULT_SCOPES;
   } catch {
     // No JWT that we can read: then there is nothing to offer.
-    return false;
+    return [];
   }
 };
+
+export const isAdmin = (token: string): boolean => scopesOf(token).includes('admin');
+
+/** Whether others may be told that somebody types here. */
+export const maySignal = (token: string): boolean => scopesOf(token).includes('signal');

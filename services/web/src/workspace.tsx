@@ -19,16 +19,16 @@ type Props = { readonly connection: WebConnection; readonly onSignOut: () => voi
 
 /** The store of the session in the address; another one when that changes. */
 const useSessionStore = (
-  { client, link, keeper }: WebConnection,
+  { client, link, keeper, maySignal }: WebConnection,
   session: string,
 ): SessionStore | undefined => {
   const [store, setStore] = useState<SessionStore>();
   useEffect(() => {
     const readWhole = wholeReader(() => keeper.current);
-    const opened = new SessionStore({ client, session, link, readWhole });
+    const opened = new SessionStore({ client, session, link, readWhole, maySignal });
     setStore(opened);
     return () => opened.close();
-  }, [client, link, keeper, session]);
+  }, [client, link, keeper, maySignal, session]);
   return store?.id === session ? store : undefined;
 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { isAdmin } from '../src/access-token.ts';
+import { isAdmin, maySignal } from '../src/access-token.ts';
 import { fragmentOf, parseFragment } from '../src/address.ts';
 
 test('a fragment gives a token, a session and a view, and no session that cannot be one', () => {
@@ -35,4 +35,9 @@ test('the dashboard is offered to whose token says admin, and to nobody else', (
     tokenWith(null),
   ])
     expect(isAdmin(token)).toBe(false);
+});
+
+test('typing is told with a token that may signal, or that names no scopes', () => {
+  for (const payload of [{}, { scope: 'read signal' }]) expect(maySignal(tokenWith(payload))).toBe(true);
+  for (const token of ['', 'x', tokenWith({ scope: 'read prompt' })]) expect(maySignal(token)).toBe(false);
 });

@@ -3,9 +3,17 @@ import { z } from 'zod';
 import { ID_PATTERN } from './ids.ts';
 import type { GenerationId, Org, SessionId } from './ids.ts';
 import { MAX_BODY_BYTES, MAX_NESTING } from './limits.ts';
+import { isReadableName } from './names.ts';
 import { isShallow } from './nesting.ts';
 
 export const idSchema = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
+/** A name that people read: of a model, for instance. */
+export const nameSchema = (maxChars: number) =>
+  z
+    .string()
+    .min(1)
+    .max(maxChars)
+    .refine(isReadableName, 'expected no invisible characters, nor blanks at its ends');
 export const count = z.int().min(0);
 export const isShallowMessage = { error: `expected at most ${MAX_NESTING} levels of nesting` };
 /** A value whose inside is its sender's own. */

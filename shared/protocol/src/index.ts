@@ -1,4 +1,5 @@
 export { InvalidIdError, isId, parseGenerationId, parseItemId, parseOrg, parseSessionId } from './ids.ts';
+export { isReadableName } from './names.ts';
 export type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from './ids.ts';
 export type { BodyPart, BodyRef } from './bodies.ts';
 export { kindOf, textOf, toolOf } from './tokens.ts';

@@ -1,6 +1,13 @@
 /** Zod schemas of what crosses the border from a client. Kept apart: the browser SDK needs none of it. */
 import { z } from 'zod';
-import { bodyRefSchema, count, freeformSchema, idSchema, isShallowMessage } from './basic-schema.ts';
+import {
+  bodyRefSchema,
+  count,
+  freeformSchema,
+  idSchema,
+  isShallowMessage,
+  nameSchema,
+} from './basic-schema.ts';
 import type { BodyPart } from './bodies.ts';
 import type { AuthFrame, ClientFrame } from './client-frames.ts';
 import { counted } from './counted.ts';
@@ -27,7 +34,7 @@ const MAX_POSITIONS = 10_000;
 
 const answerable = { id: z.string().max(64).exactOptional() };
 
-export { freeformSchema, idSchema } from './basic-schema.ts';
+export { freeformSchema, idSchema, nameSchema } from './basic-schema.ts';
 export { counted } from './counted.ts';
 export { orgSettingsSchema, writtenOrgSettingsSchema } from './org-schema.ts';
 export {
@@ -76,7 +83,7 @@ export const promptParamsSchema = z
   .refine(isShallow, isShallowMessage);
 
 const promptShape = {
-  model: z.string().min(1).max(200).exactOptional(),
+  model: nameSchema(200).exactOptional(),
   input: z.string().exactOptional(),
   messages: counted(MAX_MESSAGES, z.array(chatMessageSchema).min(1).max(MAX_MESSAGES)).exactOptional(),
   params: promptParamsSchema.exactOptional(),

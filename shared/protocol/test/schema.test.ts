@@ -47,6 +47,10 @@ const nested = (levels: number): unknown => {
   return value;
 };
 
+test.each(['', 'm\x1b[2J', '\u202em', 'm\u200b', ' m', 'x'.repeat(201)])('%j names no model', (model) => {
+  expect(parse({ type: 'prompt', ...place, input: 'hi', model })).toMatchObject({ type: 'bad' });
+});
+
 describe.each(CLIENT_FRAME_TYPES)('%s', (type) => {
   const good = { type, id: 'r1', ...GOOD[type] };
 

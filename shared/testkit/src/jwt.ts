@@ -10,7 +10,7 @@ export type MintOptions = {
   readonly org: string;
   /** the `sub` claim */
   readonly user: string;
-  /** space separated; default none, which servers read as `read prompt cancel` */
+  /** space separated; default none, which servers read as `read prompt cancel signal` */
   readonly scope?: string;
   /** exact ids or `prefix*`; default none, which is all of the org */
   readonly sessions?: readonly string[];

@@ -61,7 +61,8 @@ class AnswerPrinter {
     if (delta.kind !== this.#kind) this.#screen.endLine();
     this.#kind = delta.kind;
     const name = delta.tool?.name === undefined ? '' : `→ ${delta.tool.name} `;
-    this.#screen.write(name + delta.text, delta.kind === undefined ? undefined : pc.dim);
+    const text = name + delta.text;
+    this.#screen.write(delta.kind === undefined ? text : { text, paint: pc.dim });
   }
 }
 

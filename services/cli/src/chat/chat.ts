@@ -1,10 +1,10 @@
-import { answerIn, saidIn } from '../terminal/item-text.ts';
+import { answerIn, saidIn, speaker } from '../terminal/item-text.ts';
 import { randomBytes } from 'node:crypto';
 import { DetachedError } from '@sluice/client';
 import type { Client, Generation, Item, Session } from '@sluice/client';
 import { CliError } from '../cli-error.ts';
-import { stdoutColours as pc } from '../terminal/colours.ts';
 import { linkNotes } from '../terminal/link-notes.ts';
+import { painted } from '../terminal/painted.ts';
 import { Screen } from '../terminal/screen.ts';
 import { connectTo, refusal, targetOf } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
@@ -26,8 +26,6 @@ type Room = Viewing & {
   readonly reader: LineReader;
   readonly user: string;
 };
-
-const promptOf = (user: string): string => `${pc.bold(pc.cyan(user))} ${pc.dim('›')} `;
 
 /** @returns false when the person leaves */
 const follow = async (generation: Generation, room: Room): Promise<boolean> => {
@@ -59,7 +57,7 @@ const follow = async (generation: Generation, room: Room): Promise<boolean> => {
 };
 
 const showItem = (item: Item, screen: Screen): void => {
-  screen.write(promptOf(item.user) + saidIn(item));
+  screen.write(...speaker(item.user), saidIn(item));
   screen.endLine();
   if (item.kind === 'message' || item.status !== 'done') return;
   screen.write(answerIn(item));
@@ -78,7 +76,7 @@ const catchUp = async (room: Room): Promise<boolean> => {
 const talk = async (room: Room, model: string | undefined): Promise<void> => {
   const { session, reader, user } = room;
   for (;;) {
-    const input = await reader.next(promptOf(user));
+    const input = await reader.next(painted(...speaker(user)));
     if (input === undefined) return;
     if (input.trim() === '') continue;
     const generation = session.prompt({ input, ...(model === undefined ? {} : { model }) });

@@ -12,7 +12,10 @@ const command = defineCommand({
   options: [
     new Option('--org <id>', 'the customer').argParser(id).makeOptionMandatory(),
     new Option('--user <name>', 'the person (claim `sub`)').makeOptionMandatory(),
-    new Option('--scope <list>', 'of read, prompt, cancel, delete, usage, admin (default: the first three)'),
+    new Option(
+      '--scope <list>',
+      'of read, prompt, cancel, signal, delete, usage, admin (default: the first four)',
+    ),
     new Option('--sessions <list>', 'ids, or prefix*, separated by commas (default: all of the org)'),
     new Option('--ttl <time>', 'how long it is valid: 90s, 15m, 12h, 7d')
       .argParser(seconds)

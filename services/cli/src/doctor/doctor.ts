@@ -1,5 +1,6 @@
 import Table from 'cli-table3';
 import { stdoutColours as pc } from '../terminal/colours.ts';
+import { painted } from '../terminal/painted.ts';
 import { readDemo } from '../demo-file.ts';
 import { findTarget } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
@@ -33,8 +34,9 @@ const MARKS = { ok: pc.green('ok'), fail: pc.red('fail'), skipped: pc.dim('skip'
 const tableOf = (findings: readonly Finding[]): string => {
   const table = new Table(BARE);
   for (const { check, result, found, advice } of findings) {
-    table.push([MARKS[result], check, result === 'skipped' ? pc.dim(found) : found]);
-    if (advice !== undefined) table.push(['', '', pc.yellow(`→ ${advice}`)]);
+    const cell = painted(result === 'skipped' ? { text: found, paint: pc.dim } : found);
+    table.push([MARKS[result], check, cell]);
+    if (advice !== undefined) table.push(['', '', painted({ text: `→ ${advice}`, paint: pc.yellow })]);
   }
   return table
     .toString()

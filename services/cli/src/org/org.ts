@@ -5,6 +5,7 @@ import { CliError } from '../cli-error.ts';
 import { findNats } from '../nats-target.ts';
 import type { NatsFlags } from '../nats-target.ts';
 import { changeSettings } from './settings-change.ts';
+import { plainJson } from '../terminal/plain.ts';
 
 /** Others may change the same settings meanwhile. */
 const TRIES = 5;
@@ -25,7 +26,7 @@ export const set = (org: string, fields: readonly string[], flags: NatsFlags): P
   });
 
 const print = (settings: OrgSettings): void =>
-  void process.stdout.write(`${JSON.stringify(settings, undefined, 2)}\n`);
+  void process.stdout.write(`${plainJson(JSON.stringify(settings, undefined, 2))}\n`);
 
 const withBus = async (flags: NatsFlags, run: (bus: Bus) => Promise<void>): Promise<void> => {
   const { createNatsBus } = await import('@sluice/bus');

@@ -5,6 +5,7 @@ import type { Revocation } from '@sluice/protocol';
 import { CliError } from '../cli-error.ts';
 import { findNats } from '../nats-target.ts';
 import type { NatsFlags } from '../nats-target.ts';
+import { plain } from '../terminal/plain.ts';
 
 export type RevokeFlags = NatsFlags & {
   readonly org?: string;
@@ -78,7 +79,7 @@ export const revoke = async (flags: RevokeFlags): Promise<void> => {
       target === undefined
         ? (await listed(store.revocations)).map(lineOf).join('')
         : await change(store.revocations, target, flags);
-    process.stdout.write(text);
+    process.stdout.write(plain(text));
   } finally {
     await store.close();
   }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CliError } from '../cli-error.ts';
 import { targetOf } from '../edge/target.ts';
 import type { Target, TargetOptions } from '../edge/target.ts';
+import { jsonLine, plain } from '../terminal/plain.ts';
 
 export type ListOptions = TargetOptions & {
   readonly user?: string;
@@ -31,7 +32,8 @@ export const list = async ({ user, limit, json = false, ...named }: ListOptions)
     if (after > 0) query.set('after', String(after));
     if (user !== undefined) query.set('user', user);
     const page = listSchema.parse(await request(target, 'GET', `?${query.toString()}`));
-    for (const each of page.sessions) process.stdout.write(`${json ? JSON.stringify(each) : lineOf(each)}\n`);
+    for (const each of page.sessions)
+      process.stdout.write(json ? jsonLine(each) : `${plain(lineOf(each))}\n`);
     left -= page.sessions.length;
     after = page.next;
   }

@@ -1,7 +1,7 @@
 import type { Delta, Item, SessionEvents } from '@sluice/client';
 import { stdoutColours as pc } from '../terminal/colours.ts';
 import type { Screen } from '../terminal/screen.ts';
-import { answerIn, saidIn } from '../terminal/item-text.ts';
+import { answerIn, saidIn, speaker } from '../terminal/item-text.ts';
 import { Turns } from './turns.ts';
 
 const short = (id: string): string => (id.length > 12 ? id.slice(0, 8) : id);
@@ -14,24 +14,24 @@ export class SessionPrinter {
 
   constructor(screen: Screen) {
     this.#screen = screen;
-    this.#turns = new Turns((id) => this.#line(pc.dim(`[${short(id)} goes on]`)));
+    this.#turns = new Turns((id) => screen.line({ text: `[${short(id)} goes on]`, paint: pc.dim }));
   }
 
   item(item: Item): void {
     if (this.#seen.has(item.id)) return;
     this.#seen.add(item.id);
     const text = saidIn(item);
-    const model = item.kind === 'generation' ? pc.dim(`  [${short(item.id)} ${item.model}]`) : '';
-    this.#say(item.id, () => this.#line(`${pc.bold(pc.cyan(item.user))} ${pc.dim('›')} ${text}${model}`));
+    const model = item.kind === 'generation' ? `  [${short(item.id)} ${item.model}]` : '';
+    this.#say(item.id, () => this.#screen.line(...speaker(item.user), text, { text: model, paint: pc.dim }));
     if (item.kind === 'message') this.#turns.end(item.id, performance.now());
     else if (item.status === 'done') {
-      this.#say(item.id, () => this.#line(answerIn(item)));
+      this.#say(item.id, () => this.#screen.line(answerIn(item)));
       this.#ended(item.id, item.reason ?? 'stop', item.seq);
     }
   }
 
   delta({ generation, text, kind }: Delta & { readonly generation: string }): void {
-    this.#say(generation, () => this.#screen.write(text, kind === undefined ? undefined : pc.dim));
+    this.#say(generation, () => this.#screen.write(kind === undefined ? text : { text, paint: pc.dim }));
   }
 
   reset({ generation, reason }: SessionEvents['reset']): void {
@@ -43,16 +43,11 @@ export class SessionPrinter {
   }
 
   #ended(id: string, reason: string, seq: number): void {
-    this.#say(id, () => this.#line(pc.dim(`· ${reason}, ${seq} tokens`)));
+    this.#say(id, () => this.#screen.line({ text: `· ${reason}, ${seq} tokens`, paint: pc.dim }));
     this.#turns.end(id, performance.now());
   }
 
   #say(id: string, show: () => void): void {
     this.#turns.say(id, performance.now(), show);
-  }
-
-  #line(text: string): void {
-    this.#screen.endLine();
-    this.#screen.write(`${text}\n`);
   }
 }

@@ -1,6 +1,7 @@
 import type { Session } from '@sluice/client';
 import { ClosedError } from '@sluice/client';
 import { linkNotes } from '../terminal/link-notes.ts';
+import { jsonLine } from '../terminal/plain.ts';
 import { Screen } from '../terminal/screen.ts';
 import { connectTo, refusal, targetOf } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
@@ -15,9 +16,7 @@ const EVENTS = ['item', 'delta', 'reset', 'state', 'end', 'presence', 'signal'] 
 
 const printJson = (session: Session): void => {
   for (const event of EVENTS)
-    session.on(event, (fields) =>
-      process.stdout.write(`${JSON.stringify({ event, ...(fields as object) })}\n`),
-    );
+    session.on(event, (fields) => process.stdout.write(jsonLine({ event, ...(fields as object) })));
 };
 
 const printText = (session: Session, screen: Screen): void => {

@@ -1,6 +1,16 @@
 import type { Item } from '@sluice/client';
+import { stdoutColours as pc } from './colours.ts';
+import type { Part } from './painted.ts';
 
 type Generation = Extract<Item, { readonly kind: 'generation' }>;
+
+/** Who says what follows. */
+export const speaker = (user: string): readonly Part[] => [
+  { text: user, paint: (text) => pc.bold(pc.cyan(text)) },
+  ' ',
+  { text: '›', paint: pc.dim },
+  ' ',
+];
 
 /** What a person said; the beginning of it where the rest is too large for a list. */
 export const saidIn = (item: Item): string =>

@@ -1,11 +1,10 @@
 import { stderrColours, stdoutColours } from './colours.ts';
+import { painted } from './painted.ts';
+import type { Paint, Part } from './painted.ts';
+import { plain } from './plain.ts';
 
 /** The part of a terminal or pipe that is written to. */
 export type Output = { readonly isTTY?: boolean; readonly columns?: number; write(text: string): unknown };
-
-type Paint = (text: string) => string;
-
-const plain: Paint = (text) => text;
 
 /** Text that streams token by token, with dim notes that always have a line of their own. */
 export class Screen {
@@ -26,11 +25,18 @@ export class Screen {
     return this.#output.isTTY === true;
   }
 
-  write(text: string, paint: Paint = plain): void {
+  write(...parts: readonly Part[]): void {
+    const text = painted(...parts);
     if (text === '') return;
     this.#closeStatus();
-    this.#output.write(paint(text));
+    this.#output.write(text);
     this.#isAtLineStart = text.endsWith('\n');
+  }
+
+  /** Text in lines of its own. */
+  line(...parts: readonly Part[]): void {
+    this.endLine();
+    this.write(...parts, '\n');
   }
 
   /** Ends the line that the text is in, if it is in one. */
@@ -46,7 +52,8 @@ export class Screen {
   }
 
   /** A dim line that the next note or status takes the place of, where the output is a terminal. */
-  status(text: string): void {
+  status(message: string): void {
+    const text = plain(message);
     if (!this.isTerminal) {
       this.#notes.write(`${this.#dim(`· ${text}`)}\n`);
       return;

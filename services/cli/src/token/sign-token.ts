@@ -4,7 +4,7 @@ export type TokenClaims = {
   readonly org: string;
   /** the `sub` claim */
   readonly user: string;
-  /** space separated; default none, which edges read as `read prompt cancel` */
+  /** space separated; default none, which edges read as `read prompt cancel signal` */
   readonly scope?: string;
   /** exact ids or `prefix*`; default none, which is all of the org's */
   readonly sessions?: readonly string[];

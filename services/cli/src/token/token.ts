@@ -1,3 +1,4 @@
+import { isReadableName } from '@sluice/protocol';
 import { CliError } from '../cli-error.ts';
 import { readDemo } from '../demo-file.ts';
 import { jwtSecretOf, newestOf } from '../secrets.ts';
@@ -14,7 +15,15 @@ export type TokenOptions = {
   readonly secretFile?: string;
 };
 
-const SCOPES: ReadonlySet<string> = new Set(['read', 'prompt', 'cancel', 'delete', 'admin']);
+const SCOPES: ReadonlySet<string> = new Set([
+  'read',
+  'prompt',
+  'cancel',
+  'signal',
+  'delete',
+  'usage',
+  'admin',
+]);
 const SESSION = /^[A-Za-z0-9_-]{1,64}$|^[A-Za-z0-9_-]{0,64}\*$/;
 
 const words = (text: string, separator: RegExp): readonly string[] => text.split(separator).filter(Boolean);
@@ -44,7 +53,8 @@ export const token = ({ org, user, scope, sessions, ttl, secretFile }: TokenOpti
     throw new CliError(
       'no secret to sign with: give the one the edges have with --secret-file or SLUICE_JWT_SECRET',
     );
-  if (user.trim() === '') throw new CliError('--user: expected a name, got nothing');
+  if (!isReadableName(user))
+    throw new CliError(`--user: expected a name without invisible characters, got ${JSON.stringify(user)}`);
   const claims = {
     org,
     user,

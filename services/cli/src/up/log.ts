@@ -1,4 +1,5 @@
 import { stderrColours as pc } from '../terminal/colours.ts';
+import { jsonLine, plain, plainJson } from '../terminal/plain.ts';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 export type Fields = Readonly<Record<string, unknown>>;
@@ -48,13 +49,13 @@ export type LogOptions = {
 export const jsonLog = ({ write, debug }: LogOptions): UpLog => {
   const event: UpLog['event'] = (level, part, name, fields = {}) => {
     const time = new Date().toISOString();
-    write(`${JSON.stringify({ level, time, service: 'up', part, event: name, ...fields })}\n`);
+    write(jsonLine({ level, time, service: 'up', part, event: name, ...fields }));
   };
   return {
     event,
     line: (part, line) => {
       if (parseEntry(line) !== undefined) {
-        write(`${line.slice(0, -1)},"part":${JSON.stringify(part)}}\n`);
+        write(`${plainJson(line.slice(0, -1))},"part":${JSON.stringify(part)}}\n`);
         return;
       }
       const entry = parseText(line);
@@ -82,7 +83,7 @@ const valueOf = (value: unknown): string => {
 const fieldsText = (part: string, fields: Fields): string =>
   Object.entries(fields)
     .filter(([, value]) => value !== part)
-    .map(([name, value]) => ` ${pc.dim(`${name}=`)}${valueOf(value)}`)
+    .map(([name, value]) => ` ${pc.dim(`${plain(name)}=`)}${plain(valueOf(value))}`)
     .join('');
 
 /** For people: time, the part's name in its colour, what happened. */
@@ -98,7 +99,9 @@ export const prettyLog = ({ write, debug }: LogOptions): UpLog => {
   };
   const show = (part: string, { level, event, fields }: Entry): void => {
     const time = pc.dim(new Date().toTimeString().slice(0, 8));
-    write(`${time} ${name(part)} ${PAINT[level](event.replaceAll('_', ' '))}${fieldsText(part, fields)}\n`);
+    write(
+      `${time} ${name(part)} ${PAINT[level](plain(event.replaceAll('_', ' ')))}${fieldsText(part, fields)}\n`,
+    );
   };
   return {
     event: (level, part, event, fields = {}) => show(part, { level, event, fields }),

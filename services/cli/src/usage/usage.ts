@@ -2,6 +2,7 @@ import { CliError } from '../cli-error.ts';
 import { targetOf } from '../edge/target.ts';
 import type { TargetOptions } from '../edge/target.ts';
 import { tableOf } from './usage-table.ts';
+import { plain, plainJson } from '../terminal/plain.ts';
 
 export type UsageOptions = TargetOptions & {
   readonly from?: string;
@@ -22,7 +23,12 @@ export const usage = async (options: UsageOptions): Promise<void> => {
   for (const [name, value] of Object.entries(query))
     if (value !== undefined) address.searchParams.set(name, value);
   const text = await read(address, token);
-  process.stdout.write(format === 'table' ? tableOf(text) : format === 'json' ? `${text}\n` : text);
+  const shown = {
+    table: () => plain(tableOf(text)),
+    json: () => `${plainJson(text)}\n`,
+    csv: () => plain(text),
+  };
+  process.stdout.write(shown[format]());
 };
 
 /** An edge that has much to add up says so, and goes on where it was. */

@@ -1,4 +1,5 @@
 import type { Colours } from '../terminal/colours.ts';
+import { plain } from '../terminal/plain.ts';
 import type { Clause } from './clause.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -11,11 +12,11 @@ export const linesOf = (verdict: Verdict, clauses: readonly Clause[], pc: Colour
   const { id, title, result } = verdict;
   const head = (mark: string): string => `${mark}  ${id.padEnd(ID_WIDTH)}${title.padEnd(titleWidth)}`;
   const mark = result.padEnd(MARK_WIDTH);
-  if (verdict.result === 'pass') return `${head(pc.green(mark))}  ${verdict.found}\n`;
-  if (verdict.result === 'not checked') return pc.dim(`${head(mark)}  ${verdict.reason}\n`);
+  if (verdict.result === 'pass') return `${head(pc.green(mark))}  ${plain(verdict.found)}\n`;
+  if (verdict.result === 'not checked') return pc.dim(`${head(mark)}  ${plain(verdict.reason)}\n`);
   const indent = ' '.repeat(MARK_WIDTH + 2 + ID_WIDTH);
   return (
-    `${head(pc.red(mark))}  expected ${verdict.expected}; got ${verdict.came}\n` +
+    `${head(pc.red(mark))}  expected ${plain(verdict.expected)}; got ${plain(verdict.came)}\n` +
     `${indent}${pc.yellow(`→ ${verdict.advice} (docs/WORKERS.md, ${id})`)}\n`
   );
 };

@@ -2,6 +2,7 @@ import { CliError } from '../cli-error.ts';
 import { findNats } from '../nats-target.ts';
 import type { NatsFlags } from '../nats-target.ts';
 import { stdoutColours as pc } from '../terminal/colours.ts';
+import { jsonLine } from '../terminal/plain.ts';
 import { checkWorker } from './check-worker.ts';
 import type { CheckOptions } from './check-worker.ts';
 import { CLAUSES } from './clauses/index.ts';
@@ -19,8 +20,7 @@ export const workerCheck = async ({ json, ...flags }: WorkerCheckFlags): Promise
     if (json === undefined) process.stdout.write(linesOf(verdict, CLAUSES, pc));
   });
   const isBroken = verdicts.some(({ result }) => result === 'fail');
-  if (json === true)
-    process.stdout.write(`${JSON.stringify({ model: flags.model, ok: !isBroken, clauses: verdicts })}\n`);
+  if (json === true) process.stdout.write(jsonLine({ model: flags.model, ok: !isBroken, clauses: verdicts }));
   else process.stdout.write(`\n${summaryOf(verdicts)}\n`);
   if (isBroken) process.exitCode = 1;
 };

@@ -134,7 +134,7 @@ export class ChatConnection extends Peer<ChatFrame> {
     if (this.grant !== undefined) openSession(this.grant, frame.id, 'read');
     const stream = new ChatStream(
       {
-        ...{ requestId, answer, user: grant.user, connection: randomUUID(), socket: this.socket },
+        ...{ requestId, answer, grant, connection: randomUUID(), socket: this.socket },
         onEnd: () => this.#streams.delete(requestId),
       },
       this.context,

@@ -1,4 +1,6 @@
 import type { UiChunk } from '@sluice/core';
+import { mayGovern } from '../auth/grant.ts';
+import type { Grant } from '../auth/grant.ts';
 import { Attachments } from '../connections/attachments.ts';
 import type { ClientSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
@@ -13,7 +15,7 @@ import type { Answer } from './answer.ts';
 export type ChatStreamOptions = {
   readonly requestId: string;
   readonly answer: Answer;
-  readonly user: string;
+  readonly grant: Grant;
   /** the stream's own: two of one connection are two viewers */
   readonly connection: string;
   readonly socket: ClientSocket;
@@ -37,13 +39,18 @@ export class ChatStream implements FrameSink {
   constructor(options: ChatStreamOptions, context: EdgeContext) {
     this.#options = options;
     this.#attachments = new Attachments(context);
-    const { answer, user, connection } = options;
+    const { answer, grant, connection } = options;
     const { org, session, generation: only } = answer.key;
     this.#chunks = new AnswerChunks(answer);
     this.#viewer = new Viewer({
-      ...{ key: { org, session }, ref: { user, connection }, sink: this, only },
+      ...{ key: { org, session }, ref: { user: grant.user, connection }, sink: this, only },
       ackedBy: 'sink',
-      ...{ window: context.limits.defaultWindow, observe: false, positions: new Map() },
+      ...{
+        window: context.limits.defaultWindow,
+        observe: false,
+        governs: mayGovern(grant),
+        positions: new Map(),
+      },
     });
   }
 

@@ -2,9 +2,9 @@ import { parseSessionId, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { Org, SessionKey } from '@sluice/protocol';
 
 /** `delete`: sessions and items of others. `usage`: what the whole org has used. `admin`: both, and its figures. */
-export type Scope = 'read' | 'prompt' | 'cancel' | 'delete' | 'usage' | 'admin';
+export type Scope = 'read' | 'prompt' | 'cancel' | 'signal' | 'delete' | 'usage' | 'admin';
 
-export const DEFAULT_SCOPES: readonly Scope[] = ['read', 'prompt', 'cancel'];
+export const DEFAULT_SCOPES: readonly Scope[] = ['read', 'prompt', 'cancel', 'signal'];
 
 /** What a verified token allows. */
 export type Grant = {
@@ -39,6 +39,9 @@ export const reaches = ({ sessions, reserved, isClosed }: Grant, session: string
 };
 
 export const allows = ({ scopes }: Grant, scope: Scope): boolean => scopes.has(scope);
+
+/** Whether its viewers count when a run is held, parked or continued: only who may prompt decides about runs. */
+export const mayGovern = (grant: Grant): boolean => allows(grant, 'prompt');
 
 export const isSameUser = (one: Caller, other: Caller): boolean =>
   one.user === other.user && one.org === other.org;

@@ -1,6 +1,6 @@
 import jwt from 'jsonwebtoken';
 import type { VerifyOptions } from 'jsonwebtoken';
-import { isId, ORG_STATS, parseOrg, SYSTEM_STATS } from '@sluice/protocol';
+import { isId, isReadableName, ORG_STATS, parseOrg, SYSTEM_STATS } from '@sluice/protocol';
 import { DEFAULT_SCOPES } from './grant.ts';
 import type { Grant } from './grant.ts';
 import { KeysUnavailableError, NoKeyError } from './key-errors.ts';
@@ -144,9 +144,8 @@ const NONE: ReadonlySet<string> = new Set();
 const reservedFor = (org: unknown, operatorOrg: string | undefined): ReadonlySet<string> =>
   new Set(org === operatorOrg ? [ORG_STATS, SYSTEM_STATS] : [ORG_STATS]);
 
-// Control characters could forge log lines and confuse displays.
 const isUser = (value: unknown): value is string =>
-  typeof value === 'string' && value !== '' && value.length <= MAX_USER_CHARS && !/\p{Cc}/u.test(value);
+  typeof value === 'string' && value.length <= MAX_USER_CHARS && isReadableName(value);
 
 const patternsOf = (value: unknown): readonly string[] | undefined => {
   if (value === undefined) return undefined;

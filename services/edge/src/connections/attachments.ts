@@ -91,6 +91,11 @@ export class Attachments {
     return true;
   }
 
+  /** Another credential: whether its acks count from now on. */
+  govern(governs: boolean): void {
+    for (const { feed, viewer } of this.#attached.values()) feed.govern(viewer, governs);
+  }
+
   /** The client's socket has room again. */
   resume(): void {
     for (const { feed, viewer } of this.#attached.values()) feed.resume(viewer);

@@ -14,7 +14,7 @@ import type {
 } from '@sluice/protocol';
 import { parseAuthFrame, parseClientFrame } from '@sluice/protocol/schema';
 import { Attachments } from './attachments.ts';
-import { allows, openSession } from '../auth/grant.ts';
+import { allows, mayGovern, openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import { cancelFor } from '../requests/cancellation.ts';
 import type { EdgeContext } from './edge-context.ts';
@@ -29,6 +29,8 @@ import { Viewer } from '../feeds/viewer.ts';
 import type { ClientSocket } from './client-socket.ts';
 
 const UNKNOWN_TYPES_PER_MINUTE = 3;
+/** What a signal's frame has around its data, about, bytes. */
+const SIGNAL_HEAD_BYTES = 100;
 
 /**
  * One client's side of the protocol, whatever carries it: gets texts, answers with frames. Acks, pings and signals
@@ -92,7 +94,7 @@ export class Connection extends Peer<ClientFrame> {
   protected handle(frame: ClientFrame, size: number): void {
     if (this.grant === undefined || !this.#isUrgent(frame)) return this.#inTurn(frame, size);
     try {
-      this.#handleAtOnce(frame);
+      this.#handleAtOnce(frame, this.grant);
       this.#ok(frame.id);
     } catch (error) {
       this.refuse(frame, error);
@@ -140,16 +142,16 @@ export class Connection extends Peer<ClientFrame> {
       case 'signal':
       case 'ping':
       case 'ack':
-        this.#handleAtOnce(frame);
+        this.#handleAtOnce(frame, grant);
         return undefined;
       case 'auth':
         return undefined;
     }
   }
 
-  #handleAtOnce(frame: PingFrame | AckFrame | SignalSendFrame): void {
+  #handleAtOnce(frame: PingFrame | AckFrame | SignalSendFrame, grant: Grant): void {
     if (frame.type === 'ping') return this.#send({ type: 'pong' });
-    if (frame.type === 'signal') return this.#onSignal(frame);
+    if (frame.type === 'signal') return this.#onSignal(frame, grant);
     if (!this.#attachments.onAck(frame.session, frame.generation, frame)) throw notSubscribed();
   }
 
@@ -160,6 +162,7 @@ export class Connection extends Peer<ClientFrame> {
     if (grant === undefined) return;
     this.#ok(id);
     this.#dropUncovered(grant);
+    this.#attachments.govern(mayGovern(grant));
   }
 
   async #onFirstAuth(token: string, id: string | undefined): Promise<void> {
@@ -224,6 +227,7 @@ export class Connection extends Peer<ClientFrame> {
       window,
       observe,
       positions: new Map(named),
+      governs: mayGovern(grant),
     });
   }
 
@@ -250,14 +254,19 @@ export class Connection extends Peer<ClientFrame> {
     await postMessage(key, { ...frame, user: grant.user }, this.context.admission);
   }
 
-  #onSignal({ session, data }: SignalSendFrame): void {
+  #onSignal({ session, data }: SignalSendFrame, grant: Grant): void {
     const attached = this.#attachments.of(session);
     if (attached === undefined) throw notSubscribed();
-    const { maxSignalBytes } = this.context.limits;
-    if (Buffer.byteLength(JSON.stringify(data ?? null)) > maxSignalBytes)
-      throw new SluiceError('too_large', `\`data\`: expected at most ${maxSignalBytes} bytes`);
+    openSession(grant, session, 'signal');
     if (session.startsWith(RESERVED_PREFIX))
       throw new SluiceError('forbidden', 'nobody signals into this session');
+    const { limits, signals, clock } = this.context;
+    const bytes = Buffer.byteLength(JSON.stringify(data ?? null));
+    if (bytes > limits.maxSignalBytes)
+      throw new SluiceError('too_large', `\`data\`: expected at most ${limits.maxSignalBytes} bytes`);
+    const retryAfterMs = signals.take(grant, (bytes + SIGNAL_HEAD_BYTES) * attached.feed.reach, clock.now());
+    if (retryAfterMs > 0)
+      throw new SluiceError('rate_limited', 'too many bytes of signals', { retryAfterMs });
     attached.feed.signal(attached.viewer, data);
   }
 

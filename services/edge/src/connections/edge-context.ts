@@ -10,6 +10,7 @@ import type { UsageSums } from '../usage/usage-sums.ts';
 import type { BodyRoom } from './body-room.ts';
 import type { OpenConnections } from './open-connections.ts';
 import type { PublicSockets } from '../strangers/public-sockets.ts';
+import type { SignalBudget } from './signal-budget.ts';
 import type { UserLimits } from './user-limits.ts';
 
 /** What every connection of an edge shares. */
@@ -20,6 +21,7 @@ export type EdgeContext = FeedContext & {
   readonly connections: OpenConnections;
   readonly users: UserLimits;
   readonly publicSockets: PublicSockets;
+  readonly signals: SignalBudget;
   readonly admission: AdmissionDeps;
   readonly stats: EdgeStats;
   /** what the ledger adds up to, and what its tokens cost an org */

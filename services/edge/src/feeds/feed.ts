@@ -81,6 +81,10 @@ export class Feed {
     for (const generation of this.#generations.values()) unacked += generation.unacked;
     return unacked;
   }
+  /** How many get what is said to all, about: observers elsewhere are not known here. */
+  get reach(): number {
+    return Math.max(this.#viewers.size, this.#roster?.count ?? 0);
+  }
   /** Since when nobody watches, ms; undefined while somebody does. */
   get idleSince(): number | undefined {
     return this.#idleSince;
@@ -151,6 +155,12 @@ export class Feed {
 
   onAck(viewer: Viewer, generation: string, position: Position): void {
     this.#generations.get(generation)?.onAck(viewer, position);
+  }
+
+  /** Whether the viewer's acks count from now on. */
+  govern(viewer: Viewer, governs: boolean): void {
+    viewer.governs = governs && !viewer.observe;
+    for (const generation of this.#generations.values()) generation.regard(viewer);
   }
 
   /** The viewer's socket has room again. */

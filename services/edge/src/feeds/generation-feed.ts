@@ -136,7 +136,7 @@ export class GenerationFeed implements Flushable {
     const source = !loaded ? 'log' : exact ? 'buffer' : 'item';
     if (position !== undefined) this.#context.tally.resumes.add(source);
     this.#followers.set(viewer, { viewer, reader, fits: undefined, isMoving: false, isCut: false });
-    if (!viewer.observe) this.#revive();
+    if (viewer.governs) this.#revive();
     if (!loaded) this.#tail.load();
     this.#context.flusher.schedule(this);
   }
@@ -156,8 +156,17 @@ export class GenerationFeed implements Flushable {
     if (follower === undefined || !follower.reader.ack(position)) return;
     this.#orgTally.acks += 1;
     this.#record(viewer, follower.reader);
-    if (!viewer.observe) this.#revive();
+    if (viewer.governs) this.#revive();
     this.#move(follower);
+    this.#context.flusher.schedule(this.#forwarding);
+  }
+
+  /** The viewer's acks begin to count, or count no more. */
+  regard(viewer: Viewer): void {
+    const follower = this.#followers.get(viewer);
+    if (follower === undefined) return;
+    if (viewer.governs) this.#record(viewer, follower.reader);
+    else this.#acks.delete(viewer.ref.connection);
     this.#context.flusher.schedule(this.#forwarding);
   }
 
@@ -309,7 +318,7 @@ export class GenerationFeed implements Flushable {
   }
 
   #record(viewer: Viewer, { epoch, acked: seq }: Reader): void {
-    if (viewer.observe) return;
+    if (!viewer.governs) return;
     const { connection, user } = viewer.ref;
     this.#acks.set({ connection, epoch, seq, isOwner: user === this.item.user });
   }

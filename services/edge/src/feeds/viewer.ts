@@ -27,6 +27,8 @@ export type ViewerOptions = {
   readonly window: number;
   /** not counted, needs no acks */
   readonly observe: boolean;
+  /** its acks count, and its coming revives what is parked; never of an observer */
+  readonly governs: boolean;
   /** what the viewer has of each generation it named */
   readonly positions: ReadonlyMap<string, Position>;
 };
@@ -45,6 +47,7 @@ export class Viewer {
   readonly only: GenerationId | undefined;
   readonly window: number;
   readonly observe: boolean;
+  governs: boolean;
   #positions: ReadonlyMap<string, Position>;
   /** false until it was told where it is: `subscribed` comes before anything else */
   ready = false;
@@ -63,6 +66,7 @@ export class Viewer {
     this.only = options.only;
     this.window = options.observe ? Infinity : options.window;
     this.observe = options.observe;
+    this.governs = options.governs && !options.observe;
     // Most name none, and need no map of their own.
     this.#positions = options.positions.size === 0 ? NO_POSITIONS : options.positions;
   }

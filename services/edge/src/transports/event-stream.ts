@@ -4,6 +4,7 @@ import { CLOSE_CODES, EXPIRING_NOTICE_MS } from '@sluice/protocol';
 import type { CloseCode, GenerationId, Position, ServerFrame, SessionKey } from '@sluice/protocol';
 import type { FastifyReply } from 'fastify';
 import { Attachments } from '../connections/attachments.ts';
+import { mayGovern } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { encodeFrame } from '../feeds/frames.ts';
@@ -13,8 +14,9 @@ import { Viewer } from '../feeds/viewer.ts';
 import type { FrameSink } from '../feeds/viewer.ts';
 import type { EventView, PlainAnswer, Shown } from './event-view.ts';
 import { whenOver } from './response-over.ts';
-import { StallWatch } from './stall-watch.ts';
+import { progressOf, StallWatch } from './stall-watch.ts';
 import { MAX_BUFFERED_BYTES } from './transport.ts';
+import type { Unacked } from './unacked.ts';
 
 /** Most that waits in this process for one stream before frames are held back, bytes; plus one frame. */
 export const SOCKET_BYTES = 16 * 1024;
@@ -22,6 +24,9 @@ export const SOCKET_BYTES = 16 * 1024;
 export const HEAD_WAIT_MS = 10_000;
 /** A silent stream says something this often: proxies cut what looks dead, ms. */
 export const KEEP_ALIVE_MS = 15_000;
+
+/** A client that acknowledges nothing for so many heartbeats is gone, as one that answers none of a WebSocket's. */
+const MISSED_HEARTBEATS = 2;
 
 export const EVENT_STREAM_HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -71,6 +76,8 @@ export class EventStream implements FrameSink {
   readonly #options: EventStreamOptions;
   readonly #attachments: Attachments;
   readonly #stall: StallWatch;
+  /** of its client, as {@link #stall} is of the socket */
+  readonly #silence: StallWatch;
   #end: StreamEnd = 'left';
   #isStarted = false;
   #isOver = false;
@@ -88,6 +95,7 @@ export class EventStream implements FrameSink {
     this.#openedAt = context.clock.now();
     this.#writtenAt = this.#openedAt;
     this.#stall = new StallWatch(this.#writtenAt);
+    this.#silence = new StallWatch(this.#writtenAt, MISSED_HEARTBEATS * context.heartbeatMs);
     this.closed = new Promise((resolve) => {
       whenOver(this.#raw, () => {
         // Nobody is left to be answered otherwise.
@@ -115,6 +123,7 @@ export class EventStream implements FrameSink {
       only,
       window: this.#context.limits.defaultWindow,
       observe: false,
+      governs: mayGovern(this.#options.grant),
       positions,
     });
     await this.#attachments.attach(viewer, { rev, store });
@@ -167,7 +176,7 @@ export class EventStream implements FrameSink {
   tick(now: number): void {
     const { grant, endsAt } = this.#options;
     const { socket } = this.#raw;
-    if (socket !== null && this.#stall.isStalled(socket, now)) return this.#cut();
+    if (socket !== null && this.#stall.isStalled(progressOf(socket), now)) return this.#cut();
     if (this.#isOver) return;
     // Also before its first event, which would still be shown.
     if (grant.isRevoked()) return this.#refuse('unauthorized', 'the token was revoked');
@@ -183,6 +192,18 @@ export class EventStream implements FrameSink {
       this.say({ type: 'expiring', expiresAt: grant.expiresAt });
     }
     if (now - this.#writtenAt >= KEEP_ALIVE_MS && this.writable) this.#write(': keep-alive\n\n');
+  }
+
+  /** Begins a look at what the client's kernel has acknowledged. @returns what ends it, with what was found */
+  checkClient(): (unacked: Unacked, now: number) => void {
+    const { socket } = this.#raw;
+    // Taken before the kernel is asked: what is written meanwhile must not count as acknowledged.
+    const { taken } = progressOf(socket ?? { bytesWritten: 0, writableLength: 0 });
+    return (unacked, now) => {
+      if (socket === null || this.#raw.destroyed) return;
+      const waiting = unacked(socket);
+      if (this.#silence.isStalled({ taken: taken - waiting, waiting }, now)) this.#cut();
+    };
   }
 
   /** Ends the stream: its client may come back after `reconnectMs`. Idempotent. */

@@ -8,9 +8,12 @@ import type { StreamEnd } from './event-stream.ts';
 import type { EventView } from './event-view.ts';
 import { AWAY_MS, LAST_CLOSE_TIMEOUT_MS } from './transport.ts';
 import type { Transport } from './transport.ts';
+import { readUnacked } from './unacked.ts';
 
 /** Streams live between this share of their greatest age and all of it, so that they do not end together. */
 const LEAST_AGE = 0.8;
+/** How often the kernel is asked what clients have acknowledged. */
+const CHECKS_PER_HEARTBEAT = 2;
 
 export type ServeOptions = {
   readonly grant: Grant;
@@ -28,6 +31,7 @@ export class EventStreams implements Transport {
   readonly #context: EdgeContext;
   readonly #maxAgeMs: number;
   readonly #streams = new Set<EventStream>();
+  #checkAt = 0;
   #accepting = true;
 
   constructor(context: EdgeContext, { maxStreamAgeMs }: { readonly maxStreamAgeMs: number }) {
@@ -72,6 +76,17 @@ export class EventStreams implements Transport {
 
   tick(now: number): void {
     for (const stream of this.#streams) stream.tick(now);
+    if (this.#streams.size > 0 && now >= this.#checkAt) void this.#checkClients();
+  }
+
+  /** Cuts the streams whose clients acknowledge nothing any more: a write alone would not show it for minutes. */
+  async #checkClients(): Promise<void> {
+    const { clock, heartbeatMs } = this.#context;
+    this.#checkAt = Infinity;
+    const checks = [...this.#streams].map((stream) => stream.checkClient());
+    const unacked = await readUnacked();
+    this.#checkAt = clock.now() + heartbeatMs / CHECKS_PER_HEARTBEAT;
+    if (unacked !== undefined) for (const check of checks) check(unacked, clock.now());
   }
 
   async drain(spreadMs: number): Promise<void> {

@@ -3,6 +3,7 @@ import { toItem } from '@sluice/bus';
 import type { Bus, StoredItem } from '@sluice/bus';
 import { SluiceError } from '@sluice/protocol';
 import type { GenerationItem, GenerationKey } from '@sluice/protocol';
+import { mayGovern } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { EndWatch, SETTLING_MS } from './end-watch.ts';
@@ -93,7 +94,7 @@ export const waitForGeneration = async (
   const positions = new Map([[only, { epoch: found.epoch, seq: found.seq }]]);
   const viewer = new Viewer({
     ...{ key: { org, session }, ref, sink: watch, ackedBy: 'sink', only, positions },
-    ...{ window: context.limits.defaultWindow, observe: false },
+    ...{ window: context.limits.defaultWindow, observe: false, governs: mayGovern(grant) },
   });
   const feed = hub.feed(viewer.key);
   try {

@@ -8,7 +8,7 @@ import type { EdgeContext } from '../connections/edge-context.ts';
 import type { Frame } from '../feeds/frames.ts';
 import type { Peer } from '../connections/peer.ts';
 import type { SocketDialect } from './socket-dialect.ts';
-import { StallWatch } from './stall-watch.ts';
+import { progressOf, StallWatch } from './stall-watch.ts';
 import { MAX_BUFFERED_BYTES } from './transport.ts';
 
 /** A socket that holds more than this is not written to until it has drained, bytes. */
@@ -139,7 +139,8 @@ export class OpenSocket implements ClientSocket {
     this.peer.tick(now);
     // Its first frame may have waited for room.
     if (!this.#hasFirst && this.#ws.isPaused && this.#findRoom(this.#strangersBytes)) this.#ws.resume();
-    if (this.#stall.isStalled(this.#socket, now)) this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
+    if (this.#stall.isStalled(progressOf(this.#socket), now))
+      this.#cut(CLOSE_CODES.tooSlow, 'the socket did not drain');
   }
 
   /** Announces the close and does it after `delayMs`. Resolves when the socket is gone. */

@@ -1,24 +1,37 @@
 /** A socket that takes none of what waits for it for this long is given up, ms. */
 const STALL_MS = 60_000;
 
-/** Notices a socket that has stopped moving, from the counters it keeps anyway. */
-export class StallWatch {
-  /** bytes the socket had taken when it was last seen to move, and when that was */
-  #moved: { readonly bytes: number; readonly at: number };
+type Progress = {
+  /** how much was taken since the beginning */
+  readonly taken: number;
+  /** and how much waits to be */
+  readonly waiting: number;
+};
 
-  constructor(now: number) {
-    this.#moved = { bytes: 0, at: now };
+/** Notices that something has stopped moving, from how much of it was taken. */
+export class StallWatch {
+  readonly #mostMs: number;
+  /** the most that was taken, and since when no more is */
+  #moved: { readonly taken: number; readonly at: number };
+
+  constructor(now: number, mostMs = STALL_MS) {
+    this.#mostMs = mostMs;
+    this.#moved = { taken: 0, at: now };
   }
 
-  /** Looks at the socket; whether something has waited in it unmoved for {@link STALL_MS}. */
-  isStalled(
-    socket: { readonly bytesWritten: number; readonly writableLength: number },
-    now: number,
-  ): boolean {
-    const { bytesWritten, writableLength } = socket;
-    const bytes = bytesWritten - writableLength;
-    if (writableLength > 0 && bytes === this.#moved.bytes) return now - this.#moved.at >= STALL_MS;
-    this.#moved = { bytes, at: now };
+  /** Whether something has waited unmoved for too long. */
+  isStalled({ taken, waiting }: Progress, now: number): boolean {
+    if (waiting > 0 && taken <= this.#moved.taken) return now - this.#moved.at >= this.#mostMs;
+    this.#moved = { taken, at: now };
     return false;
   }
 }
+
+/** What the kernel has taken of what was written to a socket. */
+export const progressOf = ({
+  bytesWritten,
+  writableLength: waiting,
+}: {
+  readonly bytesWritten: number;
+  readonly writableLength: number;
+}): Progress => ({ taken: bytesWritten - waiting, waiting });

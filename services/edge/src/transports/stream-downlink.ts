@@ -3,7 +3,7 @@ import { CLOSE_CODES } from '@sluice/protocol';
 import type { Downlink, DownlinkListener } from './downlink.ts';
 import { KEEP_ALIVE_MS, SOCKET_BYTES } from './event-stream.ts';
 import { whenOver } from './response-over.ts';
-import { StallWatch } from './stall-watch.ts';
+import { progressOf, StallWatch } from './stall-watch.ts';
 
 const KEEP_ALIVE = ': keep-alive\n\n';
 const [DATA, END] = [Buffer.from('data: '), Buffer.from('\n\n')];
@@ -47,7 +47,7 @@ export class StreamDownlink implements Downlink {
 
   tick(now: number): ReturnType<Downlink['tick']> {
     const { socket } = this.#response;
-    if (socket !== null && this.#stall.isStalled(socket, now))
+    if (socket !== null && this.#stall.isStalled(progressOf(socket), now))
       return { code: CLOSE_CODES.tooSlow, reason: 'the socket did not drain' };
     if (now - this.#writtenAt < KEEP_ALIVE_MS || this.#response.writableEnded) return undefined;
     this.#writtenAt = now;

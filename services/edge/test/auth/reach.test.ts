@@ -40,6 +40,17 @@ describe('a token with scope', () => {
     }).toEqual(expected);
   });
 
+  test.each([
+    ['read', 'forbidden'],
+    ['read prompt cancel admin', 'forbidden'],
+    ['read signal', 'ok'],
+    [undefined, 'ok'],
+  ])('`%s` signals: %s', async (scope, expected) => {
+    const client = await target.open(scope === undefined ? {} : { scope });
+    await askOk(client, { type: 'subscribe', session: 's-signals' });
+    expect(await codeOf(client, { type: 'signal', session: 's-signals', data: 1 })).toBe(expected);
+  });
+
   test('without `cancel` cancels what its user started, and nothing else', async () => {
     const author = await target.open({ scope: 'prompt' });
     const reader = await target.open({ scope: 'read prompt', user: 'bob' });

@@ -49,6 +49,7 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   ...NO_QUOTAS,
   requestsPerSecond: 10_000,
   maxFramesPerSecond: 10_000,
+  signalBytesPerSecond: 1024 * 1024,
   maxSessionsPerConnection: 64,
   maxItemsPerSession: 1_000,
   maxBytesPerSession: 256 * 1024 * 1024,

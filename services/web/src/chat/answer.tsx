@@ -25,7 +25,9 @@ const Beginning = ({ item, onLoad }: Pick<Props, 'item' | 'onLoad'>) => {
   }, [bytes, id, onLoad]);
   return (
     <>
-      <p className="preview">{preview}…</p>
+      <p className="preview" dir="auto">
+        {preview}…
+      </p>
       <button type="button" className="button small quiet" onClick={() => onLoad(id)}>
         Show all of it ({Math.ceil(bytes / 1024).toLocaleString('en')} KiB)
       </button>

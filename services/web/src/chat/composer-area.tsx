@@ -46,7 +46,7 @@ export const ComposerArea = ({ store, choice, onAsk }: Props) => {
         onAsk={onAsk}
         onNote={note}
         onStop={stop}
-        onTyping={() => store.roster.typing()}
+        onTyping={() => store.typing()}
       />
     </div>
   );

@@ -15,6 +15,9 @@ export const Avatar = ({ user }: { readonly user: string }) => (
   </span>
 );
 
+/** A name in a text where no element can keep its direction to itself. */
+const isolated = (name: string): string => `\u2068${name}\u2069`;
+
 const MAX_SHOWN = 4;
 
 type Props = {
@@ -27,7 +30,7 @@ type Props = {
 /** Who is here. One person in two tabs is one person. */
 export const People = ({ me, people, viewers }: Props) => {
   const others = people.filter(({ user }) => user !== me);
-  const names = ['you', ...others.map(({ user }) => user)];
+  const names = ['you', ...others.map(({ user }) => isolated(user))];
   const label = `Here: ${names.join(', ')}${viewers > names.length ? ` (${viewers} tabs)` : ''}`;
   return (
     <div className="people" role="img" aria-label={label} title={label}>

@@ -35,7 +35,7 @@ const Entry = ({ session: { id, title }, isCurrent, onOpen, onForget }: EntryPro
         title={name}
         onClick={() => onOpen(id)}
       >
-        {name}
+        <bdi>{name}</bdi>
       </button>
       {!isCurrent && (
         <button
@@ -62,7 +62,7 @@ const Account = ({ me, onSignOut }: Pick<Props, 'me' | 'onSignOut'>) => {
   return (
     <div className="account">
       <Avatar user={me} />
-      <span className="account-name">{me}</span>
+      <bdi className="account-name">{me}</bdi>
       <button
         type="button"
         className="icon-button"

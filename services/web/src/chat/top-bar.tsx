@@ -35,7 +35,9 @@ export const TopBar = ({ title, me, link, store, isProving, onMenu, onProve }: P
         <MenuIcon />
       </button>
       <div className="heading">
-        <h1 title={title}>{title}</h1>
+        <h1 title={title} dir="auto">
+          {title}
+        </h1>
         <StatusChip link={link} />
       </div>
       <People me={me} people={people} viewers={viewers} />

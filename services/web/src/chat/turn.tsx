@@ -12,12 +12,12 @@ const Question = ({ user, text, isMine }: QuestionProps) => (
     {!isMine && (
       <p className="author">
         <Avatar user={user} />
-        {user}
+        <bdi>{user}</bdi>
       </p>
     )}
     <p className="bubble">
       {isMine && <span className="visually-hidden">You: </span>}
-      {text}
+      <bdi>{text}</bdi>
     </p>
   </div>
 );
@@ -48,7 +48,15 @@ export const Turn = memo(({ item, me, isRepeat, state, onAgain, onLoad }: TurnPr
   return (
     <article className="turn">
       {isRepeat ? (
-        <p className="repeat-mark">Asked again{isMine ? '' : ` by ${item.user}`}</p>
+        <p className="repeat-mark">
+          Asked again
+          {!isMine && (
+            <>
+              {' by '}
+              <bdi>{item.user}</bdi>
+            </>
+          )}
+        </p>
       ) : (
         <Question user={item.user} text={shown(item.input, item.bodies?.input)} isMine={isMine} />
       )}

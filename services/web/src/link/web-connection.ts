@@ -1,6 +1,6 @@
 import { connect } from '@sluice/client';
 import type { Client } from '@sluice/client';
-import { isAdmin, keepAccessToken } from '../access-token.ts';
+import { isAdmin, keepAccessToken, maySignal } from '../access-token.ts';
 import { edgeUrl } from '../address.ts';
 import { LinkStatus } from './link-status.ts';
 import { TokenKeeper, tokenUrl } from '../token-keeper.ts';
@@ -12,8 +12,9 @@ export type WebConnection = {
   readonly link: LinkStatus;
   readonly tap: LinkTap;
   readonly keeper: TokenKeeper;
-  /** as its token says: what the page offers, not what the edge allows */
+  /** as its token says, like the next one: what the page offers, not what the edge allows */
   readonly isAdmin: boolean;
+  readonly maySignal: boolean;
   close(): void;
 };
 
@@ -33,6 +34,7 @@ export const openConnection = (token: string): WebConnection => {
     tap,
     keeper,
     isAdmin: isAdmin(token),
+    maySignal: maySignal(token),
     close: () => {
       link.close();
       tap.close();

@@ -41,6 +41,7 @@ type StoreOptions = {
   readonly session: string;
   readonly link: LinkStatus;
   readonly readWhole: ReadWhole;
+  readonly maySignal: boolean;
 };
 
 const wordsOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
@@ -64,13 +65,15 @@ export class SessionStore {
   /** long answers that were asked for */
   readonly #asked = new Set<string>();
   readonly #readWhole: ReadWhole;
+  readonly #maySignal: boolean;
   readonly #removals: (() => void)[];
   #phase: SessionSnapshot['phase'] = 'loading';
   #refusal: string | undefined;
   #snapshot = EMPTY;
 
-  constructor({ client, session, link, readWhole }: StoreOptions) {
+  constructor({ client, session, link, readWhole, maySignal }: StoreOptions) {
     this.#readWhole = readWhole;
+    this.#maySignal = maySignal;
     this.id = session;
     this.#client = client;
     this.#link = link;
@@ -90,6 +93,11 @@ export class SessionStore {
   };
 
   readonly snapshot = (): SessionSnapshot => this.#snapshot;
+
+  /** Tells the others that somebody types here, where this person may. */
+  typing(): void {
+    if (this.#maySignal) this.roster.typing();
+  }
 
   /** Asks the model; the question shows at once. */
   ask(prompt: PromptOptions & { readonly generation: string }, shown = prompt.input ?? ''): void {
