@@ -3,11 +3,11 @@ import type { StoredGeneration } from '@sluice/core';
 import { parseItemId, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
 import { queueJob } from './job.ts';
-import { demandOf } from './item-size.ts';
-import { markIfDeleted, noteActivity } from './session-card.ts';
-import { countItem } from './reservation.ts';
-import type { Reservation } from './reservation.ts';
-import type { Room } from './room.ts';
+import { demandOf } from './room/item-size.ts';
+import { markIfDeleted, noteActivity } from './erasure/session-card.ts';
+import { countItem } from './room/reservation.ts';
+import type { Reservation } from './room/reservation.ts';
+import type { Room } from './room/room.ts';
 
 /** `stored`: the item as this call created it, where it did. */
 export type Created = { readonly created: boolean; readonly stored?: GenerationVersion | undefined };

@@ -3,9 +3,9 @@ import { usageRecordOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { parseGenerationId } from '@sluice/protocol';
 import type { GenerationKey, ItemId, SessionKey } from '@sluice/protocol';
-import { sizeOf } from './item-size.ts';
+import { sizeOf } from './room/item-size.ts';
 import { closeAccount } from './ledger.ts';
-import { countDone, countGrowth } from './reservation.ts';
+import { countDone, countGrowth } from './room/reservation.ts';
 
 /** What every operation of a generation's life needs. */
 export type LifeContext = {

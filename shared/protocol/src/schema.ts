@@ -7,15 +7,15 @@ import {
   idSchema,
   isShallowMessage,
   nameSchema,
-} from './basic-schema.ts';
+} from './schema/basic-schema.ts';
 import type { BodyPart } from './bodies.ts';
 import type { AuthFrame, ClientFrame } from './client-frames.ts';
-import { counted } from './counted.ts';
+import { counted } from './schema/counted.ts';
 import { ABANDON_POLICIES, GOVERNORS, LEADS } from './items.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import { ForeignMessageError, parseJson } from './foreign-message.ts';
 import { isShallow } from './nesting.ts';
-import { storedGenerationSchema, storedMessageSchema } from './worker-schema.ts';
+import { storedGenerationSchema, storedMessageSchema } from './schema/worker-schema.ts';
 
 export {
   errorCodeSchema,
@@ -24,7 +24,7 @@ export {
   messageItemSchema,
   serverFrameSchemas,
   usageSchema,
-} from './server-schema.ts';
+} from './schema/server-schema.ts';
 
 /** Of a prompt. */
 const MAX_MESSAGES = 10_000;
@@ -34,9 +34,9 @@ const MAX_POSITIONS = 10_000;
 
 const answerable = { id: z.string().max(64).exactOptional() };
 
-export { freeformSchema, idSchema, nameSchema } from './basic-schema.ts';
-export { counted } from './counted.ts';
-export { orgSettingsSchema, writtenOrgSettingsSchema } from './org-schema.ts';
+export { freeformSchema, idSchema, nameSchema } from './schema/basic-schema.ts';
+export { counted } from './schema/counted.ts';
+export { orgSettingsSchema, writtenOrgSettingsSchema } from './schema/org-schema.ts';
 export {
   controlMessageSchema,
   presenceMessageSchema,
@@ -45,7 +45,7 @@ export {
   statsAskSchema,
   statsMessageSchema,
   statsReportSchema,
-} from './system-schema.ts';
+} from './schema/system-schema.ts';
 export {
   cancelReplySchema,
   controlAckSchema,
@@ -59,7 +59,7 @@ export {
   usageRecordSchema,
   workerBeatSchema,
   workerInfoSchema,
-} from './worker-schema.ts';
+} from './schema/worker-schema.ts';
 
 export const positionSchema = z.object({ epoch: count, seq: count });
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import { parseRecord } from '../src/index.ts';
 import { promptEntrySchema, storedPromptSchema } from '../src/schema.ts';
-import * as workerSchemas from '../src/worker-schema.ts';
+import * as workerSchemas from '../src/schema/worker-schema.ts';
 
 const page = readFileSync(new URL('../../../docs/WORKERS.md', import.meta.url), 'utf8');
 const schemas: Readonly<Record<string, z.ZodType>> = {

@@ -1,6 +1,6 @@
 /** Zod schemas of what is set for an org. */
 import { z } from 'zod';
-import type { OrgSettings, Quota } from './org-settings.ts';
+import type { OrgSettings, Quota } from '../org-settings.ts';
 
 const most = z.int().min(0).exactOptional();
 const quota = {

@@ -1,8 +1,8 @@
 import { placeSession } from '@sluice/core';
 import type { Seat } from '@sluice/core';
-import { ANY_QUEUE } from './job-queue.ts';
-import type { Job } from './job-queue.ts';
-import type { WorkerBeat, WorkerInfo } from './worker-directory.ts';
+import { ANY_QUEUE } from '../job-queue.ts';
+import type { Job } from '../job-queue.ts';
+import type { WorkerBeat, WorkerInfo } from '../worker-directory.ts';
 
 /**
  * Which queue a job goes to, by what its owner has last read of the directory. Only a guess: a worker

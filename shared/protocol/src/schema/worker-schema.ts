@@ -4,14 +4,14 @@
  */
 import { z } from 'zod';
 import { bodyRefSchema, count, freeformSchema, generationPlace, idSchema as id } from './basic-schema.ts';
-import { RUN_STATES } from './control.ts';
-import type { CancelReply, ControlAck, ControlCancel } from './control.ts';
-import { GOVERNORS, ITEM_STATUSES } from './items.ts';
-import type { GenerationItem, MessageItem } from './items.ts';
-import { END_REASONS } from './records.ts';
-import type { TokenRecord } from './records.ts';
-import { MARKED_KINDS } from './tokens.ts';
-import type { UsageRecord } from './usage-record.ts';
+import { RUN_STATES } from '../control.ts';
+import type { CancelReply, ControlAck, ControlCancel } from '../control.ts';
+import { GOVERNORS, ITEM_STATUSES } from '../items.ts';
+import type { GenerationItem, MessageItem } from '../items.ts';
+import { END_REASONS } from '../records.ts';
+import type { TokenRecord } from '../records.ts';
+import { MARKED_KINDS } from '../tokens.ts';
+import type { UsageRecord } from '../usage-record.ts';
 
 const attemptSchema = z.int().min(1);
 

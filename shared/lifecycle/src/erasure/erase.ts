@@ -2,10 +2,10 @@ import { BusUnavailableError, isTombstone } from '@sluice/bus';
 import type { ItemBody, SessionCard } from '@sluice/bus';
 import { parseGenerationId, SluiceError } from '@sluice/protocol';
 import type { ItemId, SessionKey } from '@sluice/protocol';
-import { cancelGeneration } from './cancel.ts';
-import type { CancelContext } from './cancel.ts';
-import { eraseItem } from './item-change.ts';
-import { releaseItem, releaseSession } from './reservation.ts';
+import { cancelGeneration } from '../cancel.ts';
+import type { CancelContext } from '../cancel.ts';
+import { eraseItem } from '../item-change.ts';
+import { releaseItem, releaseSession } from '../room/reservation.ts';
 import { readCard } from './session-card.ts';
 
 export type EraseContext = CancelContext & {

@@ -1,10 +1,10 @@
 /** Zod schemas that all the others are made of. */
 import { z } from 'zod';
-import { ID_PATTERN } from './ids.ts';
-import type { GenerationId, Org, SessionId } from './ids.ts';
-import { MAX_BODY_BYTES, MAX_NESTING } from './limits.ts';
-import { isReadableName } from './names.ts';
-import { isShallow } from './nesting.ts';
+import { ID_PATTERN } from '../ids.ts';
+import type { GenerationId, Org, SessionId } from '../ids.ts';
+import { MAX_BODY_BYTES, MAX_NESTING } from '../limits.ts';
+import { isReadableName } from '../names.ts';
+import { isShallow } from '../nesting.ts';
 
 export const idSchema = z.string().regex(ID_PATTERN, 'expected 1-64 characters of A-Z a-z 0-9 _ -');
 /** A name that people read: of a model, for instance. */

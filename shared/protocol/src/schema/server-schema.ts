@@ -3,15 +3,15 @@
  * by. Loose, as every reader must be: version 1 grows by fields that an older client ignores.
  */
 import { z } from 'zod';
-import { ERROR_CODES } from './codes.ts';
-import { ID_PATTERN } from './ids.ts';
-import { GOVERNORS, ITEM_STATUSES } from './items.ts';
-import type { GenerationItem, Item, MessageItem } from './items.ts';
-import type { Limits } from './limits.ts';
-import { END_REASONS } from './records.ts';
-import { GENERATION_STATES } from './server-frames.ts';
-import type { ServerFrame } from './server-frames.ts';
-import { MARKED_KINDS } from './tokens.ts';
+import { ERROR_CODES } from '../codes.ts';
+import { ID_PATTERN } from '../ids.ts';
+import { GOVERNORS, ITEM_STATUSES } from '../items.ts';
+import type { GenerationItem, Item, MessageItem } from '../items.ts';
+import type { Limits } from '../limits.ts';
+import { END_REASONS } from '../records.ts';
+import { GENERATION_STATES } from '../server-frames.ts';
+import type { ServerFrame } from '../server-frames.ts';
+import { MARKED_KINDS } from '../tokens.ts';
 
 const id = z.string().regex(ID_PATTERN);
 const count = z.int().min(0);

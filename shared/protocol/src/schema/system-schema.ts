@@ -1,11 +1,11 @@
 /** Zod schemas of what edges and workers tell each other over NATS and no other program takes part in. */
 import { z } from 'zod';
 import { count, freeformSchema, generationPlace, idSchema, sessionPlace } from './basic-schema.ts';
-import type { ControlMessage, PresenceMessage } from './control.ts';
-import { REVOCABLE } from './revocations.ts';
-import type { Revocation } from './revocations.ts';
-import { RUN_PHASES } from './stats.ts';
-import type { EdgeReport, RunReport, StatsReport, WorkerReport } from './stats.ts';
+import type { ControlMessage, PresenceMessage } from '../control.ts';
+import { REVOCABLE } from '../revocations.ts';
+import type { Revocation } from '../revocations.ts';
+import { RUN_PHASES } from '../stats.ts';
+import type { EdgeReport, RunReport, StatsReport, WorkerReport } from '../stats.ts';
 import { controlAckSchema, controlCancelSchema } from './worker-schema.ts';
 
 /** Of a user's name, or of a token's id. */

@@ -1,4 +1,4 @@
-import type { Bus } from './bus.ts';
+import type { Bus } from '../bus.ts';
 import type { Placement } from './placement.ts';
 
 /** The bus, with each job that is published without a queue put where `placement` says. */
