@@ -1,7 +1,11 @@
+import { fnv1a } from './hash.ts';
 import { Shares } from './shares.ts';
 
 /** Whose something is: users take turns within their org, orgs among themselves. */
 export type Party = { readonly org: string; readonly user: string };
+
+/** By what a job tells users apart: it may outlive what is erased of its session, so it names nobody. */
+export const partyOf = (org: string, user: string): Party => ({ org, user: fnv1a(user).toString(36) });
 
 /** First in, first out, by user. */
 type Waiting<Entry> = Map<string, Entry[]>;

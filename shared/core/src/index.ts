@@ -10,7 +10,7 @@ export { OUTPUT_BOUNDS, refusedByRules, SAMPLING_PARAMS, USUAL_PARAMS } from './
 export type { EngineRules } from './rules/engine-rules.ts';
 export { EngineError } from './engine.ts';
 export type { Engine, EngineEnd, EngineErrorCode, EngineRequest, EngineRun } from './engine.ts';
-export { FairQueue } from './fair-queue.ts';
+export { FairQueue, partyOf } from './fair-queue.ts';
 export type { Party } from './fair-queue.ts';
 export { GenerationBuffer } from './generation-buffer.ts';
 export type { Slice } from './generation-buffer.ts';

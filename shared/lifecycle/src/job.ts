@@ -1,5 +1,6 @@
 import { ANY_QUEUE } from '@sluice/bus';
 import type { Bus, Delivery } from '@sluice/bus';
+import { partyOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import type { GenerationKey } from '@sluice/protocol';
 
@@ -12,10 +13,11 @@ import type { GenerationKey } from '@sluice/protocol';
 export const queueJob = async (
   bus: Bus,
   key: GenerationKey,
-  { model, attempt, user }: StoredGeneration,
+  { model, attempt, user: name }: StoredGeneration,
   queue?: typeof ANY_QUEUE,
 ): Promise<void> => {
   const { org, session, generation } = key;
+  const { user } = partyOf(org, name);
   await bus.jobs.publish({ org, session, generation, model, attempt: attempt + 1, user }, queue);
 };
 

@@ -56,10 +56,16 @@ export class CardWatch {
     if (stored !== undefined) return this.#take(stored);
     this.#isDeleted = false;
     if (!isFirst) return;
-    // Of an earlier release, or its edge died before it wrote one: a session without items gets none.
-    noteActivity(bus, this.#key, 0).catch((error: unknown) =>
+    this.#mend().catch((error: unknown) =>
       logger.warn('session_card_failed', { session: this.#key.session, error }),
     );
+  }
+
+  /** Of an earlier release, or its edge died before it wrote a card: a session without items gets none. */
+  async #mend(): Promise<void> {
+    const { bus, turns } = this.#context;
+    // Most sessions without a card are new, and that is told without a list.
+    if ((await bus.sessions.newestRev(this.#key)) > 0) await turns.run(() => noteActivity(bus, this.#key, 0));
   }
 
   #take({ rev, card }: StoredCard): void {

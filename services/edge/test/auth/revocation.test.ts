@@ -123,24 +123,24 @@ describe('a connection whose token is revoked', () => {
     }
   });
 
-  test.each(['/v1/chat/completions', '/v1/responses'])(
-    'ends as a stream of %s before its first token',
-    async (path) => {
-      const { target } = scene;
-      const asked = request(target, path, {
-        ...{ as: EARLIER, method: 'POST' },
-        body: { model: 'm1', messages: [{ role: 'user', content: 'x' }], input: 'x', stream: true },
-      });
-      await waitFor(() => target.edge.tally.connections.get('sse') === 1, { what: 'the stream' });
-      await revoke('user', 'ann');
-      const { status, text } = await asked;
-      expect([path, status, text]).toEqual([
-        path,
-        expect.any(Number),
-        expect.stringContaining('the token was revoked'),
-      ]);
-    },
-  );
+  test.each([
+    ['/v1/chat/completions', { messages: [{ role: 'user', content: 'x' }] }],
+    ['/v1/responses', { input: 'x' }],
+  ])('ends as a stream of %s before its first token', async (path, asking) => {
+    const { target } = scene;
+    const asked = request(target, path, {
+      ...{ as: EARLIER, method: 'POST' },
+      body: { model: 'm1', ...asking, stream: true },
+    });
+    await waitFor(() => target.edge.tally.connections.get('sse') === 1, { what: 'the stream' });
+    await revoke('user', 'ann');
+    const { status, text } = await asked;
+    expect([path, status, text]).toEqual([
+      path,
+      expect.any(Number),
+      expect.stringContaining('the token was revoked'),
+    ]);
+  });
 
   test('is answered 401 where it waits for the end of a generation', async () => {
     const { target } = scene;

@@ -1,5 +1,6 @@
 import { BusRefusedError } from '@sluice/bus';
 import type { Delivery, RunningGeneration } from '@sluice/bus';
+import { partyOf } from '@sluice/core';
 import type { Party, StoredGeneration } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
 import { claimGeneration, readClaimed } from '@sluice/lifecycle';
@@ -89,7 +90,7 @@ export class JobRunner {
     const now = this.#deps.clock.now();
     const ahead = runs.map((run) => {
       const { key, item } = run.claimed;
-      const by = aheadOf({ org: key.org, user: item.user });
+      const by = aheadOf(partyOf(key.org, item.user));
       return { run, by, heldMs: run.heldFor(now) };
     });
     ahead.sort((a, b) => b.heldMs - a.heldMs || a.run.made - b.run.made);
