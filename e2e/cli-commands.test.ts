@@ -133,7 +133,7 @@ describe('sluice token', () => {
     [['--user', 'ann'], "required option '--org <id>' not specified"],
     [
       ['--org', 'a', '--user', 'b', '--scope', 'root'],
-      'expected some of read, prompt, cancel, signal, admin, got "root"',
+      'expected some of read, prompt, cancel, signal, delete, usage, admin, got "root"',
     ],
     [['--org', 'a', '--user', 'b', '--ttl', 'soon'], 'Expected a time such as 90s'],
   ])('says what is wrong with %p', async (flags, message) => {

@@ -49,6 +49,7 @@ const JOBS = [`job.${MODEL}.${ORG}.${SESSION}.bad.1`, `job.x.a.b.c.d`];
 const OPEN = [`open.${ORG}.${SESSION}.nobody`, `open.${ORG}.${SESSION}.~`];
 const OWN_JOBS = [`own.worker-1.${MODEL}.${ORG}.${SESSION}.bad.1`, 'own.x.a.b.c.d.e'];
 const COUNTERS = [`count.${ORG}.${SESSION}.bytes`, `count.${ORG}.${LIVE}.bytes`];
+const MARKS = [`erase.${ORG}.bad`];
 const LEDGER = [`usage.${ORG}.2026-11-30.${SESSION}.bad`, 'usage.a.b.c.d'];
 const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.INFO': SERVER,
@@ -69,6 +70,9 @@ const READING: Readonly<Record<string, Polluted>> = {
   '$JS.API.DIRECT.GET.OPEN': SERVER,
   '$JS.API.DIRECT.GET.COUNTERS': SERVER,
   '$JS.API.DIRECT.GET.COUNTERS.>': SERVER,
+  '$JS.API.DIRECT.GET.CARDS': SERVER,
+  '$JS.API.DIRECT.GET.CARDS.>': SERVER,
+  '$JS.API.STREAM.MSG.GET.CARDS': SERVER,
 };
 
 /** Every subject of deploy/nats/users.conf, and what is published there. */
@@ -86,6 +90,8 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     'tok.*.*.*.*.*': TOKENS,
     'count.>': COUNTERS,
     'usage.*.*.*.*': LEDGER,
+    'card.*.*': [`card.${ORG}.${SESSION}`, `card.${ORG}.bad`],
+    'erase.*.*': MARKS,
     'rate.>': [`rate.${ORG}.1.prompts`],
     '$JS.API.STREAM.MSG.GET.RATES': SERVER,
     '$JS.API.DIRECT.GET.RATES.>': SERVER,
@@ -105,6 +111,7 @@ const POLLUTED: Readonly<Record<'edge' | 'worker', Readonly<Record<string, Pollu
     'open.*.*.*': OPEN,
     'count.>': COUNTERS,
     'usage.*.*.*.*': LEDGER,
+    'erase.*.*': MARKS,
     '$KV.WORKERS.*': ['$KV.WORKERS.bad'],
     'beat.workers': ['beat.workers'],
     'live.state.*.*.*': [`live.state.${ORG}.${SESSION}.${LIVE}`],
@@ -281,7 +288,7 @@ test('garbage on every subject harms neither viewers nor services', async () => 
   expect([...reporters].toSorted()).toEqual(['edge-1', 'worker-1']);
 
   expect(await kinds('edge')).toEqual([
-    ...['directory_entry', 'item', 'presence', 'record', 'relay', 'report', 'state', 'stats_ask'],
+    ...['card', 'directory_entry', 'item', 'presence', 'record', 'relay', 'report', 'state', 'stats_ask'],
   ]);
   expect(await kinds('worker')).toEqual(['beat', 'control', 'directory_entry', 'job', 'record', 'stats_ask']);
   const pieces = Object.keys(GARBAGE).length;

@@ -151,7 +151,7 @@ test('an edge compares a session with what is stored, and sees which store that 
   expect(refusals()).toEqual([]);
 });
 
-test('an edge reads and hears of what admin has revoked, and revokes nothing itself', async () => {
+test('an edge reads and hears of what admin has revoked', async () => {
   const [edge, admin] = await Promise.all([busAs('edge'), busAs('admin')]);
   const heard: string[] = [];
   const watch = await edge.revocations.watch(({ id }) => void heard.push(id));
@@ -163,8 +163,6 @@ test('an edge reads and hears of what admin has revoked, and revokes nothing its
   await waitFor(() => heard.includes('ann'), { what: 'the revocation' });
   expect((await edge.revocations.list()).revocations).toMatchObject([{ id: 'ann' }]);
   expect(refusals()).toEqual([]);
-  await expect(edge.revocations.put(revocation('bob'))).rejects.toThrow();
-  expect((await admin.revocations.list()).revocations).toMatchObject([{ id: 'ann' }]);
   watch.close();
 });
 
