@@ -87,12 +87,7 @@ const KEEPERS: ReadonlySet<string> = new Set(['KV_SESSIONS', 'KV_PROMPTS', 'BODI
 
 /** Streams that no text of a client's goes to: they are small, and a large prompt need not fit them. */
 const TEXTLESS: ReadonlySet<string> = new Set([
-  'COUNTERS',
-  'JOBS',
-  'KV_ORGS',
-  'KV_WORKERS',
-  'RATES',
-  'USAGE',
+  ...['CARDS', 'COUNTERS', 'JOBS', 'KV_ORGS', 'KV_REVOKED', 'KV_WORKERS', 'RATES', 'USAGE'],
 ]);
 
 const roomOf = ({ name, fullness, maxBytes }: StreamState): number => {

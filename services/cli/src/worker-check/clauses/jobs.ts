@@ -17,8 +17,11 @@ const MOST_REST_MS = 300;
 const LANES = 3;
 const CONTESTS = 8;
 
-/** Everything but what a claim changes. */
-const kept = ({ worker: _worker, status: _status, attempt: _attempt, ...rest }: StoredGeneration) => rest;
+/** Everything but what a claim changes, or may. */
+const kept = (item: StoredGeneration) => {
+  const { worker: _worker, status: _status, attempt: _attempt, claimedAt: _claimedAt, ...rest } = item;
+  return rest;
+};
 
 /** The version in which a worker had claimed it, and the one before. @throws ClauseFailure */
 const claimOf = async (
