@@ -66,8 +66,9 @@ const open = async (user: string, org: string): Promise<RawClient> => {
 const ask = async (client: RawClient, frame: object): Promise<string> => {
   const id = randomUUID();
   client.send({ ...frame, id });
+  // A frame over the budget of its connection is not read, so its refusal names none; only one is under way.
   const isAnswer = (each: ServerFrame): boolean =>
-    (each.type === 'ok' || each.type === 'error') && each.re === id;
+    (each.type === 'ok' && each.re === id) || (each.type === 'error' && (each.re ?? id) === id);
   const answer = await client.nextFrame(isAnswer, 30_000);
   return answer.type === 'error' ? answer.code : answer.type;
 };
