@@ -25,7 +25,7 @@ const CACHED = 2;
 /** What it was asked by one attempt, and has answered. */
 type Run = { readonly attempt: number; made: number; readonly promptTokens: number; isWhole: boolean };
 
-/** Counts what is taken from it. It goes on from where another one stopped. */
+/** Counts the tokens that workers take from it. Continues the text of an earlier attempt. */
 class CountingEngine implements Engine {
   readonly name = 'counting';
   /** newest run of each generation, over all engines of these tests */

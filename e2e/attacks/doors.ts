@@ -12,7 +12,7 @@ export type Door = {
   readonly flood: Uint8Array;
 };
 
-/** Every key is one that a schema refuses. */
+/** The schema refuses all of these keys. */
 const badKeys = JSON.stringify(
   Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`*${index}`, 0])),
 );

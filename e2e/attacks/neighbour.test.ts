@@ -1,4 +1,4 @@
-/** One ordinary user does the worst that its token allows; another org goes on as if it were not there. */
+/** One ordinary user floods the edge as fast as its token allows. Other orgs must not notice. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -17,7 +17,7 @@ const SOCKETS = 8;
 /** The longest first, then what still fits. */
 const LINES = ['x'.repeat(250_000), 'x'.repeat(26_000)] as const;
 const lineOf = (n: number): string => LINES[n % SOCKETS < SOCKETS / 2 ? 0 : 1];
-/** What a person asks who goes on from a long text. */
+/** A prompt with a long text. */
 const LONG = 'y'.repeat(26_000);
 const IDLE_MS = sized({ small: 4_000, long: 20_000 });
 const ATTACK_MS = sized({ small: 8_000, long: 60_000 });

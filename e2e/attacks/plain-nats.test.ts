@@ -1,4 +1,4 @@
-/** A server that offers no TLS, in the place of one that is named by `tls://`. */
+/** A server without TLS answers where the settings say `tls://`. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { RefusedTlsError, createNatsBus } from '@sluice/bus';
 import { startPlainNats } from '../support/plain-nats.ts';

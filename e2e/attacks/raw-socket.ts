@@ -14,7 +14,7 @@ export type RawSocket = {
   send(bytes: string | Uint8Array): Promise<void>;
   /** Says the same over and over, as fast as it is taken, at most `bytesPerSecond`. @returns bytes sent */
   flood(bytes: Uint8Array, options: FloodOptions): Promise<number>;
-  /** Stops reading: what comes stays in the kernel, and then with whoever sends it. */
+  /** Stops reading. Data fills the kernel’s buffer first, then the sender’s. */
   pause(): void;
   resume(): void;
   /** Ends it without a closing handshake. */
@@ -34,7 +34,7 @@ export const openRawSocket = async (url: string, from?: string): Promise<RawSock
   let received = '';
   socket.on('data', (bytes) => (received = (received + bytes.toString('latin1')).slice(-MAX_RECEIVED_CHARS)));
   await once(socket, 'connect');
-  // Whoever is thrown out sees it by the connection being closed.
+  // An attacker notices that the edge cut it off by the close of its connection.
   socket.on('error', () => undefined);
   const send = (bytes: string | Uint8Array): Promise<void> =>
     new Promise((resolve) => {

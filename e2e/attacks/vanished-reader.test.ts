@@ -70,7 +70,7 @@ const untilGone = async (session: string): Promise<void> => {
 
 type Headers = Readonly<Record<string, string>>;
 
-/** An answer that soon is longer than what the client's kernel takes, and that goes on for long. */
+/** A long answer: it soon fills the receive buffer of the client’s kernel. */
 const PARAMS = { simulated: { tokens: 100_000, tokensPerSecond: 1_000 } };
 
 const STREAMS: readonly (readonly [string, (headers: Headers) => string])[] = [
