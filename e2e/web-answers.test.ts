@@ -23,7 +23,7 @@ browserTest(
       await untilDone(ann, generation);
       expect(await shownText(ann, generation)).toBe('Iamscripted.');
     }
-    await ann.getByLabel('Model').selectOption('Any model');
+    await ann.getByLabel('Model').selectOption('Default model');
     const generation = await ask(ann, 'And you?');
     await untilDone(ann, generation);
     expect(await answerOf(ann, generation).innerText()).toContain('simulated');

@@ -112,7 +112,8 @@ export const edgeConfigSchema = defineConfig({
   }),
   defaultModel: setting(z.string().min(1).max(200).optional(), {
     env: 'SLUICE_DEFAULT_MODEL',
-    about: 'Model of prompts that name none; default the first one that live workers offer.',
+    about:
+      'Model of prompts that name none; unset: the only one that workers offer, and an error where they offer several.',
   }),
   ...engineSettings,
   maxConnections: setting(count(1).default(15_000), {

@@ -13,7 +13,7 @@ const command = defineCommand({
   options: [
     ...targetOptions(),
     new Option('--session <id>', 'which conversation (default: a new one)').argParser(id),
-    new Option('--model <name>', 'which model (default: the edge decides)'),
+    new Option('--model <name>', 'which model (default: that of the edge, SLUICE_DEFAULT_MODEL)'),
   ],
   notes: 'With input from a pipe each line is a prompt, and stdout gets the answers alone.',
   examples: [

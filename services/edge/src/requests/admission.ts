@@ -8,6 +8,7 @@ import { RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, Limits, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { canonicalJson } from './canonical-json.ts';
+import { onlyModel } from './model-choice.ts';
 import type { ModelDirectory } from './model-directory.ts';
 import type { StorageGate } from './storage-gate.ts';
 
@@ -151,7 +152,7 @@ const chooseModel = async (
   if (wanted !== undefined && !isAllowed(wanted))
     throw new SluiceError('forbidden', 'this org may not use this model');
   const offered = (list: readonly string[]): string | undefined =>
-    list.find((name) => (wanted === undefined ? isAllowed(name) : name === wanted));
+    wanted === undefined ? onlyModel(list.filter(isAllowed)) : list.find((name) => name === wanted);
   const found = offered(await deps.models.models()) ?? offered(await deps.models.modelsNow());
   if (found !== undefined) return found;
   const what = wanted === undefined ? 'no worker is up' : 'no live worker offers this model';

@@ -61,11 +61,11 @@ describe('a prompt', () => {
     expect((await client.nextFrame('item')).item).toMatchObject({ input: 'second' });
   });
 
-  test('names its model, or gets the default one, or the first that is offered', async () => {
-    await world.addWorker('w1', ['b', 'c']);
-    await world.addWorker('w2', ['a']);
+  test('names its model, or gets the default one, or the only one that is offered', async () => {
+    await world.addWorker('w1', ['a']);
     const plain = await start();
     await askOk(plain.client, prompt('g1'));
+    await world.addWorker('w2', ['b', 'c']);
     await askOk(plain.client, prompt('g2', { model: 'c' }));
     const withDefault = await start({ defaultModel: 'b' });
     await askOk(withDefault.client, prompt('g3'));
@@ -77,19 +77,31 @@ describe('a prompt', () => {
     expect([await modelOf('g1'), await modelOf('g2'), await modelOf('g3')]).toEqual(['a', 'c', 'b']);
   });
 
-  test('names a model that its org may use, or is refused; by default it gets one of those', async () => {
+  test('without a model is refused where there are several and no default, and is told which there are', async () => {
+    const many = Array.from({ length: 30 }, (_, n) => `m${100 + n}`);
+    await world.addWorker('w1', many);
+    const { client } = await start();
+    const refused = await ask(client, prompt(newId()));
+    expect(refused).toMatchObject({ code: 'bad_frame', retryable: false });
+    expect(refused).toMatchObject({ message: expect.stringContaining('m100, m101') });
+    expect(refused).toMatchObject({ message: expect.stringContaining('m119 and 10 more') });
+    expect(refused).toMatchObject({ message: expect.stringContaining('SLUICE_DEFAULT_MODEL') });
+  });
+
+  test('names a model that its org may use, or is refused; by default it gets the only one of those', async () => {
     await world.addWorker('w1', ['a', 'b', 'c']);
-    await world.bus.orgs.write(keyOf('s1', 'g1').org, { models: ['b', 'c'] }, 0);
+    await world.bus.orgs.write(keyOf('s1', 'g1').org, { models: ['b'] }, 0);
     const { edge, client } = await start({ defaultModel: 'a' });
-    expect(await codeOf(client, prompt(newId(), { model: 'a' }))).toBe('forbidden');
+    for (const model of ['a', 'c'])
+      expect(await codeOf(client, prompt(newId(), { model }))).toBe('forbidden');
     await askOk(client, prompt('g1'));
-    await askOk(client, prompt('g2', { model: 'c' }));
+    await askOk(client, prompt('g2', { model: 'b' }));
     await askOk(await edge.open({ org: 'other' }), prompt('g3'));
     const keys = [keyOf('s1', 'g1'), keyOf('s1', 'g2'), keyOf('s1', 'g3', 'other')];
     const items = await Promise.all(keys.map((key) => world.bus.sessions.item(key, key.generation)));
     expect(items.map((stored) => stored?.item)).toMatchObject([
       { model: 'b' },
-      { model: 'c' },
+      { model: 'b' },
       { model: 'a' },
     ]);
   });

@@ -10,7 +10,7 @@ export const ModelPicker = ({ models, model, choose }: ModelChoice) => {
         value={model ?? ''}
         onChange={({ target }) => choose(target.value === '' ? undefined : target.value)}
       >
-        <option value="">Any model</option>
+        <option value="">Default model</option>
         {models.map((name) => (
           <option key={name} value={name}>
             {name}
