@@ -1,7 +1,7 @@
 import type { PromptBody } from '@sluice/protocol';
 import { chatMessageSchema, counted } from '@sluice/protocol/schema';
 import { z } from 'zod';
-import { checkPrompt, withoutNulls } from './prompt-check.ts';
+import { checkPrompt, withoutNulls } from '../requests/prompt-check.ts';
 
 const oneChoice = { error: 'expected 1: there is one answer to a request' };
 const noLogprobs = { error: 'expected false: engines are not asked for probabilities' };

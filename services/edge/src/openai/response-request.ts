@@ -2,7 +2,7 @@ import { SluiceError } from '@sluice/protocol';
 import type { ChatMessage, PromptBody } from '@sluice/protocol';
 import { counted, describeIssue, freeformSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
-import { checkPrompt, withoutNulls } from './prompt-check.ts';
+import { checkPrompt, withoutNulls } from '../requests/prompt-check.ts';
 import { inputSchema, messagesOfInput } from './response-input.ts';
 
 const functionsOnly = { error: 'expected `function`: tools are the client’s own' };
