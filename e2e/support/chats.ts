@@ -1,7 +1,6 @@
 import { Chat } from '@ai-sdk/react';
 import { connect } from '@sluice/client';
 import { SluiceChatTransport } from '@sluice/client/ai-sdk';
-import type { PromptParams } from '@sluice/protocol';
 import type { SimulatedOptions } from '@sluice/simulator';
 import { DefaultChatTransport, WebSocketChatTransport } from 'ai';
 import type { ChatTransport, UIMessage } from 'ai';
@@ -25,7 +24,9 @@ export type Ask = Partial<SimulatedOptions>;
 
 export type ChatSetup = {
   readonly id: string;
-  readonly ask: Ask;
+  readonly ask?: Ask;
+  /** what else stands at the top of each request */
+  readonly body?: object;
   /** of our transport */
   readonly onAbort?: 'detach' | 'cancel';
 };
@@ -34,11 +35,10 @@ export type ChatSetup = {
 export const openChat = (
   name: TransportName,
   url: string,
-  { id, ask, onAbort = 'detach' }: ChatSetup,
+  { id, ask, body = {}, onAbort = 'detach' }: ChatSetup,
 ): OpenChat => {
-  const params = { simulated: ask };
   const { transport, close } = open(name, url, {
-    params,
+    body: { ...(ask === undefined ? {} : { params: { simulated: ask } }), ...body },
     onAbort,
     unfinished: () => chat.lastMessage?.id ?? '',
   });
@@ -52,19 +52,19 @@ export const textOf = (message: UIMessage | undefined): string =>
     : '';
 
 type Setup = {
-  readonly params: PromptParams;
+  readonly body: object;
   readonly onAbort: 'detach' | 'cancel';
   /** id of the message whose rest is wanted when the stream is resumed */
   readonly unfinished: () => string;
 };
 type Opened = { readonly transport: ChatTransport<UIMessage>; readonly close: () => Promise<void> };
 
-const open = (name: TransportName, url: string, { params, onAbort, unfinished }: Setup): Opened => {
+const open = (name: TransportName, url: string, { body, onAbort, unfinished }: Setup): Opened => {
   const headers = { authorization: `Bearer ${tokenFor('ann')}` };
   if (name === 'http') {
     const api = `${url}/api/chat`;
     const transport = new DefaultChatTransport({
-      ...{ api, headers, body: { params } },
+      ...{ api, headers, body },
       prepareReconnectToStreamRequest: ({ id }) => ({
         api: `${api}/${id}/stream${unfinished() === '' ? '' : `?message=${unfinished()}`}`,
         headers,
@@ -74,7 +74,7 @@ const open = (name: TransportName, url: string, { params, onAbort, unfinished }:
   }
   if (name === 'websocket') {
     const transport = new WebSocketChatTransport({
-      ...{ url: `${url}/v1/ai-sdk`, headers, body: { params }, webSocket: WebSocket as never },
+      ...{ url: `${url}/v1/ai-sdk`, headers, body, webSocket: WebSocket as never },
       prepareReconnectToStreamRequest: () => ({
         body: unfinished() === '' ? {} : { message: unfinished() },
       }),
@@ -82,6 +82,6 @@ const open = (name: TransportName, url: string, { params, onAbort, unfinished }:
     return { transport, close: async () => transport.close() };
   }
   const client = connect({ url, token: tokenFor('ann'), backoff: { baseMs: 5, capMs: 50 } });
-  const transport = new SluiceChatTransport({ client, onAbort, options: { params } });
+  const transport = new SluiceChatTransport({ client, onAbort, options: { ...body } });
   return { transport, close: () => client.close() };
 };

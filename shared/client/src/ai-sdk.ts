@@ -9,8 +9,11 @@ import { RequestError } from './errors.ts';
 import type { Generation } from './generation/generation.ts';
 import { newId } from './new-id.ts';
 
-/** What a prompt says besides its messages; the same fields in the `body` of one request win. */
-export type ChatOptions = Omit<PromptBody, 'input' | 'messages'>;
+/**
+ * What a prompt says besides its messages, and `system`, `tools`, `temperature` and the like as the SDK has them; the same
+ * fields in the `body` of one request win. What the server does not know it refuses by its name.
+ */
+export type ChatOptions = Omit<PromptBody, 'input' | 'messages'> & { readonly [field: string]: unknown };
 
 export type SluiceChatTransportOptions = {
   /** stays the application's: it is not closed here */
@@ -50,8 +53,8 @@ export class SluiceChatTransport<Message extends UIMessage = UIMessage> implemen
   async sendMessages(request: SendOptions<Message>): Promise<ReadableStream<UIMessageChunk>> {
     const { trigger, chatId, messages, abortSignal, body } = request;
     abortSignal?.throwIfAborted();
-    const options: ChatOptions = { ...this.#options, ...body };
-    const asked = { trigger, messages: messages as readonly UiMessage[], options, request: newId() };
+    const fields: ChatOptions = { ...this.#options, ...body };
+    const asked = { trigger, messages: messages as readonly UiMessage[], fields, request: newId() };
     const { generation, messageId, body: prompt } = promptOf(asked);
     const answer = this.#client.session(chatId).prompt({ ...prompt, generation });
     return this.#streamOf(answer, messageId, abortSignal);

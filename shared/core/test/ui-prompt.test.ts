@@ -7,7 +7,7 @@ const text = (value: string): UiPart => ({ type: 'text', text: value });
 const user = (id: string, ...parts: UiPart[]): UiMessage => ({ id, role: 'user', parts });
 const assistant = (id: string, ...parts: UiPart[]): UiMessage => ({ id, role: 'assistant', parts });
 const ask = (messages: UiMessage[], more: Partial<Parameters<typeof uiPromptOf>[0]> = {}): UiPrompt =>
-  uiPromptOf({ trigger: 'submit-message', messages, options: {}, request: 'r1', ...more });
+  uiPromptOf({ trigger: 'submit-message', messages, fields: {}, request: 'r1', ...more });
 
 const tool = (more: object): UiPart => ({
   type: 'tool-weather',
@@ -66,7 +66,7 @@ describe('the prompt of a chat', () => {
       ask([question]),
       ask([user('u1', text('Why not?'))]),
       ask([user('u2', text('Why?'))]),
-      ask([question], { options: { model: 'large' } }),
+      ask([question], { fields: { model: 'large' } }),
       ask([question], { trigger: 'regenerate-message' }),
       ask([question], { trigger: 'regenerate-message', request: 'r2' }),
     ].map(({ generation }) => generation);

@@ -7,6 +7,7 @@ import { openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import { cancelFor } from '../requests/cancellation.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
+import { checkPrompt } from '../requests/prompt-check.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 
 /** A generation as a chat of the AI SDK sees it: the answer that a message of it shows. */
@@ -26,7 +27,7 @@ export const askForAnswer = async (
   const session = openSession(grant, chat, 'prompt');
   const { generation, messageId, body } = uiPromptOf(request);
   const key = { ...session, generation: parseGenerationId(generation) };
-  await submitPrompt({ key, grant, body }, context);
+  await submitPrompt({ key, grant, body: checkPrompt(body) }, context);
   return { key, messageId };
 };
 

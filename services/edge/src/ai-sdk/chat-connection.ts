@@ -152,7 +152,7 @@ export class ChatConnection extends Peer<ChatFrame> {
     const { id: chat, requestId } = frame;
     if (frame.type === 'resume')
       return findAnswer(openSession(grant, chat, 'read'), frame.body.message, this.context.bus);
-    const request = uiRequestOf({ chat: frame, options: frame.body, request: requestId });
+    const request = uiRequestOf({ chat: frame, fields: frame.body, request: requestId });
     return askForAnswer({ grant, chat, request }, this.context);
   }
 

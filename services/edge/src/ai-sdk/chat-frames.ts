@@ -1,6 +1,6 @@
 import { counted, describeIssue, idSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
-import { chatOptionsSchema, chatSchema } from './chat-request.ts';
+import { chatFieldsSchema, chatSchema } from './chat-request.ts';
 
 /** What an application may send along with a request. */
 const MAX_HEADERS = 100;
@@ -14,7 +14,9 @@ const sendSchema = z.object({
   type: z.literal('send'),
   ...addressed,
   ...chatSchema.shape,
-  body: chatOptionsSchema.default({}),
+  body: chatFieldsSchema.default({}),
+  /** of the request: the SDK sends it along, and nothing here could honour it */
+  metadata: z.null('expected none: what the prompt is to say belongs in `body`').optional(),
 });
 
 const resumeSchema = z.object({

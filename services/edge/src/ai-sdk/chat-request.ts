@@ -1,5 +1,5 @@
 import type { UiRequest } from '@sluice/core';
-import { counted, freeformSchema, promptBodySchema } from '@sluice/protocol/schema';
+import { counted, freeformSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 
 /** Longest id of a message, characters; the SDK's own have 16. */
@@ -18,22 +18,37 @@ const messageSchema = z.object({
 export const chatSchema = z.object({
   messages: counted(MAX_MESSAGES, z.array(messageSchema).min(1).max(MAX_MESSAGES)),
   trigger: z.enum(['submit-message', 'regenerate-message']).default('submit-message'),
+  messageId: z.string().max(MAX_MESSAGE_ID_CHARS).nullish().describe('Says no more than `messages`.'),
 });
 
-const { model, params, lead, governor, onAbandon } = promptBodySchema.shape;
-/** What an application may say of the run besides, in the SDK's `body`. */
-export const chatOptionsSchema = z.object({ model, params, lead, governor, onAbandon });
+/** What an application says besides, in the SDK's `body`: it is honoured, or refused by its name. */
+export const chatFieldsSchema = z
+  .object({
+    model: z.string().nullish().describe('Default the server’s.'),
+    system: z.string().nullish().describe('Said to the model before the conversation; also `instructions`.'),
+    tools: z
+      .union([counted(256, z.array(freeformSchema)), counted(256, z.record(z.string(), freeformSchema))])
+      .nullish()
+      .describe('A list as OpenAI has it, or the AI SDK’s object of tools by their names.'),
+    params: z
+      .record(z.string(), freeformSchema)
+      .nullish()
+      .describe(
+        'What shapes the answer; the same fields may stand beside it, also under the AI SDK’s names.',
+      ),
+  })
+  .catchall(freeformSchema);
 
 type Asked = {
   readonly chat: z.infer<typeof chatSchema>;
-  readonly options: z.infer<typeof chatOptionsSchema>;
+  readonly fields: UiRequest['fields'];
   /** names this request, for one that wants another answer to the same question */
   readonly request: string;
 };
 
-export const uiRequestOf = ({ chat, options, request }: Asked): UiRequest => ({
+export const uiRequestOf = ({ chat, fields, request }: Asked): UiRequest => ({
   messages: chat.messages,
   trigger: chat.trigger,
-  options: options as UiRequest['options'],
+  fields,
   request,
 });

@@ -3,14 +3,15 @@ import type { ChatMessage, PromptBody } from '@sluice/protocol';
 import { fnv1a } from '../hash.ts';
 import { chatMessagesOf } from './ui-messages.ts';
 import type { UiMessage } from './ui-messages.ts';
+import { uiOptionsOf } from './ui-options.ts';
 
 /** What a chat of the AI SDK asks for. */
 export type UiRequest = {
   readonly trigger: 'submit-message' | 'regenerate-message';
   /** the whole conversation, as the client has it */
   readonly messages: readonly UiMessage[];
-  /** what else the prompt says */
-  readonly options: Omit<PromptBody, 'input' | 'messages'>;
+  /** what the application says beside them, at the top of its request */
+  readonly fields: Readonly<Record<string, unknown>>;
   /** tells one regeneration from the next */
   readonly request: string;
 };
@@ -19,6 +20,7 @@ export type UiPrompt = {
   readonly generation: string;
   /** of the message that the answer belongs to */
   readonly messageId: string;
+  /** as asked for: whoever does not trust its client looks at it first */
   readonly body: PromptBody;
 };
 
@@ -36,8 +38,14 @@ const LATER_STEP = new RegExp(`^(.+)${STEP}[0-9a-f]{16}$`);
  * A question that follows a tool's result is a later step of the message with the call.
  * @throws SluiceError bad_frame
  */
-export const uiPromptOf = ({ trigger, messages, options, request }: UiRequest): UiPrompt => {
-  const body: PromptBody = { ...orderedOf(options), messages: questionOf(messages) };
+export const uiPromptOf = ({ trigger, messages, fields, request }: UiRequest): UiPrompt => {
+  const { prompt, params, system } = uiOptionsOf(fields);
+  const said = system === undefined ? [] : [{ role: 'system', content: system }];
+  const body: PromptBody = {
+    ...prompt,
+    ...(Object.keys(params).length === 0 ? {} : { params }),
+    messages: [...said, ...questionOf(messages)],
+  };
   const salt = trigger === 'regenerate-message' ? request : '';
   const asked = messages.findLast(({ role }) => role === 'user')?.id ?? '';
   const hash = digest(JSON.stringify([salt, asked, body]));
@@ -62,15 +70,6 @@ const questionOf = (messages: readonly UiMessage[]): readonly ChatMessage[] => {
     throw new SluiceError('bad_frame', '`messages`: expected one of role user');
   return question;
 };
-
-/** Only what a prompt has, in one order: the hash of a question must not depend on who writes it down. */
-const orderedOf = ({ model, params, lead, governor, onAbandon }: UiRequest['options']): PromptBody => ({
-  ...(model === undefined ? {} : { model }),
-  ...(params === undefined ? {} : { params }),
-  ...(lead === undefined ? {} : { lead }),
-  ...(governor === undefined ? {} : { governor }),
-  ...(onAbandon === undefined ? {} : { onAbandon }),
-});
 
 const shownPart = (id: string): string => id.replaceAll(/\W+/g, '_').slice(0, SHOWN_CHARS);
 
