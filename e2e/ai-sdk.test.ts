@@ -117,6 +117,7 @@ test(`chats whose connection is killed ${KILLS} times show one answer each, exac
 }, 120_000);
 
 describe.each(TRANSPORTS)('a chat over %s', (name) => {
+  // compat(use-chat): chat stream, resume
   test('goes on when its page is left, and a second tab resumes it', async () => {
     const id = randomUUID();
     const first = open(name, id, ASK);
@@ -157,6 +158,7 @@ describe.each(TRANSPORTS)('a chat over %s', (name) => {
     expect(again.chat.lastMessage?.id).not.toBe(answer?.id);
   }, 60_000);
 
+  // compat(use-chat): abort
   test('stops the worker when it is told to stop', async () => {
     const id = randomUUID();
     const chat = open(name, id, ASK);
@@ -189,6 +191,7 @@ test('our transport stops the worker at an abort if that is wanted', async () =>
   expect(await finished(id)).toMatchObject({ reason: 'cancelled' });
 }, 60_000);
 
+// compat(use-chat): reasoning, tools
 test('reasoning and the call of a tool arrive, and its result is a later step of the same message', async () => {
   const call = { name: 'weather', arguments: { in: 'Rome' } };
   for (const name of TRANSPORTS) {

@@ -74,6 +74,7 @@ const cancelOne = async (): Promise<Cancelled> => {
   return { ms: closedAt - cancelledAt, msToAbort: item.receipt?.msToAbort ?? Number.NaN };
 };
 
+// compat(sluice): abort
 test('a cancel aborts the engine within 50 ms for 99 of 100, and keeps the partial text', async () => {
   // The first ones compile the code they run.
   for (let i = 0; i < 10; i += 1) await cancelOne();

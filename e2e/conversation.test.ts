@@ -48,6 +48,7 @@ const slowToTell = (bus: Bus) => {
   return { bus: { ...bus, sessions: { ...bus.sessions, updateItem } }, let: let_ };
 };
 
+// compat(sluice): history
 test('a turn counts from the moment on that its end is seen, on whatever edge the next prompt comes', async () => {
   const [one, two] = [await system.addEdge(), await system.addEdge()];
   const inner = await createNatsBus({ url: system.nats.url, name: 'worker' });

@@ -8,6 +8,10 @@ import { describe, expect, test } from '@jest/globals';
 import { edgeConfigSchema } from '@sluice/edge';
 import { describeConfig } from '@sluice/runtime';
 import type { ConfigRow, ConfigSchema } from '@sluice/runtime';
+import { CLIENT_ABSENCES, ENGINE_ABSENCES } from './compatibility/absences.ts';
+import { allMarks } from './compatibility/marks.ts';
+import { cellsOf, matrixTable, reasonsTable, testsTable, wordsTable } from './compatibility/matrix.ts';
+import { CLIENTS, ENGINES } from './compatibility/words.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const PAGES = [
@@ -16,6 +20,7 @@ const PAGES = [
   'docs/OPERATIONS.md',
   'docs/GUARANTEES.md',
   'docs/WORKERS.md',
+  'docs/COMPATIBILITY.md',
   'SECURITY.md',
 ] as const;
 type Page = (typeof PAGES)[number];
@@ -125,13 +130,34 @@ const metricsTable = async (createMetrics: CreateMetrics, tally: object): Promis
   }
 };
 
-const GENERATED: ReadonlyArray<readonly [Page, string, () => string | Promise<string>]> = [
+type Generated = readonly [Page, string, () => string | Promise<string>];
+
+const compatibilityTables = (): Generated[] => {
+  const marks = allMarks();
+  const tables = [
+    ['clients', CLIENTS, CLIENT_ABSENCES],
+    ['engines', ENGINES, ENGINE_ABSENCES],
+  ] as const;
+  const page = 'docs/COMPATIBILITY.md';
+  return [
+    ...tables.flatMap(([name, words, absences]): Generated[] => [
+      [page, name, () => tableOf(wordsTable([name, 'what'], words.columns))],
+      [page, `features of ${name}`, () => tableOf(wordsTable(['feature', 'what is shown'], words.rows))],
+      [page, `${name} and features`, () => tableOf(matrixTable(words, cellsOf(words, marks, absences)))],
+      [page, `absences of ${name}`, () => tableOf(reasonsTable(absences))],
+    ]),
+    [page, 'tests', () => tableOf(testsTable(marks))],
+  ];
+};
+
+const GENERATED: readonly Generated[] = [
   ['README.md', 'settings', allSettings],
   ['docs/OPERATIONS.md', 'edge settings', () => configTable(edgeConfigSchema)],
   ['docs/OPERATIONS.md', 'worker settings', () => configTable(workerConfigSchema)],
   ['docs/OPERATIONS.md', 'demo settings', () => configTable(simulatedSettings)],
   ['docs/OPERATIONS.md', 'edge metrics', () => metricsTable(createEdgeMetrics, new EdgeTally())],
   ['docs/OPERATIONS.md', 'worker metrics', () => metricsTable(createWorkerMetrics, new WorkerTally())],
+  ...compatibilityTables(),
 ];
 
 const HOW_TO_UPDATE = 'write it anew with: UPDATE_DOCS=1 make test ONLY=e2e/docs';

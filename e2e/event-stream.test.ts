@@ -47,6 +47,7 @@ const attachmentOf = (stream: RawEventStream, lastEventId: string | undefined): 
 
 const WHOLE = { violations: [], holes: 0, overlaps: 0, wireDuplicates: 0 };
 
+// compat(eventsource): chat stream, resume
 test('an EventSource goes on where it was when its edge is killed, and stays away after the end', async () => {
   const tokens = 400;
   const [first, second] = [await spawnEdge(system.nats.url), await spawnEdge(system.nats.url)];

@@ -11,6 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => system.close());
 
+// compat(sluice): chat stream
 test('a prompt over a WebSocket streams the text that the item then stores', async () => {
   const edge = await system.addEdge();
   await system.addWorker(new SimulatedEngine({ tokensPerSecond: 500, ttftMs: 10 }));

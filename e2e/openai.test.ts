@@ -60,12 +60,14 @@ describe.each([
   const clientOf = (url = urls[0], apiKey = tokenFor('ann')): OpenAI =>
     new Client({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
 
+  // compat(openai-node, openai-node-previous): models
   test('lists the models', async () => {
     // An edge looks who is there every other second.
     const model = await waitFor(async () => (await clientOf().models.list()).data[0], { what: 'a model' });
     expect(model).toMatchObject({ id: MODEL, object: 'model' });
   });
 
+  // compat(openai-node, openai-node-previous): chat stream, reasoning, usage
   test('streams a chat completion: reasoning, text, usage, all under one id', async () => {
     const stream = await clientOf().chat.completions.create({
       ...{ model: MODEL, messages: say(randomUUID()), stream: true },
@@ -92,6 +94,7 @@ describe.each([
     expect(await doneItem(id)).toMatchObject({ text, reasoning, seq: 60 });
   });
 
+  // compat(openai-node, openai-node-previous): chat, usage
   test('gets an answer in one piece', async () => {
     const messages = say(randomUUID());
     const completion = await clientOf().chat.completions.create({
@@ -125,6 +128,7 @@ describe.each([
     ]);
   });
 
+  // compat(openai-node, openai-node-previous): error status
   test('gets errors as its own classes, and does not repeat what cannot succeed', async () => {
     const ask = (client: OpenAI, more: object = {}) =>
       client.chat.completions.create({ model: MODEL, messages: say('x'), ...more });
@@ -159,6 +163,7 @@ describe.each([
     expect(calls).toBe(3);
   });
 
+  // compat(openai-node, openai-node-previous): error in stream
   test('is told of a failure in the middle of a stream', async () => {
     const stream = await clientOf().chat.completions.create({
       ...{ model: MODEL, messages: say(randomUUID()), stream: true as const },
@@ -172,6 +177,7 @@ describe.each([
     expect(text).not.toBe('');
   });
 
+  // compat(openai-node, openai-node-previous): abort
   test('cancels by leaving the loop: the engine stops', async () => {
     const stream = await clientOf().chat.completions.create({
       ...{ model: MODEL, messages: say(randomUUID()), stream: true as const },
@@ -225,6 +231,7 @@ describe.each([
     expect(whole.endsWith(text)).toBe(true);
   });
 
+  // compat(openai-node, openai-node-previous): response, response stream
   test('gets a response, whole and streamed, with everything its helper checks', async () => {
     const request = {
       ...{ model: MODEL, input: randomUUID(), instructions: 'Be brief.', metadata: { case: 'x' } },
@@ -249,6 +256,7 @@ describe.each([
     );
   });
 
+  // compat(openai-node, openai-node-previous): history
   test('goes on with a conversation by previous_response_id', async () => {
     const first = await clientOf().responses.create({
       ...{ model: MODEL, input: 'one', instructions: 'Forgotten.' },
@@ -286,6 +294,7 @@ describe.each([
     expect(await doneItem(id)).toMatchObject({ reason: 'cancelled' });
   });
 
+  // compat(openai-node, openai-node-previous): resume
   test('goes on with a background response on another edge after the one that began it was killed', async () => {
     const edge = await spawnEdge(system.nats.url);
     const request = {

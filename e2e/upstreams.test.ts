@@ -171,6 +171,7 @@ beforeAll(() =>
 );
 
 describe.each(WAYS)('%s', (_, ask) => {
+  // compat(openai-node): error status
   test('that is refused before its first token has the server’s status, code, field and message', async () => {
     const error = await errorOf(ask('context too long'));
     expect(error).toBeInstanceOf(OpenAI.BadRequestError);
@@ -225,6 +226,7 @@ test.each(['done without a reason', 'content in parts'])(
 describe.each(Object.keys(TWO_CALLS))('two tool calls with %s are two', (name) => {
   const both = [PARIS, ROME];
 
+  // compat(openai-node): tools
   test('in a chat completion, streamed or not', async () => {
     const asked = { model: MODEL, messages: say(named(name)) };
     const whole = await clientOf().chat.completions.create(asked);
@@ -244,6 +246,7 @@ describe.each(Object.keys(TWO_CALLS))('two tool calls with %s are two', (name) =
       expect(output.map((each) => each.type === 'function_call' && each.arguments)).toEqual(both);
   });
 
+  // compat(sluice): tools
   test('for the SDK of Sluice', async () => {
     const { client } = recordedClient(`${url.replace('http', 'ws')}/v1/ws`);
     const generation = client.session(randomUUID()).prompt(named(name));

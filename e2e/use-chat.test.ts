@@ -77,6 +77,7 @@ const grown = (page: Page, beyond: number): Promise<unknown> =>
     timeoutMs: TIMEOUT,
   });
 
+// compat(use-chat): chat stream, resume, abort
 browserTest(
   'the example shows one growing answer in two tabs and after a reload, and stops the engine',
   async () => {

@@ -65,6 +65,7 @@ const describeOutput = (start: Start): void => {
     expect(await engine.models(never())).toEqual(['small', 'large']);
   });
 
+  // compat(engines): text, usage
   test('streams the whole text, token by token and in order, then its end and usage', async () => {
     const { engine, script } = await start();
     const request = requestOf('what is backpressure?');
@@ -84,6 +85,7 @@ const describeOutput = (start: Start): void => {
     expect(joined(tokens)).toBe(joined(tokensUpTo(script(request), 40)));
   });
 
+  // compat(engines): bound
   test('ends with reason length when max_tokens is used up', async () => {
     const { engine } = await start();
     const { tokens, end } = await collect(
@@ -93,6 +95,7 @@ const describeOutput = (start: Start): void => {
     expect(end.reason).toBe('length');
   });
 
+  // compat(engines): reasoning
   test('marks reasoning and keeps it apart from the text', async () => {
     const { engine, script } = await start({ reasoningTokens: 12, tokens: 30 });
     const request = requestOf('x');
@@ -101,6 +104,7 @@ const describeOutput = (start: Start): void => {
     expect(tokens.map(kindOf).lastIndexOf('reasoning')).toBe(11);
   });
 
+  // compat(engines): tools
   test('marks tool calls, with id and name on the first piece, and ends with tool_calls', async () => {
     const toolCall = { name: 'get_weather', arguments: { city: 'Brno', days: [1, 2, 3] } };
     const { engine } = await start({ toolCall, tokens: 3 });
@@ -128,6 +132,7 @@ const describeOutput = (start: Start): void => {
 };
 
 const describeContinuation = (start: Start, cuts: number): void => {
+  // compat(vllm, sglang, llamacpp, ollama): continuation
   test('continues a text from any token with exactly what would have followed', async () => {
     const { engine, script } = await start();
     if (!engine.canContinue(['some text'])) return;
@@ -163,6 +168,7 @@ const describeContinuation = (start: Start, cuts: number): void => {
 const textsOf = (tokens: readonly Token[]): string => tokens.map(textOf).join('');
 
 const describeStopping = (start: Start, abortMs: number): void => {
+  // compat(engines): lost connection
   test('fails as unavailable when what is behind it breaks off, having invented nothing', async () => {
     const { engine, script } = await start({ crashAtToken: 5 });
     const request = requestOf('x');
@@ -189,6 +195,7 @@ const describeStopping = (start: Start, abortMs: number): void => {
     await expectSoon(running, 0);
   });
 
+  // compat(engines): cancel
   test('an abort settles promptly and with its reason, at any moment', async () => {
     const { engine, running } = await start({
       source: 'ngram',

@@ -156,6 +156,7 @@ describe('failures of an upstream', () => {
     await expect(engine.models(never())).rejects.toMatchObject({ code: 'upstream_unavailable' });
   });
 
+  // compat(engines): error in stream
   test.each(PROFILES)('an error in the middle of a stream of %s', async (quirks) => {
     const { mock, engine } = await start({ quirks, faults: { errorAtToken: 6 } });
     const run = engine.generate(requestOf('x'), never());

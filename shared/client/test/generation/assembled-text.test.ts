@@ -35,6 +35,7 @@ const doneItem = (fields: Partial<GenerationItem>): GenerationItem => ({
 });
 
 describe('a transcript', () => {
+  // compat(sluice): reasoning
   test('keeps text, reasoning and tool calls apart', () => {
     const transcript = new AssembledText();
     transcript.apply(frame(0, 1, 'hm', { kind: 'reasoning' }));

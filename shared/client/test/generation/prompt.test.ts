@@ -300,6 +300,7 @@ describe('cancel and detach', () => {
     expect(transport.all('unsubscribe')).toEqual([]);
   });
 
+  // compat(sluice): error in stream
   test('an end with reason error is data to `end` and an error to the others', async () => {
     const { bench, transport } = await attached();
     const generation = bench.client.session('s').generation('g');
