@@ -55,7 +55,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const metrics = metricsOf(tally, () => context);
   const foreign = deps.bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
   const leaving = new AbortController();
-  const models = new ModelDirectory(deps.bus.workers, logger);
+  const models = new ModelDirectory(deps.bus.workers, logger, clock);
   const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
   const feeds = feedsOf({ bus, clock, tally, logger, edge: options.name });
   const hub = new Hub(feeds, options.lingerMs);

@@ -7,6 +7,7 @@ import { describeIssue } from '@sluice/protocol/schema';
 import type { z } from 'zod';
 import { describeRoutes, documentRoutes } from './http/api-documents.ts';
 import type { HttpContext } from './http/api-routes.ts';
+import { parseBodies } from './http/body-parsers.ts';
 import { contentSecurityPolicy } from './http/content-security-policy.ts';
 import { httpApi } from './http-api.ts';
 import { errorBody } from './http/http-error.ts';
@@ -14,6 +15,7 @@ import { createRefuser } from './http/refuser.ts';
 import { requestIdOf } from './http/request-id.ts';
 import { ENVELOPE_BYTES } from './requests/admission.ts';
 import { GENERATION_HEADER, SESSION_HEADER } from './openai/run-name.ts';
+import { addressOf } from './transports/address.ts';
 import { SOCKET_BYTES } from './transports/event-stream.ts';
 
 export type HttpOptions = {
@@ -36,8 +38,8 @@ const TIMEOUT_CHECK_MS = 1_000;
 /** Browsers of other origins ask again whether they may after this long, seconds. */
 const PREFLIGHT_MAX_AGE_S = 600;
 
-/** Longest part of an address that is a parameter: a response's id, which is two ids and a dot. */
-const MAX_PARAM_CHARS = 129;
+/** Longest part of an address that is a parameter: a model's id of 200 characters, each of them encoded. */
+const MAX_PARAM_CHARS = 600;
 
 /** The public port's HTTP side: the API and the web pages. WebSocket upgrades are the caller's. */
 export const createHttpServer = async (
@@ -48,13 +50,14 @@ export const createHttpServer = async (
     logger: false,
     serverFactory: (handle) => createPublicServer(context, handle),
     genReqId: requestIdOf,
+    rewriteUrl: ({ url = '' }) => addressOf(url),
     forceCloseConnections: true,
     // A HEAD of a stream would open it.
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: MAX_PARAM_CHARS },
     bodyLimit: context.limits.maxPromptBytes + ENVELOPE_BYTES,
   });
-  app.removeContentTypeParser('text/plain');
+  parseBodies(app);
   app.setValidatorCompiler(({ schema }) => validatorOf(schema as z.ZodType));
   app.setSerializerCompiler(() => (body) => JSON.stringify(body));
   app.addHook('onRequest', async (request, reply) => {

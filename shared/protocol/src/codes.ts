@@ -6,6 +6,7 @@ export const ERROR_CODES = [
   'forbidden',
   'not_found',
   'session_deleted',
+  'model_not_found',
   'conflict',
   'too_large',
   'rate_limited',

@@ -13,6 +13,7 @@ export const STATUS_OF: Readonly<Record<ErrorCode, number>> = {
   forbidden: 403,
   not_found: 404,
   session_deleted: 404,
+  model_not_found: 404,
   conflict: 409,
   too_large: 413,
   rate_limited: 429,

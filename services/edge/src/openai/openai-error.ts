@@ -21,6 +21,7 @@ const KIND_OF: Readonly<Record<ErrorCode, Kind>> = {
   forbidden: { type: 'invalid_request_error', code: 'forbidden' },
   not_found: { type: 'invalid_request_error', code: 'not_found' },
   session_deleted: { type: 'invalid_request_error', code: 'session_deleted' },
+  model_not_found: { type: 'invalid_request_error', code: 'model_not_found' },
   conflict: { type: 'invalid_request_error', code: 'conflict' },
   too_large: { type: 'invalid_request_error', code: 'too_large' },
   rate_limited: { type: 'rate_limit_error', code: 'rate_limit_exceeded' },

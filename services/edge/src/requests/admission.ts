@@ -5,11 +5,12 @@ import type { EngineRules } from '@sluice/core';
 import { beside, checkNotDeleted, createGeneration, repeatGeneration } from '@sluice/lifecycle';
 import type { Created, Room } from '@sluice/lifecycle';
 import { RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
-import type { GenerationKey, Limits, OnAbandon, PromptBody, SessionKey } from '@sluice/protocol';
+import type { GenerationKey, Limits, OnAbandon, Org, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { canonicalJson } from './canonical-json.ts';
 import { onlyModel } from './model-choice.ts';
 import type { ModelDirectory } from './model-directory.ts';
+import { modelMissing } from './missing-model.ts';
 import type { StorageGate } from './storage-gate.ts';
 
 export type AdmissionDeps = {
@@ -155,8 +156,18 @@ const chooseModel = async (
     wanted === undefined ? onlyModel(list.filter(isAllowed)) : list.find((name) => name === wanted);
   const found = offered(await deps.models.models()) ?? offered(await deps.models.modelsNow());
   if (found !== undefined) return found;
-  const what = wanted === undefined ? 'no worker is up' : 'no live worker offers this model';
-  throw new SluiceError('unavailable', what, { retryAfterMs: 2_000 });
+  const there = offeredTo(org, await deps.models.models(), deps);
+  throw modelMissing(model, { there, models: deps.models });
+};
+
+/** Those of these models that an org may use. */
+export const offeredTo = (
+  org: Org,
+  models: readonly string[],
+  { orgs }: Pick<AdmissionDeps, 'orgs'>,
+): readonly string[] => {
+  const { models: allowed } = orgs.of(org);
+  return models.filter((name) => allowed?.includes(name) !== false);
 };
 
 /** Independent of the order of fields, so that any client that means the same sends the same. */

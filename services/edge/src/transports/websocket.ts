@@ -5,6 +5,7 @@ import { BEARER_SUBPROTOCOL_PREFIX } from '@sluice/protocol';
 import { WebSocketServer } from 'ws';
 import { bearerOf } from '../auth/bearer.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
+import { addressOf } from './address.ts';
 import { OpenSocket } from './open-socket.ts';
 import type { SocketDialect } from './socket-dialect.ts';
 import { LAST_CLOSE_TIMEOUT_MS } from './transport.ts';
@@ -89,7 +90,8 @@ export class WebSocketTransport implements Transport {
   }
 
   #dialectAt(url: string | undefined): SocketDialect | undefined {
-    return this.#options.dialects.find(({ path }) => path === url?.split('?')[0]);
+    const [address] = addressOf(url ?? '').split('?');
+    return this.#options.dialects.find(({ path }) => path === address);
   }
 
   #refusal(request: IncomingMessage, dialect: SocketDialect): Refusal | undefined {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { systemClock } from '@sluice/runtime';
+import { waitFor } from '@sluice/testkit';
 import type { RawClient } from '@sluice/testkit';
 import { ask, askOk, codeOf, keyOf, newId, settled } from '../support/asking.ts';
 import { createWorld } from '../support/world.ts';
@@ -106,13 +107,29 @@ describe('a prompt', () => {
     ]);
   });
 
-  test('is unavailable where no worker is up, or none offers the model, and nothing is stored', async () => {
+  test('is refused where no worker is up, or none offers the model, and nothing is stored', async () => {
     const { client } = await start();
     expect(await ask(client, prompt('g1'))).toMatchObject({ code: 'unavailable', retryable: true });
     await world.addWorker('w1', ['m1']);
-    expect(await codeOf(client, prompt('g2', { model: 'm2' }))).toBe('unavailable');
+    const refused = await ask(client, prompt('g2', { model: 'm2' }));
+    expect(refused).toMatchObject({ code: 'model_not_found', retryable: false });
+    expect(refused).toMatchObject({ message: expect.stringContaining('`m1`') });
     expect(await codeOf(client, prompt('g1'))).toBe('ok');
     expect([...world.hub.prompts.keys()]).toEqual(['acme.s1.g1']);
+  });
+
+  test('is unavailable while the worker of its model restarts', async () => {
+    await world.addWorker('w1', ['m1']);
+    const leaver = await world.addWorker('w2', ['m2']);
+    const { client } = await start();
+    await askOk(client, prompt('g1', { model: 'm2' }));
+    await leaver.retire();
+    await waitFor(async () => (await codeOf(client, prompt(newId(), { model: 'm2' }))) !== 'ok', {
+      what: 'the edge to see that the worker is gone',
+    });
+    expect(await ask(client, prompt(newId(), { model: 'm2' }))).toMatchObject({
+      ...{ code: 'unavailable', retryable: true, retryAfterMs: 2_000 },
+    });
   });
 
   test('is unavailable where storage is nearly full, and so is a message', async () => {
