@@ -14,7 +14,7 @@ JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node
 # `make test ONLY=e2e/fences` runs what matches.
 ONLY ?=
 
-.PHONY: help setup node nats web demo test faults attacks lint typecheck check format bench-quick bench-placement clean
+.PHONY: help setup node nats web demo test faults attacks lint typecheck check format pack bench-quick bench-placement clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,11 @@ check: setup ## What CI runs: lint, typecheck, test
 format: node node_modules/.sluice-installed ## Rewrite files in the common format
 	@npm run --silent format
 
+# Where the tarballs go.
+PACK ?= pack
+pack: setup ## Pack what others install into pack/, one tarball per package
+	@$(NODE) --import tsx deploy/npm/pack.ts $(PACK)
+
 bench-quick: setup ## Measure the hot paths here against bare ones, two to three minutes
 	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts quick
 
@@ -87,4 +92,4 @@ bench-placement: setup ## Measure what placing sessions by their KV cache gains,
 	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts placement
 
 clean: ## Remove everything built or installed here (the cached nats-server stays)
-	rm -rf node_modules coverage .cache shared/*/dist services/*/dist shared/*/node_modules services/*/node_modules
+	rm -rf node_modules coverage .cache pack shared/*/dist services/*/dist shared/*/node_modules services/*/node_modules

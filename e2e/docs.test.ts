@@ -217,14 +217,15 @@ test('docs/OPERATIONS.md lists exactly the events that services log', () => {
 });
 
 test('docs/ARCHITECTURE.md names every dependency, with its version and its reason', () => {
-  type Manifest = Readonly<Record<'dependencies' | 'devDependencies', Record<string, string> | undefined>>;
+  const kinds = ['dependencies', 'devDependencies', 'optionalDependencies'] as const;
+  type Manifest = Readonly<Partial<Record<(typeof kinds)[number], Readonly<Record<string, string>>>>>;
   const folders = ['shared', 'services'].flatMap((parent) =>
     readdirSync(join(ROOT, parent)).map((name) => `${parent}/${name}/`),
   );
   const wanted = new Map<string, string>();
   for (const folder of ['', ...folders]) {
-    const { dependencies, devDependencies } = JSON.parse(read(`${folder}package.json`)) as Manifest;
-    for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies }))
+    const manifest = JSON.parse(read(`${folder}package.json`)) as Manifest;
+    for (const [name, version] of kinds.flatMap((kind) => Object.entries(manifest[kind] ?? {})))
       if (!name.startsWith('@sluice/')) wanted.set(name, version.replace(/^npm:.*@/, ''));
   }
   const rows = rowsIn(section('docs/ARCHITECTURE.md', '## Dependencies'));

@@ -12,10 +12,10 @@ import { tokenCommand } from './commands/token.ts';
 import { upCommand } from './commands/up.ts';
 import { usageCommand } from './commands/usage.ts';
 import { workerCheckCommand } from './commands/worker-check.ts';
-import { ROOT } from './place.ts';
+import { PACKAGE } from './place.ts';
 
 const version = (): string => {
-  const text = readFileSync(`${ROOT}services/cli/package.json`, 'utf8');
+  const text = readFileSync(`${PACKAGE}package.json`, 'utf8');
   return (JSON.parse(text) as { version: string }).version;
 };
 

@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CliError } from '../cli-error.ts';
-import { ROOT } from '../place.ts';
+import { natsFolder } from '../place.ts';
 import type { PartOptions } from './part.ts';
 
 type NatsOptions = Pick<PartOptions, 'log' | 'guard'> & {
@@ -27,7 +28,7 @@ const PROVISION_BUFFER_BYTES = 1 << 20;
 
 /** Path of a nats-server that is new enough; fetches one the first time. @throws CliError */
 export const provisionNats = async (): Promise<string> => {
-  const script = `${ROOT}deploy/nats/provision.sh`;
+  const script = join(natsFolder(), 'provision.sh');
   try {
     const running = promisify(execFile)('/bin/sh', [script], { maxBuffer: PROVISION_BUFFER_BYTES });
     // Fetching takes a while, and the script shows that it is alive.
@@ -61,7 +62,8 @@ export const natsPart = ({ binary, store, port, node, log, guard }: NatsOptions)
       listening = undefined;
       // -1: any free port. After the first start the clients know the address, so a restart keeps it.
       const wanted = Number(last?.['port'] ?? port) || -1;
-      const args = ['-c', `${ROOT}deploy/nats/single.conf`, '-a', '127.0.0.1', '-p', `${wanted}`, '-m', '-1'];
+      const config = join(natsFolder(), 'single.conf');
+      const args = ['-c', config, '-a', '127.0.0.1', '-p', `${wanted}`, '-m', '-1'];
       const cluster = node === undefined ? [] : clusterArguments(node);
       return { command: binary, args: [...args, ...cluster], env: { NATS_STORE: store } };
     },

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { CliError } from '../cli-error.ts';
-import { ROOT } from '../place.ts';
+import { webFolder } from '../place.ts';
 import { claimNatsPort, startNats } from './embedded-nats.ts';
 import type { Guard } from './guard.ts';
 import type { KillTargets } from './kill-switch.ts';
@@ -133,11 +132,6 @@ const reachable = (url: unknown): string =>
   String(url as string)
     .replace('//0.0.0.0:', `//${LOOPBACK}:`)
     .replace('//[::]:', '//[::1]:');
-
-const webFolder = (): string | undefined => {
-  const folder = `${ROOT}services/web/dist`;
-  return existsSync(`${folder}/index.html`) ? folder : undefined;
-};
 
 /** Services only check: here nobody else is whose settings could be others. What cannot be changed they report. */
 const changeStreams = async (natsUrl: string, replicas: 1 | 3): Promise<void> => {
