@@ -25,7 +25,8 @@ const READ_BYTES = 64 * 1024;
 /** What a stranger may still send once it was told to go, bytes. */
 const MAX_LATE_BYTES = 16 * 1024;
 
-type Opened = {
+/** How a socket came to be. */
+export type Opened = {
   readonly dialect: SocketDialect;
   readonly context: EdgeContext;
   /** what came in one piece with the upgrade */

@@ -3,10 +3,12 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { BEARER_SUBPROTOCOL_PREFIX } from '@sluice/protocol';
 import { WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { bearerOf } from '../auth/bearer.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { addressOf } from './address.ts';
 import { OpenSocket } from './open-socket.ts';
+import type { Opened } from './open-socket.ts';
 import type { SocketDialect } from './socket-dialect.ts';
 import { LAST_CLOSE_TIMEOUT_MS } from './transport.ts';
 import type { Transport } from './transport.ts';
@@ -55,14 +57,20 @@ export class WebSocketTransport implements Transport {
     if (dialect === undefined) return refuseUpgrade(socket, nowhere(this.#options.dialects));
     const refusal = this.#refusal(request, dialect);
     if (refusal !== undefined) return refuseUpgrade(socket, refusal);
+    const opened = { dialect, context: this.#context, headBytes: head.length };
     this.#server.handleUpgrade(request, socket, head, (ws) => {
-      const opened = { dialect, context: this.#context, headBytes: head.length };
-      const open = new OpenSocket(ws, socket as Socket, opened);
-      this.#sockets.add(open);
-      ws.once('close', () => this.#sockets.delete(open));
+      const open = this.#open(ws, socket as Socket, opened);
       const token = credentialOf(request);
       if (token !== undefined) open.authenticate(token);
     });
+  }
+
+  /** Apart from the upgrade: its listeners live as long as the socket, and would keep the request alive. */
+  #open(ws: WebSocket, socket: Socket, opened: Opened): OpenSocket {
+    const open = new OpenSocket(ws, socket, opened);
+    this.#sockets.add(open);
+    ws.once('close', () => this.#sockets.delete(open));
+    return open;
   }
 
   /** Called about once a second: heartbeats, stalled sockets, credentials. */
