@@ -1,10 +1,11 @@
 import { parseSessionId, RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { Org, SessionKey } from '@sluice/protocol';
+import type { Standing } from './standing.ts';
 
 /** `delete`: sessions and items of others. `usage`: what the whole org has used. `admin`: both, and its figures. */
 export type Scope = 'read' | 'prompt' | 'cancel' | 'signal' | 'delete' | 'usage' | 'admin';
 
-export const DEFAULT_SCOPES: readonly Scope[] = ['read', 'prompt', 'cancel', 'signal'];
+export const DEFAULT_SCOPES: ReadonlySet<string> = new Set<Scope>(['read', 'prompt', 'cancel', 'signal']);
 
 /** What a verified token allows. */
 export type Grant = {
@@ -17,19 +18,17 @@ export type Grant = {
   readonly reserved: ReadonlySet<string>;
   /** ms since the Unix epoch */
   readonly expiresAt: number;
-  /** whether it counts no more; asked anew whenever it matters */
-  readonly isRevoked: () => boolean;
-  /** whether a session was closed to it */
-  readonly isClosed: (session: string) => boolean;
+  /** whether it counts no more, and which sessions were closed to it */
+  readonly standing: Standing;
 };
 
 /** Whose a request is. */
 export type Caller = Pick<Grant, 'user' | 'org'>;
 
 /** Whether the grant reaches this session at all; where not, the session does not exist for its bearer. */
-export const reaches = ({ sessions, reserved, isClosed }: Grant, session: string): boolean => {
+export const reaches = ({ sessions, reserved, standing }: Grant, session: string): boolean => {
   if (session.startsWith(RESERVED_PREFIX) && !reserved.has(session)) return false;
-  if (isClosed(session)) return false;
+  if (standing.closes(session)) return false;
   return (
     sessions === undefined ||
     sessions.some((pattern) =>

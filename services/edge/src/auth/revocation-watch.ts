@@ -2,6 +2,7 @@ import type { Revocations, Subscription } from '@sluice/bus';
 import { RevocationIndex } from '@sluice/core';
 import type { Bearer } from '@sluice/core';
 import type { Clock, Logger } from '@sluice/runtime';
+import { Standing } from './standing.ts';
 
 /** All are read again this often, should one have been missed, ms. */
 const LIST_MS = 30_000;
@@ -43,21 +44,9 @@ export class RevocationWatch {
     this.#watch?.close();
   }
 
-  /** @returns what says whether the bearer is kept out of everything; it costs nothing while there is nothing new */
-  asker(bearer: Bearer): () => boolean {
-    let asked: number | undefined;
-    return () => {
-      const { version } = this.#index;
-      if (asked === version) return false;
-      const isRevoked = this.#index.revokes(bearer, this.#deps.clock.now());
-      if (!isRevoked) asked = version;
-      return isRevoked;
-    };
-  }
-
-  /** Whether the bearer is kept out of a session. */
-  closes(session: string, bearer: Bearer): boolean {
-    return this.#index.closes(session, bearer, this.#deps.clock.now());
+  /** What becomes of a token, for whoever goes by it. */
+  standing(bearer: Bearer): Standing {
+    return new Standing(bearer, this.#index, this.#deps.clock);
   }
 
   /** Some may have been missed: the next tick reads all. */

@@ -41,7 +41,7 @@ export type VerifierOptions = {
   readonly audience?: string | undefined;
   /** longest time from `iat` to `exp`, seconds; unset: not looked at */
   readonly maxAgeS?: number | undefined;
-  readonly revoked: Pick<RevocationWatch, 'asker' | 'closes'>;
+  readonly revoked: Pick<RevocationWatch, 'standing'>;
   /** whose scope `admin` sees the whole system */
   readonly operatorOrg?: string | undefined;
   /** ms since the Unix epoch */
@@ -69,7 +69,7 @@ export const createVerifier =
         ...(audience === undefined ? {} : { audience }),
       });
       const grant = grantOf(claims, { ...rules, nowS: clockTimestamp });
-      if (grant.isRevoked()) throw new ClaimError('revoked');
+      if (grant.standing.isRevoked()) throw new ClaimError('revoked');
       return grant;
     } catch (cause) {
       if (cause instanceof KeysUnavailableError) throw cause;
@@ -108,9 +108,8 @@ const grantOf = (claims: unknown, { nowS, maxAgeS, operatorOrg, revoked }: Grant
   const issuedAt = issueOf(iat, exp, { nowS, maxAgeS });
   if (jti !== undefined && typeof jti !== 'string') throw new ClaimError('`jti` is not a string');
   if (scope !== undefined && typeof scope !== 'string') throw new ClaimError('`scope` is not a string');
-  const scopes = new Set(
-    scope === undefined ? DEFAULT_SCOPES : scope.split(' ').filter((word) => word !== ''),
-  );
+  const scopes =
+    scope === undefined ? DEFAULT_SCOPES : new Set(scope.split(' ').filter((word) => word !== ''));
   const bearer = { user: sub, org: parseOrg(org), tokenId: jti, issuedAt };
   return {
     user: sub,
@@ -119,8 +118,7 @@ const grantOf = (claims: unknown, { nowS, maxAgeS, operatorOrg, revoked }: Grant
     sessions: patternsOf(sessions),
     reserved: scopes.has('admin') ? reservedFor(org, operatorOrg) : NONE,
     expiresAt: exp * 1000,
-    isRevoked: revoked.asker(bearer),
-    isClosed: (session) => revoked.closes(session, bearer),
+    standing: revoked.standing(bearer),
   };
 };
 

@@ -183,7 +183,8 @@ export class Connection extends Peer<ClientFrame> {
   }
 
   protected leaveClosed(grant: Grant): void {
-    this.#dropUncovered(grant, this.#attachments.sessions.filter(grant.isClosed));
+    const closed = this.#attachments.sessions.filter((session) => grant.standing.closes(session));
+    this.#dropUncovered(grant, closed);
   }
 
   /** After a refresh: sessions that the new grant does not cover are left (R6). */

@@ -125,7 +125,8 @@ export abstract class Peer<Frame> implements SignInOwner {
   /** Called about twice a second. */
   tick(now: number): void {
     if (!this.#isClosed) this.signIn.tick(now);
-    if (!this.#isClosed && this.grant !== undefined) this.leaveClosed(this.grant);
+    const { grant } = this;
+    if (!this.#isClosed && grant?.standing.takeNews() === true) this.leaveClosed(grant);
   }
 
   /** Works in order with what shares a key, at once where nothing is before it; never once the connection is closed. */

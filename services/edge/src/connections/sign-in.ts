@@ -108,8 +108,8 @@ export class SignIn {
         this.#owner.close(CLOSE_CODES.authTimeout, 'no credential in time');
       return;
     }
-    const { expiresAt, isRevoked } = this.#grant;
-    if (isRevoked()) return this.#owner.close(CLOSE_CODES.credential, 'the token was revoked');
+    const { expiresAt, standing } = this.#grant;
+    if (standing.isRevoked()) return this.#owner.close(CLOSE_CODES.credential, 'the token was revoked');
     if (now >= expiresAt) return this.#owner.close(CLOSE_CODES.credential, 'the token has expired');
     if (this.#isNoticed || now < expiresAt - EXPIRING_NOTICE_MS) return;
     this.#isNoticed = true;

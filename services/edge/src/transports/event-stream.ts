@@ -179,8 +179,9 @@ export class EventStream implements FrameSink {
     if (socket !== null && this.#stall.isStalled(progressOf(socket), now)) return this.#cut();
     if (this.#isOver) return;
     // Also before its first event, which would still be shown.
-    if (grant.isRevoked()) return this.#refuse('unauthorized', 'the token was revoked');
-    if (this.#attachments.sessions.some(grant.isClosed)) return this.#refuse('not_found', 'no such session');
+    if (grant.standing.isRevoked()) return this.#refuse('unauthorized', 'the token was revoked');
+    const isClosed = (session: string): boolean => grant.standing.closes(session);
+    if (this.#attachments.sessions.some(isClosed)) return this.#refuse('not_found', 'no such session');
     if (!this.#isStarted) {
       if (this.#attachments.size === 0 || now - this.#openedAt < HEAD_WAIT_MS) return;
       this.#start();

@@ -60,9 +60,9 @@ export const readSettled = async (
 };
 
 /** @throws SluiceError when it came to count no more while it waited */
-const checkGrant = ({ isRevoked, isClosed }: Grant, { session }: GenerationKey): void => {
-  if (isRevoked()) throw new SluiceError('unauthorized', 'the token was revoked');
-  if (isClosed(session)) throw new SluiceError('not_found', 'no such session');
+const checkGrant = ({ standing }: Grant, { session }: GenerationKey): void => {
+  if (standing.isRevoked()) throw new SluiceError('unauthorized', 'the token was revoked');
+  if (standing.closes(session)) throw new SluiceError('not_found', 'no such session');
 };
 
 export type WaitOptions = {
@@ -87,7 +87,7 @@ export const waitForGeneration = async (
   const found = await readGeneration(key, bus);
   if (found.status === 'done') return withTexts(key, found, bus);
   const leave = await takePlace(context, grant, 'wait');
-  const isRefused = (): boolean => grant.isRevoked() || grant.isClosed(key.session);
+  const isRefused = (): boolean => grant.standing.isRevoked() || grant.standing.closes(key.session);
   const watch = new EndWatch({ clock, until: [gone, leaving], mostMs, isRefused });
   const { org, session, generation: only } = key;
   const ref = { user: grant.user, connection: randomUUID() };

@@ -11,18 +11,20 @@ type Progress = {
 /** Notices that something has stopped moving, from how much of it was taken. */
 export class StallWatch {
   readonly #mostMs: number;
-  /** the most that was taken, and since when no more is */
-  #moved: { readonly taken: number; readonly at: number };
+  /** the most that was taken, and since when no more is: fields, since every socket is looked at twice a second */
+  #taken = 0;
+  #movedAt: number;
 
   constructor(now: number, mostMs = STALL_MS) {
     this.#mostMs = mostMs;
-    this.#moved = { taken: 0, at: now };
+    this.#movedAt = now;
   }
 
   /** Whether something has waited unmoved for too long. */
   isStalled({ taken, waiting }: Progress, now: number): boolean {
-    if (waiting > 0 && taken <= this.#moved.taken) return now - this.#moved.at >= this.#mostMs;
-    this.#moved = { taken, at: now };
+    if (waiting > 0 && taken <= this.#taken) return now - this.#movedAt >= this.#mostMs;
+    this.#taken = taken;
+    this.#movedAt = now;
     return false;
   }
 }
