@@ -10,7 +10,8 @@ type Attached = { readonly viewer: Viewer; readonly feed: Feed };
 /** What one client watches: at most one viewer in each session. */
 export class Attachments {
   readonly #context: Pick<EdgeContext, 'hub' | 'tally' | 'limits'>;
-  readonly #attached = new Map<string, Attached>();
+  /** made when needed, as is what follows */
+  #attached: Map<string, Attached> | undefined;
   /** whose `subscribe` was refused for the moment; as many as may be watched are remembered */
   #refused: Set<string> | undefined;
   #hasAttached = false;
@@ -21,10 +22,10 @@ export class Attachments {
   }
 
   get size(): number {
-    return this.#attached.size;
+    return this.#attached?.size ?? 0;
   }
   get sessions(): readonly string[] {
-    return [...this.#attached.keys()];
+    return [...(this.#attached?.keys() ?? [])];
   }
 
   has(session: string): boolean {
@@ -45,9 +46,9 @@ export class Attachments {
   }
 
   of(session: string): Attached | undefined {
-    const attached = this.#attached.get(session);
+    const attached = this.#attached?.get(session);
     if (attached?.viewer.isDismissed !== true) return attached;
-    this.#attached.delete(session);
+    this.#attached?.delete(session);
     return undefined;
   }
 
@@ -72,12 +73,13 @@ export class Attachments {
     const { session } = viewer.key;
     this.#countReturn(viewer, known.rev);
     const feed = this.#context.hub.feed(viewer.key);
-    const replaced = this.#attached.get(session)?.viewer;
-    this.#attached.set(session, { viewer, feed });
+    const attached = (this.#attached ??= new Map<string, Attached>());
+    const replaced = attached.get(session)?.viewer;
+    attached.set(session, { viewer, feed });
     try {
       await feed.attach(viewer, known, replaced);
     } catch (error) {
-      this.#attached.delete(session);
+      attached.delete(session);
       throw error;
     }
     if (this.#closed) feed.detach(viewer);
@@ -85,7 +87,7 @@ export class Attachments {
 
   /** @returns false when the session is not watched */
   onAck(session: string, generation: string, position: Position): boolean {
-    const attached = this.#attached.get(session);
+    const attached = this.#attached?.get(session);
     if (attached === undefined) return false;
     attached.feed.onAck(attached.viewer, generation, position);
     return true;
@@ -93,19 +95,19 @@ export class Attachments {
 
   /** Another credential: whether its acks count from now on. */
   govern(governs: boolean): void {
-    for (const { feed, viewer } of this.#attached.values()) feed.govern(viewer, governs);
+    for (const { feed, viewer } of this.#attached?.values() ?? []) feed.govern(viewer, governs);
   }
 
   /** The client's socket has room again. */
   resume(): void {
-    for (const { feed, viewer } of this.#attached.values()) feed.resume(viewer);
+    for (const { feed, viewer } of this.#attached?.values() ?? []) feed.resume(viewer);
   }
 
   detach(session: string): void {
     this.#refused?.delete(session);
-    const attached = this.#attached.get(session);
+    const attached = this.#attached?.get(session);
     if (attached === undefined) return;
-    this.#attached.delete(session);
+    this.#attached?.delete(session);
     attached.feed.detach(attached.viewer);
   }
 

@@ -29,6 +29,7 @@ import { Viewer } from '../feeds/viewer.ts';
 import type { ClientSocket } from './client-socket.ts';
 
 const UNKNOWN_TYPES_PER_MINUTE = 3;
+const NONE: readonly number[] = [];
 /** What a signal's frame has around its data, about, bytes. */
 const SIGNAL_HEAD_BYTES = 100;
 
@@ -39,7 +40,7 @@ const SIGNAL_HEAD_BYTES = 100;
 export class Connection extends Peer<ClientFrame> {
   readonly #attachments: Attachments;
   readonly #listings: Listings;
-  #unknownTypes: number[] = [];
+  #unknownTypes: readonly number[] = NONE;
 
   constructor(id: string, socket: ClientSocket, context: EdgeContext) {
     super(id, socket, context);

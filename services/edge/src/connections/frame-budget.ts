@@ -7,7 +7,8 @@ const MEAN_FRAME_BYTES = 64 * 1024;
 /** A connection's allowance of inbound frames: `perSecond` of them, saved up for at most one second. */
 export class FrameBudget {
   readonly #perSecond: number;
-  readonly #cost: (bytes: number) => number;
+  /** an allowance of one frame is worth this much */
+  readonly #meanBytes: number;
   #left: number;
   #at: number;
   #refused = 0;
@@ -15,15 +16,14 @@ export class FrameBudget {
   /** @param maxBytes of one frame: two of that size are within every allowance */
   constructor(perSecond: number, maxBytes: number, now: number) {
     this.#perSecond = perSecond;
-    const meanBytes = Math.max(MEAN_FRAME_BYTES, (2 * maxBytes) / perSecond);
-    this.#cost = (bytes) => Math.max(1, bytes / meanBytes);
+    this.#meanBytes = Math.max(MEAN_FRAME_BYTES, (2 * maxBytes) / perSecond);
     this.#left = perSecond;
     this.#at = now;
   }
 
   /** `ok`, or `limited`: answer with rate_limited, or `abuse`: it does not stop, close. */
   take(now: number, bytes: number): 'ok' | 'limited' | 'abuse' {
-    const cost = this.#cost(bytes);
+    const cost = Math.max(1, bytes / this.#meanBytes);
     this.#left = Math.min(this.#perSecond, this.#left + ((now - this.#at) / 1000) * this.#perSecond);
     this.#at = now;
     if (this.#left >= cost) {

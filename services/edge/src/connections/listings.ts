@@ -7,7 +7,7 @@ const MAX_LISTINGS = 2;
 export class Listings {
   readonly #socket: Pick<ClientSocket, 'writable'>;
   #underWay = 0;
-  #waiting: (() => void)[] = [];
+  #waiting: (() => void)[] | undefined;
   #isOver = false;
 
   constructor(socket: Pick<ClientSocket, 'writable'>) {
@@ -17,7 +17,7 @@ export class Listings {
   /** Lists in its turn; never once the client has gone. @throws what `list` throws */
   async run(list: () => Promise<void>): Promise<void> {
     while (!this.#isOver && (this.#underWay >= MAX_LISTINGS || !this.#socket.writable))
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await new Promise<void>((resolve) => (this.#waiting ??= []).push(resolve));
     if (this.#isOver) return;
     this.#underWay += 1;
     try {
@@ -30,7 +30,9 @@ export class Listings {
 
   /** The socket may have room again. */
   resume(): void {
-    for (const look of this.#waiting.splice(0)) look();
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const look of waiting) look();
   }
 
   close(): void {

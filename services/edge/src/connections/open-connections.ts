@@ -21,18 +21,17 @@ export class OpenConnections {
     return this.#open >= this.#max;
   }
 
-  /** Takes a place. @returns what gives it back; idempotent. @throws SluiceError unavailable */
-  enter(transport: TransportName): () => void {
+  /** Takes a place. @throws SluiceError unavailable */
+  enter(transport: TransportName): void {
     if (this.isFull) throw new SluiceError('unavailable', 'no more connections', { retryAfterMs: 2_000 });
     this.#open += 1;
     this.#byTransport.add(transport);
-    let isIn = true;
-    return () => {
-      if (!isIn) return;
-      isIn = false;
-      this.#open -= 1;
-      this.#byTransport.add(transport, -1);
-    };
+  }
+
+  /** Gives back what was taken, once. */
+  leave(transport: TransportName): void {
+    this.#open -= 1;
+    this.#byTransport.add(transport, -1);
   }
 }
 
@@ -48,17 +47,18 @@ export const takePlace = async (
   grant: Grant,
   transport: TransportName,
 ): Promise<() => void> => {
-  const leave = connections.enter(transport);
+  connections.enter(transport);
   try {
     await users.enter(grant);
   } catch (error) {
-    leave();
+    connections.leave(transport);
     throw error;
   }
   let isIn = true;
   return () => {
-    if (isIn) users.leave(grant);
+    if (!isIn) return;
     isIn = false;
-    leave();
+    users.leave(grant);
+    connections.leave(transport);
   };
 };

@@ -31,7 +31,8 @@ export abstract class Peer<Frame> implements SignInOwner {
   protected readonly socket: ClientSocket;
   protected readonly signIn: SignIn;
   readonly #budget: FrameBudget;
-  readonly #queues = new FrameQueues();
+  /** there while a frame is under way: most connections are silent most of the time */
+  #queues: FrameQueues | undefined;
   #isClosed = false;
 
   constructor(id: string, socket: ClientSocket, context: EdgeContext) {
@@ -109,7 +110,7 @@ export abstract class Peer<Frame> implements SignInOwner {
   onClose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#queues.close();
+    this.#queues?.close();
     this.signIn.leave();
     this.leave();
   }
@@ -132,10 +133,15 @@ export abstract class Peer<Frame> implements SignInOwner {
   /** Works in order with what shares a key, at once where nothing is before it; never once the connection is closed. */
   protected enqueue({ keys, size, work, onError }: Work): void {
     if (this.#isClosed) return;
-    const start = (): void => void this.#run(work, onError).then(() => this.#queues.done(turn));
+    const queues = (this.#queues ??= new FrameQueues());
+    const start = (): void => void this.#run(work, onError).then(() => this.#done(turn, queues));
     const turn: Turn = { keys, size, start };
-    if (!this.#queues.add(turn))
-      onError(new SluiceError('rate_limited', 'too many frames wait for an answer'));
+    if (!queues.add(turn)) onError(new SluiceError('rate_limited', 'too many frames wait for an answer'));
+  }
+
+  #done(turn: Turn, queues: FrameQueues): void {
+    queues.done(turn);
+    if (queues.size === 0 && this.#queues === queues) this.#queues = undefined;
   }
 
   #tooMany(): SluiceError {

@@ -59,6 +59,8 @@ export class PublicSockets {
   readonly #entries = new Map<Socket, Entry>();
   /** of somebody known, between two requests; the longest silent first */
   readonly #idle = new Set<Entry>();
+  /** one for all sockets, which it is called on */
+  readonly #onClose: (this: Socket) => void;
   #descriptors = Infinity;
   #loggedAt = -Infinity;
 
@@ -68,6 +70,10 @@ export class PublicSockets {
     this.#addresses = new ClientAddresses(options);
     this.#budgets = new AddressBudgets(options.strangerRequestsPerMinute);
     this.#strangers = new Strangers(options);
+    const forget = (socket: Socket): void => this.#forget(socket);
+    this.#onClose = function onClose() {
+      forget(this);
+    };
   }
 
   get strangers(): number {
@@ -102,7 +108,7 @@ export class PublicSockets {
       stranger: undefined,
     };
     this.#entries.set(socket, entry);
-    socket.once('close', () => this.#forget(entry));
+    socket.on('close', this.#onClose);
     // What a proxy keeps open is not anybody's yet.
     if (!isProxy) this.#enterStranger(entry, () => socket.destroy());
   }
@@ -191,7 +197,7 @@ export class PublicSockets {
         if (!this.#strangers.cutOne()) return false;
         continue;
       }
-      this.#forget(idle);
+      this.#forget(idle.socket);
       idle.socket.destroy();
     }
     return true;
@@ -203,7 +209,7 @@ export class PublicSockets {
       since: this.#deps.clock.now(),
       cut: () => {
         this.#count('stranger');
-        this.#forget(entry);
+        this.#forget(entry.socket);
         cut();
       },
     };
@@ -216,8 +222,10 @@ export class PublicSockets {
     entry.stranger = undefined;
   }
 
-  #forget(entry: Entry): void {
-    this.#entries.delete(entry.socket);
+  #forget(socket: Socket): void {
+    const entry = this.#entries.get(socket);
+    if (entry === undefined) return;
+    this.#entries.delete(socket);
     this.#idle.delete(entry);
     this.#leaveStrangers(entry);
   }

@@ -82,11 +82,11 @@ export class HttpConnections implements Transport {
   #open({ grant, transport, open }: OpenOptions): string {
     if (!this.#accepting)
       throw new SluiceError('unavailable', 'the server restarts', { retryAfterMs: AWAY_MS });
-    const leave = this.#context.connections.enter(transport);
+    const { connections } = this.#context;
+    connections.enter(transport);
     const id = newConnectionId(this.#context.edge);
     const onGone = (): void => {
-      this.#connections.delete(id);
-      leave();
+      if (this.#connections.delete(id)) connections.leave(transport);
     };
     const maxSilenceMs = transport === 'sse' ? SILENT_HEARTBEATS * this.#context.heartbeatMs : Infinity;
     const options = { grant, context: this.#context, maxSilenceMs, onGone };

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { CLOSE_CODES } from '@sluice/protocol';
 import type { CloseCode } from '@sluice/protocol';
-import type { RawData, WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import type { ClientSocket } from '../connections/client-socket.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import type { Frame } from '../feeds/frames.ts';
@@ -33,7 +33,8 @@ export type Opened = {
   readonly headBytes: number;
 };
 
-type Message = { readonly bytes: Buffer; readonly isBinary: boolean };
+/** As `ws` reads it. */
+export type Message = { readonly bytes: Buffer; readonly isBinary: boolean };
 
 /**
  * One accepted WebSocket and its peer. Frames are written to the socket as they were encoded. Of a client that has not
@@ -45,16 +46,16 @@ export class OpenSocket implements ClientSocket {
   readonly #socket: Socket;
   readonly #context: EdgeContext;
   readonly #dialect: SocketDialect;
-  readonly #closed: Promise<void>;
-  /** gives back its place; undefined: its client has not signed in */
-  #leave: (() => void) | undefined;
+  /** its client has signed in, and has a place */
+  #isKnown = false;
   /** what a stranger has sent so far: bytes before the upgrade, and parts since */
   readonly #bytesBefore: number;
   #parts = 0;
+  #onBytes: (() => void) | undefined;
   #hasFirst = false;
   #isClosing = false;
   /** what came in one piece with a stranger's first frame */
-  #early: Message[] = [];
+  #early: Message[] | undefined;
   #missed = 0;
   readonly #stall: StallWatch;
   #goawayTimer: NodeJS.Timeout | undefined;
@@ -70,24 +71,34 @@ export class OpenSocket implements ClientSocket {
     context.publicSockets.upgraded(socket, () =>
       this.#cut(CLOSE_CODES.tryLater, 'too many connections without a credential'),
     );
-    socket.on('data', this.#onStrangersBytes);
+    this.#onBytes = () => this.#onStrangersBytes();
+    socket.on('data', this.#onBytes);
     if (!this.#findRoom(0)) ws.pause();
-    ws.on('message', (bytes: RawData, isBinary: boolean) => {
-      const message = { bytes: bytes as Buffer, isBinary };
-      if (this.#leave === undefined) this.#onStrangersMessage(message);
-      else this.#onMessage(message);
-    });
-    ws.on('pong', () => (this.#missed = 0));
-    ws.on('ping', () => this.peer.onPing());
-    this.#closed = new Promise((resolve) => ws.once('close', () => resolve()));
-    ws.on('close', () => {
-      clearTimeout(this.#goawayTimer);
-      this.#leave?.();
-      this.peer.onClose();
-    });
-    // ws closes the socket itself after a protocol error; the close event follows.
-    ws.on('error', (error) => context.logger.debug('socket_error', { connection: this.peer.id, error }));
-    socket.on('drain', () => this.peer.onDrain());
+    const { peer } = this;
+    socket.on('drain', () => peer.onDrain());
+  }
+
+  onMessage(message: Message): void {
+    if (this.#isKnown) this.#read(message);
+    else this.#onStrangersMessage(message);
+  }
+
+  onPing(): void {
+    this.peer.onPing();
+  }
+
+  onPong(): void {
+    this.#missed = 0;
+  }
+
+  onError(error: Error): void {
+    this.#context.logger.debug('socket_error', { connection: this.peer.id, error });
+  }
+
+  onClose(): void {
+    clearTimeout(this.#goawayTimer);
+    if (this.#isKnown) this.#context.connections.leave('websocket');
+    this.peer.onClose();
   }
 
   get writable(): boolean {
@@ -102,7 +113,7 @@ export class OpenSocket implements ClientSocket {
 
   close(code: CloseCode, reason: string): void {
     this.#isClosing = true;
-    this.#early = [];
+    this.#early = undefined;
     this.#ws.close(code, reason);
     // Its answer is worth reading.
     this.#ws.resume();
@@ -118,9 +129,11 @@ export class OpenSocket implements ClientSocket {
   enter(): boolean {
     const { connections, publicSockets } = this.#context;
     if (connections.isFull) return false;
-    this.#leave = connections.enter('websocket');
+    connections.enter('websocket');
+    this.#isKnown = true;
     publicSockets.know(this.#socket);
-    this.#socket.off('data', this.#onStrangersBytes);
+    if (this.#onBytes !== undefined) this.#socket.off('data', this.#onBytes);
+    this.#onBytes = undefined;
     // Behind what is said to it first.
     setImmediate(() => this.#readOn());
     return true;
@@ -148,15 +161,21 @@ export class OpenSocket implements ClientSocket {
   goaway(delayMs: number): Promise<void> {
     this.peer.goaway(Math.round(delayMs));
     this.#goawayTimer = setTimeout(() => this.#restart(), delayMs);
-    return this.#closed;
+    return this.#closed();
   }
 
   /** Closes now, and without the client's answer after `timeoutMs`. Resolves when the socket is gone. */
   async shutdown(timeoutMs: number): Promise<void> {
     this.#restart();
     const timer = setTimeout(() => this.#ws.terminate(), timeoutMs);
-    await this.#closed;
+    await this.#closed();
     clearTimeout(timer);
+  }
+
+  /** Resolves when the socket is gone. */
+  async #closed(): Promise<void> {
+    const ws = this.#ws;
+    if (ws.readyState !== ws.CLOSED) await new Promise((resolve) => ws.once('close', resolve));
   }
 
   #restart(): void {
@@ -190,12 +209,14 @@ export class OpenSocket implements ClientSocket {
   }
 
   #readOn(): void {
-    for (const message of this.#early.splice(0)) this.#onMessage(message);
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const message of early) this.#read(message);
     this.#ws.resume();
   }
 
   /** Behind the socket's own reading: what is told here is in memory already. */
-  readonly #onStrangersBytes = (): void => {
+  #onStrangersBytes(): void {
     const bytes = this.#strangersBytes;
     this.#parts += 1;
     if (this.#isClosing) {
@@ -208,13 +229,14 @@ export class OpenSocket implements ClientSocket {
       return this.#ws.terminate();
     }
     if (!this.#findRoom(bytes)) this.#ws.pause();
-  };
+  }
 
   #onStrangersMessage(message: Message): void {
     if (this.#isClosing) return;
     if (this.#hasFirst) {
-      this.#early.push(message);
-      if (this.#early.length > MAX_EARLY_FRAMES)
+      const early = (this.#early ??= []);
+      early.push(message);
+      if (early.length > MAX_EARLY_FRAMES)
         this.peer.close(CLOSE_CODES.credential, 'expected nothing before `ready`');
       return;
     }
@@ -222,7 +244,7 @@ export class OpenSocket implements ClientSocket {
     this.#ws.pause();
     if (message.bytes.length > this.#dialect.maxFirstBytes) this.#refuseFirst();
     else if (message.isBinary) this.peer.close(CLOSE_CODES.credential, 'expected a text frame');
-    else this.#onMessage(message);
+    else this.#read(message);
   }
 
   #refuseFirst(): void {
@@ -230,7 +252,7 @@ export class OpenSocket implements ClientSocket {
     this.peer.close(CLOSE_CODES.tooLarge, `expected at most ${maxFirstBytes} bytes before the credential`);
   }
 
-  #onMessage({ bytes, isBinary }: Message): void {
+  #read({ bytes, isBinary }: Message): void {
     this.#missed = 0;
     const { maxFrameBytes } = this.#context.limits;
     if (bytes.length > maxFrameBytes)

@@ -9,6 +9,7 @@ import type { EdgeContext } from '../connections/edge-context.ts';
 import { addressOf } from './address.ts';
 import { OpenSocket } from './open-socket.ts';
 import type { Opened } from './open-socket.ts';
+import { OpenSockets } from './open-sockets.ts';
 import type { SocketDialect } from './socket-dialect.ts';
 import { LAST_CLOSE_TIMEOUT_MS } from './transport.ts';
 import type { Transport } from './transport.ts';
@@ -32,7 +33,7 @@ export class WebSocketTransport implements Transport {
   readonly #context: EdgeContext;
   readonly #options: WebSocketOptions;
   readonly #server: WebSocketServer;
-  readonly #sockets = new Set<OpenSocket>();
+  readonly #sockets = new OpenSockets();
   #pingedAt = 0;
   #accepting = true;
 
@@ -68,8 +69,7 @@ export class WebSocketTransport implements Transport {
   /** Apart from the upgrade: its listeners live as long as the socket, and would keep the request alive. */
   #open(ws: WebSocket, socket: Socket, opened: Opened): OpenSocket {
     const open = new OpenSocket(ws, socket, opened);
-    this.#sockets.add(open);
-    ws.once('close', () => this.#sockets.delete(open));
+    this.#sockets.add(ws, open);
     return open;
   }
 
@@ -77,16 +77,14 @@ export class WebSocketTransport implements Transport {
   tick(now: number): void {
     const isPingDue = now - this.#pingedAt >= this.#context.heartbeatMs;
     if (isPingDue) this.#pingedAt = now;
-    for (const socket of this.#sockets) {
-      socket.tick(now);
-      if (isPingDue) socket.ping();
-    }
+    this.#sockets.tick(now);
+    if (isPingDue) this.#sockets.ping();
   }
 
   /** Refuses new connections; those open are told to reconnect within `spreadMs`, and closed then. */
   async drain(spreadMs: number): Promise<void> {
     this.#accepting = false;
-    const closing = [...this.#sockets].map((socket) => socket.goaway(Math.random() * spreadMs));
+    const closing = this.#sockets.all.map((socket) => socket.goaway(Math.random() * spreadMs));
     await Promise.all(closing);
   }
 
@@ -94,7 +92,7 @@ export class WebSocketTransport implements Transport {
   async close(): Promise<void> {
     this.#accepting = false;
     this.#server.close();
-    await Promise.all([...this.#sockets].map((socket) => socket.shutdown(LAST_CLOSE_TIMEOUT_MS)));
+    await Promise.all(this.#sockets.all.map((socket) => socket.shutdown(LAST_CLOSE_TIMEOUT_MS)));
   }
 
   #dialectAt(url: string | undefined): SocketDialect | undefined {
