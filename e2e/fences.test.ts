@@ -130,7 +130,7 @@ const forbidden: ReadonlyArray<readonly [string, string]> = [
   ['services/edge/src/feeds', '../requests/admission.ts'],
   ['services/edge/src/requests', '../connections/edge-context.ts'],
   ['services/edge/src/requests', '../feeds/hub.ts'],
-  ['services/edge/src/connections', '../transports/websocket.ts'],
+  ['services/edge/src/connections', '../transports/sockets/websocket.ts'],
   ['services/edge/src/transports', '../ai-sdk/chat-connection.ts'],
   ['services/edge/src/transports', '../socket-dialects.ts'],
   ['services/edge/src/http', '../api/generations.ts'],
@@ -182,7 +182,7 @@ const allowed: ReadonlyArray<readonly [string, string]> = [
   ['services/edge/src/transports', '../connections/peer.ts'],
   ['services/edge/src/api', '../http/answers.ts'],
   ['services/edge/src/feeds', './viewer.ts'],
-  ['services/edge/src', './transports/websocket.ts'],
+  ['services/edge/src', './transports/sockets/websocket.ts'],
   ['services/loadgen/src', 'ws'],
   ['services/loadgen/src', '@sluice/testkit'],
   // the systems that Sluice is compared with

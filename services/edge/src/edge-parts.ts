@@ -28,7 +28,7 @@ import { SOCKET_DIALECTS } from './socket-dialects.ts';
 import { ConnectionCalls } from './transports/connection-calls.ts';
 import { EventStreams } from './transports/event-streams.ts';
 import { HttpConnections } from './transports/http-connections.ts';
-import { WebSocketTransport } from './transports/websocket.ts';
+import { WebSocketTransport } from './transports/sockets/websocket.ts';
 import { PublicSockets } from './strangers/public-sockets.ts';
 import { UsageSums } from './usage/usage-sums.ts';
 import { UserLimits } from './connections/user-limits.ts';

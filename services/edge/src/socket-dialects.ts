@@ -1,7 +1,7 @@
 import { SUBPROTOCOL } from '@sluice/protocol';
 import { ChatConnection } from './ai-sdk/chat-connection.ts';
 import { Connection } from './connections/connection.ts';
-import type { SocketDialect } from './transports/socket-dialect.ts';
+import type { SocketDialect } from './transports/sockets/socket-dialect.ts';
 
 /** Room for an `auth` frame with the longest token. */
 const MAX_AUTH_BYTES = 16 * 1024;

@@ -4,15 +4,15 @@ import type { Duplex } from 'node:stream';
 import { BEARER_SUBPROTOCOL_PREFIX } from '@sluice/protocol';
 import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
-import { bearerOf } from '../auth/bearer.ts';
-import type { EdgeContext } from '../connections/edge-context.ts';
-import { addressOf } from './address.ts';
+import { bearerOf } from '../../auth/bearer.ts';
+import type { EdgeContext } from '../../connections/edge-context.ts';
+import { addressOf } from '../address.ts';
 import { OpenSocket } from './open-socket.ts';
 import type { Opened } from './open-socket.ts';
 import { OpenSockets } from './open-sockets.ts';
 import type { SocketDialect } from './socket-dialect.ts';
-import { LAST_CLOSE_TIMEOUT_MS } from './transport.ts';
-import type { Transport } from './transport.ts';
+import { LAST_CLOSE_TIMEOUT_MS } from '../transport.ts';
+import type { Transport } from '../transport.ts';
 
 /** How long a client may take to answer a close, ms. */
 const CLOSE_TIMEOUT_MS = 2_000;

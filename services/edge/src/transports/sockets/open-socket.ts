@@ -3,13 +3,13 @@ import type { Socket } from 'node:net';
 import { CLOSE_CODES } from '@sluice/protocol';
 import type { CloseCode } from '@sluice/protocol';
 import type { WebSocket } from 'ws';
-import type { ClientSocket } from '../connections/client-socket.ts';
-import type { EdgeContext } from '../connections/edge-context.ts';
-import type { Frame } from '../feeds/frames.ts';
-import type { Peer } from '../connections/peer.ts';
+import type { ClientSocket } from '../../connections/client-socket.ts';
+import type { EdgeContext } from '../../connections/edge-context.ts';
+import type { Frame } from '../../feeds/frames.ts';
+import type { Peer } from '../../connections/peer.ts';
 import type { SocketDialect } from './socket-dialect.ts';
-import { progressOf, StallWatch } from './stall-watch.ts';
-import { MAX_BUFFERED_BYTES } from './transport.ts';
+import { progressOf, StallWatch } from '../stall-watch.ts';
+import { MAX_BUFFERED_BYTES } from '../transport.ts';
 
 /** A socket that holds more than this is not written to until it has drained, bytes. */
 const HIGH_WATER_BYTES = 64 * 1024;

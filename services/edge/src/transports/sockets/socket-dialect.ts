@@ -1,6 +1,6 @@
-import type { ClientSocket } from '../connections/client-socket.ts';
-import type { EdgeContext } from '../connections/edge-context.ts';
-import type { Peer } from '../connections/peer.ts';
+import type { ClientSocket } from '../../connections/client-socket.ts';
+import type { EdgeContext } from '../../connections/edge-context.ts';
+import type { Peer } from '../../connections/peer.ts';
 
 /** One protocol that is spoken on WebSockets. */
 export type SocketDialect = {
