@@ -43,8 +43,9 @@ const USER_SHARE = 0.8;
 /** Watched sessions that are compared with what is stored at the same time. */
 const LISTS_AT_ONCE = 32;
 
-export const metricsOf = (tally: EdgeTally, context: () => EdgeContext): Metrics =>
+export const metricsOf = (tally: EdgeTally, storage: StorageGate, context: () => EdgeContext): Metrics =>
   createEdgeMetrics(tally, {
+    fullness: () => storage.fullness,
     sessions: () => context().hub.sessions,
     viewers: () => context().hub.viewers,
     strangers: () => context().publicSockets.strangers,

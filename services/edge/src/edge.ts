@@ -52,14 +52,14 @@ export type Edge = {
 export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<Edge> => {
   const { logger, clock = systemClock } = deps;
   const tally = new EdgeTally();
-  const metrics = metricsOf(tally, () => context);
+  const storage = new StorageGate(deps.bus.link, logger, clock);
+  const metrics = metricsOf(tally, storage, () => context);
   const foreign = deps.bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
   const leaving = new AbortController();
   const models = new ModelDirectory(deps.bus.workers, logger, clock);
   const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
   const feeds = feedsOf({ bus, clock, tally, logger, edge: options.name });
   const hub = new Hub(feeds, options.lingerMs);
-  const storage = new StorageGate(bus.link, logger, clock);
   const orgs = orgWatch(bus, logger);
   const sweeper = sweeperOf(options, { bus, clock, logger, orgs });
   const context = contextOf(options, feeds, { hub, models, leaving: leaving.signal, storage, orgs });

@@ -43,3 +43,11 @@ test('a closed gate opens at the first look that finds room', async () => {
   await looksIn(5_000);
   await expect(gate.admit(1)).resolves.toBeUndefined();
 });
+
+test('a gate tells how full each stream is, as last read', async () => {
+  const { gate, store, looksIn } = await start(0.2);
+  expect(gate.fullness).toEqual(new Map([['TOKENS', 0.2]]));
+  store.fullness = 0.3;
+  await looksIn(5_000);
+  expect(gate.fullness).toEqual(new Map([['TOKENS', 0.3]]));
+});

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { observeEventLoop } from './event-loop.ts';
+import { VERSION } from './version.ts';
 
 /**
  * A number, or one for each value of the label. Where a metric has several labels, a name is their values in the order
@@ -96,7 +97,7 @@ class LatencyHistogram extends Histogram {
 }
 
 /**
- * A registry with the process's own figures (`process_*`, `nodejs_*`) and the event loop's delay.
+ * A registry with the process's own figures (`process_*`, `nodejs_*`), its version and the event loop's delay.
  *
  * Names are `sluice_<service>_<noun>_<unit>[_total]` in base units, or OpenTelemetry's `gen_ai_*`; labels have few
  * values, hence never a session's or a user's id.
@@ -142,6 +143,12 @@ export const createMetrics = ({ service }: { readonly service: string }): Metric
       });
     },
   };
+  metrics.gauge({
+    name: `sluice_${service}_build_info`,
+    help: 'Always 1; what runs, by its labels.',
+    labels: ['version', 'node'],
+    read: () => new Map([[`${VERSION} ${process.version}`, 1]]),
+  });
   const eventLoop = observeEventLoop(metrics, service);
   const close = (): void => {
     eventLoop.close();

@@ -55,6 +55,11 @@ describe('createMetrics', () => {
     expect(text).toMatch(/^sluice_edge_event_loop_delay_seconds\{quantile="0.99"\} \d/m);
   });
 
+  test('says which version runs, on which Node', async () => {
+    const shown = `sluice_edge_build_info{version="0.1.0",node="${process.version}"} 1`;
+    expect(await metrics.registry.metrics()).toContain(shown);
+  });
+
   test('takes the OpenTelemetry names of generative AI', () => {
     const name = 'gen_ai_server_time_to_first_token_seconds';
     expect(() => metrics.histogram({ name, help: 'TTFT.', read: () => LATENCIES })).not.toThrow();

@@ -25,7 +25,7 @@ export class StorageGate {
   #room = Infinity;
   /** bytes admitted since that reading began */
   #admitted = 0;
-  #fullness = 0;
+  #fullness: ReadonlyMap<string, number> = new Map();
   #maxBytes = Infinity;
   #isClosed = false;
 
@@ -38,6 +38,11 @@ export class StorageGate {
   /** Resolves after a first look: an edge that starts on a full store admits nothing. */
   open(): Promise<void> {
     return this.#read();
+  }
+
+  /** How full each stream is, 0..1, as last read. */
+  get fullness(): ReadonlyMap<string, number> {
+    return this.#fullness;
   }
 
   /** What the smallest of the streams holds that keep what clients say, as last read. */
@@ -71,12 +76,12 @@ export class StorageGate {
       this.#maxBytes = Math.min(
         ...streams.flatMap(({ name, maxBytes }) => (KEEPERS.has(name) ? maxBytes : [])),
       );
-      this.#fullness = Math.max(...streams.map(({ fullness }) => fullness));
+      this.#fullness = new Map(streams.map(({ name, fullness }) => [name, fullness]));
     } catch (error) {
       this.#logger.warn('stream_usage_failed', { error });
     }
     // A closed gate is in no hurry: nothing fills the streams through it.
-    const isNear = this.#fullness >= NEAR && this.#room > 0;
+    const isNear = Math.max(...this.#fullness.values(), 0) >= NEAR && this.#room > 0;
     const ms = isNear ? READ_NEAR_MS : READ_MS;
     if (!this.#isClosed) this.#timer = this.#clock.setTimeout(() => void this.#read(), ms);
   }

@@ -2,7 +2,12 @@ import { createMetrics } from '@sluice/runtime';
 import type { Metrics } from '@sluice/runtime';
 import type { EdgeTally } from './edge-tally.ts';
 
-type Load = { sessions(): number; viewers(): number; strangers(): number };
+type Load = {
+  sessions(): number;
+  viewers(): number;
+  strangers(): number;
+  fullness(): ReadonlyMap<string, number>;
+};
 
 /** What an edge shows to Prometheus; see docs/OPERATIONS.md for how to read it. */
 export const createEdgeMetrics = (tally: EdgeTally, load: Load): Metrics => {
@@ -33,6 +38,12 @@ export const createEdgeMetrics = (tally: EdgeTally, load: Load): Metrics => {
     name: 'sluice_edge_viewers',
     help: 'Attachments of connections to sessions.',
     read: load.viewers,
+  });
+  metrics.gauge({
+    name: 'sluice_edge_storage_full_ratio',
+    help: 'How full each stream is, 0 to 1, as last read; no new prompt from 0.8 on.',
+    labels: ['stream'],
+    read: load.fullness,
   });
   metrics.counter({
     name: 'sluice_edge_tokens_in_total',
