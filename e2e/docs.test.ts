@@ -43,7 +43,10 @@ type ServiceMetrics = {
   };
   close(): void;
 };
-type CreateMetrics = (tally: object, load: Readonly<Record<string, () => number>>) => ServiceMetrics;
+type CreateMetrics = (
+  tally: object,
+  load: Readonly<Record<string, () => number | ReadonlyMap<string, number>>>,
+) => ServiceMetrics;
 type Tally = new () => object;
 
 const { workerConfigSchema } = await load<{ workerConfigSchema: ConfigSchema }>(

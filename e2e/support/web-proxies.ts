@@ -119,7 +119,7 @@ const replaced = (text: string, [from, to]: Replacement): string => {
 };
 
 /** Neither proxy can be asked for a free port of its own and tell which one it got. */
-const freePort = (): Promise<number> =>
+export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer().on('error', reject);
     server.listen(0, '127.0.0.1', () => {
