@@ -18,8 +18,8 @@ const PROGRAMS = {
   'services/cli/dist/main': 'services/cli/src/main.ts',
 };
 
-/** CommonJS packages ask for Node's own modules by `require`, which a module does not have. */
-const BANNER = `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);`;
+/** CommonJS packages ask for Node's own modules by `require`, which a module does not have. The name is nobody else's. */
+const BANNER = `import { createRequire as requireOfBundle } from 'node:module'; const require = requireOfBundle(import.meta.url);`;
 
 const bundlePrograms = async (folder) => {
   const { metafile } = await build({
