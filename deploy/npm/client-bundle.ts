@@ -29,7 +29,7 @@ export const bundleClient = async (dist: string): Promise<void> => {
     splitting: true,
     sourcemap: true,
     // The manifest's `imports` choose at the user's side.
-    external: ['#platform', 'node:module'],
+    external: ['#platform', 'ws'],
   });
   await build({
     ...COMMON,
