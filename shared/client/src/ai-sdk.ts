@@ -1,8 +1,8 @@
 /** The entry for chats of the Vercel AI SDK: `useChat({ transport })`. Takes only types from the SDK. */
-import { uiMessageIdOf, UiChunkWriter, uiPromptOf } from '@sluice/core';
+import { uiMessageIdOf, uiMessagesOf as messagesOf, UiChunkWriter, uiPromptOf } from '@sluice/core';
 import type { UiChunk, UiMessage } from '@sluice/core';
 import { SluiceError } from '@sluice/protocol';
-import type { PromptBody } from '@sluice/protocol';
+import type { Item, PromptBody } from '@sluice/protocol';
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai';
 import type { Client } from './client.ts';
 import { RequestError } from './errors.ts';
@@ -126,6 +126,12 @@ export class SluiceChatTransport<Message extends UIMessage = UIMessage> implemen
     }
   }
 }
+
+/** What a session's items are in a chat: what a page that is loaded again begins with. */
+export const uiMessagesOf = <Message extends UIMessage>(items: Iterable<Item>): Message[] =>
+  messagesOf(
+    [...items].sort((left, right) => left.createdAt - right.createdAt),
+  ) as readonly UiMessage[] as Message[];
 
 const promptOf = (asked: Parameters<typeof uiPromptOf>[0]): ReturnType<typeof uiPromptOf> => {
   try {

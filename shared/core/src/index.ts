@@ -48,6 +48,7 @@ export { cachedTokensOf, promptTokensOf, wholeUsage } from './usage/usage.ts';
 export { slotLeft, slotTaken, usageRecordOf } from './usage/usage-account.ts';
 export { UiChunkWriter, uiDeltaOf } from './ui/ui-chunks.ts';
 export type { UiChunk, UiDelta } from './ui/ui-chunks.ts';
+export { latestTurns, uiMessagesOf } from './ui/ui-history.ts';
 export type { UiMessage, UiPart } from './ui/ui-messages.ts';
-export { uiMessageIdOf, uiPromptOf } from './ui/ui-prompt.ts';
+export { uiMessageIdOf, uiPromptOf, uiQuestionIdOf, uiQuestionOf, uiRepeatOf } from './ui/ui-prompt.ts';
 export type { UiPrompt, UiRequest } from './ui/ui-prompt.ts';

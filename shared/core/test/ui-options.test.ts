@@ -59,7 +59,6 @@ describe('what an application says beside a chat', () => {
     [{ tools: { weather: 'yes' } }, '`tools.weather`'],
     [{ tools: [{ description: 'x' }] }, '`tools.0`'],
     [{ tools: { search: { type: 'provider', id: 'x.search' } } }, '`tools.search`'],
-    [{ params: 7 }, '`params`'],
     [{ temperature: 1, params: { temperature: 2 } }, '`temperature`'],
     [{ system: 'a', instructions: 'b' }, '`system`'],
   ])('is refused by its name where it cannot be meant: %j', (fields, name) => {

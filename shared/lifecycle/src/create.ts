@@ -165,9 +165,13 @@ const itemOf = (key: GenerationKey, entry: PromptEntry): StoredGeneration => {
 
 const MAX_INPUT_SHOWN = 4_000;
 
-/** What the person typed: the input, or the text of the last user message. */
+/**
+ * What the person typed: the input, or the text of the last user message. Nothing where a tool's result is what came last:
+ * the question was that of an earlier generation.
+ */
 const shownInput = ({ input, messages }: PromptBody): string => {
   if (input !== undefined) return input;
+  if (messages?.at(-1)?.role === 'tool') return '';
   const content = messages?.findLast(({ role }) => role === 'user')?.content;
   const text = typeof content === 'string' ? content : textParts(content);
   return text.slice(0, MAX_INPUT_SHOWN);

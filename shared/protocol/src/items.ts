@@ -36,6 +36,8 @@ export type PromptBody = {
   readonly model?: string;
   readonly input?: string;
   readonly messages?: readonly ChatMessage[];
+  /** with `messages`: they follow what the session holds, as `input` does */
+  readonly history?: 'session';
   readonly params?: PromptParams;
   readonly lead?: Lead;
   readonly governor?: Governor;

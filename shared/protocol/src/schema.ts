@@ -86,6 +86,7 @@ const promptShape = {
   model: nameSchema(200).exactOptional(),
   input: z.string().exactOptional(),
   messages: counted(MAX_MESSAGES, z.array(chatMessageSchema).min(1).max(MAX_MESSAGES)).exactOptional(),
+  history: z.literal('session').exactOptional(),
   params: promptParamsSchema.exactOptional(),
   lead: z.enum(LEADS).exactOptional(),
   governor: z.enum(GOVERNORS).exactOptional(),

@@ -1,11 +1,11 @@
 import type { UiChunk } from '@sluice/core';
-import { freeformSchema, idSchema } from '@sluice/protocol/schema';
+import { idSchema } from '@sluice/protocol/schema';
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { AnswerChunks } from './answer-chunks.ts';
 import { askForAnswer, findAnswer, stopChat } from './answer.ts';
 import type { Answer } from './answer.ts';
-import { chatFieldsSchema, chatSchema, uiRequestOf } from './chat-request.ts';
+import { chatFieldsSchema, chatQuestionOf, chatSchema, newMessageSchema } from './chat-request.ts';
 import { openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import { eventText } from '../transports/event-view.ts';
@@ -22,7 +22,7 @@ const SCHEMAS = {
     operationId: 'askInChat',
     summary: 'Ask in a chat: the answer as a UI message stream; a hang-up only stops watching',
     tags,
-    body: z.object({ id: idSchema, ...chatSchema.shape, ...chatFieldsSchema.shape }).catchall(freeformSchema),
+    body: chatFieldsSchema.extend({ id: idSchema, ...chatSchema.shape, message: newMessageSchema }),
     response: { 200: stream, ...refusals },
   },
   resume: {
@@ -47,9 +47,10 @@ const SCHEMAS = {
 /** The HTTP chat protocol of the Vercel AI SDK, as its DefaultChatTransport speaks it. A hang-up detaches. */
 export const aiSdkRoutes: ApiRoutes = (context) => async (app) => {
   app.post('/api/chat', { schema: SCHEMAS.ask }, async ({ grant, body, id }, reply) => {
-    const { id: chat, messages, trigger, messageId: _shown, ...fields } = body;
-    const request = uiRequestOf({ chat: { messages, trigger }, fields, request: id });
-    const answer = await askForAnswer({ grant, chat, request }, context);
+    const { id: chat, messages, message, trigger, messageId, ...fields } = body;
+    const said = { messages, message, trigger, messageId };
+    const question = chatQuestionOf({ chat: said, fields, request: id });
+    const answer = await askForAnswer({ grant, chat, question }, context);
     return serve(reply, context, { grant, answer });
   });
 

@@ -9,7 +9,7 @@ import { askForAnswer, findAnswer } from './answer.ts';
 import type { Answer } from './answer.ts';
 import { parseChatFrame, tokenIn } from './chat-frames.ts';
 import type { AskFrame, ChatFrame } from './chat-frames.ts';
-import { uiRequestOf } from './chat-request.ts';
+import { chatQuestionOf } from './chat-request.ts';
 import { ChatStream } from './chat-stream.ts';
 
 /**
@@ -152,8 +152,12 @@ export class ChatConnection extends Peer<ChatFrame> {
     const { id: chat, requestId } = frame;
     if (frame.type === 'resume')
       return findAnswer(openSession(grant, chat, 'read'), frame.body.message, this.context.bus);
-    const request = uiRequestOf({ chat: frame, fields: frame.body, request: requestId });
-    return askForAnswer({ grant, chat, request }, this.context);
+    const { message, ...fields } = frame.body;
+    // The SDK sends all of them besides.
+    const { messages, ...asked } = frame;
+    const said = message ? { ...asked, message } : { ...asked, messages };
+    const question = chatQuestionOf({ chat: said, fields, request: requestId });
+    return askForAnswer({ grant, chat, question }, this.context);
   }
 
   /** Chats that a newer grant does not reach are left (R6), as are those that were closed to it. */

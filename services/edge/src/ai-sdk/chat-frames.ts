@@ -1,6 +1,6 @@
 import { counted, describeIssue, idSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
-import { chatFieldsSchema, chatSchema } from './chat-request.ts';
+import { chatFieldsSchema, chatSchema, newMessageSchema } from './chat-request.ts';
 
 /** What an application may send along with a request. */
 const MAX_HEADERS = 100;
@@ -14,7 +14,7 @@ const sendSchema = z.object({
   type: z.literal('send'),
   ...addressed,
   ...chatSchema.shape,
-  body: chatFieldsSchema.default({}),
+  body: chatFieldsSchema.extend({ message: newMessageSchema }).default({}),
   /** of the request: the SDK sends it along, and nothing here could honour it */
   metadata: z.null('expected none: what the prompt is to say belongs in `body`').optional(),
 });

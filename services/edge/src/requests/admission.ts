@@ -36,6 +36,8 @@ export type Submission = {
   readonly body: PromptBody;
   /** where the body says nothing of it; not a part of what makes two prompts the same */
   readonly onAbandon?: OnAbandon;
+  /** the past that it continues, where that is not the one of now */
+  readonly history?: History | undefined;
   /** stored with the prompt, and a part of what makes two of them the same */
   readonly note?: object | undefined;
 };
@@ -58,7 +60,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   // The past is that of now, whatever the checks below wait for.
   const [known, history] = await Promise.all([
     bus.sessions.prompt(key),
-    historyOf(body, key, bus),
+    submission.history ?? historyOf(body, key, bus),
     checkNotDeleted(bus, key),
   ]);
   if (known !== undefined) {
@@ -115,11 +117,11 @@ export const refuseLate = async (refused: SluiceError, clock: Clock): Promise<ne
 export const ENVELOPE_BYTES = 64 * 1024;
 /** What a prompt that continues its session counts of it: all that whoever sent it can have seen, and no more. */
 const historyOf = async (
-  { messages }: PromptBody,
+  { messages, history }: PromptBody,
   key: SessionKey,
   { sessions, tokens }: Bus,
 ): Promise<History | undefined> => {
-  if (messages !== undefined) return undefined;
+  if (messages !== undefined && history === undefined) return undefined;
   const [rev, log] = await Promise.all([sessions.newestRev(key), tokens.newest(key)]);
   return { rev, log };
 };

@@ -1,3 +1,4 @@
+import type { History } from '@sluice/bus';
 import type { Created } from '@sluice/lifecycle';
 import type { GenerationKey, OnAbandon, PromptBody } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
@@ -11,6 +12,8 @@ export type PromptSubmission = {
   readonly body: PromptBody;
   /** what becomes of the generation when nobody watches, where the body does not say; default `park` */
   readonly onAbandon?: OnAbandon;
+  /** the past that it continues, where that is not the one of now */
+  readonly history?: History | undefined;
   /** what an edge has to tell of the request again */
   readonly note?: object;
 };

@@ -58,7 +58,10 @@ export const Turn = memo(({ item, me, isRepeat, state, onAgain, onLoad }: TurnPr
           )}
         </p>
       ) : (
-        <Question user={item.user} text={shown(item.input, item.bodies?.input)} isMine={isMine} />
+        // What follows a tool's result has no question of its own.
+        item.input !== '' && (
+          <Question user={item.user} text={shown(item.input, item.bodies?.input)} isMine={isMine} />
+        )
       )}
       <Answer item={item} state={state} onAgain={onAgain} onLoad={onLoad} />
     </article>

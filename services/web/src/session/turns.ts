@@ -29,9 +29,10 @@ export const conversationBefore = (
   for (const item of items) {
     if (item.id === target.id) break;
     if (item.kind !== 'generation') continue;
-    const isAskedAgain = messages.at(-2)?.content === item.input;
+    const isAskedAgain = item.input !== '' && messages.at(-2)?.content === item.input;
     if (isAskedAgain) messages.splice(-2);
-    messages.push({ role: 'user', content: item.input }, { role: 'assistant', content: item.text ?? '' });
+    if (item.input !== '') messages.push({ role: 'user', content: item.input });
+    messages.push({ role: 'assistant', content: item.text ?? '' });
   }
   if (messages.at(-2)?.content === target.input) messages.splice(-2);
   return [...messages, { role: 'user', content: target.input }];
@@ -41,6 +42,7 @@ export const conversationBefore = (
 export const isRepeat = (item: Item, before: Item | undefined): boolean =>
   item.kind === 'generation' &&
   before?.kind === 'generation' &&
+  item.input !== '' &&
   before.input === item.input &&
   before.user === item.user;
 

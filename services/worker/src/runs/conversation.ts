@@ -1,10 +1,11 @@
 import { ReadBudget, readChain, tokensOf } from '@sluice/bus';
 import type { Bus, History, PromptEntry } from '@sluice/bus';
-import { transcriptOf } from '@sluice/core';
+import { latestTurns, transcriptOf } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { parseGenerationId } from '@sluice/protocol';
 import type { ChatMessage, GenerationKey, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
+import { wholeCalls } from './whole-calls.ts';
 import { isEnough, readOn, readPast, trimmed, turnOf } from './past.ts';
 import type { Past, Turn } from './past.ts';
 
@@ -17,6 +18,9 @@ const READS_AT_ONCE = 2;
 const RECENT_MS = 10_000;
 /** So many sessions' turns are kept for that. */
 const MAX_RECENT = 4;
+
+/** They stand before everything else that is said. */
+const INSTRUCTIONS: ReadonlySet<string> = new Set(['system', 'developer']);
 
 /** The messages an engine gets. */
 export type Conversation = {
@@ -39,7 +43,7 @@ type Options = {
 
 /**
  * Reads the conversation that a prompt continues. It is frozen: what was final when the prompt came does not change any more,
- * so every attempt is asked the same. A prompt with `messages` uses those and nothing else.
+ * so every attempt is asked the same. A prompt with `messages` uses those and nothing else, unless it says `history`.
  */
 export class Conversations {
   readonly #options: Required<Options> & { readonly maxBytes: number };
@@ -53,8 +57,8 @@ export class Conversations {
 
   /** @throws BusUnavailableError */
   read(prompt: Prompt): Promise<Conversation> {
-    const { messages } = prompt.entry.body;
-    return messages === undefined
+    const { messages, history } = prompt.entry.body;
+    return messages === undefined || history !== undefined
       ? this.#reads.spend(1, () => this.#continued(prompt))
       : Promise.resolve({ messages, leftOut: 0 });
   }
@@ -67,9 +71,11 @@ export class Conversations {
     const past = await this.#past(prompt.key, counts);
     const late = history === undefined ? [] : await this.#lateTurns(prompt.key, past, history);
     const { turns, leftOut } = this.#fitting([...late, ...past.turns.filter(counts)]);
-    const messages = turns.toReversed().flatMap(({ said }) => said);
+    const { messages: asked = [{ role: 'user', content: body.input ?? '' }] } = body;
+    const begins = asked.findIndex(({ role }) => !INSTRUCTIONS.has(role));
+    const told = latestTurns(turns.toReversed(), prompt.key.generation).flatMap(({ said }) => said);
     return {
-      messages: [...messages, { role: 'user', content: body.input ?? '' }],
+      messages: [...asked.slice(0, begins), ...wholeCalls([...told, ...asked.slice(begins)])],
       leftOut: leftOut + past.older,
     };
   }
@@ -133,8 +139,9 @@ export class Conversations {
     if ('said' in each) return { turn: each, endedAt: head.sequence };
     const asked = await sessions.whole(key, each);
     if (asked?.kind !== 'generation') return undefined;
-    const { text } = transcriptOf(tokensOf(await readChain(tokens, key, head, 0)));
-    const turn = turnOf({ rev: 0, item: { ...asked, text } });
+    const { text, toolCalls } = transcriptOf(tokensOf(await readChain(tokens, key, head, 0)));
+    const item = { ...asked, text, ...(toolCalls === undefined ? {} : { toolCalls }) };
+    const turn = await turnOf({ rev: 0, item }, session, this.#options.bus);
     return turn && { turn, endedAt: head.sequence };
   }
 

@@ -1,5 +1,6 @@
 import type { Bus, StoredItem } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
+import { parseGenerationId } from '@sluice/protocol';
 import type { ChatMessage, SessionKey } from '@sluice/protocol';
 
 /** What a final item adds to a conversation. */
@@ -108,23 +109,44 @@ const readTurn = async (stored: StoredItem, reading: Reading): Promise<Turn | un
   }
   const whole = await reading.bus.sessions.whole(reading.key, item);
   // What cannot be read any more was told at the border.
-  return whole && turnOf({ rev, item: whole });
+  return whole && turnOf({ rev, item: whole }, reading.key, reading.bus);
 };
 
-/** @returns undefined where it says nothing */
-export const turnOf = ({ rev, item }: StoredItem): Turn | undefined => {
-  const said = saidIn(item);
+/** @returns undefined where it says nothing. @throws BusUnavailableError */
+export const turnOf = async (
+  { rev, item }: StoredItem,
+  session: SessionKey,
+  bus: Bus,
+): Promise<Turn | undefined> => {
+  const said = await saidIn(item, session, bus);
   if (said.length === 0) return undefined;
   const bytes = Buffer.byteLength(JSON.stringify(said));
   return { id: item.id, isRun: item.kind === 'generation', rev, createdAt: item.createdAt, said, bytes };
 };
 
-/** The text of an item, as the engine gets it. */
-const saidIn = (item: StoredItem['item']): readonly ChatMessage[] => {
+/** An item, as the engine gets it. */
+const saidIn = async (
+  item: StoredItem['item'],
+  session: SessionKey,
+  bus: Bus,
+): Promise<readonly ChatMessage[]> => {
   if (item.kind === 'message') return [{ role: 'user', content: item.text }];
-  if (item.text === undefined || item.text === '') return [];
-  return [
-    { role: 'user', content: item.input },
-    { role: 'assistant', content: item.text },
-  ];
+  const { id, input, text = '', toolCalls = [] } = item;
+  if (text === '' && toolCalls.length === 0) return [];
+  const calls = toolCalls.map(({ id: call, name, arguments: given }) => ({
+    ...{ id: call, type: 'function', function: { name, arguments: given } },
+  }));
+  const answer = {
+    ...{ role: 'assistant', content: text === '' ? null : text },
+    ...(calls.length === 0 ? {} : { tool_calls: calls }),
+  };
+  if (input !== '') return [{ role: 'user', content: input }, answer];
+  const prompt = await bus.sessions.prompt({ ...session, generation: parseGenerationId(id) });
+  return [...askedLast(prompt?.body.messages ?? []), answer];
+};
+
+/** What was new in a conversation: the results of the newest calls, or a question without a text. */
+const askedLast = (messages: readonly ChatMessage[]): readonly ChatMessage[] => {
+  if (messages.at(-1)?.role !== 'tool') return messages.slice(-1);
+  return messages.slice(messages.findLastIndex(({ role }) => role !== 'tool') + 1);
 };

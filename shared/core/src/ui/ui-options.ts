@@ -1,10 +1,10 @@
 import { SluiceError } from '@sluice/protocol';
-import { isRecord, uiToolChoiceOf, uiToolsOf } from './ui-tools.ts';
+import { uiToolChoiceOf, uiToolsOf } from './ui-tools.ts';
 import type { Fields } from './ui-tools.ts';
 
 /** What the fields beside a chat ask for, under the names that a prompt has. */
 export type UiOptions = {
-  /** `model`, `lead`, `governor`, `onAbandon`; always in one order, since they are hashed */
+  /** what is no parameter; always in one order, since it is hashed */
   readonly prompt: Fields;
   /** everything else, whether an engine knows it or not */
   readonly params: Fields;
@@ -12,23 +12,20 @@ export type UiOptions = {
   readonly system: string | undefined;
 };
 
-const OF_PROMPT = ['model', 'lead', 'governor', 'onAbandon'];
-/** They hold more fields. `callSettings` is assistant-ui's. */
-const NESTED = ['params', 'callSettings'];
+const OF_PROMPT = ['model', 'history', 'lead', 'governor', 'onAbandon'];
 
 /** The AI SDK's names, where a prompt or an engine has others. */
-const NAME_OF: Readonly<Record<string, string>> = {
-  instructions: 'system',
-  maxOutputTokens: 'max_tokens',
-  maxTokens: 'max_tokens',
-  topP: 'top_p',
-  topK: 'top_k',
-  presencePenalty: 'presence_penalty',
-  frequencyPenalty: 'frequency_penalty',
-  stopSequences: 'stop',
-  toolChoice: 'tool_choice',
-  reasoningEffort: 'reasoning_effort',
-};
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ['instructions', 'system'],
+  ['maxOutputTokens', 'max_tokens'],
+  ['maxTokens', 'max_tokens'],
+  ['topP', 'top_p'],
+  ['topK', 'top_k'],
+  ['presencePenalty', 'presence_penalty'],
+  ['frequencyPenalty', 'frequency_penalty'],
+  ['stopSequences', 'stop'],
+  ['toolChoice', 'tool_choice'],
+]);
 
 /**
  * Sorts what an application put at the top of its request. Nothing is dropped: a field that no prompt has becomes a
@@ -37,41 +34,30 @@ const NAME_OF: Readonly<Record<string, string>> = {
  */
 export const uiOptionsOf = (fields: Fields): UiOptions => {
   const given = flat(fields);
-  const prompt = Object.fromEntries(
-    OF_PROMPT.filter((name) => given.has(name)).map((name) => [name, given.get(name)]),
-  );
-  const system = given.get('system');
-  if (system !== undefined && typeof system !== 'string') throw wrong('system', 'expected a string');
-  const others = [...given].filter(([name]) => name !== 'system' && !OF_PROMPT.includes(name));
-  const params = others.map(([name, value]) => [name, paramOf(name, value)] as const);
-  return {
-    prompt,
-    params: Object.fromEntries(params.filter(([, value]) => value !== undefined)),
-    system,
+  const take = (name: string): unknown => {
+    const value = given.get(name);
+    given.delete(name);
+    return value;
   };
+  const system = take('system');
+  if (system !== undefined && typeof system !== 'string')
+    throw new SluiceError('bad_frame', '`system`: expected a string');
+  const prompt = OF_PROMPT.filter((name) => given.has(name)).map((name) => [name, take(name)] as const);
+  const tools = uiToolsOf(take('tools'));
+  if (tools.length > 0) given.set('tools', tools);
+  if (given.has('tool_choice')) given.set('tool_choice', uiToolChoiceOf(take('tool_choice')));
+  return { prompt: Object.fromEntries(prompt), params: Object.fromEntries(given), system };
 };
 
-/** Every field once, by the engine's name for it. Null says nothing, as with OpenAI's clients. */
-const flat = (fields: Fields): ReadonlyMap<string, unknown> => {
+/** Every field once, by the engine's name for it. Null says nothing, as with OpenAI's clients. `callSettings` is assistant-ui's. */
+const flat = ({ params, callSettings, ...top }: Fields): Map<string, unknown> => {
   const found = new Map<string, unknown>();
-  const add = (name: string, value: unknown): void => {
-    if (value === null || value === undefined) return;
-    const known = Object.hasOwn(NAME_OF, name) ? (NAME_OF[name] ?? name) : name;
-    if (found.has(known)) throw wrong(known, 'expected once, got it twice');
-    found.set(known, value);
-  };
-  for (const [name, value] of Object.entries(fields)) {
-    if (!NESTED.includes(name) || value === null || value === undefined) add(name, value);
-    else if (isRecord(value)) for (const [inner, each] of Object.entries(value)) add(inner, each);
-    else throw wrong(name, 'expected an object');
-  }
+  for (const part of [top, params, callSettings])
+    for (const [given, value] of Object.entries(part ?? {})) {
+      const name = NAMES.get(given) ?? given;
+      if (value === null || value === undefined) continue;
+      if (found.has(name)) throw new SluiceError('bad_frame', `\`${name}\`: expected once, got it twice`);
+      found.set(name, value);
+    }
   return found;
 };
-
-const paramOf = (name: string, value: unknown): unknown => {
-  if (name === 'tools') return uiToolsOf(value);
-  return name === 'tool_choice' ? uiToolChoiceOf(value) : value;
-};
-
-const wrong = (field: string, expected: string): SluiceError =>
-  new SluiceError('bad_frame', `\`${field.slice(0, 64)}\`: ${expected}`);
