@@ -36,6 +36,8 @@ export class ConfigError extends Error {
 export type LoadOptions<Schema extends ConfigSchema> = {
   /** variables with this prefix that no setting reads are reported: most are typing errors */
   readonly ownPrefix?: string;
+  /** rules of which variables there must be; runs in any case. An empty variable is an unset one */
+  readonly checkSet?: (isSet: (env: string) => boolean) => readonly ConfigProblem[];
   /** rules across settings; runs only when each setting is valid by itself */
   readonly check?: (config: ConfigOf<Schema>) => readonly ConfigProblem[];
 };
@@ -125,6 +127,9 @@ export const loadConfig = <Schema extends ConfigSchema>(
       problems.push({ name: setting.env, expected, got: shown(setting, raw) });
     }
   }
+  const isSet = (name: string): boolean =>
+    [name, fileVariable(name)].some((each) => variable(env, each) !== undefined);
+  problems.push(...(options.checkSet?.(isSet) ?? []));
   if (options.ownPrefix !== undefined) problems.push(...unknownVariables(schema, env, options.ownPrefix));
   const config = values as ConfigOf<Schema>;
   if (problems.length === 0) problems.push(...(options.check?.(config) ?? []));

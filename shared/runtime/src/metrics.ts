@@ -30,6 +30,11 @@ export interface Metrics {
   counter(options: MetricOptions<MetricValue>): void;
   gauge(options: MetricOptions<MetricValue>): void;
   histogram(options: MetricOptions<Latencies>): void;
+  /**
+   * The same registry for one of several equal parts of the service: its metrics have these labels too, and a name may be
+   * used by every part. Closing it changes nothing.
+   */
+  labelled(labels: Labels): Metrics;
   /** Stops the event-loop monitor and empties the registry. */
   close(): void;
 }
@@ -48,6 +53,10 @@ const UNBOUNDED_LABELS = new Set([
   'token',
   'ip',
 ]);
+
+type Labels = Readonly<Record<string, string>>;
+/** Where the values of one part of the service come from. */
+type Source<Read> = { readonly fixed: Labels; readonly read: () => Read };
 
 type Kind = 'counter' | 'gauge' | 'histogram';
 
@@ -84,15 +93,36 @@ const seriesOf = (
 
 /** Shows what others counted; prom-client's own histogram can only observe. */
 class LatencyHistogram extends Histogram {
-  /** where prom-client keeps its one series */
-  declare hashMap: Record<'', object>;
+  /** where prom-client keeps its series; the key is ours */
+  declare hashMap: Record<string, object>;
 
-  show(latencies: Latencies): void {
-    const { boundsMs, sumMs } = latencies;
-    const counts = latencies.counts();
-    const bucketValues = Object.fromEntries(boundsMs.map((ms, bucket) => [ms / 1000, counts[bucket] ?? 0]));
-    const count = counts.reduce((sum, each) => sum + each, 0);
-    this.hashMap = { '': { labels: {}, bucketValues, sum: sumMs / 1000, count } };
+  show(sources: readonly Source<Latencies>[]): void {
+    this.hashMap = Object.fromEntries(
+      sources.map(({ fixed, read }) => [Object.values(fixed).join(' '), seriesOfLatencies(fixed, read())]),
+    );
+  }
+}
+
+const seriesOfLatencies = (labels: Labels, latencies: Latencies): object => {
+  const { boundsMs, sumMs } = latencies;
+  const counts = latencies.counts();
+  const bucketValues = Object.fromEntries(boundsMs.map((ms, bucket) => [ms / 1000, counts[bucket] ?? 0]));
+  const count = counts.reduce((sum, each) => sum + each, 0);
+  return { labels, bucketValues, sum: sumMs / 1000, count };
+};
+
+/** Who reads what, by name: a further part of the service is read beside those that were there before. */
+class Sources {
+  readonly #byName = new Map<string, Source<unknown>[]>();
+
+  /** @returns all of this name, if it is the first: its metric is to be made; else undefined */
+  add<Read>(name: string, source: Source<Read>): readonly Source<Read>[] | undefined {
+    const known = this.#byName.get(name) as Source<Read>[] | undefined;
+    const isPart = Object.keys(source.fixed).length > 0;
+    if (known !== undefined && isPart) return void known.push(source);
+    const all = [source];
+    this.#byName.set(name, all);
+    return all;
   }
 }
 
@@ -108,51 +138,76 @@ export const createMetrics = ({ service }: { readonly service: string }): Metric
     throw new TypeError(`service: expected lower-case letters and digits, got ${service}`);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const common = <Read>(kind: Kind, { name, help, labels = [] }: MetricOptions<Read>) => {
-    checkName(service, kind, name);
-    checkLabels(name, labels);
-    return { name, help, labelNames: [...labels], registers: [registry] };
-  };
-  const metrics: Omit<Metrics, 'close'> = {
-    registry,
-    counter: (options) => {
-      const { labels = [], read } = options;
-      const counter = new Counter({
-        ...common('counter', options),
-        collect: () => {
-          counter.reset();
-          for (const [labelled, value] of seriesOf(labels, read())) counter.inc(labelled, value);
-        },
-      });
-    },
-    gauge: (options) => {
-      const { labels = [], read } = options;
-      const gauge = new Gauge({
-        ...common('gauge', options),
-        collect: () => {
-          for (const [labelled, value] of seriesOf(labels, read())) gauge.set(labelled, value);
-        },
-      });
-    },
-    histogram: (options) => {
-      const { read } = options;
-      const buckets = read().boundsMs.map((ms) => ms / 1000);
-      const histogram: LatencyHistogram = new LatencyHistogram({
-        ...{ ...common('histogram', options), buckets },
-        collect: () => histogram.show(read()),
-      });
-    },
-  };
-  metrics.gauge({
+  const own = metricsOf({ service, registry, sources: new Sources() }, {});
+  own.gauge({
     name: `sluice_${service}_build_info`,
     help: 'Always 1; what runs, by its labels.',
     labels: ['version', 'node'],
     read: () => new Map([[`${VERSION} ${process.version}`, 1]]),
   });
-  const eventLoop = observeEventLoop(metrics, service);
+  const eventLoop = observeEventLoop(own, service);
   const close = (): void => {
     eventLoop.close();
     registry.clear();
   };
-  return { ...metrics, close };
+  return { ...own, close };
+};
+
+type Shared = { readonly service: string; readonly registry: Registry; readonly sources: Sources };
+
+const metricsOf = (shared: Shared, fixed: Labels): Metrics => {
+  const { service, registry, sources } = shared;
+  const common = <Read>(kind: Kind, { name, help, labels = [] }: MetricOptions<Read>) => {
+    checkName(service, kind, name);
+    checkLabels(name, labels);
+    return { name, help, labelNames: [...Object.keys(fixed), ...labels], registers: [registry] };
+  };
+  return {
+    registry,
+    counter: (options) => {
+      const { labels = [], name, read } = options;
+      const made = common('counter', options);
+      const all = sources.add(name, { fixed, read });
+      if (all === undefined) return;
+      const counter = new Counter({
+        ...made,
+        collect: () => {
+          counter.reset();
+          eachSeries(all, labels, (labelled, value) => counter.inc(labelled, value));
+        },
+      });
+    },
+    gauge: (options) => {
+      const { labels = [], name, read } = options;
+      const made = common('gauge', options);
+      const all = sources.add(name, { fixed, read });
+      if (all === undefined) return;
+      const gauge = new Gauge({
+        ...made,
+        collect: () => eachSeries(all, labels, (labelled, value) => gauge.set(labelled, value)),
+      });
+    },
+    histogram: (options) => {
+      const { name, read } = options;
+      const made = common('histogram', options);
+      const all = sources.add(name, { fixed, read });
+      if (all === undefined) return;
+      const buckets = read().boundsMs.map((ms) => ms / 1000);
+      const histogram: LatencyHistogram = new LatencyHistogram({
+        ...{ ...made, buckets },
+        collect: () => histogram.show(all),
+      });
+    },
+    labelled: (labels) => metricsOf(shared, { ...fixed, ...labels }),
+    close: () => undefined,
+  };
+};
+
+const eachSeries = (
+  sources: readonly Source<MetricValue>[],
+  labels: readonly string[],
+  show: (labelled: Labels, value: number) => void,
+): void => {
+  for (const { fixed, read } of sources)
+    for (const [labelled, value] of seriesOf(labels, read())) show({ ...fixed, ...labelled }, value);
 };

@@ -90,6 +90,29 @@ describe('createMetrics', () => {
     expect(() => metrics.gauge(viewers)).toThrow(TypeError);
   });
 
+  test('shows equal parts of a service side by side, the process once', async () => {
+    for (const [upstream, count] of [
+      ['a', 2],
+      ['b', 3],
+    ] as const) {
+      const part = metrics.labelled({ upstream });
+      part.counter({ name: 'sluice_edge_frames_total', help: 'Frames.', read: () => count });
+      const byKind = new Map([['x', count]]);
+      part.gauge({ name: 'sluice_edge_viewers', help: 'Viewers.', labels: ['kind'], read: () => byKind });
+      const read = () => ({ ...LATENCIES, sumMs: count * 1_000 });
+      part.histogram({ name: 'sluice_edge_attach_seconds', help: 'Attaching.', read });
+      part.close();
+    }
+    const text = await metrics.registry.metrics();
+    for (const [upstream, count] of Object.entries({ a: 2, b: 3 })) {
+      expect(text).toContain(`sluice_edge_frames_total{upstream="${upstream}"} ${count}\n`);
+      expect(text).toContain(`sluice_edge_viewers{upstream="${upstream}",kind="x"} ${count}\n`);
+      expect(text).toContain(`sluice_edge_attach_seconds_sum{upstream="${upstream}"} ${count}\n`);
+      expect(text).toContain(`sluice_edge_attach_seconds_bucket{le="0.25",upstream="${upstream}"} 5\n`);
+    }
+    expect(text.match(/^process_cpu_seconds_total /gm)).toHaveLength(1);
+  });
+
   test('two services in one process do not share a registry', () => {
     const other = createMetrics({ service: 'edge' });
     expect(other.registry).not.toBe(metrics.registry);
