@@ -3,7 +3,7 @@ import type { Bus } from '@sluice/bus';
 import { MAX_GENERATION_BYTES } from '@sluice/protocol';
 import { foreignLog, persist, systemClock } from '@sluice/runtime';
 import type { Clock, Logger, Metrics } from '@sluice/runtime';
-import { EngineWatch } from './jobs/engine-watch.ts';
+import { EngineWatch, REFRESH_MS } from './jobs/engine-watch.ts';
 import type { Engine } from '@sluice/core';
 import { startJobLoops } from './jobs/job-loop.ts';
 import { JobRunner } from './jobs/job-runner.ts';
@@ -30,8 +30,10 @@ export type WorkerOptions = {
   readonly name: string;
   /** generations at once */
   readonly slots: number;
-  /** models to offer */
-  readonly models: readonly string[];
+  /** models to offer whatever the engine lists; default: those it lists, which are read again and again */
+  readonly models?: readonly string[] | undefined;
+  /** how often they are read, ms; default 60,000 */
+  readonly modelsMs?: number;
   /** whether jobs are placed by their session, here and by this worker; default true */
   readonly placement?: boolean;
   /** longest run from its oldest token on, ms: below what the token log keeps; default none */
@@ -49,6 +51,8 @@ export type WorkerDeps = {
   readonly engine: Engine;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** where it is counted; default a registry of its own */
+  readonly metrics?: Metrics | undefined;
 };
 
 export type Worker = {
@@ -58,6 +62,8 @@ export type Worker = {
   readonly tally: WorkerTally;
   /** generations that run now */
   readonly running: number;
+  /** why it serves nothing at the moment, as while it waits for its engine; undefined while it does */
+  readonly away: string | undefined;
   /** Does at once what is due by the clock; it also does so by itself, a few times a second. */
   tick(): void;
   /**
@@ -76,15 +82,19 @@ const endsWithin = async (ms: number, clock: Clock, work: Promise<unknown>): Pro
   return ended;
 };
 
-/** Starts pulling jobs. The caller owns the bus and the engine and closes them afterwards. */
+/**
+ * Starts pulling jobs. An engine that is not there yet is waited for after this has resolved.
+ * The caller owns the bus and the engine and closes them afterwards.
+ */
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
-  const { name, models, placement: ownQueue = true } = options;
+  const { name, models, modelsMs: refreshMs = REFRESH_MS, placement: ownQueue = true } = options;
   const { maxRunMs = Infinity, maxAnswerBytes = MAX_GENERATION_BYTES, holdMs = HOLD_MS } = options;
   const { engine, logger, clock = systemClock } = deps;
   const [placement, tally, slots] = [new Placement(), new WorkerTally(), new Slots(options.slots)];
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
   const [pulling, giveUp] = [new AbortController(), new AbortController()];
-  const metrics = createWorkerMetrics(tally, { slots: () => slots.size, running: () => runner.size });
+  const load = { slots: () => slots.size, running: () => runner.size };
+  const metrics = createWorkerMetrics(tally, load, deps.metrics);
   const foreign = bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
   const own = { bus, clock, worker: name, slots: slots.size };
   const stats = new WorkerStats({ ...own, tally, load: (org) => runner.load(org) });
@@ -97,21 +107,30 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
       onTaken: (run) => liveness.taken(run),
       onChange: () => liveness.changed(),
       onEngineLost: () => watch.lost(),
+      onModelMissing: () => watch.modelMissing(),
       standingOf: (peer, run) => takeover.standingOf(peer, run),
     },
   });
-  const liveness = new Liveness({ ...own, logger, models, ownQueue, running: () => runner.running });
-  const watch = new EngineWatch({ engine, slots, liveness, clock, logger });
+  const liveness = new Liveness({ ...own, logger, ownQueue, running: () => runner.running });
+  const watch: EngineWatch = new EngineWatch({
+    ...{ engine, slots, clock, logger, models, refreshMs },
+    onOffer: async (offered) => {
+      loops.offer(offered);
+      await liveness.offer(offered);
+    },
+    onAway: () => liveness.withdraw(),
+  });
   const takeover = new Takeover({ bus, clock, logger, placement, tally, connectivity, worker: name });
   const sweeper = createSweeper({ ...own, logger }, takeover, runner);
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.
   for (const part of [takeover, liveness, stats]) await persist(() => part.start(), clock, pulling.signal);
-  const pulled = { bus, models, slots, placement, clock, logger, tally, runner, worker: name, ownQueue };
+  const pulled = { bus, slots, placement, clock, logger, tally, runner, worker: name, ownQueue };
   const loops = startJobLoops(pulled, pulling.signal);
   const tick = (): void => [runner, stats, sweeper, loops].forEach((part) => part.tick(clock.now()));
   const ticking = setInterval(tick, TICK_MS).unref();
-  logger.info('worker_started', { worker: name, models, slots: slots.size, engine: engine.name });
+  await watch.start();
+  logger.info('worker_started', { worker: name, away: watch.away, slots: slots.size, engine: engine.name });
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -130,6 +149,9 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     ...{ name, metrics, tally },
     get running() {
       return runner.size;
+    },
+    get away() {
+      return watch.away;
     },
     tick,
     close: () => (closing ??= close()),

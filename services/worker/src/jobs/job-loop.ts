@@ -11,12 +11,13 @@ import type { WaitingJobsDeps } from './waiting-jobs.ts';
 const PULL_MS = 1_500;
 
 export type JobLoopOptions = WaitingJobsDeps & {
-  readonly models: readonly string[];
   /** whether the worker's own queue is pulled too */
   readonly ownQueue: boolean;
 };
 
 export type JobLoops = {
+  /** The queues of these models, and of no others, are pulled from now on. */
+  offer(models: readonly string[]): void;
   /** To be called a few times a second. */
   tick(now: number): void;
   /** Passes on what waits, once `leaving` has aborted. */
@@ -25,26 +26,63 @@ export type JobLoops = {
   close(): Promise<void>;
 };
 
-/** Pulls the queues of these models, and the worker's own, until `leaving` aborts. */
+/** Pulls the worker's own queue, and those of the models that it offers, until `leaving` aborts. */
 export const startJobLoops = (options: JobLoopOptions, leaving: AbortSignal): JobLoops => {
-  const { bus, models, worker, ownQueue, logger } = options;
+  const { bus, worker, ownQueue, logger } = options;
   const closing = new AbortController();
   const waiting = new WaitingJobs(options);
   const pulled = { ...options, waiting };
-  const shared = models.map((model) => pullShared(model, pulled, leaving));
+  const shared = new SharedQueues((model, signal) => pullShared(model, pulled, signal), leaving);
   const own = ownQueue ? pullOwn({ ...pulled, leaving }, closing.signal) : undefined;
   return {
+    offer: (models) => shared.offer(models),
     tick: (now) => waiting.tick(now),
     leave: () => waiting.leave(),
     close: async () => {
       closing.abort();
-      await Promise.all([...shared, own]);
+      await Promise.all([shared.closed(), own]);
       if (!ownQueue) return;
       // What came last, and what was taken and not finished. If this fails a sweep of others finds it.
       await bus.jobs.adopt(worker).catch((error: unknown) => logger.warn('adoption_failed', { error }));
     },
   };
 };
+
+/** The loops over queues of models, one each. Models come and go. */
+class SharedQueues {
+  readonly #pull: (model: string, signal: AbortSignal) => Promise<void>;
+  readonly #leaving: AbortSignal;
+  readonly #pulled = new Map<string, AbortController>();
+  readonly #unfinished = new Set<Promise<void>>();
+
+  constructor(pull: (model: string, signal: AbortSignal) => Promise<void>, leaving: AbortSignal) {
+    this.#pull = pull;
+    this.#leaving = leaving;
+    leaving.addEventListener('abort', () => this.offer([]), { once: true });
+  }
+
+  offer(models: readonly string[]): void {
+    const offered = new Set(this.#leaving.aborted ? [] : models);
+    for (const [model, stop] of this.#pulled) {
+      if (offered.has(model)) continue;
+      this.#pulled.delete(model);
+      stop.abort();
+    }
+    for (const model of offered) if (!this.#pulled.has(model)) this.#start(model);
+  }
+
+  /** Resolves when none of the loops that were stopped goes on. */
+  async closed(): Promise<void> {
+    await Promise.all(this.#unfinished);
+  }
+
+  #start(model: string): void {
+    const stop = new AbortController();
+    this.#pulled.set(model, stop);
+    const loop = this.#pull(model, stop.signal).finally(() => this.#unfinished.delete(loop));
+    this.#unfinished.add(loop);
+  }
+}
 
 /** What is pulled goes to `waiting`. */
 type Pulled = JobLoopOptions & { readonly waiting: WaitingJobs };

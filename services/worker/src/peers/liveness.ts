@@ -9,7 +9,6 @@ export type LivenessDeps = {
   readonly bus: Bus;
   readonly logger: Logger;
   readonly worker: string;
-  readonly models: readonly string[];
   readonly slots: number;
   /** whether jobs may be placed in this worker's own queue */
   readonly ownQueue: boolean;
@@ -23,7 +22,8 @@ export class Liveness {
   #beating: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
   #reconnects: Subscription | undefined;
-  #isOffering = true;
+  /** undefined: no work is wanted */
+  #models: readonly string[] | undefined;
 
   constructor(deps: LivenessDeps) {
     this.#deps = deps;
@@ -59,13 +59,13 @@ export class Liveness {
   /** No new work is wanted for now: edges and workers need not know this worker. What runs here is beaten for. */
   async withdraw(): Promise<void> {
     const { bus, logger, worker } = this.#deps;
-    this.#isOffering = false;
+    this.#models = undefined;
     await bus.workers.retire(worker).catch((error: unknown) => logger.warn('retire_failed', { error }));
   }
 
-  /** Work is wanted again. */
-  async offer(): Promise<void> {
-    this.#isOffering = true;
+  /** Work for these models is wanted. */
+  async offer(models: readonly string[]): Promise<void> {
+    this.#models = models;
     await this.#announce();
   }
 
@@ -88,8 +88,9 @@ export class Liveness {
   }
 
   async #announce(): Promise<void> {
-    const { bus, logger, models, slots, ownQueue } = this.#deps;
-    if (!this.#isOffering) return;
+    const { bus, logger, slots, ownQueue } = this.#deps;
+    const models = this.#models;
+    if (models === undefined) return;
     const entry = { ...this.#life(), models, slots, ownQueue, sweeps: true };
     await bus.workers.announce(entry).catch((error: unknown) => logger.warn('announce_failed', { error }));
   }

@@ -296,6 +296,7 @@ export class GenerationRun {
       this.#context.onEngineLost();
       if (poisonEnd(countCrash(item, this.#tokens.length)) === undefined) return undefined;
     }
+    if (error instanceof EngineError && error.status === NOT_FOUND) this.#context.onModelMissing();
     if (error instanceof EngineError) return { reason: 'error', error: errorOf(error) };
     return { reason: 'error', error: { code: 'internal', message: 'the engine failed unexpectedly' } };
   }
@@ -376,6 +377,8 @@ export class GenerationRun {
     );
   }
 }
+
+const NOT_FOUND = 404;
 
 /** Bytes of a token's text in JSON: what is escaped takes up to six times as much as it says. */
 const encodedBytes = (token: Token): number => Buffer.byteLength(JSON.stringify(textOf(token))) - 2;

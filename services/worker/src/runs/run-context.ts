@@ -28,6 +28,8 @@ export type RunContext = {
   readonly giveUp: AbortSignal;
   /** The engine did not answer, or stopped in the middle: it may be dead. */
   readonly onEngineLost: () => void;
+  /** The engine does not know the model: what it has may have changed. */
+  readonly onModelMissing: () => void;
   /** a run ends once its oldest token was stored so long ago, ms: its log would lose its beginning */
   readonly maxRunMs: number;
   /** a run that cannot be parked is held at most so long, ms */

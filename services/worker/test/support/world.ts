@@ -50,6 +50,9 @@ export class World {
       conversationBytes?: number;
       maxAnswerBytes?: number;
       holdMs?: number;
+      /** undefined: those that the engine lists */
+      models?: readonly string[] | undefined;
+      modelsMs?: number;
     } = {},
   ): Promise<Worker> {
     const { bus = this.bus, engine = this.engine, slots = 4, clock, ...limits } = options;
@@ -74,7 +77,8 @@ export class World {
   ): Promise<void> {
     const key = keyOf(generation, org);
     const user = item.user ?? 'ann';
-    const full = { ...(body.messages === undefined && { input: 'hi' }), ...body, model: 'm' };
+    const model = item.model ?? 'm';
+    const full = { ...(body.messages === undefined && { input: 'hi' }), ...body, model };
     await this.bus.sessions.createPrompt(key, { hash: 'h', user, createdAt: 1, body: full, ...entry });
     await this.bus.sessions.createItem(key, {
       id: generation,
@@ -90,7 +94,7 @@ export class World {
       seq: 0,
       ...item,
     });
-    await this.bus.jobs.publish({ ...key, model: 'm', attempt: (item.attempt ?? 0) + 1, user }, queue);
+    await this.bus.jobs.publish({ ...key, model, attempt: (item.attempt ?? 0) + 1, user }, queue);
   }
 
   /** As if the jobs published so far had been delivered to a worker that died. */
