@@ -55,10 +55,19 @@ export const spawnWorker = (natsUrl: string, env: Variables = {}): Promise<Child
 export const spawnProductionWorker = (natsUrl: string, env: Variables = {}): Promise<Child> =>
   spawnReady(WORKER_MAIN, natsUrl, env);
 
-const spawnReady = async (main: string, natsUrl: string, env: Variables): Promise<Child> => {
+export type WorkerProcess = { readonly child: Child; readonly admin: string };
+
+/** The same, and where its admin port is. */
+export const spawnAdministeredWorker = (natsUrl: string, env: Variables = {}): Promise<WorkerProcess> =>
+  spawnWith(WORKER_MAIN, natsUrl, env);
+
+const spawnWith = async (main: string, natsUrl: string, env: Variables): Promise<WorkerProcess> => {
   const child = await spawnNode(main, [], {
     env: { SLUICE_NATS_URL: natsUrl, SLUICE_WORKER_ADMIN_PORT: '0', ...env },
   });
-  await readyOf(child);
-  return child;
+  const { admin } = (await readyOf(child)) as { admin: string };
+  return { child, admin };
 };
+
+const spawnReady = async (main: string, natsUrl: string, env: Variables): Promise<Child> =>
+  (await spawnWith(main, natsUrl, env)).child;

@@ -1,4 +1,5 @@
 import {
+  checkNatsSettings,
   count,
   defineConfig,
   engineRulesOf,
@@ -9,12 +10,16 @@ import {
   port,
   setting,
 } from '@sluice/runtime';
-import type { ConfigOf } from '@sluice/runtime';
+import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { MAX_GENERATION_BYTES } from '@sluice/protocol';
 import { z } from 'zod';
 import { CONVERSATION_BYTES } from './runs/conversation.ts';
+import { REFRESH_MS } from './jobs/engine-watch.ts';
 import { HOLD_MS } from './runs/patience.ts';
+import { ModelNames } from './engines/openai/model-names.ts';
 import type { OpenAiOptions } from './engines/openai/openai-engine.ts';
+import { PROFILES } from './engines/openai/profile.ts';
+import { upstreamList } from './upstreams.ts';
 
 /** What every worker reads, whatever its engine is. */
 export const workerSettings = {
@@ -32,7 +37,7 @@ export const workerSettings = {
   placement: placementSetting,
   slots: setting(count(1, 10_000).default(64), {
     env: 'SLUICE_WORKER_SLOTS',
-    about: 'Generations run at once.',
+    about: 'Generations run at once, by each upstream.',
   }),
   holdMs: setting(count(0, 24 * 60 * 60_000).default(HOLD_MS), {
     env: 'SLUICE_WORKER_HOLD_MS',
@@ -50,6 +55,11 @@ export const workerSettings = {
   model: setting(z.string().min(1).max(200).optional(), {
     env: 'SLUICE_MODEL',
     about: 'Model to offer; default every model the engine has.',
+  }),
+  modelsMs: setting(count(1_000, 24 * 60 * 60_000).default(REFRESH_MS), {
+    env: 'SLUICE_WORKER_MODELS_MS',
+    about:
+      'How often the engine is asked which models it has, ms. It is also asked when it does not know one.',
   }),
   adminPort: setting(port().default(9091), {
     env: 'SLUICE_WORKER_ADMIN_PORT',
@@ -80,9 +90,14 @@ export const workerConfigSchema = defineConfig({
       about: 'What produces tokens: an OpenAI-compatible server.',
     },
   ),
-  upstream: setting(z.url('expected the base URL of that server, up to and with /v1'), {
+  upstream: setting(z.url('expected the base URL of that server, up to and with /v1').optional(), {
     env: 'SLUICE_UPSTREAM',
     about: 'Base URL of the OpenAI-compatible server, up to and with /v1.',
+  }),
+  upstreams: setting(upstreamList.optional(), {
+    env: 'SLUICE_UPSTREAMS',
+    about: 'Several such servers in place of one; see Several upstreams.',
+    secret: true,
   }),
   upstreamKey: setting(z.string().min(1).optional(), {
     env: 'SLUICE_UPSTREAM_KEY',
@@ -98,7 +113,7 @@ export const workerConfigSchema = defineConfig({
     env: 'SLUICE_UPSTREAM_MESSAGES',
     about: 'Whether users are told the server’s own messages of failures, with keys taken out.',
   }),
-  profile: setting(z.enum(['vllm', 'sglang', 'llamacpp', 'ollama', 'openai']).default('openai'), {
+  profile: setting(z.enum(PROFILES).default('openai'), {
     env: 'SLUICE_UPSTREAM_PROFILE',
     about: 'Which server it is: decides how a half-finished answer is continued.',
   }),
@@ -107,8 +122,45 @@ export const workerConfigSchema = defineConfig({
 
 export type WorkerConfig = ConfigOf<typeof workerConfigSchema>;
 
-/** The part of the settings that makes the engine. */
-export const openAiOptionsOf = (config: WorkerConfig): OpenAiOptions => {
+const BESIDE = 'nothing beside SLUICE_UPSTREAMS, which says it for each server';
+
+/** One server or several. */
+const checkSet = (isSet: (env: string) => boolean): ConfigProblem[] => {
+  if (isSet('SLUICE_UPSTREAMS'))
+    return ['SLUICE_UPSTREAM', 'SLUICE_UPSTREAM_KEY', 'SLUICE_UPSTREAM_PROFILE', 'SLUICE_MODEL']
+      .filter(isSet)
+      .map((name) => ({ name, expected: BESIDE, got: 'both' }));
+  const expected = 'the base URL of that server, up to and with /v1';
+  return isSet('SLUICE_UPSTREAM') ? [] : [{ name: 'SLUICE_UPSTREAM', expected, got: 'nothing' }];
+};
+
+const check = (config: WorkerConfig): readonly ConfigProblem[] => {
+  const { upstreams = [], name = '' } = config;
+  const problems = [...checkNatsSettings(config)];
+  const longest = MAX_WORKER_NAME - Math.max(0, ...upstreams.map((each) => each.name.length + 1));
+  if (name.length > longest) {
+    const expected = `at most ${longest} characters, since names of upstreams are added`;
+    problems.push({ name: 'SLUICE_WORKER_NAME', expected, got: name });
+  }
+  return problems;
+};
+
+/** Rules across settings. */
+export const workerConfigRules = { checkSet, check };
+
+const MAX_WORKER_NAME = 64;
+
+/** One server of models, and what this process is to do with it. */
+export type Upstream = {
+  /** undefined: it is the only one */
+  readonly name?: string;
+  readonly options: OpenAiOptions;
+  /** generations at once; undefined: as many as any */
+  readonly slots?: number | undefined;
+};
+
+/** The part of the settings that makes the engines. */
+export const upstreamsOf = (config: WorkerConfig): readonly Upstream[] => {
   const {
     upstream,
     upstreamKey,
@@ -116,8 +168,11 @@ export const openAiOptionsOf = (config: WorkerConfig): OpenAiOptions => {
     upstreamMessages: messages,
     upstreamPatienceMs: patienceMs,
   } = config;
-  return {
-    ...{ upstream, profile, messages, patienceMs, rules: engineRulesOf(config) },
-    ...(upstreamKey === undefined ? {} : { apiKey: upstreamKey }),
-  };
+  const common = { messages, patienceMs, rules: engineRulesOf(config) };
+  const keyed = (apiKey: string | undefined) => (apiKey === undefined ? {} : { apiKey });
+  if (upstream !== undefined) return [{ options: { ...common, upstream, profile, ...keyed(upstreamKey) } }];
+  return (config.upstreams ?? []).map(({ name, url, key, slots, models, aliases, ...own }) => {
+    const names = new ModelNames({ models, aliases });
+    return { name, slots, options: { ...common, ...own, ...keyed(key), upstream: url, names } };
+  });
 };

@@ -6,6 +6,7 @@ import type { Clock, Logger, Metrics } from '@sluice/runtime';
 import { EngineWatch, REFRESH_MS } from './jobs/engine-watch.ts';
 import type { Engine } from '@sluice/core';
 import { startJobLoops } from './jobs/job-loop.ts';
+import type { JobLoops } from './jobs/job-loop.ts';
 import { JobRunner } from './jobs/job-runner.ts';
 import { Conversations } from './runs/conversation.ts';
 import { Liveness } from './peers/liveness.ts';
@@ -82,6 +83,22 @@ const endsWithin = async (ms: number, clock: Clock, work: Promise<unknown>): Pro
   return ended;
 };
 
+type Leaving = {
+  readonly liveness: Liveness;
+  readonly loops: JobLoops;
+  readonly runner: JobRunner;
+  readonly giveUp: AbortController;
+  readonly clock: Clock;
+};
+
+/** Hands what runs and what waits to other workers. @returns whether all of it was written in time */
+const handOver = async ({ liveness, loops, runner, giveUp, clock }: Leaving): Promise<boolean> => {
+  await endsWithin(DRAIN_MS, clock, Promise.all([liveness.withdraw(), loops.leave(), runner.drain()]));
+  giveUp.abort();
+  const left = runner.drain().then(() => loops.close());
+  return endsWithin(LEAVE_MS, clock, left);
+};
+
 /**
  * Starts pulling jobs. An engine that is not there yet is waited for after this has resolved.
  * The caller owns the bus and the engine and closes them afterwards.
@@ -114,9 +131,9 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const liveness = new Liveness({ ...own, logger, ownQueue, running: () => runner.running });
   const watch: EngineWatch = new EngineWatch({
     ...{ engine, slots, clock, logger, models, refreshMs },
-    onOffer: async (offered) => {
+    onOffer: (offered) => {
       loops.offer(offered);
-      await liveness.offer(offered);
+      return liveness.offer(offered);
     },
     onAway: () => liveness.withdraw(),
   });
@@ -138,22 +155,22 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
     for (const part of [takeover, watch, sweeper]) part.close();
     placement.forget(name);
     slots.suspend();
-    await endsWithin(DRAIN_MS, clock, Promise.all([liveness.withdraw(), loops.leave(), runner.drain()]));
-    giveUp.abort();
-    const left = runner.drain().then(() => loops.close());
-    if (!(await endsWithin(LEAVE_MS, clock, left))) logger.warn('close_unfinished', { running: runner.size });
+    if (!(await handOver({ liveness, loops, runner, giveUp, clock })))
+      logger.warn('close_unfinished', { running: runner.size });
     clearInterval(ticking);
     for (const part of [liveness, stats, connectivity, foreign, metrics]) part.close();
   };
-  return {
-    ...{ name, metrics, tally },
-    get running() {
-      return runner.size;
-    },
-    get away() {
-      return watch.away;
-    },
-    tick,
-    close: () => (closing ??= close()),
-  };
+  return shown({ name, metrics, tally, runner, watch, tick, close: () => (closing ??= close()) });
 };
+
+type Parts = Omit<Worker, 'running' | 'away'> & { readonly runner: JobRunner; readonly watch: EngineWatch };
+
+const shown = ({ runner, watch, ...worker }: Parts): Worker => ({
+  ...worker,
+  get running() {
+    return runner.size;
+  },
+  get away() {
+    return watch.away;
+  },
+});

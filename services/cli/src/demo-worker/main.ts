@@ -9,5 +9,5 @@ await startService('worker', async (own) => {
   const logger = createLogger({ service: 'worker', level: config.logLevel });
   logger.debug('configured', redactConfig(demoWorkerConfigSchema, config));
   const engine = own(new SimulatedEngine(simulatedOptionsOf(config)));
-  await runWorker(config, { engine, logger, own });
+  await runWorker(config, { engines: [{ engine }], logger, own });
 });

@@ -4,9 +4,15 @@ import type { WorkerTally } from './worker-tally.ts';
 
 type Load = { slots(): number; running(): number };
 
-/** What a worker shows to Prometheus; see docs/OPERATIONS.md for how to read it. */
-export const createWorkerMetrics = (tally: WorkerTally, load: Load): Metrics => {
-  const metrics = createMetrics({ service: 'worker' });
+/**
+ * What a worker shows to Prometheus; see docs/OPERATIONS.md for how to read it.
+ * @param metrics where; default a registry of its own
+ */
+export const createWorkerMetrics = (
+  tally: WorkerTally,
+  load: Load,
+  metrics: Metrics = createMetrics({ service: 'worker' }),
+): Metrics => {
   metrics.gauge({ name: 'sluice_worker_slots', help: 'Generations it may run at once.', read: load.slots });
   metrics.gauge({
     name: 'sluice_worker_running_generations',

@@ -7,6 +7,7 @@ import type { RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createBrotliCompress, createDeflate, createGzip } from 'node:zlib';
 import type { Gzip } from 'node:zlib';
+import { ModelNames } from '../../src/engines/openai/model-names.ts';
 import { OpenAiEngine } from '../../src/engines/openai/openai-engine.ts';
 import type { OpenAiOptions } from '../../src/engines/openai/openai-engine.ts';
 import { PROFILES } from '../../src/engines/openai/profile.ts';
@@ -53,7 +54,8 @@ const failureOf = async (engine: OpenAiEngine): Promise<Error & { readonly code:
 
 describe('what the OpenAI engine sends', () => {
   test('the key as a header, an id of its own for every attempt, and the served model’s name', async () => {
-    const { mock, engine } = await start({}, { apiKey: 'sk-secret', model: 'served' });
+    const names = new ModelNames({ aliases: { simulated: 'served' } });
+    const { mock, engine } = await start({}, { apiKey: 'sk-secret', names });
     await collect(engine.generate(requestOf('x'), never()));
     await collect(engine.generate(requestOf('x'), never()));
     const [first, second] = mock.requests;

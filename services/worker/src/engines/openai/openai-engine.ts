@@ -8,6 +8,7 @@ import { ContinuedText } from './continued-text.ts';
 import { canContinueFrom } from './profile.ts';
 import type { Profile } from './profile.ts';
 import { Manners } from './manners.ts';
+import { ModelNames } from './model-names.ts';
 import { Patience } from './patience.ts';
 import { requestBody } from './request-body.ts';
 import type { RequestBody } from './request-body.ts';
@@ -23,8 +24,8 @@ export type OpenAiOptions = {
   readonly upstream: string;
   /** sent as a bearer token and nowhere else */
   readonly apiKey?: string;
-  /** the name the server knows the model by; default: the requested one */
-  readonly model?: string;
+  /** which of its models are offered, and by which names; default: all, by its own */
+  readonly names?: ModelNames;
   /** whether users are told the server's own messages of failures. Default `show` */
   readonly messages?: UpstreamMessages;
   /** default `openai`, the one that assumes least */
@@ -59,6 +60,7 @@ export class OpenAiEngine implements Engine {
   readonly #options: OpenAiOptions;
   readonly #profile: Profile;
   readonly #base: string;
+  readonly #names: ModelNames;
   readonly #manners = new Manners();
   readonly #agent = new Agent({
     // Ours replace undici's 300 s, which would cut long queues and long thoughts.
@@ -74,6 +76,7 @@ export class OpenAiEngine implements Engine {
       throw new TypeError('upstream: expected an http or https URL');
     this.#options = options;
     this.#profile = options.profile ?? 'openai';
+    this.#names = options.names ?? new ModelNames();
     this.#base = options.upstream.replace(/\/+$/, '');
   }
 
@@ -83,8 +86,10 @@ export class OpenAiEngine implements Engine {
     try {
       const { status } = await call.open(this.#agent, this.#target('GET', '/models'));
       const body = await bodyOf(call);
+      // Not every server lists its models: those that are named are offered all the same.
+      if (status >= 400 && status < 500 && this.#names.known.length > 0) return this.#names.known;
       if (status !== 200) throw statusFailure({ status, body: parsedOf(body) });
-      return modelIds(body);
+      return this.#names.offered(modelIds(body));
     } finally {
       await call.close();
     }
@@ -99,7 +104,7 @@ export class OpenAiEngine implements Engine {
     if (!this.canContinue(request.prefix))
       throw new TypeError(`prefix: expected one that profile ${this.#profile} can continue`);
     const continued = new ContinuedText(request.prefix);
-    const model = this.#options.model ?? request.model;
+    const model = this.#names.upstreamName(request.model);
     const body = requestBody(request, continued, {
       ...{ profile: this.#profile, model, rules: this.#options.rules ?? DEFAULT_RULES },
     });
