@@ -156,6 +156,37 @@ describe.each(TRANSPORTS)('a chat over %s', (name) => {
     ]);
   });
 
+  test.each(['approval-requested', 'approval-responded'])(
+    'says that calls cannot be approved yet, where one is sent in state %s',
+    async (state) => {
+      const chat = open(name);
+      const part = { type: 'tool-weather', toolCallId: 'c1', state, input: {}, approval: { id: 'a1' } };
+      chat.chat.messages = [
+        { id: 'u1', role: 'user', parts: [{ type: 'text', text: 'Wet?' }] },
+        { id: 'a1', role: 'assistant', parts: [part as never] },
+      ];
+      const { length } = mock.requests;
+      await chat.chat.sendMessage();
+      expect(mock.requests).toHaveLength(length);
+      expect(chat.chat.status).toBe('error');
+      expect(chat.chat.error?.message).toMatch(/approv.+not supported yet/);
+    },
+  );
+
+  test('is told a failure in the words of the model’s server, and what was used', async () => {
+    const error = { message: 'maximum context length is 8192 tokens', code: 'context_length_exceeded' };
+    plays.set('Too long?', () => ({ status: 400, errorBody: JSON.stringify({ error }) }));
+    const chat = open(name);
+    await asked(chat, 'Too long?');
+    expect(chat.chat.error?.message).toBe(error.message);
+    expect(chat.chat.lastMessage?.metadata).toMatchObject({ error });
+    const other = open(name);
+    await asked(other, 'Fine?');
+    expect(other.chat.lastMessage?.metadata).toMatchObject({
+      usage: { inputTokens: expect.any(Number), outputTokens: 5 },
+    });
+  });
+
   test('refuses by its name what is not honoured', async () => {
     const chat = open(name, { body: { userId: 'ann' } });
     expect(await asked(chat, 'Wet?')).toBeUndefined();

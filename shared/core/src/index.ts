@@ -46,7 +46,7 @@ export { TranscriptWriter, transcriptOf } from './transcript.ts';
 export type { Transcript } from './transcript.ts';
 export { cachedTokensOf, promptTokensOf, wholeUsage } from './usage/usage.ts';
 export { slotLeft, slotTaken, usageRecordOf } from './usage/usage-account.ts';
-export { UiChunkWriter, uiDeltaOf } from './ui/ui-chunks.ts';
+export { UiChunkWriter, uiDeltaOf, uiErrorOf } from './ui/ui-chunks.ts';
 export type { UiChunk, UiDelta } from './ui/ui-chunks.ts';
 export { latestTurns, uiMessagesOf } from './ui/ui-history.ts';
 export type { UiMessage, UiPart } from './ui/ui-messages.ts';

@@ -138,6 +138,15 @@ describe('a generation told to the AI SDK', () => {
 
   test('ends with the failure that its log ends with', () => {
     const failure = { reason: 'error', error: { code: 'upstream_rejected', message: 'too long' } } as const;
-    expect(told(['a'], failure).at(-1)).toEqual({ type: 'error', errorText: 'too long' });
+    expect(told(['a'], failure).slice(-2)).toEqual([
+      { type: 'message-metadata', messageMetadata: { error: failure.error } },
+      { type: 'error', errorText: 'too long' },
+    ]);
+    const upstream = { status: 400, code: 'context_length_exceeded', message: 'at most 8192 tokens' };
+    const { code, message } = upstream;
+    expect(told([], { ...failure, error: { ...failure.error, upstream } }).slice(-2)).toEqual([
+      { type: 'message-metadata', messageMetadata: { error: { code, message } } },
+      { type: 'error', errorText: message },
+    ]);
   });
 });

@@ -102,6 +102,18 @@ describe('the prompt of a chat', () => {
     expect(messagesOf(refused)).toMatchObject([{ tool_calls: [{ id: 'c1' }] }, { role: 'tool' }]);
   });
 
+  test.each(['approval-requested', 'approval-responded'])(
+    'refuses a call in state %s, also in an earlier turn, and says what to do',
+    (state) => {
+      const waiting = assistant('a1', tool({ state, approval: { id: 'p1', approved: true } }));
+      const dynamic = assistant('a1', { ...tool({ state }), type: 'dynamic-tool', toolName: 'weather' });
+      for (const answer of [waiting, dynamic])
+        expect(() => ask([user('u1', text('Wet?')), answer, user('u2', text('Well?'))])).toThrow(
+          /not supported yet; send its result/,
+        );
+    },
+  );
+
   test('refuses files that are no images, parts without their text, and chats without a question', () => {
     const file = { type: 'file', mediaType: 'application/pdf', url: 'https://example.com/a.pdf' };
     for (const messages of [

@@ -1,4 +1,4 @@
-import { UiChunkWriter } from '@sluice/core';
+import { UiChunkWriter, uiErrorOf } from '@sluice/core';
 import type { UiChunk } from '@sluice/core';
 import type { ServerFrame } from '@sluice/protocol';
 import type { Answer } from './answer.ts';
@@ -29,7 +29,7 @@ export class AnswerChunks {
       case 'end':
         return { chunks: this.#writer.end(frame), isLast: true };
       case 'error':
-        return { chunks: [{ type: 'error', errorText: frame.message }], isLast: true };
+        return { chunks: uiErrorOf(frame), isLast: true };
       default:
         return undefined;
     }

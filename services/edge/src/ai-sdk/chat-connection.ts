@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { CLOSE_CODES, SluiceError } from '@sluice/protocol';
+import type { ErrorCode } from '@sluice/protocol';
 import { bearerOf } from '../auth/bearer.ts';
 import { openSession, reaches } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
@@ -178,7 +179,7 @@ export class ChatConnection extends Peer<ChatFrame> {
     if (this.isClosed) return;
     const { code, message } = this.explain(error, 'chat');
     this.countError(code);
-    this.#say({ type: 'error', requestId, errorText: message });
+    this.#say({ type: 'error', requestId, errorText: message, code });
   }
 
   #say(reply: Refusal): void {
@@ -188,4 +189,9 @@ export class ChatConnection extends Peer<ChatFrame> {
 
 type Refusal =
   | { readonly type: 'no-active'; readonly requestId: string }
-  | { readonly type: 'error'; readonly requestId: string; readonly errorText: string };
+  | {
+      readonly type: 'error';
+      readonly requestId: string;
+      readonly errorText: string;
+      readonly code: ErrorCode;
+    };

@@ -1,5 +1,5 @@
 import { kindOf, textOf, toolOf } from '@sluice/protocol';
-import type { End, EndReason, Token, TokenKind, ToolRef, Usage } from '@sluice/protocol';
+import type { End, EndReason, GenerationError, Token, TokenKind, ToolRef, Usage } from '@sluice/protocol';
 
 /** The chunks of the AI SDK's UI message stream that an answer is made of. */
 export type UiChunk =
@@ -23,7 +23,9 @@ type UiUsage = {
   readonly estimated?: true;
 };
 
-type UiMetadata = { readonly usage: UiUsage };
+/** `error`: why there is no answer, or no more of it, by the code and in the words that every client gets. */
+type UiError = { readonly code: string; readonly message: string };
+type UiMetadata = { readonly usage?: UiUsage; readonly error?: UiError };
 type ToolInput = { readonly toolCallId: string; readonly toolName: string; readonly input: unknown };
 type ToolInputChunk =
   | (ToolInput & { readonly type: 'tool-input-available' })
@@ -85,16 +87,17 @@ export class UiChunkWriter {
   }
 
   end({ reason, error, usage }: End): readonly UiChunk[] {
-    const counted: readonly UiChunk[] =
-      usage === undefined ? [] : [{ type: 'message-metadata', messageMetadata: { usage: uiUsageOf(usage) } }];
+    const counted = usage === undefined ? [] : [metadataOf({ usage: uiUsageOf(usage) })];
     const calls = CUT_SHORT.has(reason) ? [] : this.#finishedCalls();
     const closing = [...this.#closePart(), ...calls, ...counted];
     if (reason === 'cancelled') return [...closing, { type: 'abort', reason }];
-    if (reason === 'error')
+    if (reason === 'error') {
+      const { code, message, upstream } = error ?? RUN_FAILED;
       return [
         ...closing,
-        { type: 'error', errorText: error?.upstream?.message ?? error?.message ?? 'the generation failed' },
+        ...uiErrorOf({ code: upstream?.code ?? code, message: upstream?.message ?? message }),
       ];
+    }
     return [...closing, { type: 'finish-step' }, { type: 'finish', finishReason: FINISH_REASONS[reason] }];
   }
 
@@ -136,6 +139,16 @@ export class UiChunkWriter {
       .map(([, { arguments: text, ...call }]) => toolInputOf(call, text));
   }
 }
+
+const RUN_FAILED: GenerationError = { code: 'internal_error', message: 'the run failed' };
+
+const metadataOf = (messageMetadata: UiMetadata): UiChunk => ({ type: 'message-metadata', messageMetadata });
+
+/** The SDK's own word for an error has no room for a code. */
+export const uiErrorOf = ({ code, message }: UiError): readonly UiChunk[] => [
+  metadataOf({ error: { code, message } }),
+  { type: 'error', errorText: message },
+];
 
 const uiUsageOf = ({ prompt_tokens, completion_tokens, total_tokens, estimated }: Usage): UiUsage => ({
   inputTokens: prompt_tokens,

@@ -14,7 +14,7 @@ export type UiMessage = {
 /**
  * A UI message in OpenAI's shape; an assistant's of several steps becomes several messages. Reasoning,
  * sources and `data-` parts are for people and left out, and so are calls that nobody has carried out.
- * @throws SluiceError bad_frame for a file that is no image
+ * @throws SluiceError bad_frame for a file that is no image, and a call that waits for approval
  */
 export const chatMessagesOf = ({ role, parts }: UiMessage): readonly ChatMessage[] => {
   if (role === 'assistant') return assistantMessages(parts);
@@ -77,6 +77,11 @@ const isTool = ({ type }: UiPart): boolean => type === 'dynamic-tool' || type.st
 
 const resultOf = (part: UiPart): string | undefined => {
   const { state, output } = part;
+  if (state === 'approval-requested' || state === 'approval-responded')
+    throw new SluiceError(
+      'bad_frame',
+      `\`messages\`: approving tool calls (\`${state}\`) is not supported yet; send its result`,
+    );
   if (state === 'output-available')
     return typeof output === 'string' ? output : JSON.stringify(output ?? null);
   if (state === 'output-error') return stringIn(part, 'errorText');
