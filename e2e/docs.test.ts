@@ -117,7 +117,8 @@ const allSettings = (): string => {
 const metricsTable = async (createMetrics: CreateMetrics, tally: object): Promise<string> => {
   const zero = (): number => 0;
   const none = (): ReadonlyMap<string, number> => new Map();
-  const load = { sessions: zero, viewers: zero, strangers: zero, fullness: none, slots: zero, running: zero };
+  const maps = { fullness: none, waitingJobs: none };
+  const load = { sessions: zero, viewers: zero, strangers: zero, ...maps, slots: zero, running: zero };
   const metrics = createMetrics(tally, load);
   try {
     const all = await metrics.registry.getMetricsAsJSON();

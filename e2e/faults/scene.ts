@@ -51,7 +51,7 @@ export class Scene {
         ...{ name: `edge-${this.#closers.length}`, host: '127.0.0.1', port: 0, jwtSecret: SECRET },
         ...{ jwtPublicKey: undefined, jwksUrl: undefined, jwksRefreshMs: 300_000 },
         ...{ jwtIssuer: undefined, jwtAudience: undefined, jwtMaxAgeS: undefined },
-        ...{ allowedOrigins: [], defaultModel: undefined, maxConnections: 100 },
+        ...{ allowedOrigins: [], defaultModel: undefined, modelsFromZero: [], maxConnections: 100 },
         ...{ maxStrangers: 100, maxStrangersPerAddress: 100, strangerRequestsPerMinute: 100_000 },
         ...{ trustedProxies: [], addressHeader: 'x-forwarded-for', signalBytesPerSecond: 1024 * 1024 },
         ...{ ...NO_QUOTAS, requestsPerSecond: 1_000, maxFramesPerSecond: 1_000 },

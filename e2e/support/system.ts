@@ -25,6 +25,7 @@ export const EDGE_DEFAULTS: EdgeOptions = {
   jwtAudience: undefined,
   allowedOrigins: [],
   defaultModel: undefined,
+  modelsFromZero: [],
   upstreamParams: [],
   upstreamUrlHosts: [],
   maxTokens: undefined,

@@ -115,6 +115,11 @@ export const edgeConfigSchema = defineConfig({
     about:
       'Model of prompts that name none; unset: the only one that workers offer, and an error where they offer several.',
   }),
+  modelsFromZero: setting(list().default([]), {
+    env: 'SLUICE_MODELS_FROM_ZERO',
+    about:
+      'Models whose workers may all be gone for a while: prompts for them wait in the queue instead of being refused.',
+  }),
   ...engineSettings,
   maxConnections: setting(count(1).default(15_000), {
     env: 'SLUICE_EDGE_MAX_CONNECTIONS',

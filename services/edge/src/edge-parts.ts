@@ -24,6 +24,8 @@ import { quotaOf } from './org-quota.ts';
 import { OpenConnections } from './connections/open-connections.ts';
 import { SignalBudget } from './connections/signal-budget.ts';
 import type { StorageGate } from './requests/storage-gate.ts';
+import { ModelDirectory } from './requests/model-directory.ts';
+import { WaitingJobs } from './requests/waiting-jobs.ts';
 import { SOCKET_DIALECTS } from './socket-dialects.ts';
 import { ConnectionCalls } from './transports/connection-calls.ts';
 import { EventStreams } from './transports/event-streams.ts';
@@ -43,12 +45,19 @@ const USER_SHARE = 0.8;
 /** Watched sessions that are compared with what is stored at the same time. */
 const LISTS_AT_ONCE = 32;
 
-export const metricsOf = (tally: EdgeTally, storage: StorageGate, context: () => EdgeContext): Metrics =>
+/** What metrics are read from, besides what was counted. */
+type Shown = Pick<EdgeContext, 'hub' | 'publicSockets'> & {
+  readonly storage: Pick<StorageGate, 'fullness'>;
+  readonly waiting: Pick<WaitingJobs, 'counts'>;
+};
+
+export const metricsOf = (tally: EdgeTally, context: () => Shown): Metrics =>
   createEdgeMetrics(tally, {
-    fullness: () => storage.fullness,
+    fullness: () => context().storage.fullness,
     sessions: () => context().hub.sessions,
     viewers: () => context().hub.viewers,
     strangers: () => context().publicSockets.strangers,
+    waitingJobs: () => context().waiting.counts,
   });
 
 /** Leaves some descriptors for what is not a connection of a client's. */
@@ -77,6 +86,15 @@ export const doorsOf = (context: EdgeContext, options: EdgeOptions) => {
     httpConnections,
     calls: new ConnectionCalls(context, httpConnections),
   };
+};
+
+/** What can be prompted, and what waits for a worker. */
+export const modelsOf = (
+  { modelsFromZero: fromZero }: EdgeOptions,
+  { bus, ...own }: Pick<FeedContext, 'bus' | 'clock' | 'logger'>,
+): { readonly models: ModelDirectory; readonly waiting: WaitingJobs } => {
+  const models = new ModelDirectory({ ...own, workers: bus.workers, fromZero });
+  return { models, waiting: new WaitingJobs({ ...own, jobs: bus.jobs, models }) };
 };
 
 export const orgWatch = (bus: Bus, logger: Logger): OrgWatch =>

@@ -6,7 +6,6 @@ import type { Clock, Logger, Metrics, readDescriptors } from '@sluice/runtime';
 import { EdgeTally } from './tally/edge-tally.ts';
 import { createHttpServer } from './http-server.ts';
 import { Hub, TICK_MS } from './feeds/hub.ts';
-import { ModelDirectory } from './requests/model-directory.ts';
 import { StorageGate } from './requests/storage-gate.ts';
 import type { Transport } from './transports/transport.ts';
 import {
@@ -14,6 +13,7 @@ import {
   doorsOf,
   feedsOf,
   metricsOf,
+  modelsOf,
   orgWatch,
   reserveDescriptors,
   sweeperOf,
@@ -53,10 +53,10 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const { logger, clock = systemClock } = deps;
   const tally = new EdgeTally();
   const storage = new StorageGate(deps.bus.link, logger, clock);
-  const metrics = metricsOf(tally, storage, () => context);
+  const metrics = metricsOf(tally, () => ({ ...context, storage, waiting }));
   const foreign = deps.bus.border.onForeign(foreignLog({ counts: tally.foreign, logger, clock }));
   const leaving = new AbortController();
-  const models = new ModelDirectory(deps.bus.workers, logger, clock);
+  const { models, waiting } = modelsOf(options, { bus: deps.bus, logger, clock });
   const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
   const feeds = feedsOf({ bus, clock, tally, logger, edge: options.name });
   const hub = new Hub(feeds, options.lingerMs);
@@ -64,7 +64,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const sweeper = sweeperOf(options, { bus, clock, logger, orgs });
   const context = contextOf(options, feeds, { hub, models, leaving: leaving.signal, storage, orgs });
   const { revoked, publicSockets, stats, users } = context;
-  const looking = [storage, sweeper, models, orgs, revoked];
+  const looking = [storage, sweeper, models, waiting, orgs, revoked];
   const { sockets, streams, httpConnections, calls } = doorsOf(context, options);
   const transports: readonly Transport[] = [sockets, streams, httpConnections];
 
@@ -75,7 +75,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const opened = (open: () => Promise<void>): Promise<void> => persist(open, clock, leaving.signal);
   const watches = [revoked, orgs, calls].map((part) => opened(() => part.open()));
   const looks = [() => stats.start(), () => feeds.store.look()].map(opened);
-  await Promise.all([storage.open(), models.open(), ...watches, ...looks]);
+  await Promise.all([storage.open(), models.open(), waiting.open(), ...watches, ...looks]);
   const ticked = [revoked, hub, publicSockets, ...transports, stats, users, sweeper];
   const tick = (): void => ticked.forEach((part) => part.tick(clock.now()));
   const ticking = setInterval(tick, TICK_MS);

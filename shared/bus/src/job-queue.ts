@@ -52,4 +52,9 @@ export type JobQueue = {
   adopt(worker: string): Promise<number>;
   /** Workers whose own queue holds jobs, taken ones included. @throws BusUnavailableError */
   owners(): Promise<readonly string[]>;
+  /**
+   * The jobs of all queues, those that workers have taken among them; one that is in two queues comes twice.
+   * @throws BusUnavailableError
+   */
+  list(): Promise<readonly Job[]>;
 };

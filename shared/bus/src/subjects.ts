@@ -178,6 +178,16 @@ export const queueOfJobSubject = (subject: string): string => {
   return kind === 'own' ? worker : ANY_QUEUE;
 };
 
+/** The inverse of {@link jobSubject}, but for the queue; undefined for a subject of any other form. */
+export const jobOfSubject = (subject: string): Job | undefined => {
+  const parts = subject.split('.');
+  const [model = '', org, session, generation, attempt] = parts.slice(parts[0] === 'own' ? 2 : 1);
+  const ids = [org, session, generation];
+  if (!ids.every(isId) || !/^[1-9]\d{0,8}$/.test(attempt ?? '')) return undefined;
+  const key = { org, session, generation } as GenerationKey;
+  return { ...key, model: Buffer.from(model, 'base64url').toString(), attempt: Number(attempt) };
+};
+
 /** Where a generation is listed as not done. */
 export const openSubject = ({ org, session, generation }: GenerationKey): string =>
   `open.${org}.${session}.${generation}`;

@@ -67,6 +67,21 @@ describe.each(backends)("a worker's own queue on $name", ({ start }) => {
     expect(await other.jobs.owners()).not.toContain(worker);
   });
 
+  test('is listed with the shared ones, each job until it is acked', async () => {
+    const [shared, own] = [newJob('a model: with spaces/ü', 3), newJob()];
+    const worker = randomUUID();
+    await bus.jobs.publish(shared);
+    await bus.jobs.publish(own, worker);
+    expect(await other.jobs.list()).toEqual(expect.arrayContaining([shared, own]));
+    const deliveries = [await pullOwn(worker), await pullShared(shared.model)];
+    expect(await other.jobs.list()).toEqual(expect.arrayContaining([shared, own]));
+    for (const delivery of deliveries) await delivery.ack();
+    const left = await other.jobs.list();
+    expect(
+      left.filter(({ generation }) => [shared, own].some((job) => job.generation === generation)),
+    ).toEqual([]);
+  });
+
   test('is moved to the shared queue by who adopts it, waiting jobs and taken ones', async () => {
     const worker = randomUUID();
     const [taken, waiting] = [newJob(), newJob()];

@@ -4,7 +4,7 @@ import { VERSION } from './version.ts';
 
 /**
  * A number, or one for each value of the label. Where a metric has several labels, a name is their values in the order
- * of the labels, with spaces between them.
+ * of the labels, with spaces between them; the one value of a single label may hold spaces.
  */
 type MetricValue = number | ReadonlyMap<string, number>;
 
@@ -39,6 +39,8 @@ export interface Metrics {
   close(): void;
 }
 
+/** Facts of the whole system: each service that knows one tells the same, and whoever reads takes the largest. */
+const SYSTEM_NAMES: ReadonlySet<string> = new Set(['sluice_jobs_waiting']);
 const GEN_AI_NAME = /^gen_ai(_[a-z][a-z0-9]*)+$/;
 const WRONG_UNIT =
   /_(ms|millis|milliseconds?|us|microseconds?|ns|nanoseconds?|minutes?|hours?|days?|kb|kib|mb|mib|gb|gib|kilobytes|megabytes|bits|percent)(_|$)/;
@@ -64,7 +66,8 @@ const checkName = (service: string, kind: Kind, name: string): void => {
   const wrong = (expected: string): TypeError =>
     new TypeError(`metric name: expected ${expected}, got ${name}`);
   const ours = new RegExp(`^sluice_${service}(_[a-z][a-z0-9]*)+$`);
-  if (!ours.test(name) && !GEN_AI_NAME.test(name)) throw wrong(`sluice_${service}_<noun>_<unit>[_total]`);
+  if (!ours.test(name) && !GEN_AI_NAME.test(name) && !SYSTEM_NAMES.has(name))
+    throw wrong(`sluice_${service}_<noun>_<unit>[_total]`);
   if (WRONG_UNIT.test(name))
     throw wrong('a base unit (seconds, bytes, ratio, or the plural of what is counted)');
   if ((kind === 'counter') !== name.endsWith('_total'))
@@ -86,7 +89,7 @@ const seriesOf = (
 ): ReadonlyArray<readonly [Readonly<Record<string, string>>, number]> => {
   if (typeof value === 'number') return [[{}, value]];
   return [...value].map(([name, count]) => {
-    const values = name.split(' ');
+    const values = labels.length === 1 ? [name] : name.split(' ');
     return [Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])), count];
   });
 };

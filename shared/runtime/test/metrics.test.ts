@@ -32,6 +32,12 @@ describe('createMetrics', () => {
     expect(text).toContain('sluice_edge_requests_total{method="GET",route="/v1/models",status="200"} 4');
   });
 
+  test('shows the value of a single label as it is, with its spaces', async () => {
+    const read = () => new Map([['a model', 2]]);
+    metrics.gauge({ name: 'sluice_jobs_waiting', help: 'J.', labels: ['model'], read });
+    expect(await metrics.registry.metrics()).toContain('sluice_jobs_waiting{model="a model"} 2');
+  });
+
   test('shows latencies in seconds, as a histogram has them', async () => {
     metrics.histogram({ name: 'sluice_edge_attach_seconds', help: 'Attach.', read: () => LATENCIES });
     const shown = [

@@ -15,7 +15,7 @@ const tags = ['models'];
 
 const listSchema = {
   operationId: 'listModels',
-  summary: 'List the models that live workers offer',
+  summary: 'List the models that can be prompted',
   tags,
   response: {
     200: json('In OpenAI’s shape.', z.looseObject({ object: z.literal('list'), data: z.array(modelSchema) })),
@@ -40,12 +40,12 @@ export const modelRoutes: ApiRoutes =
     const { models } = admission;
 
     app.get('/v1/models', { schema: listSchema }, async ({ grant }) => {
-      const data = offeredTo(grant.org, await models.models(), admission).map(modelOf);
+      const data = offeredTo(grant.org, await models.promptable(), admission).map(modelOf);
       return { object: 'list', data };
     });
 
     app.get('/v1/models/:model', { schema: getSchema }, async ({ grant, params: { model } }) => {
-      if (offeredTo(grant.org, await models.models(), admission).includes(model)) return modelOf(model);
+      if (offeredTo(grant.org, await models.promptable(), admission).includes(model)) return modelOf(model);
       const there = offeredTo(grant.org, await models.modelsNow(), admission);
       if (there.includes(model)) return modelOf(model);
       throw modelMissing(model, { there, models });

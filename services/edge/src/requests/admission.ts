@@ -158,6 +158,7 @@ const chooseModel = async (
     wanted === undefined ? onlyModel(list.filter(isAllowed)) : list.find((name) => name === wanted);
   const found = offered(await deps.models.models()) ?? offered(await deps.models.modelsNow());
   if (found !== undefined) return found;
+  if (wanted !== undefined && deps.models.mayWait(wanted)) return wanted;
   const there = offeredTo(org, await deps.models.models(), deps);
   throw modelMissing(model, { there, models: deps.models });
 };

@@ -1,10 +1,19 @@
 import { Placement } from '@sluice/bus';
 import type { WorkerDirectory } from '@sluice/bus';
+import type { GenerationKey } from '@sluice/protocol';
 import type { Clock, Logger } from '@sluice/runtime';
 
 const REFRESH_MS = 2_000;
 /** A model that was offered within this time may be about to come back, ms: its worker restarts. */
 const REMEMBERED_MS = 10 * 60_000;
+
+export type ModelDirectoryOptions = {
+  readonly workers: WorkerDirectory;
+  readonly logger: Logger;
+  readonly clock: Pick<Clock, 'now'>;
+  /** models that may be prompted without a live worker */
+  readonly fromZero: readonly string[];
+};
 
 /** Which models live workers offer, and where jobs are best placed, as of a moment ago. */
 export class ModelDirectory {
@@ -12,16 +21,20 @@ export class ModelDirectory {
   readonly #workers: WorkerDirectory;
   readonly #logger: Logger;
   readonly #clock: Pick<Clock, 'now'>;
+  /** models that may have no worker for a while */
+  readonly #fromZero: readonly string[];
   #models: readonly string[] | undefined;
+  #running: ReadonlySet<string> = new Set();
   /** when each was last there, ms since the Unix epoch */
   readonly #seen = new Map<string, number>();
   #reading: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(workers: WorkerDirectory, logger: Logger, clock: Pick<Clock, 'now'>) {
+  constructor({ workers, logger, clock, fromZero }: ModelDirectoryOptions) {
     this.#workers = workers;
     this.#clock = clock;
     this.#logger = logger;
+    this.#fromZero = fromZero;
   }
 
   /** Resolves after a first look; looks again every 2 s, so that no prompt has to wait for it. */
@@ -50,6 +63,21 @@ export class ModelDirectory {
     return this.#models ?? [];
   }
 
+  /** Whether prompts for it may wait until a worker comes that offers it. */
+  mayWait(model: string): boolean {
+    return this.#fromZero.includes(model);
+  }
+
+  /** Models that may be prompted: those of live workers, and those that may have none. @throws BusUnavailableError */
+  async promptable(): Promise<readonly string[]> {
+    return [...new Set([...(await this.models()), ...this.#fromZero])].toSorted();
+  }
+
+  /** Whether a live worker says that it runs this generation. */
+  isRunning(generation: GenerationKey): boolean {
+    return this.#running.has(nameOf(generation));
+  }
+
   /** Whether a worker offers it, or did until a few minutes ago. */
   isKnown(model: string): boolean {
     return this.#seen.has(model);
@@ -60,6 +88,7 @@ export class ModelDirectory {
       const workers = await this.#workers.list();
       this.#models = [...new Set(workers.flatMap(({ models }) => models))].toSorted();
       this.#remember(this.#models);
+      this.#running = new Set(workers.flatMap(({ running }) => running.map(nameOf)));
       this.placement.learn(workers);
     } finally {
       this.#reading = undefined;
@@ -72,3 +101,5 @@ export class ModelDirectory {
     for (const [model, at] of this.#seen) if (now - at > REMEMBERED_MS) this.#seen.delete(model);
   }
 }
+
+const nameOf = ({ org, session, generation }: GenerationKey): string => `${org}.${session}.${generation}`;

@@ -7,6 +7,8 @@ type Load = {
   viewers(): number;
   strangers(): number;
   fullness(): ReadonlyMap<string, number>;
+  /** by model */
+  waitingJobs(): ReadonlyMap<string, number>;
 };
 
 /** What an edge shows to Prometheus; see docs/OPERATIONS.md for how to read it. */
@@ -44,6 +46,12 @@ export const createEdgeMetrics = (tally: EdgeTally, load: Load): Metrics => {
     help: 'How full each stream is, 0 to 1, as last read; no new prompt from 0.8 on.',
     labels: ['stream'],
     read: load.fullness,
+  });
+  metrics.gauge({
+    name: 'sluice_jobs_waiting',
+    help: 'Generations in the queues that no worker runs, by model. Every edge tells the same: take the largest.',
+    labels: ['model'],
+    read: load.waitingJobs,
   });
   metrics.counter({
     name: 'sluice_edge_tokens_in_total',

@@ -83,7 +83,7 @@ describe('a refusal', () => {
       status: 413,
       code: 'too_large',
     });
-    expect(errorIn(await ask({ model: 'none' }))).toMatchObject({ status: 503, retry: 'true' });
+    expect(errorIn(await ask({ model: 'none' }))).toMatchObject({ status: 404, retry: 'false' });
     scene.target.recording.isDown = true;
     expect(errorIn(await ask())).toMatchObject({ status: 503, type: 'server_error', retry: 'true' });
   });

@@ -37,6 +37,7 @@ const DEFAULTS: Omit<EdgeOptions, 'name'> = {
   jwtAudience: TEST_AUDIENCE,
   allowedOrigins: [],
   defaultModel: undefined,
+  modelsFromZero: [],
   upstreamParams: [],
   upstreamUrlHosts: [],
   maxTokens: undefined,

@@ -2,7 +2,7 @@ import type { Border } from '../border.ts';
 import { ANY_QUEUE } from '../job-queue.ts';
 import type { Delivery, Job, JobQueue } from '../job-queue.ts';
 import { parseJob } from '../messages.ts';
-import { jobSubject, ownJobSubjects, sharedJobSubjects } from '../subjects.ts';
+import { jobOfSubject, jobSubject, ownJobSubjects, sharedJobSubjects } from '../subjects.ts';
 import { enqueue, listen, offer } from './memory-hub.ts';
 import type { MemoryHub, Puller, QueuedJob } from './memory-hub.ts';
 
@@ -54,6 +54,10 @@ export const createMemoryJobs = (hub: MemoryHub, { border, ackWaitMs }: JobsOpti
     },
     owners: () =>
       Promise.resolve([...hub.ownJobs.keys()].filter((worker) => unackedOf(hub, worker).length > 0)),
+    list: () =>
+      Promise.resolve(
+        [...hub.queued].flatMap(([subject, { acked }]) => (acked ? [] : (jobOfSubject(subject) ?? []))),
+      ),
   };
 };
 

@@ -1,7 +1,7 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import { ANY_QUEUE } from '../../job-queue.ts';
 import type { Job, JobQueue } from '../../job-queue.ts';
-import { STREAMS, jobSubject, ownJobSubjects, queueOfJobSubject } from '../../subjects.ts';
+import { STREAMS, jobOfSubject, jobSubject, ownJobSubjects, queueOfJobSubject } from '../../subjects.ts';
 import { adoptQueue } from './job-adoption.ts';
 import { JobConsumers } from './job-consumers.ts';
 import type { ConsumerOptions } from './job-consumers.ts';
@@ -22,6 +22,12 @@ export const createNatsJobQueue = (
       if (!isThereAlready(error)) throw error;
     });
   };
+  /** Each message has a subject of its own. */
+  const subjectsOf = async (pattern: string): Promise<readonly string[]> => {
+    const request = jsm.streams.info(STREAMS.jobs, { subjects_filter: pattern });
+    const { state } = await orUnavailable('look at the queues', request);
+    return Object.keys(state.subjects ?? {});
+  };
   return {
     publish: (job, queue) => orUnavailable('enqueue a job', publish(job, queue)),
     pull: async (model, waitMs, signal) => {
@@ -33,11 +39,8 @@ export const createNatsJobQueue = (
       return orUnavailable('pull a job', pullOne(consumers.own(worker), waitMs, signal));
     },
     adopt: (worker) => orUnavailable('adopt a queue', adoptQueue(worker, { jsm, consumers, publish })),
-    owners: async () => {
-      const request = jsm.streams.info(STREAMS.jobs, { subjects_filter: ownJobSubjects() });
-      const { state } = await orUnavailable('look at the queues', request);
-      return [...new Set(Object.keys(state.subjects ?? {}).map(queueOfJobSubject))];
-    },
+    owners: async () => [...new Set((await subjectsOf(ownJobSubjects())).map(queueOfJobSubject))],
+    list: async () => (await subjectsOf('>')).flatMap((subject) => jobOfSubject(subject) ?? []),
     handedBack: () => consumers.givenUp.over(),
   };
 };
