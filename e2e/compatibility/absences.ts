@@ -71,14 +71,6 @@ export const CLIENT_ABSENCES: readonly Absence[] = [
         ...['chat', 'chat stream', 'tools', 'structured output', 'parts'],
         ...['reasoning', 'usage', 'error status', 'error in stream', 'retry', 'abort'],
       ],
-      langchain: [
-        ...['chat', 'chat stream', 'response', 'response stream', 'tools', 'structured output', 'parts'],
-        ...['reasoning', 'usage', 'error status', 'error in stream', 'retry', 'abort', 'history'],
-      ],
-      agents: [
-        ...['chat', 'chat stream', 'response', 'response stream', 'tools', 'structured output', 'parts'],
-        ...['reasoning', 'usage', 'error status', 'error in stream', 'retry', 'abort', 'history'],
-      ],
       codex: [
         ...['models', 'response stream', 'tools', 'structured output', 'parts', 'reasoning', 'usage'],
         ...['error status', 'error in stream', 'retry', 'abort', 'history'],
