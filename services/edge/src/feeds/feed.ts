@@ -1,13 +1,14 @@
 import { BusUnavailableError } from '@sluice/bus';
-import type { ErasedItem, GenerationVersion, ItemPage, StoredItem, Subscription } from '@sluice/bus';
-import { isRetryable, parseGenerationId } from '@sluice/protocol';
+import type { ErasedItem, ItemPage, StoredItem, Subscription } from '@sluice/bus';
+import { isRetryable } from '@sluice/protocol';
 import type { ErrorCode, GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
 import { Audience } from './audience.ts';
 import { CardWatch } from './card-watch.ts';
 import type { FeedContext } from './feed-context.ts';
 import { encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
-import { GenerationFeed } from './generation-feed.ts';
+import type { GenerationFeed } from './generation-feed.ts';
+import { GenerationFeeds } from './generation-feeds.ts';
 import { itemFrame, listFrame, removedFrame } from './item-frames.ts';
 import { PresenceRoster } from './presence-roster.ts';
 import type { RosterChange } from './presence-roster.ts';
@@ -16,9 +17,6 @@ import type { Known } from './store-watch.ts';
 import { statsWatchOf } from './stats-watch.ts';
 import type { StatsWatch } from './stats-watch.ts';
 import type { Viewer } from './viewer.ts';
-
-/** A finished generation stays in memory this long after its last sign of life, ms. */
-const FINISHED_LINGER_MS = 30_000;
 
 /** What came live while a list was read. */
 type Collector = (StoredItem | ErasedItem)[];
@@ -41,7 +39,7 @@ export class Feed {
   /** of a stats session */
   readonly #watch: StatsWatch | undefined;
   readonly #viewers: Audience;
-  readonly #generations = new Map<string, GenerationFeed>();
+  readonly #generations: GenerationFeeds;
   // Made when needed: most feeds have one viewer, and never any of these.
   /** generations whose first sign was a record: their item is being read */
   #discovering: Set<string> | undefined;
@@ -63,6 +61,7 @@ export class Feed {
   constructor(key: SessionKey, context: FeedContext) {
     this.key = key;
     this.#viewers = new Audience(key.session);
+    this.#generations = new GenerationFeeds(key, context);
     this.#context = context;
     this.#watch = statsWatchOf(key, context.bus.stats);
     this.#card = new CardWatch(key, context, {
@@ -77,9 +76,7 @@ export class Feed {
   }
   /** Tokens sent to viewers here that owe an ack for them. */
   get unacked(): number {
-    let unacked = 0;
-    for (const generation of this.#generations.values()) unacked += generation.unacked;
-    return unacked;
+    return this.#generations.unacked;
   }
   /** How many get what is said to all, about: observers elsewhere are not known here. */
   get reach(): number {
@@ -119,7 +116,7 @@ export class Feed {
       const since = known !== undefined && (await store.holds(known)) ? known.rev : undefined;
       if (since === undefined) viewer.forget();
       const page = viewer.only === undefined ? await bus.sessions.items(this.key, since ?? 0) : undefined;
-      const named = await this.#named(viewer);
+      const named = await this.#generations.named(viewer);
       if (!this.#viewers.has(viewer)) return;
       // The store was replaced meanwhile.
       if (items !== this.#items) return await this.#beginAnew(viewer);
@@ -127,7 +124,7 @@ export class Feed {
       else this.#roster?.join(viewer.ref);
       if (page !== undefined) this.#sendList(viewer, { page, isReset: since === undefined }, collector);
       viewer.ready = true;
-      this.#serve(viewer, named);
+      this.#generations.serve(viewer, named);
       this.#watch?.attached(this.#context.clock.now());
     } finally {
       const others = this.#collectors.filter((each) => each !== collector);
@@ -149,7 +146,7 @@ export class Feed {
   #remove(viewer: Viewer): boolean {
     if (!this.#viewers.delete(viewer)) return false;
     this.#unsettled?.delete(viewer);
-    for (const generation of this.#generations.values()) generation.detach(viewer);
+    this.#generations.detach(viewer);
     return true;
   }
 
@@ -160,12 +157,12 @@ export class Feed {
   /** Whether the viewer's acks count from now on. */
   govern(viewer: Viewer, governs: boolean): void {
     viewer.governs = governs && !viewer.observe;
-    for (const generation of this.#generations.values()) generation.regard(viewer);
+    this.#generations.regard(viewer);
   }
 
   /** The viewer's socket has room again. */
   resume(viewer: Viewer): void {
-    for (const generation of this.#generations.values()) generation.resume(viewer);
+    this.#generations.resume(viewer);
   }
 
   signal(viewer: Viewer, data: unknown): void {
@@ -178,24 +175,17 @@ export class Feed {
     if (this.#viewers.size > 0) this.#watch?.tick(now);
     if (this.#isOpen) this.#items.tick(now);
     if (this.#unsettled !== undefined) void this.#settle();
-    for (const [id, generation] of this.#generations) {
-      generation.tick(now);
-      if (generation.isFinished && now - generation.activeAt > FINISHED_LINGER_MS) {
-        generation.close();
-        this.#generations.delete(id);
-      }
-    }
+    this.#generations.tick(now);
   }
 
   /** Live messages may have been missed: reads what changed, now and until it can be read. */
   recheck(): void {
-    for (const generation of this.#generations.values()) generation.recheck();
+    this.#generations.recheck();
     if (this.#isOpen) this.#items.recheck();
   }
 
   /** What was told is of a store that is no more: everybody begins anew, with what this one has. */
   reset(): void {
-    for (const generation of this.#generations.values()) generation.close();
     this.#generations.clear();
     this.#items.close();
     this.#items = this.#newItems();
@@ -220,7 +210,6 @@ export class Feed {
   }
 
   #onDeleted(): void {
-    for (const generation of this.#generations.values()) generation.close();
     this.#generations.clear();
     for (const viewer of this.#viewers)
       this.#dismiss(viewer, { code: 'session_deleted', message: SESSION_DELETED });
@@ -249,7 +238,7 @@ export class Feed {
     this.#isClosed = true;
     this.#tail?.close();
     this.#items.close();
-    for (const generation of this.#generations.values()) generation.close();
+    this.#generations.clear();
   }
 
   #newItems(): SessionItems {
@@ -300,36 +289,6 @@ export class Feed {
     this.#roster = new PresenceRoster(this.key, { presence: bus.presence, edge, listener, now: clock.now() });
   }
 
-  /** Finished generations that the viewer named: it wants their missing tokens and their end (R7). */
-  async #named(viewer: Viewer): Promise<GenerationVersion[]> {
-    const states: GenerationVersion[] = [];
-    const named = viewer.only === undefined ? viewer.positions.keys() : [viewer.only];
-    for (const id of named) {
-      if (this.#generations.has(id)) continue;
-      const stored = await this.#context.bus.sessions.item(this.key, parseGenerationId(id));
-      if (stored?.item.kind === 'generation') states.push({ rev: stored.rev, item: stored.item });
-    }
-    return states;
-  }
-
-  #serve(viewer: Viewer, named: readonly GenerationVersion[]): void {
-    for (const state of named) this.#generationOf(state);
-    for (const [id, generation] of this.#generations)
-      if (viewer.wants(generation.item)) generation.attach(viewer, viewer.positions.get(id));
-  }
-
-  #generationOf(state: GenerationVersion): GenerationFeed {
-    const known = this.#generations.get(state.item.id);
-    if (known !== undefined) {
-      known.onItem(state);
-      return known;
-    }
-    const key = { ...this.key, generation: parseGenerationId(state.item.id) };
-    const generation = new GenerationFeed(key, state, this.#context);
-    this.#generations.set(state.item.id, generation);
-    return generation;
-  }
-
   #onRecord(id: GenerationId, record: TokenRecord): void {
     const generation = this.#generations.get(id);
     if (generation !== undefined) generation.onRecord(record);
@@ -356,13 +315,12 @@ export class Feed {
     if (item.kind !== 'generation') return;
     const known = this.#generations.get(item.id);
     if (known !== undefined) known.onItem({ rev, item });
-    else if (item.status !== 'done') this.#welcome(this.#generationOf({ rev, item }));
+    else if (item.status !== 'done') this.#welcome(this.#generations.of({ rev, item }));
   }
 
   #onErased(erased: ErasedItem): void {
     const { id, rev } = erased;
     for (const collector of this.#collectors) collector.push(erased);
-    this.#generations.get(id)?.close();
     this.#generations.delete(id);
     for (const viewer of this.#viewers)
       if (viewer.only === id) this.#dismiss(viewer, { code: 'not_found', message: ITEM_DELETED });
