@@ -1,6 +1,7 @@
 import type { TailListener } from '@sluice/bus';
 import { headOf } from '@sluice/protocol';
 import type { GenerationId, SessionKey, TokenRecord } from '@sluice/protocol';
+import { altered } from '@sluice/testkit';
 import type { SeededRandom } from '@sluice/testkit';
 import type { Shim } from './shimmed-edges.ts';
 
@@ -26,7 +27,7 @@ export class LossyLive {
     tokens: {
       ...bus.tokens,
       tail: (key, listener) =>
-        bus.tokens.tail(key, { ...listener, record: this.#worse(key, listener, random, edge) }),
+        bus.tokens.tail(key, altered(listener, { record: this.#worse(key, listener, random, edge) })),
     },
   });
 

@@ -3,6 +3,7 @@ import type { Bus, SessionStore, TailListener, TokenLog } from '@sluice/bus';
 import type { Draft, PublishOutcome } from '@sluice/core';
 import { headOf, parseRecord } from '@sluice/protocol';
 import type { GenerationKey, Position, StoredRecord } from '@sluice/protocol';
+import { altered } from '@sluice/testkit';
 
 // Wrong systems, made of the right one by wrapping what it is given: each breaks one rule that a guarantee
 // rests on. No production code knows of them.
@@ -45,7 +46,7 @@ export class IngestTap {
     return withTokens(bus, {
       tail: async (key, listener) => {
         this.#listeners.add(listener);
-        const subscription = await bus.tokens.tail(key, { ...listener, record: () => undefined });
+        const subscription = await bus.tokens.tail(key, altered(listener, { record: () => undefined }));
         return {
           close: () => {
             this.#listeners.delete(listener);
@@ -91,15 +92,17 @@ const withUnfinished = (bus: Bus): Bus => {
 export const losingLastLive = (bus: Bus): Bus =>
   withTokens(bus, {
     tail: (key, listener) =>
-      bus.tokens.tail(key, {
-        ...listener,
-        record: (generation, record) => {
-          if (record.end === undefined) listener.record(generation, record);
-        },
-        item: (stored) => {
-          if (stored.item.kind !== 'generation' || stored.item.status !== 'done') listener.item(stored);
-        },
-      }),
+      bus.tokens.tail(
+        key,
+        altered(listener, {
+          record: (generation, record) => {
+            if (record.end === undefined) listener.record(generation, record);
+          },
+          item: (stored) => {
+            if (stored.item.kind !== 'generation' || stored.item.status !== 'done') listener.item(stored);
+          },
+        }),
+      ),
   });
 
 /** M3: a silent log is not looked at again. A check reads the item beside the head; an attach does not. */
@@ -218,13 +221,15 @@ export const refusalIsOutage = (bus: Bus): Bus =>
 export const listingFromLive = (bus: Bus): Bus => {
   let heard = 0;
   const tail: TokenLog['tail'] = (key, listener) =>
-    bus.tokens.tail(key, {
-      ...listener,
-      item: (stored) => {
-        heard = Math.max(heard, stored.rev);
-        listener.item(stored);
-      },
-    });
+    bus.tokens.tail(
+      key,
+      altered(listener, {
+        item: (stored) => {
+          heard = Math.max(heard, stored.rev);
+          listener.item(stored);
+        },
+      }),
+    );
   const items: SessionStore['items'] = (key, since) => bus.sessions.items(key, Math.max(since, heard));
   return { ...withTokens(bus, { tail }), sessions: { ...bus.sessions, items } };
 };

@@ -10,7 +10,7 @@ test('an announcement of any crowd fits a NATS message', () => {
   const roster = new PresenceRoster(KEY, {
     presence: { publish: (_key, message) => void sent.push(message) },
     edge: 'e1',
-    listener: { changed: () => undefined, signal: () => undefined },
+    listener: { moved: () => undefined, signalled: () => undefined },
     now: 0,
   });
   for (let i = 0; i < 10_000; i += 1) roster.join({ user: '😀"'.repeat(80), connection: `c${i}` });

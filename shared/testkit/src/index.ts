@@ -1,3 +1,4 @@
+export { altered } from './altered.ts';
 export { badTokens } from './bad-tokens.ts';
 export type { BadToken } from './bad-tokens.ts';
 export { collect, joined, never, requestOf } from './engine-run.ts';

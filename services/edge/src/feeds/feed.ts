@@ -1,9 +1,18 @@
 import { BusUnavailableError } from '@sluice/bus';
-import type { ErasedItem, ItemPage, StoredItem, Subscription } from '@sluice/bus';
+import type { ErasedItem, ItemPage, StoredCard, StoredItem, Subscription, TailListener } from '@sluice/bus';
 import { isRetryable } from '@sluice/protocol';
-import type { ErrorCode, GenerationId, Position, SessionKey, TokenRecord } from '@sluice/protocol';
+import type {
+  ErrorCode,
+  GenerationId,
+  Position,
+  PresenceMessage,
+  RunState,
+  SessionKey,
+  TokenRecord,
+} from '@sluice/protocol';
 import { Audience } from './audience.ts';
 import { CardWatch } from './card-watch.ts';
+import type { CardListener } from './card-watch.ts';
 import type { FeedContext } from './feed-context.ts';
 import { encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
@@ -11,8 +20,8 @@ import type { GenerationFeed } from './generation-feed.ts';
 import { GenerationFeeds } from './generation-feeds.ts';
 import { itemFrame, listFrame, removedFrame } from './item-frames.ts';
 import { PresenceRoster } from './presence-roster.ts';
-import type { RosterChange } from './presence-roster.ts';
 import { SessionItems } from './session-items.ts';
+import type { ItemsListener } from './session-items.ts';
 import type { Known } from './store-watch.ts';
 import { statsWatchOf } from './stats-watch.ts';
 import type { StatsWatch } from './stats-watch.ts';
@@ -30,10 +39,10 @@ const ITEM_DELETED = 'this item was deleted';
 type Listed = { readonly page: ItemPage; readonly isReset: boolean };
 
 /**
- * The edge's one live subscription to a session, shared by all its viewers here. Owns the session's
- * generation feeds and its roster.
+ * The edge's one live subscription to a session, shared by all its viewers here. Owns the session's generation feeds
+ * and its roster. It listens to its parts itself: a set of closures for each session would be a KiB.
  */
-export class Feed {
+export class Feed implements TailListener, CardListener, ItemsListener {
   readonly key: SessionKey;
   readonly #context: FeedContext;
   /** of a stats session */
@@ -64,11 +73,8 @@ export class Feed {
     this.#generations = new GenerationFeeds(key, context);
     this.#context = context;
     this.#watch = statsWatchOf(key, context.bus.stats);
-    this.#card = new CardWatch(key, context, {
-      renamed: (title) => this.#viewers.renamed(title),
-      deleted: () => this.#onDeleted(),
-    });
-    this.#items = this.#newItems();
+    this.#card = new CardWatch(key, context, this);
+    this.#items = new SessionItems(key, context, this);
   }
 
   get viewers(): number {
@@ -188,7 +194,7 @@ export class Feed {
   reset(): void {
     this.#generations.clear();
     this.#items.close();
-    this.#items = this.#newItems();
+    this.#items = new SessionItems(this.key, this.#context, this);
     this.#opened = undefined;
     this.#isOpen = false;
     for (const viewer of this.#viewers) {
@@ -209,7 +215,8 @@ export class Feed {
     viewer.sink.send(encodeFrame({ type: 'error', ...why, retryable: isRetryable(why.code), ...about }));
   }
 
-  #onDeleted(): void {
+  /** Of its card: nothing more comes of this session. */
+  deleted(): void {
     this.#generations.clear();
     for (const viewer of this.#viewers)
       this.#dismiss(viewer, { code: 'session_deleted', message: SESSION_DELETED });
@@ -241,16 +248,6 @@ export class Feed {
     this.#generations.clear();
   }
 
-  #newItems(): SessionItems {
-    return new SessionItems(this.key, this.#context, {
-      item: (stored) => this.#onItem(stored),
-      erased: (erased) => this.#onErased(erased),
-      listed: (rev) => this.#viewers.listed(rev),
-      lost: () => this.reset(),
-      look: () => this.#card.look(),
-    });
-  }
-
   /** Subscribes first and lists then: whatever is stored in between is seen twice, never not at all. */
   async #open(): Promise<void> {
     const items = this.#items;
@@ -267,29 +264,24 @@ export class Feed {
   async #listen(): Promise<void> {
     const { bus, clock, edge } = this.#context;
     try {
-      this.#tail = await bus.tokens.tail(this.key, {
-        record: (generation, record) => this.#onRecord(generation, record),
-        item: (stored) => this.#items.live(stored),
-        erased: (erased) => this.#items.erased(erased),
-        card: (stored) => this.#card.live(stored),
-        state: (generation, state) => this.#generations.get(generation)?.onState(state),
-        presence: (message) => this.#roster?.onMessage(message),
-      });
+      this.#tail = await bus.tokens.tail(this.key, this);
     } catch (error) {
       this.#tailing = undefined;
       throw error;
     }
     // Its last viewer left, and its time was over, while it was being opened.
     if (this.#isClosed) this.#tail.close();
-    const listener = {
-      changed: (change: RosterChange) => this.#viewers.moved(change),
-      signal: (user: string, connection: string, data: unknown) =>
-        this.#viewers.signalled(user, connection, data),
-    };
-    this.#roster = new PresenceRoster(this.key, { presence: bus.presence, edge, listener, now: clock.now() });
+    const deps = { presence: bus.presence, edge, listener: this.#viewers, now: clock.now() };
+    this.#roster = new PresenceRoster(this.key, deps);
   }
 
-  #onRecord(id: GenerationId, record: TokenRecord): void {
+  /** Of its card. */
+  renamed(title: string | undefined): void {
+    this.#viewers.renamed(title);
+  }
+
+  /** Live, as are the four that follow. */
+  record(id: GenerationId, record: TokenRecord): void {
     const generation = this.#generations.get(id);
     if (generation !== undefined) generation.onRecord(record);
     else if (this.#discovering?.has(id) !== true) void this.#discover(id);
@@ -309,7 +301,28 @@ export class Feed {
     }
   }
 
-  #onItem(stored: StoredItem): void {
+  item(stored: StoredItem): void {
+    this.#items.live(stored);
+  }
+
+  erased(erased: ErasedItem): void {
+    this.#items.erased(erased);
+  }
+
+  card(stored: StoredCard): void {
+    this.#card.live(stored);
+  }
+
+  state(id: GenerationId, state: RunState): void {
+    this.#generations.get(id)?.onState(state);
+  }
+
+  presence(message: PresenceMessage): void {
+    this.#roster?.onMessage(message);
+  }
+
+  /** Of its items: a version that is newer than all that was told of it. */
+  changed(stored: StoredItem): void {
     const { rev, item } = stored;
     this.#announce(stored);
     if (item.kind !== 'generation') return;
@@ -318,7 +331,8 @@ export class Feed {
     else if (item.status !== 'done') this.#welcome(this.#generations.of({ rev, item }));
   }
 
-  #onErased(erased: ErasedItem): void {
+  /** An item is no more. */
+  gone(erased: ErasedItem): void {
     const { id, rev } = erased;
     for (const collector of this.#collectors) collector.push(erased);
     this.#generations.delete(id);
@@ -326,6 +340,16 @@ export class Feed {
       if (viewer.only === id) this.#dismiss(viewer, { code: 'not_found', message: ITEM_DELETED });
     const frame = (): Frame => removedFrame(this.key.session, erased);
     this.#viewers.tell(frame, ({ listedRev }) => rev > listedRev);
+  }
+
+  /** Everything that was stored up to `rev` has been told. */
+  listed(rev: number): void {
+    this.#viewers.listed(rev);
+  }
+
+  /** Whatever else is told of the session is compared as well. */
+  look(): Promise<void> {
+    return this.#card.look();
   }
 
   #announce(stored: StoredItem): void {

@@ -12,7 +12,8 @@ const FINISHED_LINGER_MS = 30_000;
 export class GenerationFeeds {
   readonly #key: SessionKey;
   readonly #context: FeedContext;
-  readonly #feeds = new Map<string, GenerationFeed>();
+  /** made when needed: most sessions that are watched are silent */
+  #feeds: Map<string, GenerationFeed> | undefined;
 
   constructor(key: SessionKey, context: FeedContext) {
     this.#key = key;
@@ -22,24 +23,24 @@ export class GenerationFeeds {
   /** Tokens sent to viewers here that owe an ack for them. */
   get unacked(): number {
     let unacked = 0;
-    for (const generation of this.#feeds.values()) unacked += generation.unacked;
+    for (const generation of this.#feeds?.values() ?? []) unacked += generation.unacked;
     return unacked;
   }
 
   get(id: string): GenerationFeed | undefined {
-    return this.#feeds.get(id);
+    return this.#feeds?.get(id);
   }
 
   /** The feed of a generation in this state. */
   of(state: GenerationVersion): GenerationFeed {
-    const known = this.#feeds.get(state.item.id);
+    const known = this.#feeds?.get(state.item.id);
     if (known !== undefined) {
       known.onItem(state);
       return known;
     }
     const key = { ...this.#key, generation: parseGenerationId(state.item.id) };
     const generation = new GenerationFeed(key, state, this.#context);
-    this.#feeds.set(state.item.id, generation);
+    (this.#feeds ??= new Map<string, GenerationFeed>()).set(state.item.id, generation);
     return generation;
   }
 
@@ -48,7 +49,7 @@ export class GenerationFeeds {
     const states: GenerationVersion[] = [];
     const named = viewer.only === undefined ? viewer.positions.keys() : [viewer.only];
     for (const id of named) {
-      if (this.#feeds.has(id)) continue;
+      if (this.#feeds?.has(id) === true) continue;
       const stored = await this.#context.bus.sessions.item(this.#key, parseGenerationId(id));
       if (stored?.item.kind === 'generation') states.push({ rev: stored.rev, item: stored.item });
     }
@@ -58,27 +59,27 @@ export class GenerationFeeds {
   /** Begins to serve a viewer, also what it named. */
   serve(viewer: Viewer, named: readonly GenerationVersion[]): void {
     for (const state of named) this.of(state);
-    for (const [id, generation] of this.#feeds)
+    for (const [id, generation] of this.#feeds ?? [])
       if (viewer.wants(generation.item)) generation.attach(viewer, viewer.positions.get(id));
   }
 
   detach(viewer: Viewer): void {
-    for (const generation of this.#feeds.values()) generation.detach(viewer);
+    for (const generation of this.#feeds?.values() ?? []) generation.detach(viewer);
   }
 
   /** Whether the viewer's acks count has changed. */
   regard(viewer: Viewer): void {
-    for (const generation of this.#feeds.values()) generation.regard(viewer);
+    for (const generation of this.#feeds?.values() ?? []) generation.regard(viewer);
   }
 
   /** The viewer's socket has room again. */
   resume(viewer: Viewer): void {
-    for (const generation of this.#feeds.values()) generation.resume(viewer);
+    for (const generation of this.#feeds?.values() ?? []) generation.resume(viewer);
   }
 
   /** Called about once a second. */
   tick(now: number): void {
-    for (const [id, generation] of this.#feeds) {
+    for (const [id, generation] of this.#feeds ?? []) {
       generation.tick(now);
       if (generation.isFinished && now - generation.activeAt > FINISHED_LINGER_MS) this.delete(id);
     }
@@ -86,17 +87,18 @@ export class GenerationFeeds {
 
   /** Live records may have been missed. */
   recheck(): void {
-    for (const generation of this.#feeds.values()) generation.recheck();
+    for (const generation of this.#feeds?.values() ?? []) generation.recheck();
   }
 
   delete(id: string): void {
-    this.#feeds.get(id)?.close();
-    this.#feeds.delete(id);
+    this.#feeds?.get(id)?.close();
+    this.#feeds?.delete(id);
+    if (this.#feeds?.size === 0) this.#feeds = undefined;
   }
 
   /** Serves none any more. Idempotent. */
   clear(): void {
-    for (const generation of this.#feeds.values()) generation.close();
-    this.#feeds.clear();
+    for (const generation of this.#feeds?.values() ?? []) generation.close();
+    this.#feeds = undefined;
   }
 }

@@ -18,8 +18,8 @@ export type RosterChange = {
 };
 
 export type RosterListener = {
-  changed(change: RosterChange): void;
-  signal(user: string, connection: string, data: unknown): void;
+  moved(change: RosterChange): void;
+  signalled(user: string, connection: string, data: unknown): void;
 };
 
 type RemoteEdge = { readonly viewers: Map<string, ViewerRef>; at: number };
@@ -31,7 +31,8 @@ export class PresenceRoster {
   readonly #edge: string;
   readonly #listener: RosterListener;
   readonly #local = new Map<string, ViewerRef>();
-  readonly #remote = new Map<string, RemoteEdge>();
+  /** made when needed: most sessions are watched on one edge */
+  #remote: Map<string, RemoteEdge> | undefined;
   #announcedAt: number;
   #untold = false;
   #toldAt = 0;
@@ -52,14 +53,14 @@ export class PresenceRoster {
 
   get count(): number {
     let count = this.#local.size;
-    for (const { viewers } of this.#remote.values()) count += viewers.size;
+    for (const { viewers } of this.#remote?.values() ?? []) count += viewers.size;
     return count;
   }
 
   /** Everybody, unless they are a crowd. */
   get present(): readonly ViewerRef[] | undefined {
     if (this.count > MAX_NAMED) return undefined;
-    const remote = [...this.#remote.values()].flatMap(({ viewers }) => [...viewers.values()]);
+    const remote = [...(this.#remote?.values() ?? [])].flatMap(({ viewers }) => [...viewers.values()]);
     return [...this.#local.values(), ...remote];
   }
 
@@ -84,9 +85,9 @@ export class PresenceRoster {
   tick(now: number): void {
     this.#now = now;
     if (this.#local.size > 0 && now - this.#announcedAt >= ANNOUNCE_MS) this.#announce();
-    for (const [edge, remote] of this.#remote) {
+    for (const [edge, remote] of this.#remote ?? []) {
       if (now - remote.at < SILENCE_MS) continue;
-      this.#remote.delete(edge);
+      this.#remote?.delete(edge);
       this.#untold ||= remote.viewers.size > 0;
     }
     if (this.#untold && now - this.#toldAt >= CROWD_MS) this.#tell({});
@@ -107,7 +108,7 @@ export class PresenceRoster {
   /** What an edge said of this session, this one included. */
   onMessage(message: PresenceMessage): void {
     if (message.type === 'signal') {
-      this.#listener.signal(message.user, message.connection, message.data);
+      this.#listener.signalled(message.user, message.connection, message.data);
       return;
     }
     if (message.edge === this.#edge) return;
@@ -121,9 +122,10 @@ export class PresenceRoster {
   }
 
   #remoteOf(edge: string): RemoteEdge {
-    const remote = this.#remote.get(edge) ?? { viewers: new Map<string, ViewerRef>(), at: 0 };
+    const known = (this.#remote ??= new Map<string, RemoteEdge>());
+    const remote = known.get(edge) ?? { viewers: new Map<string, ViewerRef>(), at: 0 };
     remote.at = this.#now;
-    this.#remote.set(edge, remote);
+    known.set(edge, remote);
     return remote;
   }
 
@@ -152,6 +154,6 @@ export class PresenceRoster {
     this.#toldAt = this.#now;
     const isNamed = change.joined !== undefined || change.left !== undefined;
     const present = isNamed ? undefined : this.present;
-    this.#listener.changed({ viewers: this.count, ...change, ...(present === undefined ? {} : { present }) });
+    this.#listener.moved({ viewers: this.count, ...change, ...(present === undefined ? {} : { present }) });
   }
 }

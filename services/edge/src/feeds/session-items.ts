@@ -10,13 +10,13 @@ const MAX_AHEAD = 256;
 
 export type ItemsListener = {
   /** A version that is newer than all that was told of this item. */
-  item(stored: StoredItem): void;
+  changed(stored: StoredItem): void;
   /** An item is no more. */
-  erased(erased: ErasedItem): void;
+  gone(erased: ErasedItem): void;
   /** Everything that was stored up to `rev` has been told. */
   listed(rev: number): void;
   /** The store has less of this session than it had: what was told means nothing any more. */
-  lost(): void;
+  reset(): void;
   /** To compare what else is told of the session. */
   look(): Promise<void>;
 };
@@ -55,7 +55,7 @@ export class SessionItems {
   erased(erased: ErasedItem): void {
     if (this.#isClosed || !this.#cursor.take(erased.id, erased.rev)) return;
     this.#context.store.heard(erased.rev);
-    this.#listener.erased(erased);
+    this.#listener.gone(erased);
   }
 
   /** A version was heard of. */
@@ -63,7 +63,7 @@ export class SessionItems {
     if (this.#isClosed || !this.#cursor.take(stored.item.id, stored.rev)) return;
     this.#context.store.heard(stored.rev);
     this.#isDue ||= this.#cursor.ahead > MAX_AHEAD;
-    this.#listener.item(stored);
+    this.#listener.changed(stored);
   }
 
   /** Reads page after page, from where the last list ended. @throws BusUnavailableError */
@@ -123,7 +123,7 @@ export class SessionItems {
     const [newest] = await Promise.all([reading, this.#listener.look()]);
     if (this.#isClosed) return;
     // None is no proof: all of it may have expired. What has expired in part still has its newest item.
-    if (newest > 0 && newest < known) this.#listener.lost();
+    if (newest > 0 && newest < known) this.#listener.reset();
     else if (newest > this.#cursor.rev) await this.list();
   }
 }

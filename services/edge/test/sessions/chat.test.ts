@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { RawClient } from '@sluice/testkit';
-import { waitFor } from '@sluice/testkit';
+import { altered, waitFor } from '@sluice/testkit';
 import { ask, askOk, codeOf, newId, settled } from '../support/asking.ts';
 import { createWorld } from '../support/world.ts';
 import type { TestEdge, World } from '../support/world.ts';
@@ -54,7 +54,7 @@ describe('a message', () => {
     const { tail } = recording.bus.tokens;
     Object.assign(recording.bus.tokens, {
       tail: (...[key, listener]: Parameters<typeof tail>) =>
-        tail(key, { ...listener, item: () => undefined }),
+        tail(key, altered(listener, { item: () => undefined })),
     });
     const viewer = await watch(away, 'bob');
     await askOk(ann, message('m1'));
@@ -74,7 +74,7 @@ describe('a message', () => {
     const { items } = recording.bus.sessions;
     Object.assign(recording.bus.tokens, {
       tail: (...[key, listener]: Parameters<typeof tail>) =>
-        tail(key, { ...listener, item: () => undefined }),
+        tail(key, altered(listener, { item: () => undefined })),
     });
     const viewer = await watch(away, 'bob');
     await askOk(ann, message('m0'));

@@ -1,5 +1,6 @@
 /** What a viewer is told of a run whose first tokens are no longer kept. */
 import { describe, expect, test } from '@jest/globals';
+import { altered } from '@sluice/testkit';
 import type { RawClient } from '@sluice/testkit';
 import { askOk, codeOf, settled, textOf } from '../support/asking.ts';
 import { attachmentScene, endOf, expectTiled, subscribe } from '../support/attachment-scene.ts';
@@ -54,7 +55,7 @@ describe('a viewer from before the tokens that are kept', () => {
         const { tail } = bus.tokens;
         Object.assign(bus.tokens, {
           tail: (...[key, listener]: Parameters<typeof tail>) =>
-            tail(key, { ...listener, item: () => undefined }),
+            tail(key, altered(listener, { item: () => undefined })),
         });
       },
     });

@@ -5,7 +5,8 @@ import { behindAlso } from '../behind.ts';
 import type { Behind } from '../behind.ts';
 import type { Border } from '../border.ts';
 import { isErased } from '../cards/erased.ts';
-import { deliverTo } from '../live-message.ts';
+import { LiveDelivery } from '../live-message.ts';
+import type { LiveMessage } from '../live-message.ts';
 import { storedRecordParser } from '../stored-record.ts';
 import { chunkSubject, itemKey, stateSubject } from '../subjects.ts';
 import type { TokenLog } from '../token-log.ts';
@@ -63,8 +64,11 @@ export const memoryTokens = (hub: MemoryHub, border: Border): TokenLog => {
       const found = wanted.flatMap((subject) => storedAt(chunks?.get(subject) ?? 0) ?? []);
       return Promise.resolve(linkedBefore(next, found));
     },
-    tail: (key, listener) =>
-      Promise.resolve(listen(hub.tails, `${key.org}.${key.session}`, deliverTo(key, listener, border))),
+    tail: (key, listener) => {
+      const delivery = new LiveDelivery(key, listener, border);
+      const onMessage = (message: LiveMessage): void => delivery.take(message);
+      return Promise.resolve(listen(hub.tails, `${key.org}.${key.session}`, onMessage));
+    },
     announce: (key, state) => publish(hub, stateSubject(key), JSON.stringify({ state })),
   };
 };

@@ -12,10 +12,24 @@ export type Inlet = {
   readonly onError: (error: Error) => void;
 };
 
-export type ConfirmedSubscription = Subscription & {
+/** A subscription that the server has. */
+export class ConfirmedSubscription implements Subscription {
+  readonly #subscription: NatsSubscription;
+
+  constructor(subscription: NatsSubscription) {
+    this.#subscription = subscription;
+  }
+
+  close(): void {
+    this.#subscription.unsubscribe();
+  }
+
   /** Closes once everything that is on its way here has arrived. Idempotent. */
-  drain(): void;
-};
+  drain(): void {
+    // Without a connection nothing is on its way.
+    this.#subscription.drain().catch(() => this.close());
+  }
+}
 
 /**
  * Subscribes, and resolves once the server has the subscription.
@@ -38,14 +52,7 @@ export const subscribeNow = async (
     subscription?.unsubscribe();
     throw busError(`subscription to ${subject.slice(0, subject.indexOf('.'))}`, cause);
   }
-  const confirmed = subscription;
-  return {
-    close: () => confirmed.unsubscribe(),
-    drain: () => {
-      // Without a connection nothing is on its way.
-      confirmed.drain().catch(() => confirmed.unsubscribe());
-    },
-  };
+  return new ConfirmedSubscription(subscription);
 };
 
 /** A subscription's callback that never throws. */

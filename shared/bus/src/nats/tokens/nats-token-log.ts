@@ -3,7 +3,7 @@ import type { GenerationKey } from '@sluice/protocol';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Msg, NatsConnection } from 'nats';
 import type { Behind } from '../../behind.ts';
-import { deliverTo } from '../../live-message.ts';
+import { LiveDelivery } from '../../live-message.ts';
 import type { LiveMessage } from '../../live-message.ts';
 import { chunkSubject, chunkSubjects, liveSubjects, partitionOf, stateSubject } from '../../subjects.ts';
 import type { TokenLog } from '../../token-log.ts';
@@ -69,8 +69,9 @@ export const createNatsTokenLog = (
     isObscured: (key, head) => reader.isObscured(key, head),
     before: (key, next, count) => reader.before(key, next, count),
     tail: (key, listener) => {
-      const deliver = deliverTo(key, listener, border);
-      return subscribeNow(nc, liveSubjects(key), (message) => deliver(new NatsLiveMessage(message)), onError);
+      const delivery = new LiveDelivery(key, listener, border);
+      const onMessage = (message: Msg): void => delivery.take(new NatsLiveMessage(message));
+      return subscribeNow(nc, liveSubjects(key), onMessage, onError);
     },
     announce: (key, state) => {
       if (!nc.isClosed()) nc.publish(stateSubject(key), JSON.stringify({ state }));
