@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,14 +10,15 @@ import { join } from 'node:path';
  * Runs deploy/nats/provision.sh in made-up machines: a PATH that holds links to plain tools and whatever
  * stubs a test adds, an empty cache, no network. So curl, apt, go and brew exist only where a test says so.
  */
-const script = join(import.meta.dirname, '../deploy/nats/provision.sh');
+const NATS = join(import.meta.dirname, '../deploy/nats');
 const pinned = '2.15.1';
 const plainTools =
-  'awk basename cat chmod cp cut dirname env gzip head id mkdir mktemp mv rm sed sha256sum shasum sleep sort tail tar tr uname';
+  'awk basename cat chmod cp cut dirname env grep gzip head id mkdir mktemp mv rm sed sha256sum shasum sleep sort tail tar tr uname';
 
 type Outcome = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
 let root: string;
+let script: string;
 let bin: string;
 let cache: string;
 
@@ -27,6 +28,9 @@ beforeEach(async () => {
   cache = join(root, 'cache');
   await mkdir(bin);
   await mkdir(join(root, 'tmp'));
+  // A copy, so that a test can pin the archive that it made.
+  script = join(root, 'provision.sh');
+  for (const name of ['provision.sh', 'SHA256SUMS']) await copyFile(join(NATS, name), join(root, name));
   await Promise.all(plainTools.split(' ').map(linkTool));
 });
 
@@ -39,10 +43,10 @@ async function linkTool(name: string): Promise<void> {
   if (found !== undefined) await symlink(found, join(bin, name));
 }
 
-function provision(env: Record<string, string> = {}): Promise<Outcome> {
+function provision(env: Record<string, string> = {}, ...args: readonly string[]): Promise<Outcome> {
   const clean = { PATH: bin, HOME: root, XDG_CACHE_HOME: cache, TMPDIR: join(root, 'tmp') };
   return new Promise((resolve) => {
-    execFile('/bin/sh', [script], { env: { ...clean, ...env } }, (error, stdout, stderr) => {
+    execFile('/bin/sh', [script, ...args], { env: { ...clean, ...env } }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
   });
@@ -62,7 +66,7 @@ async function cached(version: string): Promise<string> {
   return server(join(cache, 'sluice', `nats-server-${version}`), version);
 }
 
-/** A machine whose curl serves a release; `checksum` replaces the true sum of the archive. */
+/** A machine whose curl serves a release; `checksum` is pinned in place of the true sum of the archive. */
 async function release(version: string, checksum?: string): Promise<void> {
   const folder = `nats-server-v${pinned}-linux-amd64`;
   const archive = join(root, `${folder}.tar.gz`);
@@ -76,7 +80,7 @@ async function release(version: string, checksum?: string): Promise<void> {
     createHash('sha256')
       .update(await readFile(archive))
       .digest('hex');
-  await writeFile(join(root, 'SHA256SUMS'), `${'0'.repeat(64)}  other.zip\n${sum}  ${folder}.tar.gz\n`);
+  await writeFile(join(root, 'SHA256SUMS'), `${'0'.repeat(64)}  other.tar.gz\n${sum}  ${folder}.tar.gz\n`);
   await stub(join(bin, 'uname'), 'case $1 in -s) echo Linux ;; *) echo x86_64 ;; esac');
   const serve = `while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done; exec cp "${root}/\${1##*/}" "$out"`;
   await stub(join(bin, 'curl'), serve);
@@ -173,13 +177,43 @@ describe('the official release', () => {
     expect(await leftovers()).toEqual([]);
   });
 
-  test('is refused when the checksum file does not list the archive', async () => {
+  test('is not fetched for a platform without a pinned checksum', async () => {
     await release(pinned);
-    await writeFile(join(root, 'SHA256SUMS'), `${'0'.repeat(64)}  other.zip\n`);
+    await writeFile(
+      join(root, 'SHA256SUMS'),
+      `${'0'.repeat(64)}  nats-server-v${pinned}-linux-arm64.tar.gz\n`,
+    );
     const outcome = await provision();
     expect(outcome).toMatchObject({ code: 1, stdout: '' });
-    expect(outcome.stderr).toContain('the release says nothing about it');
+    expect(outcome.stderr).not.toContain('downloading');
   });
+
+  test('has pins that can be compared with what it publishes', async () => {
+    await release(pinned);
+    const pins = join(root, 'SHA256SUMS');
+    const published = join(root, 'published');
+    await copyFile(pins, published);
+    await stub(
+      join(bin, 'curl'),
+      `while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done; exec cp "${published}" "$out"`,
+    );
+    await writeFile(pins, (await readFile(pins, 'utf8')).split('\n').slice(1).join('\n'));
+    expect(await provision({}, '--verify-pins')).toMatchObject({ code: 0, stdout: '' });
+    await writeFile(pins, `${'0'.repeat(64)}  nats-server-v${pinned}-linux-amd64.tar.gz\n`);
+    const outcome = await provision({}, '--verify-pins');
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toContain(`WRONG  nats-server-v${pinned}-linux-amd64.tar.gz: pinned is 0000`);
+    expect(await leftovers()).toEqual([]);
+  });
+
+  test.each(['linux-amd64', 'linux-arm64', 'linux-arm7', 'linux-arm6', 'darwin-arm64', 'darwin-amd64'])(
+    'is pinned for %s',
+    async (platform) => {
+      const pins = (await readFile(join(NATS, 'SHA256SUMS'), 'utf8')).trim().split('\n');
+      const line = new RegExp(`^[0-9a-f]{64}  nats-server-v2\\.1[45]\\.\\d+-${platform}\\.tar\\.gz$`);
+      expect(pins.filter((pin) => line.test(pin))).toHaveLength(1);
+    },
+  );
 
   test('may be fetched by parallel calls: all print one whole, working file', async () => {
     await release(pinned);

@@ -6,7 +6,7 @@
 #   1. $SLUICE_NATS_SERVER         an explicit choice; unusable or too old is an error, never skipped
 #   2. the cache                   ${XDG_CACHE_HOME:-$HOME/.cache}/sluice/nats-server-<version>
 #   3. nats-server on PATH
-#   4. the official release        github.com/nats-io/nats-server, checked against its SHA256SUMS
+#   4. the official release        github.com/nats-io/nats-server, as pinned in SHA256SUMS beside this file
 #   5. a newer Debian suite        from this machine's own Debian mirror, signature checked by apt
 #   6. go install                  checked by Go's checksum database
 #   7. Homebrew                    an existing install that is not on PATH
@@ -19,13 +19,15 @@ MINIMUM=2.14.5 # older servers lack fixes the token log relies on
 DEBIAN_SUITE=forky
 DEBIAN_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
+PINS=$(cd "$(dirname -- "$0")" && pwd)/SHA256SUMS
+
 CONNECT_SECONDS=3    # an unreachable source must not be noticed later than this
 DOWNLOAD_SECONDS=300 # a reachable but slow one may take this long
 BUILD_SECONDS=600
 
 main() {
   case ${1:-} in
-    '') ;;
+    '' | --verify-pins) ;;
     -h | --help) usage && exit 0 ;;
     *) usage >&2 && exit 2 ;;
   esac
@@ -35,6 +37,10 @@ main() {
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
 
+  if [ "${1:-}" = --verify-pins ]; then
+    verify_pins
+    return
+  fi
   if [ -n "${SLUICE_NATS_SERVER:-}" ]; then
     from_environment
     return
@@ -56,9 +62,10 @@ main() {
 
 usage() {
   cat <<TEXT
-Usage: provision.sh
+Usage: provision.sh [--verify-pins]
 
 Prints the absolute path of a nats-server $MINIMUM or newer, fetching $VERSION when there is none.
+With --verify-pins it compares the pinned checksums with those that the releases publish, and fetches nothing else.
 
   SLUICE_NATS_SERVER  use this binary and look no further
   XDG_CACHE_HOME      where the fetched server is kept (default ~/.cache), in sluice/
@@ -100,27 +107,46 @@ from_path() {
 from_release() {
   platform=$(release_platform) || return 1
   if ! have curl && ! have wget; then return 1; fi
-  name=nats-server-v$VERSION-$platform
-  url=https://github.com/nats-io/nats-server/releases/download/v$VERSION
+  # What is not pinned is not fetched: a checksum from the same place as the archive proves nothing.
+  pin=$(awk -v end="-$platform.tar.gz" 'index($2, end) { print $1, $2; exit }' "$PINS")
+  expected=${pin%% *} name=${pin##* }
+  [ -n "$pin" ] || return 1
 
-  # The small file first: it tells within CONNECT_SECONDS whether the source can be reached at all.
-  if ! step "asking github.com for nats-server $VERSION" 15 download "$url/SHA256SUMS" "$scratch/SHA256SUMS"; then
+  # An unreachable source is noticed within CONNECT_SECONDS.
+  if ! step "downloading $name" "$DOWNLOAD_SECONDS" download "$(release_of "$name")/$name" "$scratch/$name"; then
     say 'github.com is not reachable, or has no such release'
     return 1
   fi
-  archive=$scratch/$name.tar.gz
-  if ! step "downloading $name.tar.gz" "$DOWNLOAD_SECONDS" download "$url/$name.tar.gz" "$archive"; then
-    say 'the download failed'
+  actual=$(sha256_of "$scratch/$name") || return 1
+  if [ "$expected" != "$actual" ]; then
+    say "REFUSED: checksum of $name is $actual, pinned is $expected"
     return 1
   fi
-  expected=$(awk -v file="$name.tar.gz" '$2 == file || $2 == "*" file { print $1; exit }' "$scratch/SHA256SUMS")
-  actual=$(sha256_of "$archive") || return 1
-  if [ -z "$expected" ] || [ "$expected" != "$actual" ]; then
-    say "REFUSED: checksum of $name.tar.gz is $actual, the release says ${expected:-nothing about it}"
-    return 1
-  fi
-  tar -xzf "$archive" -C "$scratch" "$name/nats-server" 2>>"$log" || return 1
-  keep "$scratch/$name/nats-server"
+  tar -xzf "$scratch/$name" -C "$scratch" "${name%.tar.gz}/nats-server" 2>>"$log" || return 1
+  keep "$scratch/${name%.tar.gz}/nats-server"
+}
+
+# nats-server-v2.15.1-linux-amd64.tar.gz -> where that release is
+release_of() {
+  version=${1#nats-server-v}
+  printf 'https://github.com/nats-io/nats-server/releases/download/v%s\n' "${version%%-*}"
+}
+
+# For releases of Sluice: a wrong pin would refuse a good archive on every machine.
+verify_pins() {
+  scratch=$(mktemp -d "${TMPDIR:-/tmp}/sluice-nats.XXXXXX")
+  log=$scratch/log wrong=0
+  while read -r expected name; do
+    sums=$scratch/${name%-*.tar.gz}
+    [ -f "$sums" ] || step "reading the checksums for $name" 60 download "$(release_of "$name")/SHA256SUMS" "$sums" || return 1
+    if grep -qxE "$expected +\*?$name" "$sums"; then
+      say "ok     $name"
+    else
+      say "WRONG  $name: pinned is $expected, the release says $(awk -v file="$name" '{ sub(/^\*/, "", $2) } $2 == file { print $1 }' "$sums")"
+      wrong=1
+    fi
+  done <"$PINS"
+  return "$wrong"
 }
 
 # The package is downloaded and unpacked with an apt configuration of its own: the machine's sources,
