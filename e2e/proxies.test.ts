@@ -53,9 +53,13 @@ const addFront = async (): Promise<Front> => {
   return front;
 };
 
-const start = async (name: WebProxyName, replace: readonly Replacement[] = []): Promise<WebProxy> => {
+const start = async (
+  name: WebProxyName,
+  replace: readonly Replacement[] = [],
+  prefix = '',
+): Promise<WebProxy> => {
   const edges = fronts.map(({ edge, admin }) => ({ port: edge.port, adminPort: admin.port }));
-  proxy = await startWebProxy(name, { edges, replace });
+  proxy = await startWebProxy(name, { edges, replace, prefix });
   return proxy;
 };
 
@@ -110,6 +114,27 @@ describe.each(SETUPS)('behind %s', (_, name, replace) => {
     60_000,
   );
 });
+
+webProxyTest('nginx')(
+  'behind a path that nginx takes off viewers by WebSocket, SSE and polling get identical transcripts',
+  async () => {
+    await addFront();
+    const { url } = await start(
+      'nginx',
+      [
+        ['location / {', 'location /sluice/ {'],
+        ['proxy_pass http://sluice_edges;', 'proxy_pass http://sluice_edges/;'],
+      ],
+      '/sluice',
+    );
+    const [first = view(url, []), ...others] = TRANSPORTS.map((transport) => view(url, [transport]));
+    for (const viewer of others) await viewer.client.session('s').subscribe();
+    const generation = prompt(first);
+    await generation.end;
+    await expectStoredText(generation.id);
+  },
+  60_000,
+);
 
 /** Compression that does not flush between events is what holds them back in practice. */
 const HOLDING = `proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;

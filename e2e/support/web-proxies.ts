@@ -16,6 +16,8 @@ export type WebProxyOptions = {
   /** each edge's public and admin port */
   readonly edges: readonly { readonly port: number; readonly adminPort: number }[];
   readonly replace?: readonly Replacement[];
+  /** in front of every path, where `replace` says so */
+  readonly prefix?: string;
 };
 
 export type WebProxy = { readonly url: string; close(): Promise<void> };
@@ -40,7 +42,7 @@ export const webProxyTest = (name: WebProxyName): typeof test => {
 /** Starts a proxy with the configuration from `deploy`, but for its ports and what `replace` says. */
 export const startWebProxy = async (
   name: WebProxyName,
-  { edges, replace = [] }: WebProxyOptions,
+  { edges, replace = [], prefix = '' }: WebProxyOptions,
 ): Promise<WebProxy> => {
   const program = programOf(name);
   if (program === undefined) throw new Error(`CI needs ${name}; see .ci/run`);
@@ -54,7 +56,7 @@ export const startWebProxy = async (
   const file = join(folder, 'proxy.conf');
   await writeFile(file, shipped.wrap(text, folder));
   const child = await startChild(program, shipped.flags(file, folder));
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://127.0.0.1:${port}${prefix}`;
   const isUp = async (): Promise<boolean> => (await fetch(`${url}/v1/models`)).status === 401;
   try {
     await waitFor(() => isUp().catch(() => false), {

@@ -18,7 +18,10 @@ import { WebSocketTransport } from './link/websocket.ts';
 import type { WebSocketConstructor } from './link/websocket.ts';
 
 export type ConnectOptions = {
-  /** `wss://host/v1/ws`; `http(s)` is read as `ws(s)`, and a url without a path gets `/v1/ws` */
+  /**
+   * Where the edges are, with a path where they have one: `https://host` or `https://host/sluice`. `http(s)` and `ws(s)` are the
+   * same, and so are `https://host` and `wss://host/v1/ws`
+   */
   readonly url: string;
   /** JWT, or the function that gets one: asked at first, when it is about to expire, and when it is refused */
   readonly token: TokenSource;
@@ -114,6 +117,6 @@ const socketUrl = (text: string): string => {
     url.protocol = url.protocol.replace('http', 'ws');
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
     throw new TypeError(`url: expected ws, wss, http or https, got ${url.protocol}`);
-  if (url.pathname === '/') url.pathname = '/v1/ws';
+  if (!url.pathname.endsWith('/ws')) url.pathname = url.pathname.replace(/\/(v1\/?)?$/, '') + '/v1/ws';
   return url.href;
 };

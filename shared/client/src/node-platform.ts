@@ -7,8 +7,14 @@ import type { Platform } from './connect.ts';
 const OPTIONS = { perMessageDeflate: false, handshakeTimeout: 10_000, closeTimeout: 2_000 };
 
 class NodeWebSocket extends WebSocket {
+  refusedWith: number | undefined;
+
   constructor(url: string, protocols: string[]) {
     super(url, protocols, OPTIONS);
+    this.on('unexpected-response', (_request, { statusCode }) => {
+      this.refusedWith = statusCode;
+      this.terminate();
+    });
   }
 }
 

@@ -44,6 +44,7 @@ export const CLOSE_CODES = {
   badFrames: 4400,
   credential: 4401,
   forbidden: 4403,
+  notFound: 4404,
   authTimeout: 4408,
   tooLarge: 4409,
   abuse: 4429,

@@ -31,13 +31,15 @@ export type Dial = (endpoint: Endpoint, listener: DialListener) => Dialing;
 
 /**
  * The transports of a client, best first, and which of them worked last. An attempt begins with that one and
- * falls back to the next when there is no answer at all: a close code of the server is one, whatever it says.
+ * falls back to the next when there is no answer at all, or that nothing is there: a close code of the server is one, whatever it says.
  * When the last one fails too, nobody is there, and the next attempt begins with the first.
  */
 export class Dialer {
   readonly #clock: Clock;
   readonly #candidates: readonly Candidate[];
   #first = 0;
+  /** an address that worked is right */
+  #hasWorked = false;
   /** failures in a row of each candidate; one that never worked has no more patience to lose */
   readonly #failures: number[];
 
@@ -83,8 +85,9 @@ export class Dialer {
       isOver = true;
       tried = undefined;
       cancelTimer();
-      const other = code === ABNORMAL ? next(index) : undefined;
-      if (other === undefined) listener.closed(code, reason);
+      const isNowhere = code === CLOSE_CODES.notFound;
+      const other = code === ABNORMAL || isNowhere ? next(index) : undefined;
+      if (other === undefined) listener.closed(isNowhere && this.#hasWorked ? ABNORMAL : code, reason);
       else fallback = this.#attempt(endpoint, listener, other, next);
     };
     const close = async (code: number, reason: string): Promise<void> => {
@@ -113,6 +116,7 @@ export class Dialer {
             isOver = true;
             cancelTimer();
             this.#first = index;
+            this.#hasWorked = true;
             this.#failures[index] = 0;
             listener.ready(transport, frame);
           },

@@ -5,6 +5,8 @@ import type { ABNORMAL as Abnormal } from './transport.ts';
 
 export const ABNORMAL: typeof Abnormal = 1006;
 
+const NOT_FOUND = 4404 satisfies CloseCode;
+
 /** The part of the standard `fetch` that is used. */
 export type Fetch = (url: string, options: RequestInit) => Promise<Response>;
 
@@ -60,6 +62,7 @@ export class HttpCalls {
   readonly #options: CallOptions;
   readonly #abort = new AbortController();
   #base: URL;
+  #isOpened = false;
 
   constructor(options: CallOptions) {
     this.#options = options;
@@ -70,6 +73,7 @@ export class HttpCalls {
 
   /** From now on paths are below this connection's. */
   opened(connection: string): void {
+    this.#isOpened = true;
     this.#base = new URL(`connections/${encodeURIComponent(connection)}`, this.#base);
   }
 
@@ -87,6 +91,8 @@ export class HttpCalls {
       ...(body === undefined ? {} : { body }),
     };
     const response = await this.#fetch(url, options, repeatable ? RETRY_MS : []);
+    // Whoever answers this to a request that opens a connection is no edge. A connection itself may be gone.
+    if (response.status === 404 && !this.#isOpened) throw new CallError(NOT_FOUND, `HTTP 404 at ${url}`);
     if (!response.ok) throw await refusalOf(response);
     return response;
   }

@@ -18,10 +18,21 @@ export const putPrompt = async ({ url, token, fetch, frame }: LargePrompt): Prom
     const request = { method: 'PUT', headers, body: JSON.stringify({ onAbandon: 'park', ...body }) };
     const answer = await fetch(target.href, request);
     if (answer.ok) return { type: 'ok', re, generation, created: answer.status === 201 };
-    const { error } = (await answer.json()) as { readonly error: Omit<ErrorFrame, 'type' | 're'> };
-    return { ...error, type: 'error', re };
+    const told = (await answer.json().catch(() => undefined)) as Refusal | undefined;
+    return { ...(told?.error ?? refusalOf(answer.status, target.href)), type: 'error', re };
   } catch (cause) {
     const message = `no answer: ${(cause as Error).message}`;
     return { type: 'error', re, code: 'unavailable', message, retryable: true };
   }
+};
+
+type Told = Omit<ErrorFrame, 'type' | 're'>;
+type Refusal = { readonly error?: Told };
+
+/** What a server that is no edge means: a proxy, or one at another address. */
+const refusalOf = (status: number, url: string): Told => {
+  const message = `HTTP ${status} at ${url}`;
+  if (status === 404) return { code: 'not_found', message, retryable: false };
+  if (status === 413) return { code: 'too_large', message, retryable: false };
+  return { code: 'unavailable', message, retryable: true };
 };

@@ -1,4 +1,4 @@
-import { BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOL } from '@sluice/protocol';
+import { BEARER_SUBPROTOCOL_PREFIX, CLOSE_CODES, SUBPROTOCOL } from '@sluice/protocol';
 import type { ClientFrame } from '@sluice/protocol';
 import { ProtocolError } from '../errors.ts';
 import { parseServerFrame } from './server-frame.ts';
@@ -8,6 +8,8 @@ import type { Endpoint, Transport, TransportListener } from './transport.ts';
 export interface WebSocketLike {
   readonly protocol: string;
   readonly readyState: number;
+  /** HTTP status of an upgrade that was refused, where the platform tells */
+  readonly refusedWith?: number | undefined;
   addEventListener(type: 'open' | 'error', listener: () => void): void;
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
   addEventListener(
@@ -57,7 +59,11 @@ export class WebSocketTransport implements Transport {
       if (frame instanceof ProtocolError) this.#listener?.broken(frame);
       else if (frame !== undefined) this.#listener?.frame(frame);
     });
-    socket.addEventListener('close', ({ code, reason }) => this.#listener?.closed(code, reason));
+    socket.addEventListener('close', ({ code, reason }) =>
+      socket.refusedWith === 404
+        ? this.#listener?.closed(CLOSE_CODES.notFound, `HTTP 404 at ${url}`)
+        : this.#listener?.closed(code, reason),
+    );
     // `close` always follows and says what there is to say; without a listener `ws` would throw.
     socket.addEventListener('error', () => undefined);
   }
