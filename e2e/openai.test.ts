@@ -141,7 +141,10 @@ describe.each([
       constructor: Client.BadRequestError,
     });
     await expect(ask(clientOf(), { temperature: -1 })).rejects.toMatchObject({ param: 'temperature' });
-    await expect(ask(clientOf(), { model: 'none' })).rejects.toMatchObject({ status: 503 });
+    await expect(ask(clientOf(), { model: 'none' })).rejects.toMatchObject({
+      ...{ status: 404, code: 'model_not_found', param: 'model' },
+      message: expect.stringContaining(MODEL),
+    });
     let calls = 0;
     const counting = new Client({
       ...{ baseURL: `${urls[0]}/v1`, apiKey: tokenFor('ann'), maxRetries: 3 },

@@ -8,6 +8,7 @@ import { entryStatusOf, responseOf, statusOfEnd } from './response-object.ts';
 import type { ResponseHead, ResponseStatus } from './response-object.ts';
 import { contentOf, outputItemOf, ResponseOutput } from './response-output.ts';
 import type { OutputEntry, OutputPiece, OutputStatus } from './response-output.ts';
+import { inputOfArguments } from './input/response-tools.ts';
 
 type Fields = Readonly<Record<string, unknown>> & { readonly type: string };
 /** Some of a generation's tokens, as a frame has them. */
@@ -32,7 +33,7 @@ export class ResponseEvents {
   constructor(head: ResponseHead, after = BEFORE_ALL, isRepeatable = true) {
     this.#head = head;
     this.#isRepeatable = isRepeatable;
-    this.#output = new ResponseOutput(head.generation);
+    this.#output = new ResponseOutput(head);
     this.#shown = after;
   }
 
@@ -69,7 +70,8 @@ export class ResponseEvents {
     const events = isOver ? closing(before, 'completed') : [];
     if (isNew) events.push(...openingOf(entry));
     const text = this.#numbered({ epoch: tokens.epoch, seq: tokens.from + 1 }, events);
-    return tokens.text === '' ? text : text + this.#event(numberOfDelta(tokens), deltaOf(entry, tokens.text));
+    const delta = tokens.text === '' ? undefined : deltaOf(entry, tokens.text);
+    return delta === undefined ? text : text + this.#event(numberOfDelta(tokens), delta);
   }
 
   #end({ epoch, seq, reason, error, usage }: EndFrame): Shown {
@@ -121,8 +123,10 @@ const openingOf = (entry: OutputEntry): Fields[] => {
   return [added, { type: 'response.content_part.added', ...placeOf(entry), content_index: 0, part }];
 };
 
-const deltaOf = (entry: OutputEntry, delta: string): Fields => {
+/** @returns undefined where it is told at the end: a text inside of JSON cannot be shown in pieces */
+const deltaOf = (entry: OutputEntry, delta: string): Fields | undefined => {
   const place = placeOf(entry);
+  if (entry.kind === 'tool_call' && entry.shape.type === 'custom') return undefined;
   if (entry.kind === 'tool_call') return { type: 'response.function_call_arguments.delta', ...place, delta };
   const said = { ...place, content_index: 0, delta };
   if (entry.kind === 'reasoning') return { type: 'response.reasoning_text.delta', ...said };
@@ -133,9 +137,8 @@ const closing = (entry: OutputEntry, status: OutputStatus): Fields[] => {
   const item = outputItemOf(entry, status);
   const done = { type: 'response.output_item.done', output_index: entry.index, item };
   const place = placeOf(entry);
-  const { kind, text, name } = entry;
-  if (kind === 'tool_call')
-    return [{ type: 'response.function_call_arguments.done', ...place, name, arguments: text }, done];
+  const { kind, text } = entry;
+  if (kind === 'tool_call') return [...callDoneOf(entry), done];
   const said = { ...place, content_index: 0, text };
   const textDone =
     kind === 'reasoning'
@@ -143,4 +146,17 @@ const closing = (entry: OutputEntry, status: OutputStatus): Fields[] => {
       : { type: 'response.output_text.done', ...said, logprobs: [] };
   const part = contentOf(entry, text);
   return [textDone, { type: 'response.content_part.done', ...place, content_index: 0, part }, done];
+};
+
+const callDoneOf = (entry: OutputEntry): Fields[] => {
+  const place = placeOf(entry);
+  const { text, shape } = entry;
+  const { name } = shape;
+  if (shape.type === 'function')
+    return [{ type: 'response.function_call_arguments.done', ...place, name, arguments: text }];
+  const input = inputOfArguments(text);
+  return [
+    { type: 'response.custom_tool_call_input.delta', ...place, delta: input },
+    { type: 'response.custom_tool_call_input.done', ...place, input },
+  ];
 };

@@ -9,7 +9,6 @@ import { responseUsageOf } from './usage.ts';
 export type ResponseHead = {
   /** of the response */
   readonly id: string;
-  readonly generation: string;
   /** ms since the Unix epoch */
   readonly createdAt: number;
   readonly model: string;
@@ -100,7 +99,7 @@ const echoOf = (note: ResponseNote): object => ({
 /** A response as its item tells it: all of it once that is done, and until then how it stands. */
 export const responseOfItem = (head: ResponseHead, item: GenerationItem): object => {
   if (item.status !== 'done') return responseOf(head, { status: STATUS_OF_ITEM[item.status] });
-  const output = new ResponseOutput(head.generation);
+  const output = new ResponseOutput(head);
   for (const piece of piecesOfItem(item)) output.push(piece);
   const { reason, error, usage } = item;
   return responseOf(head, { status: statusOfEnd(reason), reason, error, usage, entries: output.entries });

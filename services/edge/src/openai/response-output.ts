@@ -1,4 +1,7 @@
 import type { DeltaFrame, GenerationItem, TokenKind } from '@sluice/protocol';
+import { callShapesOf, inputOfArguments } from './input/response-tools.ts';
+import type { CallShape } from './input/response-tools.ts';
+import type { ResponseNote } from './response-request.ts';
 
 /** One entry of a response's output while it grows: what was said in one go, thought, or one call. */
 export type OutputEntry = {
@@ -9,7 +12,8 @@ export type OutputEntry = {
   /** of a call: which one of the log's */
   readonly call: number | undefined;
   readonly callId: string;
-  readonly name: string;
+  /** what the call is to the client */
+  readonly shape: CallShape;
   text: string;
 };
 
@@ -17,17 +21,27 @@ export type OutputPiece = Pick<DeltaFrame, 'text' | 'tool'> & { readonly kind?: 
 
 const PREFIX_OF: Readonly<Record<TokenKind, string>> = { text: 'msg', reasoning: 'rs', tool_call: 'fc' };
 
+/** Names the response, so that an entry can be found again by its id alone. */
+const entryIdOf = (prefix: string, response: string, index: number): string =>
+  `${prefix}_${response}_${index}`;
+
+/** The response that an entry is of; undefined: the id is none that was given here. */
+export const responseOfEntry = (id: string): string | undefined =>
+  /^(?:msg|rs|fc|ctc)_(.+)_\d+$/.exec(id)?.[1];
+
 /**
  * The output of a response, made of its tokens in order. What it comes to depends on the tokens alone, not on
  * how they were cut into pieces.
  */
 export class ResponseOutput {
-  readonly #generation: string;
+  readonly #response: string;
+  readonly #shapes: ReadonlyMap<string, CallShape>;
   readonly #entries: OutputEntry[] = [];
   #last: OutputEntry | undefined;
 
-  constructor(generation: string) {
-    this.#generation = generation;
+  constructor({ id, note }: { readonly id: string; readonly note: ResponseNote }) {
+    this.#response = id;
+    this.#shapes = callShapesOf(note.tools ?? []);
   }
 
   get entries(): readonly OutputEntry[] {
@@ -57,8 +71,10 @@ export class ResponseOutput {
 
   #open(kind: TokenKind, call: number | undefined, tool: OutputPiece['tool']): OutputEntry {
     const index = this.#entries.length;
-    const id = `${PREFIX_OF[kind]}_${this.#generation}_${index}`;
-    const entry = { id, kind, index, call, callId: tool?.id ?? id, name: tool?.name ?? '', text: '' };
+    const name = tool?.name ?? '';
+    const shape = this.#shapes.get(name) ?? { type: 'function', name };
+    const id = entryIdOf(shape.type === 'custom' ? 'ctc' : PREFIX_OF[kind], this.#response, index);
+    const entry = { id, kind, index, call, callId: tool?.id ?? id, shape, text: '' };
     this.#entries.push(entry);
     return entry;
   }
@@ -66,14 +82,23 @@ export class ResponseOutput {
 
 export type OutputStatus = 'in_progress' | 'completed' | 'incomplete';
 
+type OutputItem = { readonly type: string; readonly [field: string]: unknown };
+
 /** An entry in OpenAI's words. @param text default all that it has */
-export const outputItemOf = (entry: OutputEntry, status: OutputStatus, text = entry.text): object => {
-  const { id, kind, callId, name } = entry;
-  if (kind === 'tool_call')
-    return { type: 'function_call', id, call_id: callId, name, arguments: text, status };
+export const outputItemOf = (entry: OutputEntry, status: OutputStatus, text = entry.text): OutputItem => {
+  const { id, kind } = entry;
+  if (kind === 'tool_call') return callItemOf(entry, status, text);
   const content = status === 'in_progress' ? [] : [contentOf(entry, text)];
   if (kind === 'reasoning') return { type: 'reasoning', id, summary: [], content, status };
   return { type: 'message', id, role: 'assistant', content, status };
+};
+
+const callItemOf = ({ id, callId, shape }: OutputEntry, status: OutputStatus, text: string): OutputItem => {
+  const { type, ...named } = shape;
+  const call = { id, call_id: callId, ...named, status };
+  return type === 'custom'
+    ? { type: 'custom_tool_call', ...call, input: inputOfArguments(text) }
+    : { type: 'function_call', ...call, arguments: text };
 };
 
 /** What a message or a thought holds. */

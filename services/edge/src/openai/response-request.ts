@@ -3,13 +3,11 @@ import type { ChatMessage, PromptBody } from '@sluice/protocol';
 import { counted, describeIssue, freeformSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { checkPrompt, withoutNulls } from '../requests/prompt-check.ts';
-import { inputSchema, messagesOfInput } from './response-input.ts';
+import { inputSchema, messagesOfInput } from './input/response-input.ts';
+import { chatToolChoiceOf, chatToolsOf, toolChoiceSchema, toolSchema } from './input/response-tools.ts';
 
-const functionsOnly = { error: 'expected `function`: tools are the client’s own' };
 const notKept = { error: 'expected none: give `input`, and `previous_response_id` to go on' };
 
-const toolSchema = z.looseObject({ type: z.literal('function', functionsOnly), name: z.string().min(1) });
-const choiceSchema = z.union([z.string(), toolSchema]);
 const formatSchema = z.looseObject({ type: z.enum(['text', 'json_object', 'json_schema']) });
 
 /** `POST /v1/responses`. What is not named here passes through to the engine. */
@@ -27,7 +25,7 @@ export const responseRequestSchema = z
     temperature: z.number().nullish(),
     top_p: z.number().nullish(),
     tools: counted(256, z.array(toolSchema)).nullish(),
-    tool_choice: choiceSchema.nullish(),
+    tool_choice: toolChoiceSchema.nullish(),
     parallel_tool_calls: z.boolean().nullish(),
     text: z.looseObject({ format: formatSchema.nullish() }).nullish(),
     reasoning: z.looseObject({ effort: z.string().nullish() }).nullish(),
@@ -92,20 +90,16 @@ const paramsOf = (request: ResponseRequest): object => {
     reasoning,
     ...params
   } = request;
+  const chatTools = chatToolsOf(tools ?? []);
   return withoutNulls({
     ...params,
     max_tokens,
-    tools: tools?.map(chatToolOf),
-    tool_choice: typeof tool_choice === 'object' && tool_choice ? namedTool(tool_choice) : tool_choice,
+    tools: chatTools,
+    tool_choice: chatToolChoiceOf(tool_choice, chatTools),
     response_format: responseFormatOf(text?.format ?? undefined),
     reasoning_effort: reasoning?.effort,
   });
 };
-
-type Tool = z.infer<typeof toolSchema>;
-
-const chatToolOf = ({ type, ...definition }: Tool): object => ({ type, function: withoutNulls(definition) });
-const namedTool = ({ type, name }: Tool): object => ({ type, function: { name } });
 
 const responseFormatOf = (format: z.infer<typeof formatSchema> | undefined): object | undefined => {
   if (format === undefined || format.type === 'text') return undefined;

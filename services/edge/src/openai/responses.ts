@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { Grant } from '../auth/grant.ts';
 import { cancelFor } from '../requests/cancellation.ts';
 import { waitForGeneration } from '../transports/generation-wait.ts';
+import { withReferences } from './input/item-references.ts';
 import { responseKeyOf } from './response-id.ts';
 import { responseOfItem } from './response-object.ts';
 import { noteOf, promptOfResponse, responseRequestSchema } from './response-request.ts';
@@ -142,10 +143,11 @@ const start = async ({ grant, headers, request }: Asked, context: HttpContext): 
       `\`previous_response_id\`: expected one of the session named by ${SESSION_HEADER}`,
     );
   const name = nameRun(grant, { ...headers, [SESSION_HEADER]: session }, 'resp');
+  const input = await withReferences(request.input, grant, context);
   await submitPrompt(
     {
       ...{ key: name.key, grant, note: noteOf(request) },
-      body: promptOfResponse(request, previous?.history ?? []),
+      body: promptOfResponse({ ...request, input }, previous?.history ?? []),
       onAbandon: request.background === true ? 'finish' : 'cancel',
     },
     context,

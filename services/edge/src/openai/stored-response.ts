@@ -26,9 +26,8 @@ export const readResponse = async (key: GenerationKey, store: Store): Promise<St
   const note = noteIn(entry?.note);
   if (entry === undefined || note === undefined) throw new SluiceError('not_found', 'no such response');
   const item = await readSettled(key, store);
-  const { generation } = key;
   const { createdAt, model } = item;
-  const head = { id: responseIdOf(key), generation, createdAt, model, note };
+  const head = { id: responseIdOf(key), createdAt, model, note };
   return { key, head, item, prompt: entry.body };
 };
 

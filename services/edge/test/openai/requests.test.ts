@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { SluiceError } from '@sluice/protocol';
 import { chatRequestSchema, promptOfChat } from '../../src/openai/chat-request.ts';
-import { messagesOfInput, inputSchema } from '../../src/openai/response-input.ts';
+import { messagesOfInput, inputSchema } from '../../src/openai/input/response-input.ts';
 import { promptOfResponse, responseRequestSchema } from '../../src/openai/response-request.ts';
 
 const chat = (request: object) => promptOfChat(chatRequestSchema.parse(request));
@@ -72,9 +72,8 @@ describe('a response’s prompt', () => {
     });
   });
 
-  test.each([{ tools: [{ type: 'web_search' }] }, { conversation: 'c' }, { prompt: { id: 'p' } }])(
-    'is refused with %j',
-    (more) => expect(responseRequestSchema.safeParse({ input: 'x', ...more }).success).toBe(false),
+  test.each([{ conversation: 'c' }, { prompt: { id: 'p' } }])('is refused with %j', (more) =>
+    expect(responseRequestSchema.safeParse({ input: 'x', ...more }).success).toBe(false),
   );
 
   test('has the messages of its input', () => {
@@ -117,12 +116,15 @@ describe('a response’s prompt', () => {
   });
 
   test.each([
-    [{ type: 'item_reference', id: 'x' }, '`input.0.type`'],
+    [{ type: 'compaction', id: 'x' }, '`input.0.type`'],
     [{ role: 'user' }, '`input.0.content`'],
     [{ content: 'x' }, '`input.0.role`'],
     [{ type: 'function_call', call_id: 'c' }, '`input.0.name`'],
     [{ type: 'function_call_output', output: 'x' }, '`input.0.call_id`'],
-    [{ role: 'user', content: [{ type: 'input_file', file_id: 'f' }] }, '`input.0.content.0.type`'],
+    [{ role: 'user', content: [{ type: 'input_file', file_id: 'f' }] }, '`input.0.content.0.file_id`'],
+    [{ role: 'user', content: [{ type: 'input_file', file_url: 'f' }] }, '`input.0.content.0.file_url`'],
+    [{ role: 'user', content: [{ type: 'input_file' }] }, '`input.0.content.0.file_data`'],
+    [{ role: 'user', content: [{ type: 'input_video' }] }, '`input.0.content.0.type`'],
     [{ role: 'user', content: [{ type: 'input_image', file_id: 'f' }] }, '`input.0.content.0.image_url`'],
   ])('refuses an entry that it cannot say to an engine, by name: %j', (entry, field) => {
     const refusal = refusalOf(() => messagesOfInput(inputSchema.parse([entry])));

@@ -8,7 +8,7 @@ import { positionAfter } from '../../src/openai/event-number.ts';
 import { ResponseEvents } from '../../src/openai/response-events.ts';
 import type { ResponseHead } from '../../src/openai/response-object.ts';
 
-const HEAD: ResponseHead = { id: 'resp_1', generation: 'resp_1', createdAt: 1_000, model: 'm', note: {} };
+const HEAD: ResponseHead = { id: 'resp_1', createdAt: 1_000, model: 'm', note: {} };
 const NAMES = { session: 'resp_1', generation: 'resp_1' };
 
 type Event = { readonly type: string; readonly sequence_number: number; readonly delta?: string };
