@@ -5,6 +5,8 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { PARAMETERS } from '@sluice/core';
+import type { ParameterRule } from '@sluice/core';
 import { edgeConfigSchema } from '@sluice/edge';
 import { describeConfig } from '@sluice/runtime';
 import type { ConfigRow, ConfigSchema } from '@sluice/runtime';
@@ -21,6 +23,7 @@ const PAGES = [
   'docs/GUARANTEES.md',
   'docs/WORKERS.md',
   'docs/COMPATIBILITY.md',
+  'docs/PROTOCOL.md',
   'SECURITY.md',
 ] as const;
 type Page = (typeof PAGES)[number];
@@ -155,6 +158,17 @@ const compatibilityTables = (): Generated[] => {
   ];
 };
 
+const parametersTable = (): string => {
+  const said = (rule: ParameterRule): string => {
+    if (rule.type === 'passed') return 'passed to the engine';
+    if (rule.type === 'ignored') return `ignored: ${rule.why}`;
+    const values = rule.values.map((value) => `\`${JSON.stringify(value)}\``).join(' or ');
+    return `refused${values === '' ? '' : ` but for ${values}`}: ${rule.why}`;
+  };
+  const rows = Object.entries(PARAMETERS).map(([name, rule]): Row => [`\`${name}\``, said(rule)]);
+  return tableOf([['parameter', 'what becomes of it'], ...rows]);
+};
+
 const GENERATED: readonly Generated[] = [
   ['README.md', 'settings', allSettings],
   ['docs/OPERATIONS.md', 'edge settings', () => configTable(edgeConfigSchema)],
@@ -162,6 +176,7 @@ const GENERATED: readonly Generated[] = [
   ['docs/OPERATIONS.md', 'demo settings', () => configTable(simulatedSettings)],
   ['docs/OPERATIONS.md', 'edge metrics', () => metricsTable(createEdgeMetrics, new EdgeTally())],
   ['docs/OPERATIONS.md', 'worker metrics', () => metricsTable(createWorkerMetrics, new WorkerTally())],
+  ['docs/PROTOCOL.md', 'parameters', parametersTable],
   ...compatibilityTables(),
 ];
 

@@ -70,9 +70,16 @@ export const chatMessageSchema = z
   })
   .refine(isShallow, isShallowMessage);
 
-export const promptParamsSchema = z
+/** Many clients send null for what they do not set. */
+const withoutNulls = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null))
+    : value;
+
+const paramsSchema = z
   .looseObject({
-    max_tokens: z.int().min(1).max(1_000_000).exactOptional(),
+    /** -1 and 0 are none */
+    max_tokens: z.int().min(-1).max(1_000_000).exactOptional(),
     temperature: z.number().min(0).max(100).exactOptional(),
     top_p: z.number().min(0).max(1).exactOptional(),
     seed: z.int().exactOptional(),
@@ -81,6 +88,8 @@ export const promptParamsSchema = z
     tool_choice: z.unknown().exactOptional(),
   })
   .refine(isShallow, isShallowMessage);
+
+export const promptParamsSchema = z.preprocess(withoutNulls, paramsSchema);
 
 const promptShape = {
   model: nameSchema(200).exactOptional(),

@@ -3,10 +3,6 @@ import { chatMessageSchema, counted } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { checkPrompt, withoutNulls } from '../requests/prompt-check.ts';
 
-const oneChoice = { error: 'expected 1: there is one answer to a request' };
-const noLogprobs = { error: 'expected false: engines are not asked for probabilities' };
-const noAudio = { error: 'expected none: answers are text' };
-
 /** `POST /v1/chat/completions`. What is not named here passes through to the engine. */
 export const chatRequestSchema = z
   .looseObject({
@@ -15,15 +11,10 @@ export const chatRequestSchema = z
     stream: z.boolean().nullish(),
     stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
     max_tokens: z.int().nullish(),
-    max_completion_tokens: z.int().min(1).nullish(),
+    max_completion_tokens: z.int().nullish(),
     temperature: z.number().nullish(),
     top_p: z.number().nullish(),
     tools: counted(256, z.array(z.unknown())).nullish(),
-    n: z.literal(1, oneChoice).nullish(),
-    logprobs: z.literal(false, noLogprobs).nullish(),
-    top_logprobs: z.literal(0, noLogprobs).nullish(),
-    audio: z.null(noAudio).optional(),
-    modalities: z.tuple([z.literal('text')], noAudio).nullish(),
   })
   .meta({ id: 'ChatCompletionRequest' });
 
@@ -34,13 +25,6 @@ export type ChatRequest = z.infer<typeof chatRequestSchema>;
  * repeated request is the same. @throws SluiceError bad_frame
  */
 export const promptOfChat = ({ model, messages, ...rest }: ChatRequest): PromptBody => {
-  const {
-    stream: _stream,
-    stream_options: _options,
-    n: _n,
-    logprobs: _logprobs,
-    top_logprobs: _top,
-    ...params
-  } = rest;
+  const { stream: _stream, stream_options: _options, ...params } = rest;
   return checkPrompt({ ...withoutNulls({ model }), messages, params: withoutNulls(params) });
 };

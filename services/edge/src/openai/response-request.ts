@@ -27,7 +27,7 @@ export const responseRequestSchema = z
     tools: counted(256, z.array(toolSchema)).nullish(),
     tool_choice: toolChoiceSchema.nullish(),
     parallel_tool_calls: z.boolean().nullish(),
-    text: z.looseObject({ format: formatSchema.nullish() }).nullish(),
+    text: z.looseObject({ format: formatSchema.nullish(), verbosity: z.string().nullish() }).nullish(),
     reasoning: z.looseObject({ effort: z.string().nullish() }).nullish(),
     conversation: z.null(notKept).optional(),
     prompt: z.null(notKept).optional(),
@@ -79,11 +79,7 @@ const paramsOf = (request: ResponseRequest): object => {
     stream: _stream,
     stream_options: _options,
     background: _background,
-    store: _store,
-    metadata: _metadata,
-    include: _include,
-    truncation: _truncation,
-    max_output_tokens: max_tokens,
+    max_output_tokens,
     tools,
     tool_choice,
     text,
@@ -93,11 +89,12 @@ const paramsOf = (request: ResponseRequest): object => {
   const chatTools = chatToolsOf(tools ?? []);
   return withoutNulls({
     ...params,
-    max_tokens,
+    max_tokens: max_output_tokens ?? params['max_tokens'],
     tools: chatTools,
     tool_choice: chatToolChoiceOf(tool_choice, chatTools),
     response_format: responseFormatOf(text?.format ?? undefined),
-    reasoning_effort: reasoning?.effort,
+    verbosity: text?.verbosity ?? params['verbosity'],
+    reasoning_effort: reasoning?.effort ?? params['reasoning_effort'],
   });
 };
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Bus, History, OrgWatch } from '@sluice/bus';
-import { refusedByRules } from '@sluice/core';
+import { refusedByRules, withoutIdle } from '@sluice/core';
 import type { EngineRules } from '@sluice/core';
 import { beside, checkNotDeleted, createGeneration, repeatGeneration } from '@sluice/lifecycle';
 import type { Created, Room } from '@sluice/lifecycle';
@@ -50,8 +50,9 @@ export type Submission = {
  *   rate_limited; BusUnavailableError
  */
 export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<Created> => {
-  const { key, user, body, note } = submission;
+  const { key, user, note } = submission;
   const { bus, clock } = deps;
+  const body = plainBody(submission.body, deps.rules);
   checkWritable(key);
   const hash = hashOf({ ...body, note });
   const refused = deps.room.refusal(key, { kind: 'generation', user, bytes: 1 + (body.input?.length ?? 0) });
@@ -84,6 +85,10 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   if (outcome.created) deps.onPrompted(key, model, entry.createdAt);
   return outcome;
 };
+
+/** Without parameters that ask for nothing, so that two prompts which mean the same are the same. */
+const plainBody = ({ params, ...body }: PromptBody, rules: EngineRules): PromptBody =>
+  params === undefined ? body : { ...body, params: withoutIdle(params, rules.params) };
 
 /** The same for whatever door a prompt came by. @throws SluiceError bad_frame */
 const checkRules = (body: PromptBody, rules: EngineRules): void => {

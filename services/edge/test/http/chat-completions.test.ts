@@ -83,7 +83,9 @@ describe('a refusal', () => {
       status: 413,
       code: 'too_large',
     });
-    expect(errorIn(await ask({ model: 'none' }))).toMatchObject({ status: 404, retry: 'false' });
+    expect(errorIn(await ask({ model: 'none' }))).toMatchObject({
+      ...{ status: 404, code: 'model_not_found', param: 'model', retry: 'false' },
+    });
     scene.target.recording.isDown = true;
     expect(errorIn(await ask())).toMatchObject({ status: 503, type: 'server_error', retry: 'true' });
   });

@@ -94,6 +94,19 @@ describe('the request body', () => {
     expect(() => bodyOf({ max_tokens: 11 }, [], 'vllm', rules)).toThrow('SLUICE_MAX_TOKENS');
   });
 
+  test('bounds an answer by the one name that its server knows, and by the lower of two bounds', () => {
+    const both = { max_tokens: 9, max_completion_tokens: 4 };
+    for (const profile of PROFILES.filter((each) => each !== 'openai')) {
+      expect(bodyOf({ max_completion_tokens: 4 }, [], profile)).toMatchObject({ max_tokens: 4 });
+      expect(bodyOf(both, [], profile)).toMatchObject({ max_tokens: 4 });
+      expect(bodyOf(both, [], profile)).not.toHaveProperty('max_completion_tokens');
+    }
+    expect(bodyOf(both, [], 'openai')).toMatchObject({ max_completion_tokens: 4 });
+    expect(bodyOf(both, [], 'openai')).not.toHaveProperty('max_tokens');
+    for (const name of ['max_tokens', 'max_completion_tokens'])
+      expect(bodyOf({ [name]: 4 }, [], 'openai')).toMatchObject({ [name]: 4 });
+  });
+
   test('asks to continue in the way of the profile, with the rest of the tokens', () => {
     const messages = [
       { role: 'user', content: 'hello' },
@@ -106,7 +119,7 @@ describe('the request body', () => {
       add_generation_prompt: false,
     });
     const trailing = bodyOf({ max_completion_tokens: 10 }, ['a', ' b'], 'ollama');
-    expect(trailing).toMatchObject({ messages, max_completion_tokens: 8 });
+    expect(trailing).toMatchObject({ messages, max_tokens: 8 });
     expect(trailing).not.toHaveProperty('continue_final_message');
   });
 

@@ -1,4 +1,5 @@
 import type { PromptBody } from '@sluice/protocol';
+import { OUTPUT_BOUNDS, refusedValue, SAMPLING_PARAMS, USUAL_PARAMS } from './parameters.ts';
 import { refusedAddress } from './url-policy.ts';
 import type { UrlHosts } from './url-policy.ts';
 
@@ -12,39 +13,11 @@ export type EngineRules = {
   readonly maxTokens?: number | undefined;
 };
 
-/**
- * They shape one answer, and cost no more than its tokens. Not here: what multiplies the work (`n`, `best_of`), jumps the queue
- * (`priority`), compiles what a user wrote (`guided_regex`, `chat_template_kwargs`), or goes into the server itself.
- */
-export const USUAL_PARAMS: readonly string[] = [
-  'temperature',
-  'top_p',
-  'max_tokens',
-  'max_completion_tokens',
-  'stop',
-  'seed',
-  'presence_penalty',
-  'frequency_penalty',
-  'response_format',
-  'tools',
-  'tool_choice',
-  'parallel_tool_calls',
-  'reasoning_effort',
-  'verbosity',
-  'user',
-];
-
-/** The same, of servers that are no product of OpenAI. */
-export const SAMPLING_PARAMS: readonly string[] = ['top_k', 'min_p', 'repetition_penalty'];
-
 /** Of the simulated engine; no other one knows it. */
 const SIMULATED_PARAMS: readonly string[] = ['simulated'];
 
 /** What passes an edge, which cannot know which engine a prompt will meet. */
 export const KNOWN_PARAMS: readonly string[] = [...USUAL_PARAMS, ...SAMPLING_PARAMS, ...SIMULATED_PARAMS];
-
-/** Bounds on the whole answer. */
-export const OUTPUT_BOUNDS = ['max_tokens', 'max_completion_tokens'] as const;
 
 /**
  * Why an engine is not asked this, for people: each parameter that is not accepted by its name, then a bound that is too
@@ -57,6 +30,8 @@ export const refusedByRules = (
   known = KNOWN_PARAMS,
 ): string | undefined => {
   const unknown = Object.keys(params).filter((name) => !known.includes(name) && !rules.params.includes(name));
+  const [reason, ...others] = unknown.map(refusedValue);
+  if (reason !== undefined && !others.includes(undefined)) return reason;
   if (unknown.length > 0)
     return `${namesOf(unknown)}: not accepted as a parameter here; SLUICE_UPSTREAM_PARAMS allows more`;
   return refusedBound(params, rules) ?? refusedAddress(messages, rules.urlHosts);

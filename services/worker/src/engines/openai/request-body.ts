@@ -43,13 +43,19 @@ export const requestBody = (
   };
 };
 
+/**
+ * The bound under the name that the server knows: some overlook the other one in silence. Of two, the lower counts. A server
+ * of which nothing is known gets the client's own word, and says itself if it wants the other.
+ */
 const boundedParams = (
   { params }: EngineRequest,
   profile: Profile,
   { maxTokens }: EngineRules,
 ): Record<string, unknown> => {
-  const isBounded = OUTPUT_BOUNDS.some((name) => params[name] !== undefined);
-  return maxTokens === undefined || isBounded
-    ? { ...params }
-    : { ...params, [outputBoundOf(profile)]: maxTokens };
+  const given = OUTPUT_BOUNDS.filter((name) => typeof params[name] === 'number');
+  const bounds = given.map((name) => Number(params[name]));
+  const bound = bounds.length === 0 ? maxTokens : Math.min(...bounds);
+  if (bound === undefined || (profile === 'openai' && given.length === 1)) return { ...params };
+  const { max_tokens: _, max_completion_tokens: __, ...rest } = params;
+  return { ...rest, [outputBoundOf(profile)]: bound };
 };
