@@ -14,7 +14,7 @@ JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node
 # `make test ONLY=e2e/fences` runs what matches.
 ONLY ?=
 
-.PHONY: help setup node nats web demo test faults attacks lint typecheck check format pack bench-quick bench-placement clean
+.PHONY: help setup node nats web demo test faults attacks deploy-check lint typecheck check format pack bench-quick bench-placement clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,10 @@ faults: setup ## Work through the fault matrix, about 20 minutes; SEED=<n> repea
 attacks: setup ## Play every attack at full size, about 5 minutes
 	@$(WITH_NATS) export ATTACKS=long && exec $(JEST) --runInBand e2e/attacks
 
+# kubectl, helm and the schemas of Kubernetes, pinned in that script, come into .cache the first time.
+deploy-check: setup ## Check what deploy and k8s ship with the programs that read it
+	@$(WITH_NATS) export DEPLOY_CHECK=fetch && exec $(JEST) --runInBand e2e/deploy.test
+
 # The rules that look at types read other packages' declarations, so those are built first.
 lint: node node_modules/.sluice-installed ## Check rules, import fences and formatting
 	@npm run --silent build
@@ -75,7 +79,7 @@ typecheck: node node_modules/.sluice-installed ## Compile all packages and check
 check: setup ## What CI runs: lint, typecheck, test
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory typecheck
-	@$(MAKE) --no-print-directory test
+	@DEPLOY_CHECK=fetch $(MAKE) --no-print-directory test
 
 format: node node_modules/.sluice-installed ## Rewrite files in the common format
 	@npm run --silent format
