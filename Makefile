@@ -29,7 +29,8 @@ node:
 
 # The stamp lives in node_modules, so that removing the folder removes it too.
 node_modules/.sluice-installed: package-lock.json | node
-	npm ci --ignore-scripts --no-audit --no-fund
+# A dozen development packages want Node 22; npm would say so in 40 lines.
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 nats:

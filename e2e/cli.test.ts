@@ -6,13 +6,13 @@ import type { AddressInfo } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { startNatsServer, waitFor } from '@sluice/testkit';
+import { readyMessage, startNatsServer, waitFor } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
 import { jetstreamManager } from '@nats-io/jetstream';
 import jwt from 'jsonwebtoken';
 import { connect } from 'nats';
 import { gone, isAlive, openCommandLine } from './support/cli.ts';
-import type { CommandLine } from './support/cli.ts';
+import type { CommandLine, UpReady } from './support/cli.ts';
 
 let cli: CommandLine;
 let running: Child | undefined;
@@ -136,6 +136,21 @@ describe('sluice up', () => {
     await gone(Object.values(ready.pids));
     await waitFor(async () => (await stores()).length === 0, { what: 'the temporary folder to be removed' });
   });
+
+  test.each(['SIGTERM', 'SIGKILL'] as const)(
+    'ends everything when its npx is ended by %s',
+    async (signal) => {
+      const npx = await cli.npx(['up', '--port', '0', '--admin-port', '0', '--nats-port', '0']);
+      const ready = (await readyMessage(npx, 25_000)) as UpReady;
+      const { pid } = JSON.parse(await readFile(demoFile(), 'utf8')) as { pid: number };
+      expect(isAlive(pid)).toBe(true);
+      await npx.kill(signal);
+      await gone([pid, ...Object.values(ready.pids)]);
+      await waitFor(async () => (await stores()).length === 0, {
+        what: 'the temporary folder to be removed',
+      });
+    },
+  );
 
   test('ends everything when it is asked to while it starts', async () => {
     const child = await cli.start(['up', '--port', '0', '--admin-port', '0', '--nats-port', '0']);

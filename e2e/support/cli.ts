@@ -49,6 +49,8 @@ export type CommandLine = {
     args?: readonly string[],
     env?: Environment,
   ): Promise<{ readonly child: Child; readonly ready: UpReady }>;
+  /** Starts `npx sluice`, with npm and its shell in between. */
+  npx(args: readonly string[]): Promise<Child>;
   /** Ends what was started and removes the folder. */
   close(): Promise<void>;
 };
@@ -90,17 +92,16 @@ export const openCommandLine = async (): Promise<CommandLine> => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'));
   const base = environmentIn(folder);
   const started: Child[] = [];
-  const start: CommandLine['start'] = async (args, env = {}) => {
-    const child = await startChild(process.execPath, [BIN, ...args], {
-      cwd: REPOSITORY,
-      env: { ...base, ...env },
-    });
+  const launch = async (command: string, args: readonly string[], env: Environment = {}): Promise<Child> => {
+    const child = await startChild(command, args, { cwd: REPOSITORY, env: { ...base, ...env } });
     started.push(child);
     return child;
   };
+  const start: CommandLine['start'] = (args, env) => launch(process.execPath, [BIN, ...args], env);
   return {
     folder,
     start,
+    npx: (args) => launch('npx', ['--no-install', 'sluice', ...args]),
     write: async (name, text) => {
       const path = join(folder, name);
       await writeFile(path, text);

@@ -10,6 +10,7 @@ import { startKillSwitch } from './kill-switch.ts';
 import type { KillSwitch } from './kill-switch.ts';
 import { jsonLog, prettyLog } from './log.ts';
 import type { UpLog } from './log.ts';
+import { watchParent } from './parent-watch.ts';
 import { Parts, startSystem } from './system.ts';
 import type { System, SystemOptions } from './system.ts';
 
@@ -30,17 +31,22 @@ const TOKEN_TTL_SECONDS = 7 * 24 * 3_600;
 /** Whoever runs the demo operates it, and so sees all figures. */
 const DEMO = { org: 'demo', user: 'you', scope: 'read prompt cancel signal admin' } as const;
 
-/** Resolves with the first signal that asks to stop; the second one ends the process and leaves the rest to the guard. */
-const stopSignal = (log: UpLog): Promise<NodeJS.Signals> =>
+/**
+ * Resolves with the first signal that asks to stop, or when npx is gone; the second one ends the process and leaves the
+ * rest to the guard.
+ */
+const stopSignal = (log: UpLog): Promise<NodeJS.Signals | 'parent'> =>
   new Promise((resolved) => {
     let isAsked = false;
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-      process.on(signal, () => {
-        if (isAsked) process.exit(1);
-        isAsked = true;
-        log.event('info', 'up', 'stopping', { signal });
-        resolved(signal);
-      });
+    const stop = (signal: NodeJS.Signals | 'parent'): void => {
+      if (isAsked) process.exit(1);
+      isAsked = true;
+      unwatch();
+      log.event('info', 'up', 'stopping', { signal });
+      resolved(signal);
+    };
+    const unwatch = watchParent(process.env, () => stop('parent'));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal));
   });
 
 /** The embedded servers make the folder themselves. */
