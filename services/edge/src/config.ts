@@ -108,7 +108,7 @@ export const edgeConfigSchema = defineConfig({
   allowedOrigins: setting(list().default([]), {
     env: 'SLUICE_ALLOWED_ORIGINS',
     about:
-      'Origins of web pages that may connect, exact, separated by commas; empty: any by WebSocket, by HTTP only the page’s own.',
+      'Origins of web pages that may connect, exact but for `:*` as port, separated by commas; empty: any by WebSocket, by HTTP only the page’s own.',
   }),
   defaultModel: setting(z.string().min(1).max(200).optional(), {
     env: 'SLUICE_DEFAULT_MODEL',

@@ -1,4 +1,5 @@
 /* What an edge is put together from. Composition only: nothing here is imported by a room. */
+import { Origins } from './auth/origins.ts';
 import { OrgWatch } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { ErasureSweeper, Room, Sweeper } from '@sluice/lifecycle';
@@ -80,8 +81,10 @@ export const reserveDescriptors = async (
 
 export const doorsOf = (context: EdgeContext, options: EdgeOptions) => {
   const httpConnections = new HttpConnections(context);
+  const origins = new Origins(options.allowedOrigins, context);
   return {
-    sockets: new WebSocketTransport(context, { ...options, dialects: SOCKET_DIALECTS }),
+    origins,
+    sockets: new WebSocketTransport(context, { origins, dialects: SOCKET_DIALECTS }),
     streams: new EventStreams(context, options),
     httpConnections,
     calls: new ConnectionCalls(context, httpConnections),

@@ -65,10 +65,11 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const context = contextOf(options, feeds, { hub, models, leaving: leaving.signal, storage, orgs });
   const { revoked, publicSockets, stats, users } = context;
   const looking = [storage, sweeper, models, waiting, orgs, revoked];
-  const { sockets, streams, httpConnections, calls } = doorsOf(context, options);
+  const { origins, sockets, streams, httpConnections, calls } = doorsOf(context, options);
   const transports: readonly Transport[] = [sockets, streams, httpConnections];
 
-  const http = await createHttpServer({ ...context, streams, httpConnections, calls }, options);
+  const shared = { ...context, streams, httpConnections, calls };
+  const http = await createHttpServer(shared, { ...options, origins });
   http.server.on('upgrade', (request, socket, head) => sockets.upgrade(request, socket, head));
 
   // NATS was there a moment ago: if it goes away now, it is waited for as it is later.

@@ -11,6 +11,8 @@ import { parseBodies } from './http/body-parsers.ts';
 import { contentSecurityPolicy } from './http/content-security-policy.ts';
 import { httpApi } from './http-api.ts';
 import { errorBody } from './http/http-error.ts';
+import { ORIGIN_REFUSED } from './auth/origins.ts';
+import type { Origins } from './auth/origins.ts';
 import { createRefuser } from './http/refuser.ts';
 import { requestIdOf } from './http/request-id.ts';
 import { ENVELOPE_BYTES } from './requests/admission.ts';
@@ -23,8 +25,8 @@ export type HttpOptions = {
   readonly webDir: string | undefined;
   /** origins that those pages may send requests to besides the edge's own */
   readonly webConnect: readonly string[];
-  /** exact origins whose pages may call the API besides the edge's own */
-  readonly allowedOrigins: readonly string[];
+  /** of pages that may call the API besides the edge's own */
+  readonly origins: Origins;
 };
 
 /** Whoever connects has this long to send the head of a request, ms. */
@@ -44,7 +46,7 @@ const MAX_PARAM_CHARS = 600;
 /** The public port's HTTP side: the API and the web pages. WebSocket upgrades are the caller's. */
 export const createHttpServer = async (
   context: HttpContext,
-  { webDir, webConnect, allowedOrigins }: HttpOptions,
+  { webDir, webConnect, origins }: HttpOptions,
 ): Promise<FastifyInstance> => {
   const app = fastify({
     logger: false,
@@ -70,6 +72,7 @@ export const createHttpServer = async (
   app.addHook('onResponse', async ({ method, routeOptions }, { statusCode }) => {
     context.tally.requests.add(`${method} ${routeOptions.url ?? 'none'} ${statusCode}`);
   });
+  refuseOtherPages(app, origins);
   // Or the body of a request for nothing would be read and parsed for anybody.
   app.addHook('onRequest', async ({ is404 }) => {
     if (is404) throw nowhere();
@@ -77,7 +80,7 @@ export const createHttpServer = async (
   const refuse = createRefuser(context, (refusal) => ({ body: errorBody(refusal) }));
   app.setErrorHandler(refuse);
   app.setNotFoundHandler((request, reply) => refuse(nowhere(), request, reply));
-  await allowOrigins(app, allowedOrigins);
+  if (origins.areListed) await allowPages(app, origins);
   await describeRoutes(app);
   await app.register(documentRoutes);
   await app.register(httpApi(context));
@@ -113,11 +116,20 @@ const validatorOf = (schema: z.ZodType) => (value: unknown) => {
   return { error: new SluiceError('bad_frame', describeIssue(result.error.issues[0])) };
 };
 
-const allowOrigins = async (app: FastifyInstance, origins: readonly string[]): Promise<void> => {
-  if (origins.length === 0) return;
+/** A browser tells its page nothing of why; whoever looks at the answer, or at the log, finds the setting. */
+const refuseOtherPages = (app: FastifyInstance, origins: Origins): void => {
+  app.addHook('onRequest', async ({ method, headers: { origin, host, ...headers } }) => {
+    const isPreflight = method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;
+    if (!isPreflight || origin === undefined || origins.allows(origin)) return;
+    origins.refused(origin, host);
+    throw new SluiceError('forbidden', ORIGIN_REFUSED);
+  });
+};
+
+const allowPages = async (app: FastifyInstance, origins: Origins): Promise<void> => {
   const { default: cors } = await import('@fastify/cors');
   await app.register(cors, {
-    origin: [...origins],
+    origin: (origin, done) => done(null, origin !== undefined && origins.allows(origin)),
     methods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: ['x-request-id', 'retry-after', SESSION_HEADER, GENERATION_HEADER],
     maxAge: PREFLIGHT_MAX_AGE_S,

@@ -67,6 +67,15 @@ describe('the Origin header', () => {
     expect(await statusOf(fenced.url, { headers: { origin } })).toBe(status);
   });
 
+  test('of a page that is not listed is refused by the name of the setting; the server’s own is taken', async () => {
+    const refused = openRawClient(fenced.url, { token: tokenOf(), headers: { origin: 'https://x.test' } });
+    await expect(refused).rejects.toMatchObject({
+      body: expect.stringContaining('SLUICE_ALLOWED_ORIGINS'),
+    });
+    expect(fenced.logs.join('')).toContain('origin_refused');
+    expect(await statusOf(fenced.url, { headers: { origin: fenced.edge.url } })).toBe(101);
+  });
+
   test('may be absent, as outside browsers', async () => {
     expect(await statusOf(fenced.url)).toBe(101);
   });

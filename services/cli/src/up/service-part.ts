@@ -52,6 +52,9 @@ export type EdgeSettings = NatsSettings & {
   readonly webConnect: string | undefined;
 };
 
+/** Whoever tries the demo has a page of their own on some port. */
+const PAGES_UNDER_DEVELOPMENT = ['http://localhost:*', 'http://127.0.0.1:*', 'https://localhost:*'].join(',');
+
 export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): PartOptions => ({
   ...tools,
   name,
@@ -70,6 +73,7 @@ export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): Pa
       SLUICE_EDGE_WEB_DIR: settings.webDir ?? '',
       SLUICE_OPERATOR_ORG: settings.operatorOrg,
       SLUICE_EDGE_WEB_CONNECT: settings.webConnect ?? '',
+      SLUICE_ALLOWED_ORIGINS: process.env['SLUICE_ALLOWED_ORIGINS'] ?? PAGES_UNDER_DEVELOPMENT,
       // The demo's org has it for itself.
       SLUICE_EDGE_MAX_BYTES_PER_ORG: process.env['SLUICE_EDGE_MAX_BYTES_PER_ORG'] ?? DEMO_ORG_BYTES,
       SLUICE_TOKEN_PRICE: process.env['SLUICE_TOKEN_PRICE'] ?? DEMO_TOKEN_PRICE,

@@ -159,6 +159,36 @@ describe('a page of another origin', () => {
     ).toBeNull();
   });
 
+  test.each([[[]], [['https://other.example']]])(
+    'is told which setting is missing, as the log is, once a minute: listed %j',
+    async (allowedOrigins) => {
+      const edge = await world.addEdge({ allowedOrigins });
+      for (const path of ['/v1/models', '/api/chat', '/nowhere']) {
+        const answer = await request(edge, path, preflight);
+        expect([answer.status, codeIn(answer)]).toEqual([403, 'forbidden']);
+        expect(answer.text).toContain('SLUICE_ALLOWED_ORIGINS');
+      }
+      const lines = edge.logs.filter((line) => line.includes('origin_refused'));
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).toContain('SLUICE_ALLOWED_ORIGINS');
+      expect(lines[0]).toContain(origin);
+    },
+  );
+
+  test('may have any port of a host that is listed so', async () => {
+    const edge = await world.addEdge({ allowedOrigins: ['http://localhost:*'] });
+    const allowed = async (from: string): Promise<string | null> => {
+      const headers = { ...preflight.headers, origin: from };
+      return (await request(edge, '/v1/models', { ...preflight, headers })).headers.get(
+        'access-control-allow-origin',
+      );
+    };
+    for (const page of ['http://localhost', 'http://localhost:3000', 'http://localhost:65535'])
+      expect(await allowed(page)).toBe(page);
+    for (const page of ['https://localhost:3000', 'http://localhost:3000.evil', 'http://localhost.evil:3000'])
+      expect(await allowed(page)).toBeNull();
+  });
+
   test('may call the API if it is listed exactly', async () => {
     const edge = await world.addEdge({ allowedOrigins: [origin] });
     const answer = await request(edge, '/v1/models', preflight);

@@ -5,6 +5,8 @@ import { BEARER_SUBPROTOCOL_PREFIX } from '@sluice/protocol';
 import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
 import { bearerOf } from '../../auth/bearer.ts';
+import { isOwnOrigin, ORIGIN_REFUSED } from '../../auth/origins.ts';
+import type { Origins } from '../../auth/origins.ts';
 import type { EdgeContext } from '../../connections/edge-context.ts';
 import { addressOf } from '../address.ts';
 import { OpenSocket } from './open-socket.ts';
@@ -22,8 +24,8 @@ const VERSION = '13';
 const MAX_FRAGMENTS = 64;
 
 export type WebSocketOptions = {
-  /** exact origins that browsers may connect from; empty: any */
-  readonly allowedOrigins: readonly string[];
+  /** of pages that may connect; none listed: any */
+  readonly origins: Origins;
   /** what is spoken, one path each */
   readonly dialects: readonly SocketDialect[];
 };
@@ -103,7 +105,7 @@ export class WebSocketTransport implements Transport {
   #refusal(request: IncomingMessage, dialect: SocketDialect): Refusal | undefined {
     const { headers } = request;
     const { origin } = headers;
-    const { allowedOrigins } = this.#options;
+    const { origins } = this.#options;
     const { connections, publicSockets } = this.#context;
     if (!publicSockets.takeUpgrade(request))
       return { status: '429 Too Many Requests', reason: 'too many requests', headers: { 'retry-after': 10 } };
@@ -126,9 +128,10 @@ export class WebSocketTransport implements Transport {
     const isNoneNeeded = isOptional && offered === undefined;
     if (!isNoneNeeded && !offeredProtocols(offered).includes(subprotocol))
       return { status: '400 Bad Request', reason: `expected the subprotocol ${subprotocol} to be offered` };
-    if (origin !== undefined && allowedOrigins.length > 0 && !allowedOrigins.includes(origin))
-      return { status: '403 Forbidden', reason: 'this origin may not connect' };
-    return undefined;
+    if (origin === undefined || !origins.areListed || origins.allows(origin)) return undefined;
+    if (isOwnOrigin(origin, headers.host)) return undefined;
+    origins.refused(origin, headers.host);
+    return { status: '403 Forbidden', reason: ORIGIN_REFUSED };
   }
 }
 
