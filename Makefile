@@ -66,7 +66,7 @@ attacks: setup ## Play every attack at full size, about 5 minutes
 
 # kubectl, helm and the schemas of Kubernetes, pinned in that script, come into .cache the first time.
 deploy-check: setup ## Check what deploy and k8s ship with the programs that read it
-	@$(WITH_NATS) export DEPLOY_CHECK=fetch && exec $(JEST) --runInBand e2e/deploy.test
+	@$(WITH_NATS) export DEPLOY_CHECK=fetch && exec $(JEST) --runInBand e2e/deploy.test e2e/compose
 
 # The rules that look at types read other packages' declarations, so those are built first.
 lint: node node_modules/.sluice-installed ## Check rules, import fences and formatting

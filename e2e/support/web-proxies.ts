@@ -51,7 +51,7 @@ export const startWebProxy = async (
   const shipped = name === 'nginx' ? nginxOf(port, edges) : haproxyOf(port, edges);
   const text = [...shipped.replace, ...replace].reduce(
     replaced,
-    await readFile(join(ROOT, shipped.path), 'utf8'),
+    (await Promise.all(shipped.paths.map((path) => readFile(join(ROOT, path), 'utf8')))).join('\n'),
   );
   const file = join(folder, 'proxy.conf');
   await writeFile(file, shipped.wrap(text, folder));
@@ -78,14 +78,15 @@ export const startWebProxy = async (
 };
 
 type Shipped = {
-  readonly path: string;
+  /** read one after the other */
+  readonly paths: readonly string[];
   readonly replace: readonly Replacement[];
   readonly wrap: (text: string, folder: string) => string;
   readonly flags: (file: string, folder: string) => string[];
 };
 
 const nginxOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
-  path: 'deploy/nginx/sluice.conf',
+  paths: ['deploy/nginx/edges.conf', 'deploy/nginx/sluice.conf'],
   replace: [
     ['listen 80;', `listen 127.0.0.1:${port};`],
     [
@@ -100,7 +101,7 @@ const nginxOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
 });
 
 const haproxyOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
-  path: 'deploy/haproxy/haproxy.cfg',
+  paths: ['deploy/haproxy/haproxy.cfg'],
   replace: [
     ['bind :80', `bind 127.0.0.1:${port}`],
     [
