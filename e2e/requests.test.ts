@@ -99,6 +99,71 @@ describe('the AI SDK’s provider of OpenAI, which names what it was told by its
   );
 });
 
+describe('files and images', () => {
+  const bytesOf = (size: number): string => Buffer.alloc(size, 'x').toString('base64');
+  const pdf = `data:application/pdf;base64,${bytesOf(1_500_000)}`;
+  const partsIn = (): unknown => messagesIn(mock.requests.at(-1) as MockRequest).at(-1)?.content;
+  const text = 'What is this?';
+
+  test('a PDF reaches the engine as it is, from chat completions and responses', async () => {
+    const file = { filename: 'a.pdf', file_data: pdf };
+    const told = [
+      { type: 'text', text },
+      { type: 'file', file },
+    ];
+    await clientOf().chat.completions.create({
+      model: MODEL,
+      messages: [
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text },
+            { type: 'file', file },
+          ],
+        },
+      ],
+    });
+    expect(partsIn()).toEqual(told);
+    const content = [
+      { type: 'input_text' as const, text },
+      { type: 'input_file' as const, ...file },
+    ];
+    await clientOf().responses.create({ model: MODEL, input: [{ role: 'user', content }] });
+    expect(partsIn()).toEqual(told);
+  });
+
+  test.each([300_000, 4_000_000])('an image of %i bytes passes every door over HTTP', async (size) => {
+    const image = `data:image/png;base64,${bytesOf(size)}`;
+    const url = { type: 'image_url' as const, image_url: { url: image } };
+    await clientOf().chat.completions.create({
+      model: MODEL,
+      messages: [{ role: 'user', content: [{ type: 'text', text }, url] }],
+    });
+    expect(partsIn()).toEqual([{ type: 'text', text }, url]);
+    const content = [
+      { type: 'input_text' as const, text },
+      { type: 'input_image' as const, image_url: image, detail: 'auto' as const },
+    ];
+    await clientOf().responses.create({ model: MODEL, input: [{ role: 'user', content }] });
+    expect(partsIn()).toMatchObject([{ type: 'text', text }, url]);
+  });
+
+  test('a file that is kept elsewhere is refused by name', async () => {
+    const content = [{ type: 'file' as const, file: { file_id: 'file-1' } }];
+    await expect(
+      clientOf().chat.completions.create({ model: MODEL, messages: [{ role: 'user', content }] }),
+    ).rejects.toMatchObject({ status: 400, param: 'messages.0.content.0.file.file_id' });
+    for (const named of [{ file_id: 'file-1' }, { file_url: 'https://example.com/a.pdf' }]) {
+      const [field] = Object.keys(named);
+      const input = [{ role: 'user' as const, content: [{ type: 'input_file' as const, ...named }] }];
+      await expect(clientOf().responses.create({ model: MODEL, input })).rejects.toMatchObject({
+        ...{ status: 400, param: `input.0.content.0.${field}` },
+        message: expect.stringContaining('file_data'),
+      });
+    }
+  });
+});
+
 describe('the client openai', () => {
   const request = { model: MODEL, tools: [{ type: 'custom' as const, name: 'patch' }] };
 

@@ -8,6 +8,7 @@ import type { Grant } from '../auth/grant.ts';
 import type { ChatQuestion } from './chat-request.ts';
 import { cancelFor } from '../requests/cancellation.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
+import { currentTry } from '../requests/current-try.ts';
 import { checkPrompt } from '../requests/prompt-check.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 
@@ -30,9 +31,10 @@ export const askForAnswer = async (
     question.type === 'said'
       ? { ...uiPromptOf(question.request), history: undefined }
       : await repeatOf(session, question, context.bus);
-  const key = { ...session, generation: parseGenerationId(generation) };
+  const first = { ...session, generation: parseGenerationId(generation) };
+  const key = await currentTry(first, context.bus);
   await submitPrompt({ key, grant, body: checkPrompt(body), history }, context);
-  return { key, messageId };
+  return { key, messageId: messageId === generation ? key.generation : messageId };
 };
 
 type Again = Extract<ChatQuestion, { readonly type: 'again' }>;

@@ -6,7 +6,7 @@ import { ChatChunks } from './chat-chunks.ts';
 import { completionOf, headOf } from './chat-completion.ts';
 import { chatRequestSchema, promptOfChat } from './chat-request.ts';
 import { failureOf } from './openai-error.ts';
-import { namedBy, nameHeaders, nameRun } from './run-name.ts';
+import { currentRun, namedBy, nameHeaders, nameRun } from './run-name.ts';
 import type { RunName } from './run-name.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 import type { ApiRoutes, HttpContext } from '../http/api-routes.ts';
@@ -46,7 +46,7 @@ const schema = {
 export const chatCompletionRoutes: ApiRoutes = (context) => async (app) => {
   app.post('/v1/chat/completions', { schema }, async ({ grant, headers, body }, reply) => {
     const gone = hangUpOf(reply);
-    const name = nameRun(grant, headers, 'chatcmpl');
+    const name = await currentRun(nameRun(grant, headers, 'chatcmpl'), context.bus);
     const prompt = { key: name.key, grant, body: promptOfChat(body), onAbandon: 'cancel' } as const;
     await submitPrompt(prompt, context);
     void reply.headers(namedBy(name.key));

@@ -1,3 +1,4 @@
+import { hasFailedInPassing } from '@sluice/core';
 import { isRetryable } from '@sluice/protocol';
 import type { EndReason, ErrorCode, GenerationError, SluiceError } from '@sluice/protocol';
 import { STATUS_OF } from '../http/http-error.ts';
@@ -68,8 +69,10 @@ export class FailedRunError extends Error {
   readonly param: string | null;
   readonly status: number;
   readonly retryAfterMs: number | undefined;
+  readonly isForgotten: boolean;
 
-  constructor({ code, message, upstream = {} }: GenerationError) {
+  /** @param isForgotten a repeat under the run's name runs again */
+  constructor({ code, message, upstream = {} }: GenerationError, isForgotten = false) {
     super(upstream.message ?? message);
     const { status: told = 0 } = upstream;
     const isTold = told >= 400 && told < 600 && !WORKERS_OWN.has(told);
@@ -82,6 +85,7 @@ export class FailedRunError extends Error {
     this.code = upstream.code ?? code;
     this.param = upstream.param ?? null;
     this.retryAfterMs = upstream.retryAfterMs;
+    this.isForgotten = isForgotten;
   }
 
   /** Whether another run of the same request may go better. */
@@ -98,14 +102,13 @@ export class FailedRunError extends Error {
 export const RUN_FAILED: GenerationError = { code: 'internal_error', message: 'the run failed' };
 
 /** What an end means to a client that wants an answer; undefined: that it has one. */
-export const failureOf = ({
-  reason,
-  error,
-}: {
+export const failureOf = (ended: {
   readonly reason?: EndReason | undefined;
   readonly error?: GenerationError | undefined;
+  readonly seq: number;
 }): FailedRunError | undefined => {
-  if (reason === 'error') return new FailedRunError(error ?? RUN_FAILED);
+  const { reason, error = RUN_FAILED } = ended;
+  if (reason === 'error') return new FailedRunError(error, hasFailedInPassing(ended));
   if (reason === 'cancelled')
     return new FailedRunError({ code: 'cancelled', message: 'the generation was cancelled' });
   if (reason === 'abandoned')
@@ -120,12 +123,16 @@ export const shouldRetry = (isWorthIt: boolean): Readonly<Record<string, string>
 
 /**
  * A failure before anything was shown, by status.
- * @param isRepeatable the request has a name: repeated under it, it would only find this failure again
+ * @param isRepeatable the request has a name: repeated under it, it would find the same failure, unless that is forgotten
  */
 export const answerOf = (failure: FailedRunError, isRepeatable: boolean): PlainAnswer => {
-  const { status, retryAfterMs, body, isPassing } = failure;
+  const { status, retryAfterMs, body, isPassing, isForgotten } = failure;
   const later = retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
-  return { status, headers: { ...shouldRetry(isPassing && !isRepeatable), ...later }, body: { error: body } };
+  return {
+    status,
+    headers: { ...shouldRetry(isPassing && (isForgotten || !isRepeatable)), ...later },
+    body: { error: body },
+  };
 };
 
 export const isWorthRetrying = ({ code }: Refusal): boolean => isRetryable(code);

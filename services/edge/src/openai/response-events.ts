@@ -83,7 +83,7 @@ export class ResponseEvents {
     const response = responseOf(this.#head, { status, reason, error, usage, entries });
     events.push({ type: TYPE_OF_END[status] ?? 'response.incomplete', response });
     const text = this.#numbered({ epoch, seq: seq + 1 }, events);
-    const failure = status === 'failed' && !this.#hasTokens ? failureOf({ reason, error }) : undefined;
+    const failure = status === 'failed' && !this.#hasTokens ? failureOf({ reason, error, seq }) : undefined;
     if (failure === undefined) return { text, last: true };
     return { text, last: true, instead: answerOf(failure, this.#isRepeatable) };
   }

@@ -11,7 +11,7 @@ import { responseOfItem } from './response-object.ts';
 import { noteOf, promptOfResponse, responseRequestSchema } from './response-request.ts';
 import type { ResponseRequest } from './response-request.ts';
 import { resumeResponse } from './response-resume.ts';
-import { namedBy, nameHeaders, nameRun, SESSION_HEADER } from './run-name.ts';
+import { currentRun, namedBy, nameHeaders, nameRun, SESSION_HEADER } from './run-name.ts';
 import type { RunHeaders, RunName } from './run-name.ts';
 import { readPrevious, readResponse } from './stored-response.ts';
 import type { StoredResponse } from './stored-response.ts';
@@ -142,7 +142,8 @@ const start = async ({ grant, headers, request }: Asked, context: HttpContext): 
       'bad_frame',
       `\`previous_response_id\`: expected one of the session named by ${SESSION_HEADER}`,
     );
-  const name = nameRun(grant, { ...headers, [SESSION_HEADER]: session }, 'resp');
+  const named = nameRun(grant, { ...headers, [SESSION_HEADER]: session }, 'resp');
+  const name = await currentRun(named, context.bus);
   const input = await withReferences(request.input, grant, context);
   await submitPrompt(
     {

@@ -1,10 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto';
+import type { Bus } from '@sluice/bus';
 import { parseGenerationId } from '@sluice/protocol';
 import type { GenerationKey } from '@sluice/protocol';
 import { idSchema } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
+import { currentTry } from '../requests/current-try.ts';
 
 export const SESSION_HEADER = 'x-sluice-session';
 export const GENERATION_HEADER = 'x-sluice-generation';
@@ -46,6 +48,10 @@ export const nameRun = (grant: Grant, headers: RunHeaders, prefix: 'chatcmpl' | 
     isRepeatable: idempotencyKey !== undefined || headers[GENERATION_HEADER] !== undefined,
   };
 };
+
+/** The same, of the try that counts now. @throws BusUnavailableError */
+export const currentRun = async (name: RunName, bus: Pick<Bus, 'sessions'>): Promise<RunName> =>
+  name.isRepeatable ? { ...name, key: await currentTry(name.key, bus) } : name;
 
 /** Where the answer can be found again, by any of Sluice's ways. */
 export const namedBy = ({ session, generation }: GenerationKey): Readonly<Record<string, string>> => ({

@@ -85,6 +85,30 @@ describe('a model', () => {
     },
   );
 
+  test('that nobody offers is refused alike by every door, with those that are', async () => {
+    const model = 'gpt-x';
+    const said = { messages: [{ role: 'user', content: 'hi' }] };
+    const chat = { id: 'c1', messages: [{ id: 'm', role: 'user', parts: [{ type: 'text', text: 'hi' }] }] };
+    const post = (path: string, body: object): Promise<Answer> => ask(path, { method: 'POST', body });
+    const answers = [
+      await post('/v1/chat/completions', { model, ...said }),
+      await post('/v1/chat/completions', { model, ...said, stream: true }),
+      await post('/v1/responses', { model, input: 'hi' }),
+      await post('/v1/responses', { model, input: 'hi', stream: true }),
+      await post('/api/chat', { model, ...chat }),
+      await ask(pathOf('s1', newId()), { method: 'PUT', body: { model, input: 'hi' } }),
+    ];
+    const message = '`model`: no worker offers this one; expected `m1`';
+    for (const answer of answers)
+      expect([answer.status, answer.body]).toMatchObject([
+        404,
+        { error: { code: 'model_not_found', message } },
+      ]);
+    const client = await scene.target.open();
+    client.send({ type: 'prompt', id: '1', session: 's1', generation: newId(), model, input: 'hi' });
+    expect(await client.nextFrame('error')).toMatchObject({ code: 'model_not_found', message });
+  });
+
   test('that nobody offers is not there, and those that are get named', async () => {
     const answer = await ask('/v1/models/gpt-x');
     expect([answer.status, codeIn(answer)]).toEqual([404, 'model_not_found']);

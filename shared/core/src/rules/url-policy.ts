@@ -28,6 +28,8 @@ type Place = { readonly field: string; readonly path: string };
 const refusedIn = (value: unknown, { field, path }: Place, hosts: UrlHosts): string | undefined => {
   // Some servers load it as a tensor, which may hold code.
   if (EMBEDDING.test(field)) return `\`${path}\`: embeddings are not accepted`;
+  // It would be a file of the operator's account, whoever put it there.
+  if (field === FILE_ID) return `\`${path}\`: files are not kept here; give \`file_data\`, a data URL`;
   if (typeof value === 'string') {
     const isAddress = NAMED_ADDRESS.test(field) || (!TEXTS.has(field) && LOOKS_LIKE_ADDRESS.test(value));
     return !isAddress || isAllowedUrl(value, hosts) ? undefined : refusal(path, hosts);
@@ -43,6 +45,7 @@ const refusedIn = (value: unknown, { field, path }: Place, hosts: UrlHosts): str
 };
 
 const EMBEDDING = /_embeds$/i;
+const FILE_ID = 'file_id';
 const NAMED_ADDRESS = /(url|uri|href)s?$/i;
 const LOOKS_LIKE_ADDRESS = /^\s*[a-z][a-z0-9+.-]*:\/\//i;
 /** What is read, not fetched. */
