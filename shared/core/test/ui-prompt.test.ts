@@ -114,7 +114,17 @@ describe('the prompt of a chat', () => {
     },
   );
 
-  test('refuses files that are no images, parts without their text, and chats without a question', () => {
+  test('takes a file that is no image as a data URL, with its name where it has one', () => {
+    const url = 'data:application/pdf;base64,JVBERi0=';
+    const file = { type: 'file', mediaType: 'application/pdf', url };
+    const parts = [file, { ...file, filename: 'a.pdf' }];
+    expect(ask([user('u1', ...parts)]).body.messages?.[0]?.content).toEqual([
+      { type: 'file', file: { file_data: url } },
+      { type: 'file', file: { filename: 'a.pdf', file_data: url } },
+    ]);
+  });
+
+  test('refuses addresses of files that are no images, parts without their text, and chats without a question', () => {
     const file = { type: 'file', mediaType: 'application/pdf', url: 'https://example.com/a.pdf' };
     for (const messages of [
       [user('u1', file)],

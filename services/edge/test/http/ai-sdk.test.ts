@@ -180,7 +180,7 @@ describe('the HTTP chat of the AI SDK', () => {
   test('refuses what it does not understand, and chats out of reach', async () => {
     const post = (body: object): ReturnType<typeof request> =>
       request(scene.target, '/api/chat', { method: 'POST', body });
-    const part = { type: 'file', mediaType: 'application/pdf', url: 'data:,' };
+    const part = { type: 'file', mediaType: 'application/pdf', url: 'https://example.com/a.pdf' };
     for (const body of [
       {},
       { id: 'a b', messages: [said('x')] },

@@ -14,7 +14,7 @@ export type UiMessage = {
 /**
  * A UI message in OpenAI's shape; an assistant's of several steps becomes several messages. Reasoning,
  * sources and `data-` parts are for people and left out, and so are calls that nobody has carried out.
- * @throws SluiceError bad_frame for a file that is no image, and a call that waits for approval
+ * @throws SluiceError bad_frame for a file that is neither an image nor given as a data URL, and a call that waits for approval
  */
 export const chatMessagesOf = ({ role, parts }: UiMessage): readonly ChatMessage[] => {
   if (role === 'assistant') return assistantMessages(parts);
@@ -23,16 +23,20 @@ export const chatMessagesOf = ({ role, parts }: UiMessage): readonly ChatMessage
   if (role === 'system' || files.length === 0) return [{ role, content: text }];
   const content = parts.flatMap((part): readonly unknown[] => {
     if (part.type === 'text') return [{ type: 'text', text: stringIn(part, 'text') }];
-    return part.type === 'file' ? [imageOf(part)] : [];
+    return part.type === 'file' ? [fileOf(part)] : [];
   });
   return [{ role, content }];
 };
 
-const imageOf = (part: UiPart): unknown => {
+const fileOf = (part: UiPart): unknown => {
   const mediaType = stringIn(part, 'mediaType');
-  if (mediaType !== 'image' && !mediaType.startsWith('image/'))
-    throw new SluiceError('bad_frame', '`messages`: expected no files but images');
-  return { type: 'image_url', image_url: { url: stringIn(part, 'url') } };
+  const url = stringIn(part, 'url');
+  if (mediaType === 'image' || mediaType.startsWith('image/'))
+    return { type: 'image_url', image_url: { url } };
+  if (!/^data:/i.test(url))
+    throw new SluiceError('bad_frame', '`messages`: expected a data URL for a file that is no image');
+  const { filename } = part;
+  return { type: 'file', file: { ...(typeof filename === 'string' ? { filename } : {}), file_data: url } };
 };
 
 type Step = { text: string; readonly calls: unknown[]; readonly results: ChatMessage[] };
