@@ -54,4 +54,4 @@ export { latestTurns, uiMessagesOf } from './ui/ui-history.ts';
 export type { UiMessage, UiPart } from './ui/ui-messages.ts';
 export { uiMessageIdOf, uiPromptOf, uiQuestionIdOf, uiQuestionOf, uiRepeatOf } from './ui/ui-prompt.ts';
 export type { UiPrompt, UiRequest } from './ui/ui-prompt.ts';
-export { hasFailedInPassing } from './passing-failure.ts';
+export { hasFailedInPassing } from './rules/passing-failure.ts';
