@@ -14,7 +14,7 @@ JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node
 # `make test ONLY=e2e/fences` runs what matches.
 ONLY ?=
 
-.PHONY: help setup node nats web demo test faults attacks deploy-check lint typecheck check format pack bench-quick bench-placement clean
+.PHONY: help setup node nats web demo test faults attacks agent-cli deploy-check lint typecheck check format pack bench-quick bench-placement clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ attacks: setup ## Play every attack at full size, about 5 minutes
 # kubectl, helm and the schemas of Kubernetes, pinned in that script, come into .cache the first time.
 deploy-check: setup ## Check what deploy and k8s ship with the programs that read it
 	@$(WITH_NATS) export DEPLOY_CHECK=fetch && exec $(JEST) --runInBand e2e/deploy.test e2e/compose
+
+agent-cli: node ## Install the coding agent that e2e/agent-cli drives, 170 MB, into the cache
+	@./e2e/outside/agent-cli.sh --install >/dev/null
 
 # The rules that look at types read other packages' declarations, so those are built first.
 lint: node node_modules/.sluice-installed ## Check rules, import fences and formatting

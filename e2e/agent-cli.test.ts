@@ -33,7 +33,8 @@ const PLAYS: Plays = {
   again: ({ messages }) =>
     says(`I remember ${messages.filter(({ role }) => role === 'tool').length} results.`),
   structured: () => says('{"lines":3}'),
-  refused: () => refuses(400, { message: 'the window is too small', code: 'context_length_exceeded' }),
+  'a long prompt': () => refuses(400, { message: 'it is too long', code: 'context_length_exceeded' }),
+  'a bad tool': () => refuses(400, { message: 'its name is too long', code: 'invalid_value' }),
   'broken once': ({ times }) => (times === 0 ? refuses(500, { message: 'broken' }) : says('Mended.')),
   'breaks off once': ({ times }) => (times === 0 ? { errorAtToken: 10 } : says('Whole.')),
   endless: () => ({ hangAtToken: 10 }),
@@ -151,13 +152,17 @@ agent.test(
 );
 
 // compat(codex): error status
-agent.test(
-  'shows what the engine said of a failure, once',
-  async () => {
+agent.test.each([
+  ['a bad tool', 'its name is too long'],
+  // It knows what to make of the code.
+  ['a long prompt', 'ran out of room in the model'],
+])(
+  'says what the engine said of %s, and does not ask again',
+  async (name, message) => {
     const asked = stage.mock.requests.length;
-    const { code, events } = await told(...FLAGS, play('refused'));
+    const { code, events } = await told(...FLAGS, play(name));
     expect(code).not.toBe(0);
-    expect(JSON.stringify(events)).toContain('the window is too small');
+    expect(JSON.stringify(events)).toContain(message);
     expect(stage.mock.requests.length - asked).toBe(1);
   },
   60_000,

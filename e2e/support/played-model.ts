@@ -58,7 +58,7 @@ export type Turn = {
   readonly times: number;
 };
 
-/** What is played when a person says `play NAME`. */
+/** What is played when a person says `play NAME`; `''` is played when no role is named. */
 export type Plays = Readonly<Record<string, (turn: Turn) => MockFaults>>;
 
 /** What a person says to have a role played; each is another conversation. */
