@@ -34,6 +34,11 @@ export class ChatConnection extends Peer<ChatFrame> {
     this.close(CLOSE_CODES.badFrames, 'expected text frames');
   }
 
+  /** Its client cannot renew a token while it reads: it counts as it did when the answer was asked for. */
+  override get isAnswering(): boolean {
+    return this.#streams.size + this.#opening > 0;
+  }
+
   onDrain(): void {
     for (const stream of this.#streams.values()) stream.resume();
   }
@@ -103,7 +108,8 @@ export class ChatConnection extends Peer<ChatFrame> {
 
   async #signInWith(token: string | undefined): Promise<Grant | undefined> {
     const { grant } = this.signIn;
-    if (grant !== undefined && (token === undefined || token === this.#token)) return grant;
+    const isKnown = token === undefined || token === this.#token;
+    if (grant !== undefined && isKnown && this.context.clock.now() < grant.expiresAt) return grant;
     if (token === undefined)
       throw new SluiceError('unauthorized', 'expected `headers.authorization`, or a token with the upgrade');
     try {

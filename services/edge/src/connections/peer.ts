@@ -51,6 +51,10 @@ export abstract class Peer<Frame> implements SignInOwner {
   get isClosed(): boolean {
     return this.#isClosed;
   }
+  /** Its client renews its credential in place, so nothing outlives that. */
+  get isAnswering(): boolean {
+    return false;
+  }
 
   /** A credential that came with the upgrade. */
   abstract authenticate(token: string): void;

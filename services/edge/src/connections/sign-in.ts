@@ -15,6 +15,8 @@ export interface SignInOwner {
   enter(): boolean;
   /** A credential was refused. */
   refused(): void;
+  /** It owes answers that were asked for while the credential counted: they come whole, and it is closed then. */
+  readonly isAnswering: boolean;
   /** The credential expires soon; told once for each. */
   onExpiring(expiresAt: number): void;
 }
@@ -110,6 +112,7 @@ export class SignIn {
     }
     const { expiresAt, standing } = this.#grant;
     if (standing.isRevoked()) return this.#owner.close(CLOSE_CODES.credential, 'the token was revoked');
+    if (now >= expiresAt && this.#owner.isAnswering) return;
     if (now >= expiresAt) return this.#owner.close(CLOSE_CODES.credential, 'the token has expired');
     if (this.#isNoticed || now < expiresAt - EXPIRING_NOTICE_MS) return;
     this.#isNoticed = true;

@@ -84,6 +84,8 @@ export class EventStream implements FrameSink {
   #isNoticed = false;
   #writtenAt: number;
   readonly #openedAt: number;
+  /** it shows one answer: its token counts as it did when that was asked for, however long it takes */
+  #hasAnEnd = false;
   #onRoom: (() => void) | undefined;
 
   constructor(reply: FastifyReply, options: EventStreamOptions, context: EdgeContext) {
@@ -126,6 +128,7 @@ export class EventStream implements FrameSink {
       governs: mayGovern(this.#options.grant),
       positions,
     });
+    this.#hasAnEnd = only !== undefined;
     await this.#attachments.attach(viewer, { rev, store });
     if (this.#options.beginsWith !== 'first') this.#start();
   }
@@ -186,13 +189,22 @@ export class EventStream implements FrameSink {
       if (this.#attachments.size === 0 || now - this.#openedAt < HEAD_WAIT_MS) return;
       this.#start();
     }
-    if (now >= grant.expiresAt) return this.#refuse('unauthorized', 'the token has expired');
     if (now >= endsAt) return this.goaway(0);
-    if (now >= grant.expiresAt - EXPIRING_NOTICE_MS && !this.#isNoticed) {
-      this.#isNoticed = true;
-      this.say({ type: 'expiring', expiresAt: grant.expiresAt });
-    }
+    if (!this.#hasAnEnd && this.#hasExpired(now)) return;
     if (now - this.#writtenAt >= KEEP_ALIVE_MS && this.writable) this.#write(': keep-alive\n\n');
+  }
+
+  /** @returns true: the stream is over. Shortly before, its client is told. */
+  #hasExpired(now: number): boolean {
+    const { expiresAt } = this.#options.grant;
+    if (now >= expiresAt) {
+      this.#refuse('unauthorized', 'the token has expired');
+      return true;
+    }
+    if (now < expiresAt - EXPIRING_NOTICE_MS || this.#isNoticed) return false;
+    this.#isNoticed = true;
+    this.say({ type: 'expiring', expiresAt });
+    return false;
   }
 
   /** Begins a look at what the client's kernel has acknowledged. @returns what ends it, with what was found */
