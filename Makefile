@@ -13,6 +13,8 @@ WITH_NATS = SLUICE_NATS_SERVER=$$($(PROVISION)) && export SLUICE_NATS_SERVER &&
 JEST := $(NODE) --experimental-vm-modules --no-warnings=ExperimentalWarning node_modules/jest/bin/jest.js
 # `make test ONLY=e2e/fences` runs what matches.
 ONLY ?=
+# A step that may take a while: its name at once, then how long it took. What goes wrong says so itself.
+STEP = step() { printf '  %s … ' "$$1" >&2; shift; at=$$(date +%s); "$$@" >/dev/null && printf '✓ %s s\n' $$(($$(date +%s) - at)) >&2; }; step
 
 .PHONY: help setup node nats web demo test faults attacks agent-cli deploy-check lint typecheck check format pack bench-quick bench-placement clean
 
@@ -30,7 +32,7 @@ node:
 # The stamp lives in node_modules, so that removing the folder removes it too.
 node_modules/.sluice-installed: package-lock.json | node
 # A dozen development packages want Node 22; npm would say so in 40 lines.
-	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@$(STEP) 'installing npm packages' npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 nats:
@@ -42,7 +44,7 @@ WEB_SOURCES := $(wildcard $(WEB)/*.json $(WEB)/*.ts $(WEB)/*.html) \
   $(shell find $(WEB)/src $(WEB)/public shared/client/src shared/protocol/src -type f)
 web: $(WEB)/dist/index.html ## Build the web pages, if they changed
 $(WEB)/dist/index.html: $(WEB_SOURCES) node_modules/.sluice-installed
-	@npm run --silent --workspace @sluice/web build -- --logLevel warn
+	@$(STEP) 'building the web pages' npm run --silent --workspace @sluice/web build -- --logLevel warn
 	@touch $@
 
 demo: setup web ## Run everything on this machine and show where to chat (Ctrl-C stops it)

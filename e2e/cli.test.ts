@@ -87,6 +87,20 @@ describe('sluice up', () => {
     await expect(stat(demoFile())).rejects.toThrow('ENOENT');
   });
 
+  test('shows people a tick for each part, a short link, and no token', async () => {
+    const child = await cli.start(['up', '--pretty', '--port', '0', '--admin-port', '0', '--nats-port', '0']);
+    const ready = (await readyMessage(child, 25_000)) as UpReady;
+    const shown = await child.stderr.takeUntil((line) => line.includes('Ctrl-C'), 5_000);
+    const ticks = shown.filter((line) => /^ {2}✓ (nats|edge-1|worker-1) +\d+\.\d s$/.test(line));
+    expect(ticks).toHaveLength(3);
+    const [link = ''] = shown.join('\n').match(/http\S+#code=\S+/) ?? [];
+    expect(link).toBe(ready.link);
+    expect(link.length).toBeLessThanOrEqual(80);
+    expect(shown.filter((line) => line.length > 100 || line.startsWith('{'))).toEqual([]);
+    expect(shown.join('\n')).not.toContain(ready.token);
+    await child.kill('SIGTERM');
+  });
+
   test('starts a killed edge again at the same address', async () => {
     const { child, ready } = await up();
     process.kill(ready.pids['edge-1'] as number, 'SIGKILL');

@@ -183,6 +183,31 @@ browserTest(
 );
 
 browserTest(
+  'the link of sluice up is short, signs in once, and brings the key to kill',
+  async () => {
+    expect(system.link.length).toBeLessThanOrEqual(80);
+    const open = async (): Promise<Page> => {
+      const context = await browser.newContext();
+      contexts.push(context);
+      const page = await context.newPage();
+      await page.goto(system.link);
+      return page;
+    };
+    const page = await open();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(page.url()).not.toContain('code=');
+    await page.getByRole('button', { name: 'Prove it' }).click();
+    await page.getByRole('button', { name: 'Kill the edge' }).waitFor();
+    const late = await open();
+    expect(await late.getByRole('alert').innerText()).toContain('npx sluice token');
+    expect(late.url()).not.toContain('code=');
+    await page.reload();
+    await page.getByText('Live', { exact: true }).waitFor();
+  },
+  60_000,
+);
+
+browserTest(
   'the worker and the edge that are killed from the panel cost no token',
   async () => {
     const page = await openPage(system.token, `kill=${system.kill}&session=killed`);

@@ -403,7 +403,8 @@ step() {
   status=0
   wait "$job" || status=$?
   job=''
-  if [ "$status" -eq 0 ]; then echo ' done' >&2; else echo ' failed' >&2; fi
+  if [ "$status" -eq 0 ]; then mark=✓; else mark=✗; fi
+  echo " $mark $((ticks / 5)) s" >&2
   return "$status"
 }
 

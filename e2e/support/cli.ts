@@ -16,6 +16,8 @@ export type UpReady = {
   readonly admin: string;
   readonly nats: string;
   readonly token: string;
+  /** signs in a browser, once */
+  readonly link: string;
   /** of the kill switch; absent where pages may not kill */
   readonly kill?: string;
   readonly pids: Readonly<Record<string, number>>;

@@ -1,5 +1,6 @@
 import { fragmentOf, parseFragment } from './address.ts';
 import { dropKillKey, keepKillKey } from './proof/kill-switch.ts';
+import type { Given } from './sign-in-code.ts';
 
 const KEY = 'sluice.token';
 
@@ -9,12 +10,17 @@ const KEY = 'sluice.token';
  */
 export const keptAccessToken = (): string | undefined => sessionStorage.getItem(KEY) ?? undefined;
 
+/** Keeps a token that was given, and with it the key to kill, if there is one. */
+export const keepGiven = ({ token, kill }: Given): void => {
+  keepAccessToken(token);
+  keepKillKey(kill);
+};
+
 /** The token that the address brings, if it does. No credential is in the address bar for longer than this function runs. */
 export const takeAccessToken = (): string | undefined => {
   const { token, kill, ...place } = parseFragment(location.hash);
   if (token === undefined) return undefined;
-  keepAccessToken(token);
-  keepKillKey(kill);
+  keepGiven({ token, kill });
   history.replaceState(null, '', `${location.pathname}${location.search}${fragmentOf(place)}`);
   return token;
 };

@@ -4,11 +4,14 @@ export type View = 'chat' | 'operations';
 
 /**
  * The page's address: everything is in the fragment, which browsers never send to a server.
- * `#token=<jwt>` signs in, and `kill=<port>.<token>` is what `sluice up` adds for its kill switch: both are removed at once.
+ * `#token=<jwt>` signs in, and so does `#code=<port>.<code>` of `sluice up`; `kill=<port>.<token>` kills its processes. They
+ * are removed at once.
  * `#session=<id>` names the conversation, `view=operations` shows the dashboard in its place.
  */
 export type Address = {
   readonly token: string | undefined;
+  /** exchanged for a token once */
+  readonly code: string | undefined;
   /** of the demo's kill switch */
   readonly kill: string | undefined;
   readonly session: string | undefined;
@@ -20,8 +23,10 @@ export const parseFragment = (fragment: string): Address => {
   const token = params.get('token') ?? '';
   const session = params.get('session') ?? '';
   const kill = params.get('kill') ?? '';
+  const code = params.get('code') ?? '';
   return {
     token: token === '' ? undefined : token,
+    code: code === '' ? undefined : code,
     kill: kill === '' ? undefined : kill,
     session: isId(session) ? session : undefined,
     view: params.get('view') === 'operations' ? 'operations' : 'chat',

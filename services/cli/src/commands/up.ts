@@ -47,14 +47,17 @@ const engine = [
   new Option('--model <name>', 'the one model to offer (default: all the engine has)').env('SLUICE_MODEL'),
 ];
 
-const pretty = new Option('--pretty', 'logs and a summary for people (default at a terminal)');
+const output = [
+  new Option('--pretty', 'logs and a summary for people (default at a terminal)'),
+  new Option('--no-pretty', 'logs in JSON, and one line of it when everything is ready (default elsewhere)'),
+];
 
 const command = defineCommand({
   name: 'up',
   summary: 'run everything on this machine',
   description:
     'Runs NATS, edges and workers on this machine until Ctrl-C. A part that crashes is started again.',
-  options: [...ports, ...parts, ...engine, pretty],
+  options: [...ports, ...parts, ...engine, ...output],
   notes: `When everything is ready: a summary at a terminal, one line of JSON on stdout otherwise. Logs go to
 stderr. Other settings of edges and workers can be given by their environment variables.`,
   examples: [

@@ -1,12 +1,12 @@
 import { stderrColours as pc } from '../terminal/colours.ts';
 import type { System } from './system.ts';
 
-/** What a person does next. */
-/** @param fragment of the link, which signs in */
-export const banner = ({ urls, admin, nats, hasWeb }: System, fragment: string): string => {
+/** What a person does next. @param link that signs in */
+export const banner = ({ urls, admin, nats, hasWeb }: System, link: string): string => {
   const [url = ''] = urls;
   const rows: readonly (readonly [string, string])[] = [
-    hasWeb ? ['Open', pc.cyan(pc.underline(`${url}/#${fragment}`))] : ['Edge', pc.cyan(url)],
+    hasWeb ? ['Open', pc.cyan(pc.underline(link))] : ['Edge', pc.cyan(url)],
+    ...(hasWeb ? [['', pc.dim('signs in once, within 10 minutes')] as const] : []),
     ...urls.slice(1).map((more) => ['', pc.cyan(more)] as const),
     ['Admin', pc.cyan(`${admin}/metrics`)],
     ['NATS', pc.cyan(nats)],
@@ -14,6 +14,7 @@ export const banner = ({ urls, admin, nats, hasWeb }: System, fragment: string):
       'Chat',
       `${pc.bold('npx sluice chat')}  ${pc.dim('in another terminal; needs no flags while this runs')}`,
     ],
+    ['Try', 'ask something, press “Prove it”, and cut your connection: nothing is lost'],
     ['Check', pc.bold('npx sluice doctor')],
     ['Stop', 'Ctrl-C'],
   ];

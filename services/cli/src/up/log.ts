@@ -86,6 +86,13 @@ const fieldsText = (part: string, fields: Fields): string =>
     .map(([name, value]) => ` ${pc.dim(`${plain(name)}=`)}${plain(valueOf(value))}`)
     .join('');
 
+/** Of a start that goes well a person sees the tick of each part, and no more. */
+const isToldByTick = ({ level, event }: Entry): boolean =>
+  level === 'info' && /^(starting|\w+_started)$/.test(event);
+
+const tick = (part: string, { ms }: Fields): string =>
+  `  ${pc.green('✓')} ${part.padEnd(9)} ${pc.dim(`${(Number(ms) / 1_000).toFixed(1)} s`)}\n`;
+
 /** For people: time, the part's name in its colour, what happened. */
 export const prettyLog = ({ write, debug }: LogOptions): UpLog => {
   const colours = new Map<string, (text: string) => string>([['up', pc.bold]]);
@@ -104,10 +111,14 @@ export const prettyLog = ({ write, debug }: LogOptions): UpLog => {
     );
   };
   return {
-    event: (level, part, event, fields = {}) => show(part, { level, event, fields }),
+    event: (level, part, event, fields = {}) => {
+      const entry = { level, event, fields };
+      if (event === 'ready') write(tick(part, fields));
+      else if (debug || !isToldByTick(entry)) show(part, entry);
+    },
     line: (part, line) => {
       const entry = parseEntry(line) ?? parseText(line);
-      if (entry.level !== 'debug' || debug) show(part, entry);
+      if (debug || (entry.level !== 'debug' && !isToldByTick(entry))) show(part, entry);
     },
   };
 };

@@ -3,7 +3,7 @@ import { CliError } from '../cli-error.ts';
 import { webFolder } from '../place.ts';
 import { claimNatsPort, startNats } from './embedded-nats.ts';
 import type { Guard } from './guard.ts';
-import type { KillTargets } from './kill-switch.ts';
+import type { KillTargets } from './door.ts';
 import type { UpLog } from './log.ts';
 import { Part } from './part.ts';
 import type { Facts, PartOptions } from './part.ts';
@@ -70,7 +70,10 @@ export class Parts implements KillTargets {
     if (this.#isStopped) throw new CliError(`${options.name} was not started: asked to stop`);
     const part = new Part(options);
     this.#started.push(part);
-    return part.start();
+    const startedAt = performance.now();
+    const facts = await part.start();
+    options.log.event('info', options.name, 'ready', { ms: Math.round(performance.now() - startedAt) });
+    return facts;
   }
 
   pids(): Readonly<Record<string, number>> {

@@ -6,8 +6,8 @@ import { removeDemo, writeDemo } from '../demo-file.ts';
 import { newestOf } from '../secrets.ts';
 import { banner } from './banner.ts';
 import { startGuard } from './guard.ts';
-import { startKillSwitch } from './kill-switch.ts';
-import type { KillSwitch } from './kill-switch.ts';
+import { startDoor } from './door.ts';
+import type { Door } from './door.ts';
 import { jsonLog, prettyLog } from './log.ts';
 import type { UpLog } from './log.ts';
 import { watchParent } from './parent-watch.ts';
@@ -60,12 +60,12 @@ const store = (
 
 type Announcement = {
   readonly secret: string;
-  readonly killSwitch: KillSwitch | undefined;
+  readonly door: Door | undefined;
   readonly pretty: boolean;
   readonly log: UpLog;
 };
 
-const announce = async (system: System, { secret, killSwitch, pretty, log }: Announcement): Promise<void> => {
+const announce = async (system: System, { secret, door, pretty, log }: Announcement): Promise<void> => {
   const { signToken } = await import('../token/sign-token.ts');
   const { urls, admin, nats, replicas } = system;
   const [url = ''] = urls;
@@ -78,12 +78,12 @@ const announce = async (system: System, { secret, killSwitch, pretty, log }: Ann
     });
   }
   // In the fragment, which browsers send to nobody.
-  const fragment = `token=${token}${killSwitch === undefined ? '' : `&kill=${killSwitch.key}`}`;
-  if (pretty) process.stderr.write(banner(system, fragment));
+  const link = `${url}/#${door === undefined ? `token=${token}` : `code=${door.offer(token)}`}`;
+  if (pretty) process.stderr.write(banner(system, link));
   // For programs; a person at a terminal has the banner.
-  if (!process.stdout.isTTY)
+  if (!pretty || !process.stdout.isTTY)
     process.stdout.write(
-      `${JSON.stringify({ ready: true, url, urls, admin, nats, token, kill: killSwitch?.key, pids: system.pids() })}\n`,
+      `${JSON.stringify({ ready: true, url, urls, admin, nats, token, link, kill: door?.key, pids: system.pids() })}\n`,
     );
 };
 
@@ -99,13 +99,13 @@ export const up = async (options: UpOptions): Promise<void> => {
   const { path, temporary } = store(data);
   const guard = startGuard(temporary);
   const parts = new Parts();
-  // Killing parts from the page is for the person at this machine.
-  const killSwitch = LOOPBACKS.has(options.host) ? await startKillSwitch(parts) : undefined;
+  // For the person at this machine: nobody else reaches it.
+  const door = LOOPBACKS.has(options.host) ? await startDoor(parts) : undefined;
   try {
     const start = startSystem(
       {
         ...options,
-        ...{ jwtSecret, operatorOrg: DEMO.org, webConnect: killSwitch?.origin },
+        ...{ jwtSecret, operatorOrg: DEMO.org, webConnect: door?.origin },
         ...{ store: join(path, 'nats'), isKept: data !== undefined },
       },
       parts,
@@ -113,14 +113,14 @@ export const up = async (options: UpOptions): Promise<void> => {
     );
     const first = await Promise.race([start, asked]);
     if (typeof first !== 'string') {
-      await announce(first, { secret: jwtSecret, killSwitch, pretty, log });
+      await announce(first, { secret: jwtSecret, door, pretty, log });
       await asked;
     }
     // Asked while starting: that the start then fails is no news.
     start.catch(() => undefined);
   } finally {
     removeDemo(process.pid);
-    await killSwitch?.close();
+    await door?.close();
     await parts.stop();
     for (const folder of temporary) rmSync(folder, { recursive: true, force: true });
     guard.dismiss();

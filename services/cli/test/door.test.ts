@@ -1,25 +1,25 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { request } from 'node:http';
-import { startKillSwitch } from '../src/up/kill-switch.ts';
-import type { KillSwitch } from '../src/up/kill-switch.ts';
+import { startDoor } from '../src/up/door.ts';
+import type { Door } from '../src/up/door.ts';
 
 const PAGE = 'http://127.0.0.1:8080';
 let killed: string[];
-let killSwitch: KillSwitch;
+let door: Door;
 let token: string;
 
 beforeEach(async () => {
   killed = [];
   const kill = (name: string): boolean => name !== 'gone' && killed.push(name) > 0;
-  killSwitch = await startKillSwitch({
+  door = await startDoor({
     serves: (origin) => origin === PAGE,
     killEdge: kill,
     killWorker: kill,
   });
-  token = killSwitch.key.slice(killSwitch.key.indexOf('.') + 1);
+  token = door.key.slice(door.key.indexOf('.') + 1);
 });
 
-afterEach(() => killSwitch.close());
+afterEach(() => door.close());
 
 type Ask = { readonly method?: string; readonly path?: string; readonly headers?: Record<string, string> };
 
@@ -27,7 +27,7 @@ type Ask = { readonly method?: string; readonly path?: string; readonly headers?
 const ask = ({ method = 'POST', path = '/workers/w-1/kill', headers = {} }: Ask = {}) =>
   new Promise<{ status: number | undefined; allowed: unknown }>((resolve, reject) => {
     const all = { origin: PAGE, authorization: `Bearer ${token}`, ...headers };
-    const asked = request(killSwitch.origin + path, { method, headers: all }, (response) => {
+    const asked = request(door.origin + path, { method, headers: all }, (response) => {
       response.resume();
       response.once('end', () =>
         resolve({
@@ -69,6 +69,33 @@ describe('the kill switch of the demo', () => {
     const { status: got, allowed } = await ask(order);
     expect(got).toBe(status);
     expect(allowed).toBe(status === 403 ? undefined : PAGE);
+    expect(killed).toEqual([]);
+  });
+});
+
+describe('the code of a link', () => {
+  const exchange = async (key: string, origin = PAGE): Promise<{ status: number; text: string }> => {
+    const [port, code] = key.split('.');
+    const headers = { authorization: `Code ${code}`, origin };
+    const answer = await fetch(`http://127.0.0.1:${port}/token`, { method: 'POST', headers });
+    return { status: answer.status, text: await answer.text() };
+  };
+
+  test('is exchanged once, by a page of the demo, for its token and the key to kill', async () => {
+    const link = door.offer('jwt');
+    expect(await exchange(link, 'http://127.0.0.1:9999')).toMatchObject({ status: 403 });
+    const { status, text } = await exchange(link);
+    expect([status, JSON.parse(text)]).toEqual([200, { token: 'jwt', kill: door.key }]);
+    expect(await exchange(link)).toMatchObject({
+      status: 410,
+      text: expect.stringContaining('npx sluice token'),
+    });
+  });
+
+  test('is of no use to kill, and the key to kill none to sign in', async () => {
+    const [, code] = door.offer('jwt').split('.');
+    expect(await ask({ headers: { authorization: `Bearer ${code}` } })).toMatchObject({ status: 401 });
+    expect(await exchange(door.key)).toMatchObject({ status: 410 });
     expect(killed).toEqual([]);
   });
 });
