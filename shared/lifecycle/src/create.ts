@@ -22,7 +22,22 @@ export type CreateContext = { readonly bus: Bus; readonly room: Room };
  * @returns whether this call created the generation, and its item
  * @throws SluiceError conflict, quota_exceeded, rate_limited; BusUnavailableError, BusRefusedError
  */
-export const createGeneration = async (
+export const createGeneration = (
+  context: CreateContext,
+  key: GenerationKey,
+  entry: PromptEntry,
+  look?: Promise<void>,
+): Promise<Created> =>
+  context.room.creations.run(pathOf(key, key.generation), async (isAfterAnother) => {
+    const known = isAfterAnother ? await context.bus.sessions.prompt(key) : undefined;
+    if (known === undefined) return storeGeneration(context, key, entry, look);
+    await repeatGeneration(context.bus, key, known, entry.hash);
+    return { created: false };
+  });
+
+const pathOf = ({ org, session }: SessionKey, id: string): string => `${org}.${session}.${id}`;
+
+const storeGeneration = async (
   { bus, room }: CreateContext,
   key: GenerationKey,
   entry: PromptEntry,
@@ -45,7 +60,7 @@ export const createGeneration = async (
   return { created: false };
 };
 
-/** A repeat that came at the same time as what it repeats needs no room. @returns undefined: stored by now */
+/** A repeat that came to another edge at the same time needs no room. @returns undefined: stored by now */
 const unlessStored = async (
   reserving: Promise<Reservation>,
   stored: () => Promise<unknown>,
@@ -104,10 +119,24 @@ const conflict = (): SluiceError =>
  * @returns whether this call stored it; false: its id is taken
  * @throws SluiceError quota_exceeded, rate_limited; BusUnavailableError, BusRefusedError
  */
-export const createMessage = async (
+export const createMessage = (
+  context: CreateContext,
+  key: SessionKey,
+  item: Message,
+  look?: Promise<void>,
+): Promise<boolean> =>
+  context.room.creations.run(pathOf(key, item.id), async (isAfterAnother) => {
+    const known =
+      isAfterAnother && (await context.bus.sessions.item(key, parseItemId(item.id))) !== undefined;
+    return !known && storeMessage(context, key, item, look);
+  });
+
+type Message = ItemBody & { readonly kind: 'message' };
+
+const storeMessage = async (
   { bus, room }: CreateContext,
   key: SessionKey,
-  item: ItemBody & { readonly kind: 'message' },
+  item: Message,
   look?: Promise<void>,
 ): Promise<boolean> => {
   const stored = (): Promise<unknown> => bus.sessions.item(key, parseItemId(item.id));

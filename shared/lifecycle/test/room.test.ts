@@ -90,8 +90,7 @@ describe.each(backends)('room on $name', ({ start }) => {
   test('a repeat takes no room, nor does what is refused as a conflict', async () => {
     const context = contextOf();
     const key = newKey();
-    // As many as there is room for: each holds some until it knows that it is a repeat.
-    const same = Array.from({ length: 5 }, () => createGeneration(context, key, entryOf('repeat')));
+    const same = Array.from({ length: 10 }, () => createGeneration(context, key, entryOf('repeat')));
     expect((await Promise.all(same)).filter(({ created }) => created)).toHaveLength(1);
     const known = await bus.sessions.prompt(key);
     await repeatGeneration(bus, key, known, 'h');
@@ -105,6 +104,21 @@ describe.each(backends)('room on $name', ({ start }) => {
       createGeneration(context, { ...key, generation: message.id as never }, entryOf('repeat')),
     ).rejects.toMatchObject({ code: 'conflict' });
     expect([await counted(key), await stored(key)]).toEqual([2, 2]);
+  });
+
+  test('a repeat is taken at the very limit, also while its first try is on its way', async () => {
+    const context = contextOf();
+    const key = newKey();
+    for (let n = 0; n < LIMITS.maxItemsPerSession - 1; n += 1) await createMessage(context, key, line());
+    const prompts = Array.from({ length: 3 }, () => createGeneration(context, key, entryOf('last')));
+    expect((await Promise.all(prompts)).map(({ created }) => created)).toEqual([true, false, false]);
+    const { session } = newKey();
+    const other = { ...key, session };
+    for (let n = 0; n < LIMITS.maxItemsPerSession - 1; n += 1) await createMessage(context, other, line());
+    const same = line();
+    const posts = Array.from({ length: 3 }, () => createMessage(context, other, same));
+    expect(await Promise.all(posts)).toEqual([true, false, false]);
+    expect([await counted(key), await counted(other)]).toEqual([5, 5]);
   });
 
   test('what could not be stored gives its room back; what may have been stored keeps it', async () => {

@@ -1,5 +1,6 @@
 import type { Bus, CounterName } from '@sluice/bus';
 import type { Org, SessionKey, SluiceError } from '@sluice/protocol';
+import { Creations } from './creations.ts';
 import { sizesOf } from './item-size.ts';
 import { limitsOf, orgCounter, refusalOf, sessionCounters, UNLIMITED } from './limits.ts';
 import type { Demand, Limit, OrgQuota, SessionLimits } from './limits.ts';
@@ -31,6 +32,8 @@ const MAX_REMEMBERED = 10_000;
  */
 export class Room {
   readonly #deps: RoomDeps;
+  /** what takes room here at the moment */
+  readonly creations = new Creations();
   readonly #refusals = new Refusals();
   /** what was met lately, and when it was last recounted; oldest first */
   readonly #known = new Map<string, number>();
