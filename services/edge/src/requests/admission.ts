@@ -57,11 +57,12 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const hash = hashOf({ ...body, note });
   const refused = deps.room.refusal(key, { kind: 'generation', user, bytes: 1 + (body.input?.length ?? 0) });
   if (refused !== undefined) return repeatOrRefuse({ key, hash, refused }, deps);
-  const look = beside(deps.room.look(key));
+  const newestRev = shared(() => bus.sessions.newestRev(key));
+  const look = beside(deps.room.look(key, newestRev));
   // The past is that of now, whatever the checks below wait for.
   const [known, history] = await Promise.all([
     bus.sessions.prompt(key),
-    submission.history ?? historyOf(body, key, bus),
+    submission.history ?? historyOf(body, key, { bus, newestRev }),
     checkNotDeleted(bus, key),
   ]);
   if (known !== undefined) {
@@ -120,14 +121,20 @@ export const refuseLate = async (refused: SluiceError, clock: Clock): Promise<ne
 
 /** A text of just the largest size passes, with what is around it, bytes. */
 export const ENVELOPE_BYTES = 64 * 1024;
+/** A read that several ask for and one makes. */
+const shared = <Result>(read: () => Promise<Result>): (() => Promise<Result>) => {
+  let reading: Promise<Result> | undefined;
+  return () => (reading ??= read());
+};
+
 /** What a prompt that continues its session counts of it: all that whoever sent it can have seen, and no more. */
 const historyOf = async (
   { messages, history }: PromptBody,
   key: SessionKey,
-  { sessions, tokens }: Bus,
+  { bus, newestRev }: { readonly bus: Bus; readonly newestRev: () => Promise<number> },
 ): Promise<History | undefined> => {
   if (messages !== undefined && history === undefined) return undefined;
-  const [rev, log] = await Promise.all([sessions.newestRev(key), tokens.newest(key)]);
+  const [rev, log] = await Promise.all([newestRev(), bus.tokens.newest(key)]);
   return { rev, log };
 };
 

@@ -51,15 +51,16 @@ export class Room {
 
   /**
    * The look before a reservation, which may be made beside other reads: begins the counters of a session that has none.
+   * @param newestRev reads that of the session, where somebody else reads it too
    * @throws SluiceError quota_exceeded when there is no room for one more item; BusUnavailableError
    */
-  async look(key: SessionKey): Promise<void> {
+  async look(key: SessionKey, newestRev = () => this.#deps.bus.sessions.newestRev(key)): Promise<void> {
     const { bus, clock, limits } = this.#deps;
     const [name] = sessionCounters(key);
     const session = `${key.org}.${key.session}`;
     // One that is new here is probably new everywhere: without items there is nothing to begin a counter with.
     if (!this.#known.has(session)) {
-      const rev = await bus.sessions.newestRev(key);
+      const rev = await newestRev();
       this.#remember(session, -Infinity);
       if (rev === 0) return;
     }
