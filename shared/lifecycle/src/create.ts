@@ -5,6 +5,7 @@ import type { GenerationKey, PromptBody, SessionKey } from '@sluice/protocol';
 import { queueJob } from './job.ts';
 import { demandOf } from './room/item-size.ts';
 import { markIfDeleted, noteActivity } from './erasure/session-card.ts';
+import type { KnownCard } from './erasure/session-card.ts';
 import { countItem } from './room/reservation.ts';
 import type { Reservation } from './room/reservation.ts';
 import type { Room } from './room/room.ts';
@@ -12,13 +13,20 @@ import type { Room } from './room/room.ts';
 /** `stored`: the item as this call created it, where it did. */
 export type Created = { readonly created: boolean; readonly stored?: GenerationVersion | undefined };
 
+/** What was looked at beside the reads of whoever creates. */
+export type Looks = {
+  /** of the session's room */
+  readonly room: Promise<void>;
+  /** see {@link noteActivity} */
+  readonly card?: KnownCard | undefined;
+};
+
 export type CreateContext = { readonly bus: Bus; readonly room: Room };
 
 /**
  * Stores a prompt, its item and its job, in this order, after room was taken for them; what was stored under the
  * generation's id first decides. It is listed as open beside the prompt, so whatever a crash leaves behind an item is
  * found by a sweep.
- * @param look of the session's room, when it was begun before
  * @returns whether this call created the generation, and its item
  * @throws SluiceError conflict, quota_exceeded, rate_limited; BusUnavailableError, BusRefusedError
  */
@@ -26,11 +34,11 @@ export const createGeneration = (
   context: CreateContext,
   key: GenerationKey,
   entry: PromptEntry,
-  look?: Promise<void>,
+  looks?: Looks,
 ): Promise<Created> =>
   context.room.creations.run(pathOf(key, key.generation), async (isAfterAnother) => {
     const known = isAfterAnother ? await context.bus.sessions.prompt(key) : undefined;
-    if (known === undefined) return storeGeneration(context, key, entry, look);
+    if (known === undefined) return storeGeneration(context, key, entry, looks);
     await repeatGeneration(context.bus, key, known, entry.hash);
     return { created: false };
   });
@@ -41,18 +49,18 @@ const storeGeneration = async (
   { bus, room }: CreateContext,
   key: GenerationKey,
   entry: PromptEntry,
-  look?: Promise<void>,
+  looks?: Looks,
 ): Promise<Created> => {
   const item = itemOf(key, entry);
   const stored = (): Promise<PromptEntry | undefined> => bus.sessions.prompt(key);
-  const reservation = await unlessStored(room.reserve(key, demandOf(item), look), stored);
+  const reservation = await unlessStored(room.reserve(key, demandOf(item), looks?.room), stored);
   // At once: neither needs the other, and a prompt that was there already leaves an entry that a sweep takes off.
   const storing = (): Promise<readonly [{ created: boolean; entry: PromptEntry | undefined }, void]> =>
     Promise.all([bus.sessions.createPrompt(key, entry), bus.open.add(key)]);
   const [outcome] = (await reservation?.holdFor(storing())) ?? [];
   if (reservation !== undefined && outcome?.created === true) {
     const rev = await createItem(bus, key, item, reservation);
-    noteBeside(bus, key, entry.createdAt);
+    noteBeside(bus, key, entry.createdAt, looks?.card);
     return rev === undefined ? { created: false } : { created: true, stored: { rev, item } };
   }
   await reservation?.giveBack();
@@ -96,8 +104,8 @@ export const repeatGeneration = async (
 };
 
 /** Nobody waits for this. What fails is found by the next activity, or by whoever opens the session. */
-const noteBeside = (bus: Bus, key: SessionKey, at: number): void =>
-  void noteActivity(bus, key, at).catch(() => undefined);
+const noteBeside = (bus: Bus, key: SessionKey, at: number, seen?: KnownCard): void =>
+  void noteActivity(bus, key, at, seen).catch(() => undefined);
 
 /**
  * Creates the item of a prompt that is stored and listed as open, unless it is there, and its job while it is queued.
@@ -123,12 +131,12 @@ export const createMessage = (
   context: CreateContext,
   key: SessionKey,
   item: Message,
-  look?: Promise<void>,
+  looks?: Looks,
 ): Promise<boolean> =>
   context.room.creations.run(pathOf(key, item.id), async (isAfterAnother) => {
     const known =
       isAfterAnother && (await context.bus.sessions.item(key, parseItemId(item.id))) !== undefined;
-    return !known && storeMessage(context, key, item, look);
+    return !known && storeMessage(context, key, item, looks);
   });
 
 type Message = ItemBody & { readonly kind: 'message' };
@@ -137,13 +145,13 @@ const storeMessage = async (
   { bus, room }: CreateContext,
   key: SessionKey,
   item: Message,
-  look?: Promise<void>,
+  looks?: Looks,
 ): Promise<boolean> => {
   const stored = (): Promise<unknown> => bus.sessions.item(key, parseItemId(item.id));
-  const reservation = await unlessStored(room.reserve(key, demandOf(item), look), stored);
+  const reservation = await unlessStored(room.reserve(key, demandOf(item), looks?.room), stored);
   const rev = await reservation?.holdFor(bus.sessions.createItem(key, item));
   if (rev === undefined) await reservation?.giveBack();
-  else noteBeside(bus, key, item.createdAt);
+  else noteBeside(bus, key, item.createdAt, looks?.card);
   return rev !== undefined;
 };
 

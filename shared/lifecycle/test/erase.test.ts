@@ -7,6 +7,7 @@ import { waitFor } from '@sluice/testkit';
 import {
   changeItem,
   claimGeneration,
+  checkNotDeleted,
   createGeneration,
   createMessage,
   expireSessions,
@@ -172,8 +173,13 @@ describe.each(backends)('a deletion on $name', ({ name, start }) => {
     await sweep();
   });
 
-  test('that comes while an item is being stored has it erased all the same', async () => {
+  test.each([
+    ['whose sender looks again', undefined],
+    ['whose sender saw the session before, a while after its last activity', 2_000],
+    ['whose sender saw it before, right after that', 2],
+  ])('that comes while an item is being stored, %s, has it erased all the same', async (_who, laterMs) => {
     const { key } = await fill();
+    const seen = laterMs === undefined ? undefined : await checkNotDeleted(bus, key);
     // The sender was let in, and stores its line only when all is erased.
     await deleteSession(on(bus), key, allowed);
     const late = {
@@ -184,7 +190,7 @@ describe.each(backends)('a deletion on $name', ({ name, start }) => {
       text: secretOf(key),
     } as const;
     await bus.sessions.createItem(key, late);
-    await noteActivity(bus, key, 2);
+    await noteActivity(bus, key, (seen?.card.activeAt ?? 0) + (laterMs ?? 2), seen);
     await sweep();
     await expectErased(key);
   });

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Bus, History, OrgWatch } from '@sluice/bus';
+import type { Bus, History, OrgWatch, PromptEntry } from '@sluice/bus';
 import { refusedByRules, withoutIdle } from '@sluice/core';
 import type { EngineRules } from '@sluice/core';
 import { beside, checkNotDeleted, createGeneration, repeatGeneration } from '@sluice/lifecycle';
-import type { Created, Room } from '@sluice/lifecycle';
+import type { Created, KnownCard, Room } from '@sluice/lifecycle';
 import { RESERVED_PREFIX, SluiceError } from '@sluice/protocol';
 import type { GenerationKey, Limits, OnAbandon, Org, PromptBody, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
@@ -60,7 +60,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const newestRev = shared(() => bus.sessions.newestRev(key));
   const look = beside(deps.room.look(key, newestRev));
   // The past is that of now, whatever the checks below wait for.
-  const [known, history] = await Promise.all([
+  const [known, history, card] = await Promise.all([
     bus.sessions.prompt(key),
     submission.history ?? historyOf(body, key, { bus, newestRev }),
     checkNotDeleted(bus, key),
@@ -82,7 +82,10 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
     ...(note === undefined ? {} : { note }),
     ...(history === undefined ? {} : { history }),
   };
-  const outcome = await createGeneration(deps, key, entry, look);
+  // A past that was named says nothing of what there is now.
+  const isNew = submission.history === undefined && history?.rev === 0;
+  const looks = { room: look, card: card ?? (isNew ? newCard(entry) : undefined) };
+  const outcome = await createGeneration(deps, key, entry, looks);
   if (outcome.created) deps.onPrompted(key, model, entry.createdAt);
   return outcome;
 };
@@ -121,6 +124,12 @@ export const refuseLate = async (refused: SluiceError, clock: Clock): Promise<ne
 
 /** A text of just the largest size passes, with what is around it, bytes. */
 export const ENVELOPE_BYTES = 64 * 1024;
+/** Of a session that had no items yet. */
+const newCard = ({ user, createdAt }: Pick<PromptEntry, 'user' | 'createdAt'>): KnownCard => ({
+  rev: 0,
+  card: { user, createdAt, activeAt: createdAt },
+});
+
 /** A read that several ask for and one makes. */
 const shared = <Result>(read: () => Promise<Result>): (() => Promise<Result>) => {
   let reading: Promise<Result> | undefined;

@@ -36,9 +36,10 @@ export const postMessage = async (
   };
   const refused = deps.room.refusal(key, { kind: 'message', user, bytes: 1 + text.length });
   const look = refused === undefined ? beside(deps.room.look(key)) : undefined;
-  const [isKnown] = await Promise.all([isRepeat(), checkNotDeleted(bus, key)]);
+  const [isKnown, card] = await Promise.all([isRepeat(), checkNotDeleted(bus, key)]);
   if (isKnown) return;
   if (refused !== undefined) return refuseLate(refused, clock);
   await deps.storage.admit(checkSize('message', body, deps.limits.maxFrameBytes));
-  if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, look))) await isRepeat();
+  const looks = look && { room: look, card };
+  if (!(await createMessage(deps, key, { ...body, createdAt: clock.now() }, looks))) await isRepeat();
 };

@@ -16,9 +16,9 @@ export const cardOf = (stored: StoredCard | undefined): KnownCard | undefined =>
   return { rev, card };
 };
 
-/** @throws SluiceError session_deleted; BusUnavailableError */
-export const checkNotDeleted = async ({ cards }: Bus, key: SessionKey): Promise<void> =>
-  void cardOf(await cards.read(key));
+/** @returns the card, where it is stored. @throws SluiceError session_deleted; BusUnavailableError */
+export const checkNotDeleted = async ({ cards }: Bus, key: SessionKey): Promise<KnownCard | undefined> =>
+  cardOf(await cards.read(key));
 
 /**
  * The card of a session, made from its items where it has none: it is of an earlier release, or an edge died before it
@@ -45,19 +45,23 @@ export const readCard = async (bus: Bus, key: SessionKey): Promise<KnownCard | u
 /**
  * Writes what the card becomes.
  * @param change throws to refuse; undefined: as it is
+ * @param seen the card as it was a moment ago: what is written in its place needs no read
  * @throws SluiceError not_found, session_deleted, and what `change` throws; BusUnavailableError, BusRefusedError
  */
 export const changeCard = async (
   bus: Bus,
   key: SessionKey,
   change: (card: SessionCard, isStored: boolean) => SessionCard | undefined,
+  seen?: KnownCard,
 ): Promise<SessionCard> => {
-  for (;;) {
-    const known = await readCard(bus, key);
+  for (let before = seen; ; before = undefined) {
+    const known = before ?? (await readCard(bus, key));
     if (known === undefined) throw new SluiceError('not_found', 'no such session');
     const next = change(known.card, known.rev > 0);
-    if (next === undefined) return known.card;
-    if ((await bus.cards.write(key, next, { rev: known.rev })) !== undefined) return next;
+    // Without a write nothing tells whether the session was deleted since it was seen.
+    if (next === undefined && before === undefined) return known.card;
+    if (next !== undefined && (await bus.cards.write(key, next, { rev: known.rev })) !== undefined)
+      return next;
   }
 };
 
@@ -67,15 +71,21 @@ const SAME_ACTIVITY_MS = 1_000;
 /**
  * To be called once an item is stored: its session was active. Where the session was deleted meanwhile, whoever sweeps
  * is told that there is something to erase: either the deletion listed the item, or this finds the tombstone.
+ * @param seen the card before the item was stored, or what it becomes where there was none and no item either
  * @throws BusUnavailableError, BusRefusedError
  */
-export const noteActivity = async (bus: Bus, key: SessionKey, at: number): Promise<void> => {
+export const noteActivity = async (
+  bus: Bus,
+  key: SessionKey,
+  at: number,
+  seen?: KnownCard,
+): Promise<void> => {
+  const active = (card: SessionCard, isStored: boolean): SessionCard | undefined =>
+    isStored && at < card.activeAt + SAME_ACTIVITY_MS
+      ? undefined
+      : { ...card, activeAt: Math.max(card.activeAt, at) };
   try {
-    await changeCard(bus, key, (card, isStored) =>
-      isStored && at < card.activeAt + SAME_ACTIVITY_MS
-        ? undefined
-        : { ...card, activeAt: Math.max(card.activeAt, at) },
-    );
+    await changeCard(bus, key, active, seen);
   } catch (error) {
     if (!(error instanceof SluiceError)) throw error;
     if (error.code === 'session_deleted') await bus.cards.mark(key);
