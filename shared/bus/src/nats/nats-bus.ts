@@ -65,6 +65,7 @@ const openBus = async (
   const openAll = () => Promise.all([open(ofSessions), open(ofPrompts), open(ofWorkers), open(ofOrgs)]);
   const [sessions, prompts, workers, orgs] = await retryAtStart(openAll, isFinal, 'JetStream');
   const tokens = createNatsTokenLog(nc, jsm, { connection, replicas, partitions, inboxPrefix, ...inlet });
+  const counters = createNatsCounters(nc, jsm, { replicas, inboxPrefix, border });
   const jobs = createNatsJobQueue(js, jsm, { ackWaitMs, border });
   // One server alone is cut off from nobody.
   const watch = replicas === 1 ? undefined : leaveCutOff(nc, jsm, connection);
@@ -78,6 +79,7 @@ const openBus = async (
     }
     watch?.close();
     tokens.close();
+    counters.close();
     await nc.close();
   };
   return {
@@ -90,7 +92,7 @@ const openBus = async (
     cards: createNatsSessionCards(nc, js, jsm, { replicas, inboxPrefix, border }),
     erasure: createNatsErasure({ js, jsm, tokens, replicas, partitions }),
     jobs,
-    counters: createNatsCounters(nc, js, jsm, { replicas, inboxPrefix, border }),
+    counters,
     usage: createNatsUsageLedger(nc, js, { replicas, inboxPrefix, border }),
     control: createNatsControl(nc, inlet),
     presence: createNatsPresence(nc),

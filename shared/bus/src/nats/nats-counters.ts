@@ -1,16 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import { JetStreamApiError } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import { errors, headers } from 'nats';
-import type { NatsConnection } from 'nats';
+import type { Msg, NatsConnection } from 'nats';
 import type { Border } from '../border.ts';
 import { BusUnavailableError } from '../bus.ts';
 import type { CounterName, Counters } from '../counters.ts';
 import { parseCounter } from '../messages.ts';
 import { STREAMS, counterSubject, sessionByteSubjects } from '../subjects.ts';
 import { busError } from './answer.ts';
+import { AnswerInbox } from './answer-inbox.ts';
+import type { Question } from './answer-inbox.ts';
 import { readLast } from './last-message.ts';
 import { readLastMessages, sequenceOf } from './last-messages.ts';
 import type { LastMessages } from './last-messages.ts';
+import { UnservedError } from './no-responders.ts';
+import { publishAnswerOf } from './publish-answer.ts';
 import { retryUnstored } from './write.ts';
 
 const streamOf = ({ minute }: Pick<CounterName, 'minute'>): string =>
@@ -27,10 +32,11 @@ type Stored = { readonly value: bigint; readonly seq: number; readonly at: numbe
 /** Counters of a stream with `allow_msg_counter`: the server adds, and answers each increment with the value then. */
 export const createNatsCounters = (
   nc: NatsConnection,
-  js: JetStreamClient,
   jsm: JetStreamManager,
   { replicas, inboxPrefix, border }: Reading,
-): Counters => {
+): Counters & { close(): void } => {
+  // A prompt is counted a dozen times: the library's own `publish` would be half of what it costs an edge.
+  const inbox = new AnswerInbox(nc, inboxPrefix, TIMEOUT_MS);
   const valueIn = (text: string): bigint => BigInt(border.read('counter', text, parseCounter)?.val ?? 0);
   const read = async (name: CounterName): Promise<Stored | undefined> => {
     const message = await readLast(jsm, streamOf(name), counterSubject(name), replicas);
@@ -40,11 +46,12 @@ export const createNatsCounters = (
   const increment = async (subject: string, delta: bigint, id: string): Promise<bigint | undefined> => {
     const fields = headers();
     fields.set('Nats-Incr', delta < 0n ? `${delta}` : `+${delta}`);
-    const publish = () => js.publish(subject, '', { headers: fields, msgID: id, timeout: TIMEOUT_MS });
+    fields.set('Nats-Msg-Id', id);
+    const publish = () => added(inbox, { subject, payload: '', headers: fields });
     try {
       // The same id again: it counts once, also where the first one was only slow.
-      const ack = await retryUnstored(() => publish().catch(onTimeout(publish)));
-      return ack.duplicate ? undefined : valueIn(JSON.stringify(ack));
+      const { isDuplicate, text } = await retryUnstored(() => publish().catch(onTimeout(publish)));
+      return isDuplicate ? undefined : valueIn(text);
     } catch (error) {
       throw busError('counter', error);
     }
@@ -78,6 +85,7 @@ export const createNatsCounters = (
       const by = BigInt(value) - stored.value;
       return (await increment(subject, by, `correct.${subject}.${seq}`)) !== undefined;
     },
+    close: () => inbox.close(),
     storedBytes: async (org, user) => {
       let sum = 0n;
       const query = { stream: STREAMS.counters, subjects: [sessionByteSubjects(org, user)], replicas };
@@ -85,6 +93,24 @@ export const createNatsCounters = (
       return Number(sum);
     },
   };
+};
+
+/** @throws what the library's `publish` throws */
+const added = async (
+  inbox: AnswerInbox,
+  question: Question,
+): Promise<{ readonly isDuplicate: boolean; readonly text: string }> => {
+  const message = await new Promise<Msg>((resolve, reject) =>
+    inbox.publish(question, {
+      answered: resolve,
+      unanswered: (detail) => reject(new errors.TimeoutError({ cause: detail })),
+    }),
+  );
+  const answer = publishAnswerOf(message);
+  if (answer.type === 'stored') return { isDuplicate: answer.isDuplicate, text: message.string() };
+  const { code } = answer;
+  if (answer.type === 'status') throw new UnservedError(`status ${code ?? 'without code'}`);
+  throw new JetStreamApiError({ code: 0, err_code: answer.code, description: answer.description });
 };
 
 const onTimeout =
