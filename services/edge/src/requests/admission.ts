@@ -83,8 +83,8 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
     ...(history === undefined ? {} : { history }),
   };
   // A past that was named says nothing of what there is now.
-  const isNew = submission.history === undefined && history?.rev === 0;
-  const looks = { room: look, card: card ?? (isNew ? newCard(entry) : undefined) };
+  const now = submission.history === undefined ? history : undefined;
+  const looks = { room: look, card: card ?? newCard(entry, now) };
   const outcome = await createGeneration(deps, key, entry, looks);
   if (outcome.created) deps.onPrompted(key, model, entry.createdAt);
   return outcome;
@@ -125,10 +125,11 @@ export const refuseLate = async (refused: SluiceError, clock: Clock): Promise<ne
 /** A text of just the largest size passes, with what is around it, bytes. */
 export const ENVELOPE_BYTES = 64 * 1024;
 /** Of a session that had no items yet. */
-const newCard = ({ user, createdAt }: Pick<PromptEntry, 'user' | 'createdAt'>): KnownCard => ({
-  rev: 0,
-  card: { user, createdAt, activeAt: createdAt },
-});
+const newCard = (
+  { user, createdAt }: Pick<PromptEntry, 'user' | 'createdAt'>,
+  now: History | undefined,
+): KnownCard | undefined =>
+  now?.rev === 0 ? { rev: 0, card: { user, createdAt, activeAt: createdAt } } : undefined;
 
 /** A read that several ask for and one makes. */
 const shared = <Result>(read: () => Promise<Result>): (() => Promise<Result>) => {
