@@ -112,4 +112,26 @@ describe('models that come and go', () => {
     engine.listed = ['m'];
     await untilOffered(['m']);
   });
+
+  test('do not cost an idle worker more, the more there are', async () => {
+    const waits = new Map<string, number>();
+    const bus = {
+      ...world.bus,
+      jobs: {
+        ...world.bus.jobs,
+        pull: (...[model, waitMs, signal]: Parameters<typeof world.bus.jobs.pull>) => {
+          waits.set(model, waitMs);
+          return world.bus.jobs.pull(model, waitMs, signal);
+        },
+      },
+    };
+    const many = Array.from({ length: 300 }, (_, n) => `m${n}`);
+    engine.listed = many;
+    await world.start('w1', { engine, models: undefined, modelsMs: 20, bus });
+    // 30 pulls a second in all.
+    expect([...waits.values()]).toEqual(many.map(() => 10_000));
+    engine.listed = ['other'];
+    await waitFor(() => waits.has('other'), { what: 'a pull of the other model' });
+    expect(waits.get('other')).toBe(1_500);
+  });
 });

@@ -9,6 +9,16 @@ import type { WaitingJobsDeps } from './waiting-jobs.ts';
  * a worker dead: the pull of one that hangs must not take the very job that is to replace it.
  */
 const PULL_MS = 1_500;
+/**
+ * An idle worker renews its pulls so often at most, however many models it has: each costs it, and NATS, a turn. A work
+ * queue allows no consumer over the models of one worker, since other workers share some of them.
+ */
+const PULLS_PER_SECOND = 30;
+/** As long as one request to NATS may be. By then others have put what a worker that hangs was to run into their own queues. */
+const LONGEST_PULL_MS = 10_000;
+
+const pullMsOf = (models: number): number =>
+  Math.min(LONGEST_PULL_MS, Math.max(PULL_MS, (models * 1_000) / PULLS_PER_SECOND));
 
 export type JobLoopOptions = WaitingJobsDeps & {
   /** whether the worker's own queue is pulled too */
@@ -32,7 +42,10 @@ export const startJobLoops = (options: JobLoopOptions, leaving: AbortSignal): Jo
   const closing = new AbortController();
   const waiting = new WaitingJobs(options);
   const pulled = { ...options, waiting };
-  const shared = new SharedQueues((model, signal) => pullShared(model, pulled, signal), leaving);
+  const shared: SharedQueues = new SharedQueues(
+    (model, signal) => pullShared(model, { ...pulled, pullMs: () => pullMsOf(shared.size) }, signal),
+    leaving,
+  );
   const own = ownQueue ? pullOwn({ ...pulled, leaving }, closing.signal) : undefined;
   return {
     offer: (models) => shared.offer(models),
@@ -61,6 +74,10 @@ class SharedQueues {
     leaving.addEventListener('abort', () => this.offer([]), { once: true });
   }
 
+  get size(): number {
+    return this.#pulled.size;
+  }
+
   offer(models: readonly string[]): void {
     const offered = new Set(this.#leaving.aborted ? [] : models);
     for (const [model, stop] of this.#pulled) {
@@ -86,18 +103,19 @@ class SharedQueues {
 
 /** What is pulled goes to `waiting`. */
 type Pulled = JobLoopOptions & { readonly waiting: WaitingJobs };
+type SharedPull = Pulled & { readonly pullMs: () => number };
 
 /**
  * Pulls also while there is no free slot, so that what is shared takes its turn among all that waits; but not where
  * another worker takes what it can run only: that one may be free sooner.
  */
-const pullShared = (model: string, options: Pulled, signal: AbortSignal): Promise<void> => {
-  const { bus, slots, placement, waiting } = options;
+const pullShared = (model: string, options: SharedPull, signal: AbortSignal): Promise<void> => {
+  const { bus, slots, placement, waiting, pullMs } = options;
   let pulls = 0;
   const mayWait = (): boolean => !slots.isSuspended && !waiting.isFull && !placement.isShared(model);
   const pullOne = async (): Promise<Delivery | undefined> => {
     await slots.until(() => slots.free > 0 || mayWait(), signal);
-    return bus.jobs.pull(model, PULL_MS, signal);
+    return bus.jobs.pull(model, pullMs(), signal);
   };
   const pull = async (): Promise<boolean> => {
     pulls += 1;

@@ -8,7 +8,7 @@ import { within } from '../within.ts';
  * A wait is a row of requests of at most this long. The server cannot be told that a request is no
  * longer wanted, so this bounds how long one that was given up keeps taking jobs and handing them back.
  */
-const REQUEST_MS = 2_000;
+const REQUEST_MS = 10_000;
 /** the library's lower bound */
 const MIN_REQUEST_MS = 1_000;
 const RETRY_MS = 200;
