@@ -74,10 +74,12 @@ describe('of two upstreams', () => {
   });
 
   test('each is counted and has its slots', async () => {
+    // An end is counted when its item is written, after its answer has ended.
+    const ended = /^sluice_worker_ends_total\{upstream="far",reason="stop"\} 1$/m;
+    await waitFor(async () => ended.test((await admin('/metrics')).text), { what: 'an end to be counted' });
     const { text } = await admin('/metrics');
     expect(text).toContain('sluice_worker_slots{upstream="near"} 3\n');
     expect(text).toMatch(/sluice_worker_slots\{upstream="far"\} \d/);
-    expect(text).toMatch(/^sluice_worker_ends_total\{upstream="far",reason="stop"\} 1$/m);
   });
 
   test('one that dies takes its models along, and nothing else', async () => {

@@ -85,6 +85,16 @@ export const CLIENT_ABSENCES: readonly Absence[] = [
 export const ENGINE_ABSENCES: readonly Absence[] = [
   {
     reason: 'OpenAI starts a new answer when it is given a text to continue: a crash starts the text again',
-    cells: { openai: ['continuation'] },
+    cells: { openai: ['continuation'], azure: ['continuation'] },
+  },
+  {
+    reason:
+      'not relied on: it depends on the model behind it, or the answer repeats the text. A crash starts the text again',
+    cells: Object.fromEntries(
+      ['mistral', 'gemini', 'anthropic-compatible', 'openrouter', 'litellm'].map((profile) => [
+        profile,
+        ['continuation'],
+      ]),
+    ),
   },
 ];

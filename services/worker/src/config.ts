@@ -115,7 +115,7 @@ export const workerConfigSchema = defineConfig({
   }),
   profile: setting(z.enum(PROFILES).default('openai'), {
     env: 'SLUICE_UPSTREAM_PROFILE',
-    about: 'Which server it is: decides how a half-finished answer is continued.',
+    about: 'Which server it is; see Profiles. Decides how a half-finished answer is continued.',
   }),
   ...engineSettings,
 });

@@ -17,7 +17,7 @@ const start = async (options: MockServerOptions): Promise<MockServer> => {
 };
 
 const post = (url: string, body: object, signal?: AbortSignal): Promise<Response> =>
-  fetch(`${url}/chat/completions`, {
+  fetch(url.replace(/(?=\?)|$/, '/chat/completions'), {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'x' }], stream: true, ...body }),
@@ -25,7 +25,15 @@ const post = (url: string, body: object, signal?: AbortSignal): Promise<Response
   });
 
 describe('the mock server', () => {
-  test.each(DIALECTS)('sends usage to %s’s clients only if asked', async (quirks) => {
+  test('tells some clients what it took although they did not, and could not, ask', async () => {
+    const server = await start({ quirks: 'mistral', simulated: { tokens: 3 } });
+    expect(await (await post(server.url, {})).text()).toContain('"completion_tokens":3');
+    const refused = await post(server.url, { stream_options: { include_usage: true } });
+    expect(refused.status).toBe(422);
+  });
+
+  const asking = DIALECTS.filter((each) => each !== 'mistral');
+  test.each(asking)('sends usage to %s’s clients only if asked', async (quirks) => {
     const server = await start({ quirks, simulated: { tokens: 3 } });
     expect(await (await post(server.url, {})).text()).not.toContain('"usage"');
     const asked = await (await post(server.url, { stream_options: { include_usage: true } })).text();

@@ -3,6 +3,7 @@ import { SimulatedEngine, startMockServer, simulatorClock } from '@sluice/simula
 import type { SimulatorClock, MockFaults } from '@sluice/simulator';
 import { waitFor } from '@sluice/testkit';
 import { OpenAiEngine } from '../../src/engines/openai/openai-engine.ts';
+import { ModelNames } from '../../src/engines/openai/model-names.ts';
 import { PROFILES } from '../../src/engines/openai/profile.ts';
 import type { Profile } from '../../src/engines/openai/profile.ts';
 import { describeEngineContract } from './engine-contract.ts';
@@ -83,7 +84,11 @@ const openAi = (quirks: Profile, faults: MockFaults = {}): EngineHarness => ({
   start: async (options) => {
     const mock = await startMockServer({ quirks, simulated: options, faults });
     return {
-      engine: new OpenAiEngine({ upstream: mock.url, profile: quirks, apiKey: 'sk-secret' }),
+      engine: new OpenAiEngine({
+        ...{ upstream: mock.url, profile: quirks, apiKey: 'sk-secret' },
+        // Not every server lists its models.
+        names: new ModelNames({ models: options?.models }),
+      }),
       script: (request) => mock.engine.script(request),
       running: () => mock.requests.filter(({ stoppedAt }) => stoppedAt === undefined).length,
       madeWhileUnread: async () => {

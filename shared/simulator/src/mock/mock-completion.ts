@@ -28,8 +28,7 @@ export const streamCompletion = async (
   const chunks = new ChatChunks(quirks, {
     model: String(request.body['model']),
     number,
-    hasUsage:
-      (request.body['stream_options'] as { include_usage?: unknown } | undefined)?.include_usage === true,
+    hasUsage: tellsUsage(request.body, quirks),
   });
   const send = (text: string): Promise<void> => request.write(text, faults.sliceBytes);
   const stop = stopSignal(request, quirks);
@@ -62,6 +61,11 @@ export const streamCompletion = async (
     request.stopped();
     await run.return({ reason: 'stop' });
   }
+};
+
+const tellsUsage = (body: Readonly<Record<string, unknown>>, { alwaysTellsUsage }: Quirks): boolean => {
+  const options = body['stream_options'] as { readonly include_usage?: unknown } | undefined;
+  return alwaysTellsUsage || options?.include_usage === true;
 };
 
 /** Resolves once the client has hung up. */

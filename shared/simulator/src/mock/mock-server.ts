@@ -8,8 +8,9 @@ import type { SimulatedOptions } from '../engine/simulated-engine.ts';
 import type { MockFaults } from './faults.ts';
 import { streamCompletion } from './mock-completion.ts';
 import { MockRequest } from './mock-request.ts';
+import { refusalBy } from './mock-refusals.ts';
 import { QUIRKS } from './quirks.ts';
-import type { Dialect } from './quirks.ts';
+import type { Dialect, Quirks } from './quirks.ts';
 
 export type MockServerOptions = {
   /** whose dialect to speak. Default `openai` */
@@ -25,7 +26,7 @@ export type MockServerOptions = {
 };
 
 export interface MockServer {
-  /** base URL as an engine's `upstream` wants it, ending in /v1 */
+  /** base URL as an engine's `upstream` wants it */
   readonly url: string;
   readonly port: number;
   /** chat requests, oldest first */
@@ -60,7 +61,8 @@ export const startMockServer = async (options: MockServerOptions = {}): Promise<
     await engine.close();
     await closed;
   };
-  return { url: `http://${address}:${port}/v1`, port, requests, engine, connections, close };
+  const base = placeIn(QUIRKS[options.quirks ?? 'openai'], '');
+  return { url: `http://${address}:${port}${base}`, port, requests, engine, connections, close };
 };
 
 type Mock = {
@@ -70,24 +72,30 @@ type Mock = {
 };
 
 const answer = async (request: IncomingMessage, response: ServerResponse, mock: Mock): Promise<void> => {
-  if (request.method === 'GET' && request.url === '/v1/models') return listModels(response, mock.engine);
-  if (request.method !== 'POST' || request.url !== '/v1/chat/completions')
-    return refuse(response, 404, 'unknown_path');
+  const quirks = QUIRKS[mock.options.quirks ?? 'openai'];
+  const asked = `${request.method} ${request.url}`;
+  if (quirks.listsModels && asked === `GET ${placeIn(quirks, '/models')}`)
+    return listModels(response, mock.engine);
+  if (asked !== `POST ${placeIn(quirks, '/chat/completions')}`) return refuse(response, 404, 'unknown_path');
   const body = await readJson(request);
   if (!Array.isArray(body?.['messages']) || body['stream'] !== true)
     return refuse(response, 400, 'stream_expected');
   const received = new MockRequest(request, response, body);
   mock.requests.push(received);
-  const { quirks = 'openai', faults: given = {} } = mock.options;
+  const refused = refusalBy(quirks, request.headers, body);
+  if (refused !== undefined) return refuse(response, refused.status, 'refused', refused);
+  const { faults: given = {} } = mock.options;
   const faults = typeof given === 'function' ? given(received) : given;
   if (faults.slowFirstByteMs !== undefined)
     await delay(faults.slowFirstByteMs, undefined, { signal: received.gone });
   if (faults.status !== undefined) return refuse(response, faults.status, 'mock_fault', faults);
   if (faults.stream !== undefined)
     return void response.writeHead(200, { 'content-type': 'text/event-stream' }).end(faults.stream);
-  const model = { engine: mock.engine, quirks: QUIRKS[quirks], faults };
+  const model = { engine: mock.engine, quirks, faults };
   await streamCompletion(received, response, model, mock.requests.length);
 };
+
+const placeIn = ({ path, query }: Quirks, what: string): string => `${path}${what}${query}`;
 
 const listModels = async (response: ServerResponse, engine: SimulatedEngine): Promise<void> => {
   const ids = await engine.models(new AbortController().signal);

@@ -1,5 +1,17 @@
 /** The servers whose manners the mock knows. */
-export const DIALECTS = ['openai', 'vllm', 'sglang', 'llamacpp', 'ollama'] as const;
+export const DIALECTS = [
+  'openai',
+  'vllm',
+  'sglang',
+  'llamacpp',
+  'ollama',
+  'azure',
+  'mistral',
+  'gemini',
+  'anthropic-compatible',
+  'openrouter',
+  'litellm',
+] as const;
 export type Dialect = (typeof DIALECTS)[number];
 
 /** How a real server's streams differ from the letter of OpenAI's. */
@@ -22,6 +34,20 @@ export type Quirks = {
   readonly hasErrorField: boolean;
   /** continues a trailing assistant message: if asked by flags, without being asked, or never */
   readonly continuation: 'flag' | 'always' | 'never';
+  /** before `/chat/completions` */
+  readonly path: string;
+  /** the query without which nothing is there */
+  readonly query: string;
+  /** lists its models beside that path */
+  readonly listsModels: boolean;
+  /** takes a key in a header `api-key` only */
+  readonly hasOwnKeyHeader: boolean;
+  /** ends each stream with its usage, asked for or not */
+  readonly alwaysTellsUsage: boolean;
+  /** fields of a request and roles that it does not have */
+  readonly unknown: readonly string[];
+  /** refuses lines of one role that follow each other */
+  readonly alternates: boolean;
   /** when a client's hang-up stops the model: at once, with the first token, or ms later */
   readonly stops: 'at_once' | 'after_prefill' | { readonly lateMs: number };
 };
@@ -36,6 +62,13 @@ const OPENAI: Quirks = {
   lastChunk: {},
   hasErrorField: false,
   continuation: 'never',
+  path: '/v1',
+  query: '',
+  listsModels: true,
+  hasOwnKeyHeader: false,
+  alwaysTellsUsage: false,
+  unknown: [],
+  alternates: false,
   stops: 'at_once',
 };
 
@@ -67,4 +100,28 @@ export const QUIRKS: Readonly<Record<Dialect, Quirks>> = {
     hasWholeToolCalls: true,
     continuation: 'always',
   },
+  azure: {
+    ...OPENAI,
+    path: '/openai/deployments/mock',
+    query: '?api-version=2024-10-21',
+    listsModels: false,
+    hasOwnKeyHeader: true,
+  },
+  mistral: {
+    ...OPENAI,
+    idPrefix: '',
+    alwaysTellsUsage: true,
+    unknown: ['stream_options', 'max_completion_tokens', 'seed', 'developer'],
+    alternates: true,
+  },
+  gemini: { ...OPENAI, path: '/v1beta/openai' },
+  'anthropic-compatible': { ...OPENAI, idPrefix: 'msg_' },
+  openrouter: {
+    ...OPENAI,
+    idPrefix: 'gen-',
+    path: '/api/v1',
+    reasoningField: 'reasoning',
+    hasComments: true,
+  },
+  litellm: OPENAI,
 };

@@ -1,6 +1,8 @@
 import type { ChatMessage, UpstreamError } from '@sluice/protocol';
 import { alternating } from './alternation.ts';
-import type { RequestBody } from './request-body.ts';
+
+/** Of `POST /chat/completions`. */
+export type RequestBody = { readonly [field: string]: unknown };
 
 /** One thing in which servers differ, and by which a request is refused. */
 type Manner = {
@@ -32,16 +34,38 @@ const isUnknown =
     NO_SUCH_FIELD.test(words) &&
     (param === field || (param === '' && new RegExp(`\\b${field}\\b`).test(words)));
 
+const alternated = (body: RequestBody): RequestBody => ({
+  ...body,
+  messages: alternating(body['messages'] as readonly ChatMessage[]),
+});
+
+const systemRole = (body: RequestBody): RequestBody => ({
+  ...body,
+  messages: (body['messages'] as readonly ChatMessage[]).map((message) =>
+    message.role === 'developer' ? { ...message, role: 'system' } : message,
+  ),
+});
+
 /** In the order in which they are tried. */
-const MANNERS: readonly Manner[] = [
-  { isMeant: isUnknown('stream_options'), apply: (body) => without(body, 'stream_options') },
-  { isMeant: isUnknown('max_tokens'), apply: renamed('max_tokens', 'max_completion_tokens') },
-  { isMeant: isUnknown('max_completion_tokens'), apply: renamed('max_completion_tokens', 'max_tokens') },
-  {
-    isMeant: ({ words }) => /roles? must alternate/.test(words),
-    apply: (body) => ({ ...body, messages: alternating(body['messages'] as readonly ChatMessage[]) }),
+const MANNERS = {
+  no_stream_options: {
+    isMeant: isUnknown('stream_options'),
+    apply: (body) => without(body, 'stream_options'),
   },
-];
+  max_completion_tokens: {
+    isMeant: isUnknown('max_tokens'),
+    apply: renamed('max_tokens', 'max_completion_tokens'),
+  },
+  max_tokens: {
+    isMeant: isUnknown('max_completion_tokens'),
+    apply: renamed('max_completion_tokens', 'max_tokens'),
+  },
+  random_seed: { isMeant: isUnknown('seed'), apply: renamed('seed', 'random_seed') },
+  system_role: { isMeant: ({ words }) => /\bdeveloper\b/.test(words), apply: systemRole },
+  alternation: { isMeant: ({ words }) => /roles? must alternate/.test(words), apply: alternated },
+} as const satisfies Readonly<Record<string, Manner>>;
+
+export type MannerName = keyof typeof MANNERS;
 
 const REFUSED: ReadonlySet<number> = new Set([400, 422]);
 
@@ -50,7 +74,12 @@ const REFUSED: ReadonlySet<number> = new Set([400, 422]);
  * that names it, and only where it changes the request: otherwise that would be refused again.
  */
 export class Manners {
-  readonly #learned = new Set<Manner>();
+  readonly #learned: Set<Manner>;
+
+  /** @param known those that need not be learned */
+  constructor(known: readonly MannerName[] = []) {
+    this.#learned = new Set(known.map((name) => MANNERS[name]));
+  }
 
   /** How many were learned. */
   get count(): number {
@@ -59,7 +88,9 @@ export class Manners {
 
   learnFrom({ status = 0, param = '', code = '', message = '' }: UpstreamError, body: RequestBody): void {
     const refusal = { param, words: `${code} ${message}`.toLowerCase() };
-    const manner = MANNERS.find((each) => !this.#learned.has(each) && each.isMeant(refusal));
+    const manner = Object.values<Manner>(MANNERS).find(
+      (each) => !this.#learned.has(each) && each.isMeant(refusal),
+    );
     if (manner === undefined || !REFUSED.has(status)) return;
     if (JSON.stringify(manner.apply(body)) !== JSON.stringify(body)) this.#learned.add(manner);
   }

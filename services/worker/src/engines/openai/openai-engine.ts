@@ -1,19 +1,19 @@
 import type { Token, Usage } from '@sluice/protocol';
 import { randomUUID } from 'node:crypto';
-import { Agent } from 'undici';
+import { EnvHttpProxyAgent } from 'undici';
 import { EngineError } from '@sluice/core';
 import type { Engine, EngineEnd, EngineRequest, EngineRules, EngineRun } from '@sluice/core';
 import { ChatStream } from './chat-stream.ts';
 import { ContinuedText } from './continued-text.ts';
-import { canContinueFrom } from './profile.ts';
+import { canContinueFrom, factsOf } from './profile.ts';
 import type { Profile } from './profile.ts';
 import { Manners } from './manners.ts';
 import { ModelNames } from './model-names.ts';
 import { Patience } from './patience.ts';
 import { requestBody } from './request-body.ts';
-import type { RequestBody } from './request-body.ts';
+import type { RequestBody } from './manners.ts';
+import { UpstreamAddress } from './upstream-address.ts';
 import { UpstreamCall } from './upstream-call.ts';
-import type { UpstreamTarget } from './upstream-call.ts';
 import { fieldOf } from './fields.ts';
 import { parsedOf, protocolFailure, statusFailure } from './upstream-failure.ts';
 import { wordsOf } from './upstream-words.ts';
@@ -22,7 +22,7 @@ import type { UpstreamMessages } from './upstream-words.ts';
 export type OpenAiOptions = {
   /** base URL of the interface, for example `http://127.0.0.1:8000/v1` */
   readonly upstream: string;
-  /** sent as a bearer token and nowhere else */
+  /** sent in the header that its profile names, and nowhere else */
   readonly apiKey?: string;
   /** which of its models are offered, and by which names; default: all, by its own */
   readonly names?: ModelNames;
@@ -59,10 +59,11 @@ export class OpenAiEngine implements Engine {
   readonly name = 'openai';
   readonly #options: OpenAiOptions;
   readonly #profile: Profile;
-  readonly #base: string;
+  readonly #address: UpstreamAddress;
   readonly #names: ModelNames;
-  readonly #manners = new Manners();
-  readonly #agent = new Agent({
+  readonly #manners: Manners;
+  /** By way of the proxies that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name. */
+  readonly #agent = new EnvHttpProxyAgent({
     // Ours replace undici's 300 s, which would cut long queues and long thoughts.
     headersTimeout: 0,
     bodyTimeout: 0,
@@ -70,21 +71,21 @@ export class OpenAiEngine implements Engine {
     keepAliveMaxTimeout: KEEP_ALIVE_MS,
   });
 
-  /** @throws TypeError when `upstream` is not an http or https URL */
+  /** @throws TypeError when `upstream` is not an http or https URL, or has a password beside a key */
   constructor(options: OpenAiOptions) {
-    if (!/^https?:\/\//.test(options.upstream) || !URL.canParse(options.upstream))
-      throw new TypeError('upstream: expected an http or https URL');
     this.#options = options;
     this.#profile = options.profile ?? 'openai';
+    this.#manners = new Manners(factsOf(this.#profile).manners);
     this.#names = options.names ?? new ModelNames();
-    this.#base = options.upstream.replace(/\/+$/, '');
+    const { upstream, apiKey } = options;
+    this.#address = new UpstreamAddress({ upstream, apiKey, profile: this.#profile });
   }
 
   async models(signal: AbortSignal): Promise<readonly string[]> {
     const timeouts = { firstByteTimeoutMs: MODELS_TIMEOUT_MS, idleTimeoutMs: MODELS_TIMEOUT_MS };
     const call = new UpstreamCall(signal, timeouts);
     try {
-      const { status } = await call.open(this.#agent, this.#target('GET', '/models'));
+      const { status } = await call.open(this.#agent, this.#address.target('GET', '/models'));
       const body = await bodyOf(call);
       // Not every server lists its models: those that are named are offered all the same.
       if (status >= 400 && status < 500 && this.#names.known.length > 0) return this.#names.known;
@@ -157,7 +158,7 @@ export class OpenAiEngine implements Engine {
 
   /** @returns whether the answer is one JSON document: not every server streams */
   async #openStream(call: UpstreamCall, generation: string, body: RequestBody): Promise<boolean> {
-    const target = this.#target('POST', '/chat/completions');
+    const target = this.#address.target('POST', '/chat/completions');
     const headers = {
       ...target.headers,
       accept: 'text/event-stream',
@@ -173,13 +174,6 @@ export class OpenAiEngine implements Engine {
     if (/^text\/html\b/i.test(contentType))
       throw protocolFailure('the upstream answered with a web page, expected a stream of events');
     return /^application\/(?:[\w.-]+\+)?json\b/i.test(contentType);
-  }
-
-  #target(method: 'GET' | 'POST', path: string): UpstreamTarget {
-    const { apiKey } = this.#options;
-    const headers: Record<string, string> = { 'accept-encoding': 'identity' };
-    if (apiKey !== undefined) headers['authorization'] = `Bearer ${apiKey}`;
-    return { url: `${this.#base}${path}`, method, headers };
   }
 }
 

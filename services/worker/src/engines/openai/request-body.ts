@@ -1,10 +1,9 @@
 import { EngineError, OUTPUT_BOUNDS, refusedByRules } from '@sluice/core';
 import type { EngineRequest, EngineRules } from '@sluice/core';
 import type { ContinuedText } from './continued-text.ts';
-import { continuationOf, outputBoundOf, paramsOf } from './profile.ts';
+import type { RequestBody } from './manners.ts';
+import { factsOf } from './profile.ts';
 import type { Profile } from './profile.ts';
-
-export type RequestBody = { readonly [field: string]: unknown };
 
 export type Upstream = { readonly profile: Profile; readonly model: string; readonly rules: EngineRules };
 
@@ -18,7 +17,7 @@ export const requestBody = (
   continued: ContinuedText,
   { profile, model, rules }: Upstream,
 ): RequestBody | undefined => {
-  const refused = refusedByRules(request, rules, paramsOf(profile));
+  const refused = refusedByRules(request, rules, factsOf(profile).params);
   if (refused !== undefined) throw new EngineError('upstream_rejected', refused);
   const params = boundedParams(request, profile, rules);
   for (const name of OUTPUT_BOUNDS) {
@@ -30,7 +29,7 @@ export const requestBody = (
   const isContinuation = continued.text !== '';
   const trailing = isContinuation ? [{ role: 'assistant', content: continued.text }] : [];
   const flags =
-    isContinuation && continuationOf(profile) === 'flag'
+    isContinuation && factsOf(profile).continuation === 'flag'
       ? { continue_final_message: true, add_generation_prompt: false }
       : {};
   return {
@@ -55,7 +54,10 @@ const boundedParams = (
   const given = OUTPUT_BOUNDS.filter((name) => typeof params[name] === 'number');
   const bounds = given.map((name) => Number(params[name]));
   const bound = bounds.length === 0 ? maxTokens : Math.min(...bounds);
-  if (bound === undefined || (profile === 'openai' && given.length === 1)) return { ...params };
+  const { outputBound } = factsOf(profile);
+  // OpenAI's older models know the one name, its newer ones the other.
+  if (bound === undefined || (outputBound === 'max_completion_tokens' && given.length === 1))
+    return { ...params };
   const { max_tokens: _, max_completion_tokens: __, ...rest } = params;
-  return { ...rest, [outputBoundOf(profile)]: bound };
+  return { ...rest, [outputBound]: bound };
 };
