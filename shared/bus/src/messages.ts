@@ -1,5 +1,6 @@
 /** The parsers of everything that comes over NATS, one per kind; each throws ForeignMessageError. */
 import type {
+  Answer,
   BodyPart,
   GenerationItem,
   MessageItem,
@@ -39,7 +40,7 @@ export const parseBeat: Parser<WorkerBeat> = parserOf(workerBeatSchema);
 export type BodyFields = {
   readonly prompt: Pick<PromptBody, 'input' | 'messages' | 'params'> & { readonly note?: object };
   readonly input: Pick<GenerationItem, 'input'>;
-  readonly answer: Pick<GenerationItem, 'text' | 'reasoning' | 'toolCalls'>;
+  readonly answer: Answer;
   readonly message: Pick<MessageItem, 'text' | 'data'>;
 };
 

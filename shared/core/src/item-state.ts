@@ -1,3 +1,4 @@
+import { withoutAnswer } from '@sluice/protocol';
 import type { End, GenerationItem, Position } from '@sluice/protocol';
 import { countCrash, countSpent, poisonEnd } from './crash-budget.ts';
 import type { CrashCount } from './crash-budget.ts';
@@ -58,13 +59,6 @@ export const markCancelled = (item: StoredGeneration, now: number): StoredGenera
 /** A worker takes a queued generation. The attempt it writes fences every older one. */
 export const claim = (item: StoredGeneration, worker: string): StoredGeneration | undefined =>
   item.status === 'queued' ? { ...item, status: 'running', attempt: item.attempt + 1, worker } : undefined;
-
-/** The item without what was said so far, wherever that is. */
-const withoutAnswer = (item: StoredGeneration): StoredGeneration => {
-  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...others } = item;
-  const { preview: _preview, bodies, ...rest } = others;
-  return bodies?.input === undefined ? rest : { ...rest, bodies: { input: bodies.input } };
-};
 
 /** A generation that its worker hands over, or that was parked, waits for a worker again. */
 export const requeue = (item: StoredGeneration): StoredGeneration | undefined => {

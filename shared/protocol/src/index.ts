@@ -18,8 +18,9 @@ export type {
   UpstreamError,
   Usage,
 } from './records.ts';
-export { withoutText } from './items.ts';
+export { withoutAnswer, withoutSaid, withoutText } from './items.ts';
 export type {
+  Answer,
   ChatMessage,
   GenerationItem,
   Governor,

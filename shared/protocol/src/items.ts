@@ -91,10 +91,22 @@ export type MessageItem = {
 
 export type Item = GenerationItem | MessageItem;
 
-/** The item without the fields that deltas carry: what an `item` frame announces. */
-export const withoutText = (item: Item): Item => {
-  if (item.kind === 'message') return item;
-  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...others } = item;
-  const { preview: _preview, bodies, ...rest } = others;
+/** The fields of an item that deltas carry. */
+export type Answer = Pick<GenerationItem, 'text' | 'reasoning' | 'toolCalls'>;
+
+/** A generation without the answer that it holds. */
+export const withoutSaid = <Generation extends Answer>(item: Generation): Omit<Generation, keyof Answer> => {
+  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = item;
+  return rest;
+};
+
+/** A generation without its answer, wherever that is. */
+export const withoutAnswer = <Generation extends Pick<GenerationItem, keyof Answer | 'preview' | 'bodies'>>(
+  item: Generation,
+) => {
+  const { preview: _preview, bodies, ...rest } = withoutSaid(item);
   return bodies?.input === undefined ? rest : { ...rest, bodies: { input: bodies.input } };
 };
+
+/** The item without the fields that deltas carry: what an `item` frame announces. */
+export const withoutText = (item: Item): Item => (item.kind === 'message' ? item : withoutAnswer(item));

@@ -2,7 +2,7 @@ import { readChain } from '@sluice/bus';
 import type { Bus, GenerationVersion, StoredItem } from '@sluice/bus';
 import { GenerationBuffer } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
-import { headOf } from '@sluice/protocol';
+import { headOf, withoutSaid } from '@sluice/protocol';
 import type { End, GenerationKey, TokenRecord } from '@sluice/protocol';
 import { bufferOf, bufferOfItem, endOf } from './generation-log.ts';
 
@@ -280,7 +280,4 @@ const isPastLog = ({ status, epoch, seq }: StoredGeneration, newest: TokenRecord
   status === 'done' && newest.end === undefined && (epoch !== newest.epoch || seq !== headOf(newest));
 
 /** Texts are in the buffer, or in the store: a copy here would double them. */
-const lean = ({ rev, item }: GenerationVersion): GenerationVersion => {
-  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = item;
-  return { rev, item: rest };
-};
+const lean = ({ rev, item }: GenerationVersion): GenerationVersion => ({ rev, item: withoutSaid(item) });
