@@ -1,5 +1,5 @@
 /** The entry for chats of the Vercel AI SDK: `useChat({ transport })`. Takes only types from the SDK. */
-import { uiMessageIdOf, uiMessagesOf as messagesOf, UiChunkWriter, uiPromptOf } from '@sluice/core';
+import { uiMessageIdOf, uiMessagesOf as messagesOf, uiPromptOf } from '@sluice/core';
 import type { UiChunk, UiMessage } from '@sluice/core';
 import { SluiceError } from '@sluice/protocol';
 import type { Item, PromptBody } from '@sluice/protocol';
@@ -145,7 +145,9 @@ const promptOf = (asked: Parameters<typeof uiPromptOf>[0]): ReturnType<typeof ui
 
 async function* chunksOf(answer: Generation, messageId: string): AsyncGenerator<UiChunk, undefined> {
   await answer.accepted;
-  const writer = new UiChunkWriter(answer.id, messageId);
+  // While the model thinks, a page has time to load this.
+  const { UiChunkWriter, UiPartsWriter } = await import('@sluice/core/parts');
+  const writer = new UiPartsWriter(new UiChunkWriter(answer.id, messageId), answer.id);
   yield* writer.start();
   let epoch: number | undefined;
   try {

@@ -1,25 +1,31 @@
-import { headOf, kindOf, textOf, toolOf } from '@sluice/protocol';
-import type { End, Token, TokenKind, TokenRecord, ToolRef } from '@sluice/protocol';
+import { headOf, kindOf, partRefOf, textOf, toolOf } from '@sluice/protocol';
+import type { End, PartRef, Token, TokenKind, TokenRecord, ToolRef } from '@sluice/protocol';
 
 /** What applying a record did. `hole`: tokens before it are missing, read their chunks first. */
 export type Applied = 'advanced' | 'unchanged' | 'restarted' | 'hole';
 
-/** Consecutive tokens that one frame may hold: one kind, and one tool call. */
-type Run = { readonly start: number; readonly kind: TokenKind; readonly tool: ToolRef | undefined };
+/** Consecutive tokens that one frame may hold: one kind, and one tool call or part. */
+type Run = {
+  readonly start: number;
+  readonly kind: TokenKind;
+  readonly tool: ToolRef | undefined;
+  readonly part: PartRef | undefined;
+};
 
 /** Tokens (from, seq] of one run; `text` is JSON-escaped UTF-8 without the quotes, a view into the buffer. */
 export type Slice = {
   readonly seq: number;
   readonly kind: TokenKind;
   readonly tool: ToolRef | undefined;
+  readonly part: PartRef | undefined;
   readonly text: Buffer;
 };
 
 const FIRST_BYTES = 256;
 /** Most text of one slice, bytes: a frame that is larger would hold up all others on its connection. */
 const MAX_SLICE_BYTES = 256 * 1024;
-/** Which call a piece belongs to that names none. */
-const FIRST_CALL: ToolRef = { index: 0 };
+/** Which call, or which part, a piece belongs to that names none. */
+const FIRST = { index: 0 };
 
 /**
  * The tokens (base, head] of one generation, kept as the bytes that frames are made of: JSON-escaped
@@ -93,7 +99,10 @@ export class GenerationBuffer {
     const next = this.#runs[index + 1];
     const seq = this.#within(from, next === undefined ? this.head : next.start);
     const text = this.#slab.subarray(this.#offset(from), this.#offset(seq));
-    return { seq, kind: run.kind, tool: from === run.start ? run.tool : continued(run.tool), text };
+    const { kind, tool, part } = run;
+    return from === run.start
+      ? { seq, kind, tool, part, text }
+      : { seq, kind, tool: continued(tool), part: continued(part), text };
   }
 
   #restart(epoch: number): void {
@@ -129,18 +138,14 @@ export class GenerationBuffer {
     this.#count += 1;
   }
 
-  /** Starts a run where the kind or the tool call changes, or where a piece brings a call's id or name. */
+  /** Starts a run where the kind, the tool call or the part changes, or where a piece brings more than their number. */
   #mark(token: Token): void {
     const kind = kindOf(token);
-    const tool = kind === 'tool_call' ? (toolOf(token) ?? FIRST_CALL) : undefined;
+    const tool = kind === 'tool_call' ? (toolOf(token) ?? FIRST) : undefined;
+    const part = kind === 'part' ? (partRefOf(token) ?? FIRST) : undefined;
     const last = this.#runs.at(-1);
-    const same =
-      last !== undefined &&
-      last.kind === kind &&
-      tool?.index === last.tool?.index &&
-      tool?.id === undefined &&
-      tool?.name === undefined;
-    if (!same) this.#runs.push({ start: this.head, kind, tool });
+    const same = last?.kind === kind && goesOn(last.tool, tool) && goesOn(last.part, part);
+    if (!same) this.#runs.push({ start: this.head, kind, tool, part });
   }
 
   #offset(seq: number): number {
@@ -178,6 +183,14 @@ export class GenerationBuffer {
   }
 }
 
-/** How the later pieces of a call name it: by index alone, whatever the frames were cut into. */
-const continued = (tool: ToolRef | undefined): ToolRef | undefined =>
-  tool === undefined ? undefined : { index: tool.index };
+type Ref = ToolRef | PartRef | undefined;
+
+const goesOn = (last: Ref, next: Ref): boolean =>
+  last?.index === next?.index && (next === undefined || isNumberOnly(next));
+
+const isNumberOnly = (ref: ToolRef & PartRef): boolean =>
+  ref.id === undefined && ref.name === undefined && ref.type === undefined;
+
+/** How the later pieces of a call or a part name it: by index alone, whatever the frames were cut into. */
+const continued = (ref: Ref): { readonly index: number } | undefined =>
+  ref === undefined ? undefined : { index: ref.index };

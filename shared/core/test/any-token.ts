@@ -36,7 +36,17 @@ const anyTool = fc.record(
   { requiredKeys: ['index'], noNullPrototype: true },
 );
 
+const anyPartRef = fc.record(
+  { index: fc.nat({ max: 2 }), type: fc.constantFrom('annotation', 'image', 'data-x', 'other'), id: anyText },
+  { requiredKeys: ['index'], noNullPrototype: true },
+);
+
 const anyMarked = fc.oneof(
+  fc.record({ kind: fc.constant('refusal' as const), text: anyText }, { noNullPrototype: true }),
+  fc.record(
+    { kind: fc.constant('part' as const), text: fc.oneof(anyText, fc.json()), part: anyPartRef },
+    { requiredKeys: ['kind', 'text'], noNullPrototype: true },
+  ),
   fc.record({ kind: fc.constant('reasoning' as const), text: anyText }, { noNullPrototype: true }),
   fc.record(
     { kind: fc.constant('tool_call' as const), text: anyText, tool: anyTool },

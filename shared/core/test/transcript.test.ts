@@ -41,3 +41,24 @@ test('a transcript taken early does not change when more tokens come', () => {
   expect(early.toolCalls).toEqual([{ id: 'call_1', name: 'find', arguments: '{' }]);
   expect(writer.transcript().toolCalls).toEqual([{ id: 'call_1', name: 'find', arguments: '{}' }]);
 });
+
+test('a transcript holds the parts whose pieces came to their end, and the refusal apart from the text', () => {
+  const piece = (text: string, part: object): Token => ({ kind: 'part', text, part: { index: 0, ...part } });
+  const tokens: Token[] = [
+    piece('{"a":', { type: 'annotation', id: 'x' }),
+    piece('1}', {}),
+    { kind: 'refusal', text: 'I ' },
+    piece('[]', { index: 1, type: 'new' }),
+    { kind: 'refusal', text: 'will not.' },
+    piece('{"cut', { index: 2, type: 'image' }),
+    piece('['.repeat(100) + ']'.repeat(100), { index: 3, type: 'deep' }),
+  ];
+  expect(transcriptOf(tokens)).toEqual({
+    text: '',
+    refusal: 'I will not.',
+    parts: [
+      { type: 'annotation', id: 'x', data: { a: 1 } },
+      { type: 'new', data: [] },
+    ],
+  });
+});

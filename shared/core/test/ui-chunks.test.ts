@@ -2,9 +2,11 @@ import { describe, expect, test } from '@jest/globals';
 import { readUIMessageStream } from 'ai';
 import type { UIMessage, UIMessageChunk } from 'ai';
 import fc from 'fast-check';
+import { kindOf, textOf } from '@sluice/protocol';
 import type { End, Token } from '@sluice/protocol';
-import { transcriptOf, UiChunkWriter, uiDeltaOf } from '../src/index.ts';
-import type { UiChunk, UiDelta } from '../src/index.ts';
+import { transcriptOf } from '../src/index.ts';
+import type { UiChunk, UiDelta, UiWriter } from '../src/index.ts';
+import { UiChunkWriter, uiDeltaOf, UiPartsWriter } from '../src/parts/index.ts';
 import { anyTokens } from './any-token.ts';
 
 const STOP: End = { reason: 'stop' };
@@ -23,7 +25,10 @@ const deltasOf = (tokens: readonly Token[], cuts: readonly boolean[]): UiDelta[]
       last !== undefined &&
       last.kind === next.kind &&
       last.tool?.index === next.tool?.index &&
-      next.tool?.id === undefined;
+      next.tool?.id === undefined &&
+      last.part?.index === next.part?.index &&
+      next.part?.type === undefined &&
+      next.part?.id === undefined;
     if (isSame && cuts[at % cuts.length] !== true)
       deltas[deltas.length - 1] = { ...last, text: last.text + next.text };
     else deltas.push(next);
@@ -31,8 +36,10 @@ const deltasOf = (tokens: readonly Token[], cuts: readonly boolean[]): UiDelta[]
   return deltas;
 };
 
+const writing = (): UiWriter => new UiPartsWriter(new UiChunkWriter('g1', 'g1'), 'g1');
+
 const told = (tokens: readonly Token[], end: End, cuts: readonly boolean[] = [true]): UiChunk[] => {
-  const writer = new UiChunkWriter('g1', 'g1');
+  const writer = writing();
   const deltas = deltasOf(tokens, cuts).flatMap((delta) => writer.delta(delta));
   return [...writer.start(), ...deltas, ...writer.end(end)];
 };
@@ -71,8 +78,14 @@ describe('a generation told to the AI SDK', () => {
       fc.asyncProperty(anyTokens(40), anyReason, anyCuts, async (tokens, end, cuts) => {
         const message = await read(told(tokens, end, cuts));
         expect(message).toEqual(await read(told(tokens, end)));
-        const { text, reasoning = '' } = transcriptOf(tokens);
-        expect([joined(message, 'text'), joined(message, 'reasoning')]).toEqual([text, reasoning]);
+        const { reasoning = '' } = transcriptOf(tokens);
+        const said = tokens.filter((token) => ['text', 'refusal'].includes(kindOf(token)));
+        expect([joined(message, 'text'), joined(message, 'reasoning')]).toEqual([
+          said.map(textOf).join(''),
+          reasoning,
+        ]);
+        const isRefused = tokens.some((token) => kindOf(token) === 'refusal');
+        expect(message.metadata).toEqual(isRefused ? { refusal: true } : undefined);
         expect(message).toMatchObject({ id: 'g1', role: 'assistant' });
       }),
       { numRuns: 200 },
@@ -84,7 +97,7 @@ describe('a generation told to the AI SDK', () => {
       fc.asyncProperty(anyTokens(20), anyTokens(20), anyCuts, async (void_, after, cuts) => {
         // The SDK shows the beginning of a step only with what follows it.
         const tokens = [...after, 'x'];
-        const writer = new UiChunkWriter('g1', 'g1');
+        const writer = writing();
         const chunks = [...writer.start()];
         for (const delta of deltasOf(void_, cuts)) chunks.push(...writer.delta(delta));
         chunks.push(...writer.reset());
@@ -134,6 +147,45 @@ describe('a generation told to the AI SDK', () => {
     expect(wrong).toMatchObject({ toolCallId: 'c1', toolName: 'weather', input: '{"in' });
     const types = told([half], { reason: 'cancelled' }).map(({ type }) => type);
     expect(types.slice(2)).toEqual(['tool-input-start', 'tool-input-delta', 'abort']);
+  });
+
+  test('shows sources, images and other parts, and keeps what a server wants back', async () => {
+    const part = (index: number, type: string, data: unknown, id?: string): Token => ({
+      ...{ kind: 'part', text: JSON.stringify(data) },
+      part: { index, type, ...(id === undefined ? {} : { id }) },
+    });
+    const cited = { url: 'https://a.example', title: 'A', start_index: 0 };
+    const tokens: Token[] = [
+      { kind: 'reasoning', text: 'hm' },
+      part(0, 'reasoning_fields', { reasoning_details: [{ signature: 's1' }] }),
+      'It ',
+      part(1, 'annotation', { type: 'url_citation', url_citation: cited }),
+      'is.',
+      part(2, 'image', { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }),
+      part(3, 'call_fields', { extra_content: { google: { thought_signature: 's2' } } }, 'c1'),
+      { kind: 'tool_call', text: '{}', tool: { index: 0, id: 'c1', name: 'f' } },
+      part(4, 'data-mood', 'good'),
+      part(5, 'new', { x: 1 }),
+    ];
+    const message = await read(told(tokens, { reason: 'tool_calls' }));
+    const fields = (value: object): object => ({ sluice: value });
+    expect(message.parts).toMatchObject([
+      { type: 'step-start' },
+      { type: 'reasoning', text: 'hm' },
+      {
+        ...{ type: 'reasoning', text: '' },
+        providerMetadata: fields({ reasoning_details: [{ signature: 's1' }] }),
+      },
+      { type: 'text', text: 'It is.' },
+      { type: 'source-url', url: 'https://a.example', title: 'A' },
+      { type: 'file', mediaType: 'image/png', url: 'data:image/png;base64,AA==' },
+      {
+        ...{ type: 'tool-f', toolCallId: 'c1', input: {} },
+        callProviderMetadata: fields({ extra_content: { google: { thought_signature: 's2' } } }),
+      },
+      { type: 'data-mood', data: 'good' },
+      { type: 'data-part', data: { type: 'new', data: { x: 1 } } },
+    ]);
   });
 
   test('ends with the failure that its log ends with', () => {

@@ -49,6 +49,27 @@ describe('the prompt of a chat', () => {
     ]);
   });
 
+  test('gives the server back what it wants with its reasoning and its calls', () => {
+    const back = (sluice: unknown): object => ({ sluice });
+    const { body } = ask([
+      user('u1', text('Wet?')),
+      assistant(
+        'a1',
+        { type: 'reasoning', text: 'hm', providerMetadata: back({ thinking_blocks: [1], role: 'system' }) },
+        tool({ state: 'output-available', output: 1, callProviderMetadata: back({ extra: 2, id: 'x' }) }),
+        { type: 'reasoning', text: 'hm', providerMetadata: back('junk') },
+        text('Yes.'),
+      ),
+      user('u2', text('Sure?')),
+    ]);
+    const call = { id: 'c1', type: 'function', function: { name: 'weather', arguments: '{"in":"Rome"}' } };
+    expect(body.messages?.slice(1, 4)).toEqual([
+      { role: 'assistant', content: null, thinking_blocks: [1], tool_calls: [{ ...call, extra: 2 }] },
+      { role: 'tool', tool_call_id: 'c1', content: '1' },
+      { role: 'assistant', content: 'Yes.' },
+    ]);
+  });
+
   test('has an id of its own that the same question has again, with or without half of its answer', () => {
     const question = user('u-1', text('Why?'));
     const { generation, messageId, body } = ask([question]);

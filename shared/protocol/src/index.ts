@@ -2,9 +2,10 @@ export { InvalidIdError, isId, parseGenerationId, parseItemId, parseOrg, parseSe
 export { isReadableName } from './names.ts';
 export type { GenerationId, GenerationKey, ItemId, Org, SessionId, SessionKey } from './ids.ts';
 export type { BodyPart, BodyRef } from './bodies.ts';
-export { kindOf, textOf, toolOf } from './tokens.ts';
-export type { MarkedToken, Token, TokenKind, ToolCall, ToolRef } from './tokens.ts';
+export { kindOf, partRefOf, textOf, toolOf } from './tokens.ts';
+export type { MarkedToken, Part, PartRef, Token, TokenKind, ToolCall, ToolRef } from './tokens.ts';
 export { ForeignMessageError, parseJson } from './foreign-message.ts';
+export { isShallow } from './nesting.ts';
 export type { UsageRecord } from './usage-record.ts';
 export { encodeRecord, headOf, parseRecord } from './records.ts';
 export type {

@@ -1,6 +1,6 @@
 import type { BodyRef } from './bodies.ts';
 import type { EndReason, GenerationError, Receipt, Usage } from './records.ts';
-import type { ToolCall } from './tokens.ts';
+import type { Part, ToolCall } from './tokens.ts';
 
 export const ITEM_STATUSES = ['queued', 'running', 'parked', 'done'] as const;
 export type ItemStatus = (typeof ITEM_STATUSES)[number];
@@ -65,10 +65,13 @@ export type GenerationItem = {
   readonly seq: number;
   readonly text?: string;
   readonly reasoning?: string;
+  /** why the model did not answer, in its words */
+  readonly refusal?: string;
   readonly toolCalls?: readonly ToolCall[];
+  readonly parts?: readonly Part[];
   /** the beginning of the text, where `bodies.answer` is there */
   readonly preview?: string;
-  /** what is too large for the item. `answer`: `text`, `reasoning` and `toolCalls` */
+  /** what is too large for the item. `answer`: the fields of {@link Answer} */
   readonly bodies?: { readonly input?: BodyRef; readonly answer?: BodyRef };
   readonly reason?: EndReason;
   readonly usage?: Usage;
@@ -92,11 +95,18 @@ export type MessageItem = {
 export type Item = GenerationItem | MessageItem;
 
 /** The fields of an item that deltas carry. */
-export type Answer = Pick<GenerationItem, 'text' | 'reasoning' | 'toolCalls'>;
+export type Answer = Pick<GenerationItem, 'text' | 'reasoning' | 'refusal' | 'toolCalls' | 'parts'>;
 
 /** A generation without the answer that it holds. */
 export const withoutSaid = <Generation extends Answer>(item: Generation): Omit<Generation, keyof Answer> => {
-  const { text: _text, reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = item;
+  const {
+    text: _text,
+    reasoning: _reasoning,
+    refusal: _refusal,
+    toolCalls: _calls,
+    parts: _parts,
+    ...rest
+  } = item;
   return rest;
 };
 

@@ -1,7 +1,7 @@
 import { ForeignMessageError, parseJson } from './foreign-message.ts';
 import { isShallow } from './nesting.ts';
 import { MARKED_KINDS } from './tokens.ts';
-import type { Token, ToolRef } from './tokens.ts';
+import type { PartRef, Token, ToolRef } from './tokens.ts';
 
 /** The last token a reader has: `seq` tokens of incarnation `epoch`. (0, 0) is "nothing yet". */
 export type Position = { readonly epoch: number; readonly seq: number };
@@ -91,19 +91,24 @@ const KNOWN_KINDS: readonly unknown[] = MARKED_KINDS;
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-const isTool = (value: unknown): value is ToolRef | undefined => {
+/** A count, and texts under these names, if any. */
+const isRef = (value: unknown, names: readonly string[]): boolean => {
   if (value === undefined) return true;
   if (typeof value !== 'object' || value === null) return false;
-  const { index, id, name } = value as Record<string, unknown>;
-  const optionalString = (field: unknown): boolean => field === undefined || typeof field === 'string';
-  return isCount(index) && optionalString(id) && optionalString(name);
+  const fields = value as Record<string, unknown>;
+  return (
+    isCount(fields['index']) &&
+    names.every((name) => fields[name] === undefined || typeof fields[name] === 'string')
+  );
 };
+const isTool = (value: unknown): value is ToolRef | undefined => isRef(value, ['id', 'name']);
+const isPart = (value: unknown): value is PartRef | undefined => isRef(value, ['type', 'id']);
 
 const isToken = (value: unknown): value is Token => {
   if (typeof value === 'string') return true;
   if (typeof value !== 'object' || value === null) return false;
-  const { kind, text, tool } = value as Record<string, unknown>;
-  return KNOWN_KINDS.includes(kind) && typeof text === 'string' && isTool(tool);
+  const { kind, text, tool, part } = value as Record<string, unknown>;
+  return KNOWN_KINDS.includes(kind) && typeof text === 'string' && isTool(tool) && isPart(part);
 };
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

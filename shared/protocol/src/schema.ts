@@ -151,7 +151,9 @@ export const bodySchemas = {
     note: noteSchema.exactOptional(),
   }),
   input: z.object({ input: z.string() }),
-  answer: storedGenerationSchema.pick({ text: true, reasoning: true, toolCalls: true }),
+  answer: storedGenerationSchema.pick({
+    ...{ text: true, reasoning: true, refusal: true, toolCalls: true, parts: true },
+  }),
   message: storedMessageSchema.pick({ text: true, data: true }),
 } satisfies Readonly<Record<BodyPart, z.ZodObject>>;
 

@@ -2,7 +2,7 @@ import type { ErrorCode } from './codes.ts';
 import type { Item } from './items.ts';
 import type { Limits } from './limits.ts';
 import type { End } from './records.ts';
-import type { MarkedKind, ToolRef } from './tokens.ts';
+import type { MarkedKind, PartRef, ToolRef } from './tokens.ts';
 
 /** Frames the server sends. Fields as in docs/PROTOCOL.md. */
 export type ReadyFrame = {
@@ -73,6 +73,7 @@ export type DeltaFrame = {
   readonly text: string;
   readonly kind?: MarkedKind;
   readonly tool?: ToolRef;
+  readonly part?: PartRef;
   readonly at: number;
 };
 

@@ -1,5 +1,5 @@
-import { UiChunkWriter, uiErrorOf } from '@sluice/core';
-import type { UiChunk } from '@sluice/core';
+import type { UiChunk, UiWriter } from '@sluice/core';
+import { UiChunkWriter, uiErrorOf, UiPartsWriter } from '@sluice/core/parts';
 import type { ServerFrame } from '@sluice/protocol';
 import type { Answer } from './answer.ts';
 
@@ -8,10 +8,10 @@ export type Told = { readonly chunks: readonly UiChunk[]; readonly isLast: boole
 
 /** The frames of one generation, from its first token, as chunks of a UI message. */
 export class AnswerChunks {
-  readonly #writer: UiChunkWriter;
+  readonly #writer: UiWriter;
 
   constructor({ key, messageId }: Answer) {
-    this.#writer = new UiChunkWriter(key.generation, messageId);
+    this.#writer = new UiPartsWriter(new UiChunkWriter(key.generation, messageId), key.generation);
   }
 
   /** What comes before any frame. */

@@ -73,16 +73,22 @@ export type DeltaHead = {
 export const encodeDelta = ({ prefix, epoch, from, at }: DeltaHead, slice: Slice): Frame => {
   const head = `${prefix}${epoch},"from":${from},"seq":${slice.seq},"text":"`;
   const kind = slice.kind === 'text' ? '' : `,"kind":"${slice.kind}"`;
-  const tool = slice.tool === undefined ? '' : `,"tool":${JSON.stringify(slice.tool)}`;
-  const toolBytes = slice.tool === undefined ? 0 : Buffer.byteLength(tool);
+  const ref = refOf(slice);
+  const refBytes = ref === '' ? 0 : Buffer.byteLength(ref);
   const end = `,"at":${at}}`;
-  const length = head.length + slice.text.length + 1 + kind.length + toolBytes + end.length;
+  const length = head.length + slice.text.length + 1 + kind.length + refBytes + end.length;
   const frame = allocate(length);
   const { payload } = frame;
   let offset = payload.write(head, 0, 'latin1');
   offset += slice.text.copy(payload, offset);
   offset += payload.write(`"${kind}`, offset, 'latin1');
-  if (toolBytes > 0) offset += payload.write(tool, offset);
+  if (refBytes > 0) offset += payload.write(ref, offset);
   payload.write(end, offset, 'latin1');
   return frame;
+};
+
+/** Which call or part it belongs to. */
+const refOf = ({ tool, part }: Slice): string => {
+  if (tool !== undefined) return `,"tool":${JSON.stringify(tool)}`;
+  return part === undefined ? '' : `,"part":${JSON.stringify(part)}`;
 };

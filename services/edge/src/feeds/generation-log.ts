@@ -33,7 +33,7 @@ export const bufferOfItem = (item: StoredGeneration): GenerationBuffer => {
   // There is a token for each piece, unless a worker made larger ones than it may.
   const tokens = pieces.length <= item.seq ? pieces : piecesOf(item, Infinity);
   const last = tokens.at(-1) ?? '';
-  const filler: Token = typeof last === 'string' ? '' : { ...last, text: '', ...fillerTool(last) };
+  const filler: Token = typeof last === 'string' ? '' : { ...last, text: '', ...fillerRef(last) };
   while (tokens.length < item.seq) tokens.push(filler);
   const buffer = new GenerationBuffer(item.epoch, 0);
   const { epoch, attempt, createdAt: at } = item;
@@ -45,14 +45,20 @@ export const bufferOfItem = (item: StoredGeneration): GenerationBuffer => {
 const MAX_PIECE_CHARS = 2 * MAX_TOKEN_BYTES;
 
 const piecesOf = (item: StoredGeneration, maxChars: number): Token[] => {
-  const { reasoning = '', text = '', toolCalls = [] } = item;
+  const { reasoning = '', text = '', refusal = '', toolCalls = [], parts = [] } = item;
   return [
     ...cut(reasoning, maxChars).map((piece) => ({ kind: 'reasoning', text: piece }) as const),
     ...cut(text, maxChars),
+    ...cut(refusal, maxChars).map((piece) => ({ kind: 'refusal', text: piece }) as const),
     ...toolCalls.flatMap(({ id, name, arguments: all }, index): Token[] => {
       const [first = '', ...rest] = cut(all, maxChars);
       const more = rest.map((piece) => ({ kind: 'tool_call', text: piece, tool: { index } }) as const);
       return [{ kind: 'tool_call', text: first, tool: { index, id, name } }, ...more];
+    }),
+    ...parts.flatMap(({ data, ...named }, index): Token[] => {
+      const [first = '', ...rest] = cut(JSON.stringify(data), maxChars);
+      const more = rest.map((piece) => ({ kind: 'part', text: piece, part: { index } }) as const);
+      return [{ kind: 'part', text: first, part: { index, ...named } }, ...more];
     }),
   ];
 };
@@ -64,6 +70,8 @@ const cut = (text: string, maxChars: number): string[] => {
   return pieces;
 };
 
-/** A piece of the same call carries only its index: an id would start another. */
-const fillerTool = (last: Exclude<Token, string>): object =>
-  last.tool === undefined ? {} : { tool: { index: last.tool.index } };
+/** A piece of the same call or part carries only its index: an id would start another. */
+const fillerRef = ({ tool, part }: Exclude<Token, string>): object => ({
+  ...(tool === undefined ? {} : { tool: { index: tool.index } }),
+  ...(part === undefined ? {} : { part: { index: part.index } }),
+});

@@ -1,6 +1,7 @@
-import type { DeltaFrame, EndFrame } from '@sluice/protocol';
+import type { EndFrame } from '@sluice/protocol';
 import { eventText } from '../transports/event-view.ts';
 import type { EventView, Shown } from '../transports/event-view.ts';
+import { ChatDeltas } from './chat-deltas.ts';
 import { finishReasonOf } from './chat-completion.ts';
 import type { CompletionHead } from './chat-completion.ts';
 import { answerOf, failureOf, openAiError, refusalAnswer, RESTARTED } from './openai-error.ts';
@@ -22,6 +23,7 @@ export class ChatChunks {
   readonly #head: CompletionHead;
   readonly #includesUsage: boolean;
   readonly #isRepeatable: boolean;
+  readonly #deltas = new ChatDeltas();
   #hasShown = false;
 
   constructor(head: CompletionHead, { includesUsage, isRepeatable }: ChunkOptions) {
@@ -39,7 +41,7 @@ export class ChatChunks {
     switch (frame.type) {
       case 'delta':
         this.#hasShown = true;
-        return { text: this.#choice(`${frame.epoch}-${frame.seq}`, deltaOf(frame)) };
+        return { text: this.#said(`${frame.epoch}-${frame.seq}`, this.#deltas.of(frame)) };
       case 'reset':
         return this.#hasShown ? broken(RESTARTED) : undefined;
       case 'end':
@@ -55,10 +57,17 @@ export class ChatChunks {
     const failure = failureOf(end);
     if (failure !== undefined)
       return { ...broken(failure.body), instead: answerOf(failure, this.#isRepeatable) };
+    const rest = this.#said(undefined, this.#deltas.rest());
     const finish = this.#choice(`${end.epoch}-${end.seq}-end`, {}, finishReasonOf(end.reason));
     const usage = this.#includesUsage ? chatUsageOf(end.usage) : undefined;
     const counted = usage === undefined ? '' : this.#chunk(undefined, { choices: [], usage });
-    return { text: `${finish}${counted}${eventText({ data: '[DONE]' })}`, last: true };
+    return { text: `${rest}${finish}${counted}${eventText({ data: '[DONE]' })}`, last: true };
+  }
+
+  /** Only the last one leads to the position: what is before it would come again. */
+  #said(id: string | undefined, deltas: readonly object[]): string {
+    const last = deltas.length - 1;
+    return deltas.map((delta, index) => this.#choice(index === last ? id : undefined, delta)).join('');
   }
 
   #choice(id: string | undefined, delta: object, finish_reason: string | null = null): string {
@@ -71,18 +80,6 @@ export class ChatChunks {
     return eventText({ id, data: JSON.stringify(chunk) });
   }
 }
-
-const deltaOf = ({ kind, text, tool }: DeltaFrame): object => {
-  if (kind === undefined) return { content: text };
-  if (kind === 'reasoning') return { reasoning_content: text };
-  const { index = 0, id, name } = tool ?? {};
-  const call = {
-    index,
-    ...(id === undefined ? {} : { id, type: 'function' }),
-    function: { ...(name === undefined ? {} : { name }), arguments: text },
-  };
-  return { tool_calls: [call] };
-};
 
 /** Once the head of the response is gone, an error is one more event. */
 const broken = (error: OpenAiError): Shown => ({

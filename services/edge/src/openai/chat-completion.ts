@@ -1,4 +1,5 @@
-import type { EndReason, GenerationItem, ToolCall } from '@sluice/protocol';
+import { callFieldsOf, knownPartOf, reasoningFieldsOf } from '@sluice/core/parts';
+import type { EndReason, GenerationItem, Part, ToolCall } from '@sluice/protocol';
 import { chatUsageOf } from './usage.ts';
 
 /** What every chunk and the completion say of themselves. */
@@ -21,15 +22,9 @@ export const finishReasonOf = (reason: EndReason | undefined): string =>
 
 /** A finished generation as the answer to a request that is not streamed. */
 export const completionOf = (item: GenerationItem): object => {
-  const { text = '', reasoning, toolCalls, reason } = item;
+  const { reason } = item;
   const usage = chatUsageOf(item.usage);
-  const message = {
-    role: 'assistant',
-    content: text === '' && toolCalls !== undefined ? null : text,
-    refusal: null,
-    ...(reasoning === undefined ? {} : { reasoning_content: reasoning }),
-    ...(toolCalls === undefined ? {} : { tool_calls: toolCalls.map(callOf) }),
-  };
+  const message = { ...messageOf(item), ...shownPartsOf(item.parts) };
   return {
     ...headOf(item),
     object: 'chat.completion',
@@ -38,8 +33,39 @@ export const completionOf = (item: GenerationItem): object => {
   };
 };
 
-export const callOf = ({ id, name, arguments: text }: ToolCall): object => ({
+type Said = Pick<GenerationItem, 'text' | 'reasoning' | 'refusal' | 'toolCalls' | 'parts'>;
+
+const messageOf = ({ text = '', reasoning, refusal, toolCalls, parts }: Said): object => ({
+  ...reasoningFieldsOf(parts),
+  role: 'assistant',
+  content: text === '' && (toolCalls ?? refusal) !== undefined ? null : text,
+  refusal: refusal ?? null,
+  ...(reasoning === undefined ? {} : { reasoning_content: reasoning }),
+  ...(toolCalls === undefined ? {} : { tool_calls: callsOf(toolCalls, parts) }),
+});
+
+/** Calls with what the model's server wants back with each. */
+export const callsOf = (calls: readonly ToolCall[], parts: readonly Part[] | undefined): object[] => {
+  const fields = callFieldsOf(parts);
+  return calls.map((call) => ({ ...fields.get(call.id), ...callOf(call) }));
+};
+
+const callOf = ({ id, name, arguments: text }: ToolCall): object => ({
   id,
   type: 'function',
   function: { name, arguments: text },
 });
+
+/** The parts that an answer shows, as fields of its message: images in OpenRouter's field, what has none in `parts`. */
+export const shownPartsOf = (parts: readonly Part[] = []): object => {
+  const annotations: object[] = [];
+  const images: object[] = [];
+  const others: Part[] = [];
+  for (const part of parts.map(knownPartOf)) {
+    if (part.type === 'annotation') annotations.push(part.annotation);
+    else if (part.type === 'image') images.push(part.image);
+    else if (part.type === 'other') others.push(part.part);
+  }
+  const fields = Object.entries({ annotations, images, parts: others });
+  return Object.fromEntries(fields.filter(([, list]) => list.length > 0));
+};

@@ -7,8 +7,8 @@ import type { OpenAiError } from './openai-error.ts';
 import { entryStatusOf, responseOf, statusOfEnd } from './response-object.ts';
 import type { ResponseHead, ResponseStatus } from './response-object.ts';
 import { contentOf, outputItemOf, ResponseOutput } from './response-output.ts';
-import type { OutputEntry, OutputPiece, OutputStatus } from './response-output.ts';
 import { inputOfArguments } from './input/response-tools.ts';
+import type { Change, OutputEntry, OutputPiece, OutputStatus } from './response-output.ts';
 
 type Fields = Readonly<Record<string, unknown>> & { readonly type: string };
 /** Some of a generation's tokens, as a frame has them. */
@@ -64,25 +64,27 @@ export class ResponseEvents {
   /** The next tokens. @returns their events that the client has not had yet */
   take(tokens: Tokens): string {
     this.#hasTokens = true;
-    const before = this.#output.last;
-    const { entry, isNew } = this.#output.push(tokens);
-    const isOver = before !== undefined && before !== entry && before.kind !== 'tool_call';
-    const events = isOver ? closing(before, 'completed') : [];
-    if (isNew) events.push(...openingOf(entry));
-    const text = this.#numbered({ epoch: tokens.epoch, seq: tokens.from + 1 }, events);
-    const delta = tokens.text === '' ? undefined : deltaOf(entry, tokens.text);
-    return delta === undefined ? text : text + this.#event(numberOfDelta(tokens), delta);
+    const { epoch, from, text } = tokens;
+    const { before, own } = this.#output.push(tokens);
+    const said = own.find(({ type }) => type === 'said');
+    const delta = said && deltaOf(said.entry, text);
+    return [
+      // What a part brings has the numbers of its last token, which has said nothing by itself.
+      this.#numbered({ epoch, seq: from }, eventsOf(before, 'completed')),
+      this.#numbered({ epoch, seq: from + 1 }, eventsOf(own, 'completed')),
+      delta === undefined ? '' : this.#event(numberOfDelta(tokens), delta),
+    ].join('');
   }
 
   #end({ epoch, seq, reason, error, usage }: EndFrame): Shown {
     const status = statusOfEnd(reason);
-    const { last, entries } = this.#output;
-    // Calls are open until now: their pieces may come in turns.
-    const open = entries.filter((entry) => entry === last || entry.kind === 'tool_call');
-    const events = open.flatMap((entry) => closing(entry, entryStatusOf(status)));
+    const { before, own } = this.#output.end();
+    const { entries } = this.#output;
+    const late = this.#numbered({ epoch, seq }, eventsOf(before, entryStatusOf(status)));
+    const events = eventsOf(own, entryStatusOf(status));
     const response = responseOf(this.#head, { status, reason, error, usage, entries });
     events.push({ type: TYPE_OF_END[status] ?? 'response.incomplete', response });
-    const text = this.#numbered({ epoch, seq: seq + 1 }, events);
+    const text = late + this.#numbered({ epoch, seq: seq + 1 }, events);
     const failure = status === 'failed' && !this.#hasTokens ? failureOf({ reason, error, seq }) : undefined;
     if (failure === undefined) return { text, last: true };
     return { text, last: true, instead: answerOf(failure, this.#isRepeatable) };
@@ -115,11 +117,24 @@ const TYPE_OF_END: Partial<Record<ResponseStatus, string>> = {
 
 const placeOf = ({ id, index }: OutputEntry): object => ({ item_id: id, output_index: index });
 
+/** The events of changes, but for the text that was said: that has a number of its own. */
+const eventsOf = (changes: readonly Change[], status: OutputStatus): Fields[] =>
+  changes.flatMap((change): Fields[] => {
+    if (change.type === 'opened') return openingOf(change.entry);
+    if (change.type === 'closed') return closing(change.entry, status);
+    return change.type === 'annotated' ? [annotatedOf(change.entry, change.annotation)] : [];
+  });
+
+const annotatedOf = (entry: OutputEntry, annotation: OutputEntry['annotations'][number]): Fields => ({
+  ...{ type: 'response.output_text.annotation.added', ...placeOf(entry), content_index: 0 },
+  ...{ annotation_index: entry.annotations.indexOf(annotation), annotation },
+});
+
 const openingOf = (entry: OutputEntry): Fields[] => {
   const item = outputItemOf(entry, 'in_progress', '');
   const added = { type: 'response.output_item.added', output_index: entry.index, item };
-  if (entry.kind === 'tool_call') return [added];
-  const part = contentOf(entry, '');
+  if (!hasContent(entry)) return [added];
+  const part = contentOf({ ...entry, annotations: [] }, '');
   return [added, { type: 'response.content_part.added', ...placeOf(entry), content_index: 0, part }];
 };
 
@@ -130,8 +145,11 @@ const deltaOf = (entry: OutputEntry, delta: string): Fields | undefined => {
   if (entry.kind === 'tool_call') return { type: 'response.function_call_arguments.delta', ...place, delta };
   const said = { ...place, content_index: 0, delta };
   if (entry.kind === 'reasoning') return { type: 'response.reasoning_text.delta', ...said };
+  if (entry.kind === 'refusal') return { type: 'response.refusal.delta', ...said };
   return { type: 'response.output_text.delta', ...said, logprobs: [] };
 };
+
+const hasContent = ({ kind }: OutputEntry): boolean => kind !== 'tool_call' && kind !== 'image';
 
 const closing = (entry: OutputEntry, status: OutputStatus): Fields[] => {
   const item = outputItemOf(entry, status);
@@ -139,13 +157,19 @@ const closing = (entry: OutputEntry, status: OutputStatus): Fields[] => {
   const place = placeOf(entry);
   const { kind, text } = entry;
   if (kind === 'tool_call') return [...callDoneOf(entry), done];
-  const said = { ...place, content_index: 0, text };
-  const textDone =
-    kind === 'reasoning'
-      ? { type: 'response.reasoning_text.done', ...said }
-      : { type: 'response.output_text.done', ...said, logprobs: [] };
+  if (!hasContent(entry)) return [done];
   const part = contentOf(entry, text);
-  return [textDone, { type: 'response.content_part.done', ...place, content_index: 0, part }, done];
+  return [
+    { ...place, content_index: 0, ...textDoneOf(entry) },
+    { type: 'response.content_part.done', ...place, content_index: 0, part },
+    done,
+  ];
+};
+
+const textDoneOf = ({ kind, text }: OutputEntry): Fields => {
+  if (kind === 'reasoning') return { type: 'response.reasoning_text.done', text };
+  if (kind === 'refusal') return { type: 'response.refusal.done', refusal: text };
+  return { type: 'response.output_text.done', text, logprobs: [] };
 };
 
 const callDoneOf = (entry: OutputEntry): Fields[] => {

@@ -101,6 +101,7 @@ export const responseOfItem = (head: ResponseHead, item: GenerationItem): object
   if (item.status !== 'done') return responseOf(head, { status: STATUS_OF_ITEM[item.status] });
   const output = new ResponseOutput(head);
   for (const piece of piecesOfItem(item)) output.push(piece);
+  output.end();
   const { reason, error, usage } = item;
   return responseOf(head, { status: statusOfEnd(reason), reason, error, usage, entries: output.entries });
 };

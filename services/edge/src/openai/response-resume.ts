@@ -1,6 +1,6 @@
 import { readChain, tokensOf } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { SluiceError, textOf, kindOf, toolOf } from '@sluice/protocol';
+import { SluiceError, partRefOf, textOf, kindOf, toolOf } from '@sluice/protocol';
 import type { Position, Token } from '@sluice/protocol';
 import { BEFORE_ALL, IN_PROGRESS, positionAfter } from './event-number.ts';
 import { ResponseEvents } from './response-events.ts';
@@ -58,11 +58,13 @@ const tokensUpTo = async (
 
 const tokensOfOne = (token: Token, { epoch, seq }: Position): Tokens => {
   const tool = toolOf(token);
+  const part = partRefOf(token);
   const from = seq - 1;
   return {
     kind: kindOf(token),
     text: textOf(token),
     ...(tool === undefined ? {} : { tool }),
+    ...(part === undefined ? {} : { part }),
     epoch,
     from,
     seq,

@@ -119,8 +119,8 @@ export const responseRoutes: ApiRoutes = (context) => async (app) => {
   });
 };
 
-const hasOutput = ({ text = '', reasoning, toolCalls }: GenerationItem): boolean =>
-  text !== '' || reasoning !== undefined || toolCalls !== undefined;
+const hasOutput = ({ text = '', reasoning, refusal, toolCalls, parts }: GenerationItem): boolean =>
+  text !== '' || [reasoning, refusal, toolCalls, parts].some((said) => said !== undefined);
 
 /** A response that was cancelled is one all the same. */
 const errorOnly = ({ reason }: GenerationItem): EndReason | undefined =>

@@ -1,9 +1,10 @@
+import { reasoningFieldsOf } from '@sluice/core/parts';
 import { SluiceError } from '@sluice/protocol';
 import type { ChatMessage, GenerationItem, GenerationKey, PromptBody } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { readSettled } from '../transports/generation-wait.ts';
-import { callOf } from './chat-completion.ts';
+import { callsOf } from './chat-completion.ts';
 import { responseIdOf, responseKeyOf } from './response-id.ts';
 import { statusOfEnd } from './response-object.ts';
 import type { ResponseHead } from './response-object.ts';
@@ -42,8 +43,13 @@ export const readPrevious = async (id: string, grant: Grant, store: Store): Prom
   return { session: key.session, history: historyOf(prompt, head.note, answerOf(item)) };
 };
 
-const answerOf = ({ text = '', toolCalls }: GenerationItem): ChatMessage => ({
-  role: 'assistant',
-  content: text === '' && toolCalls !== undefined ? null : text,
-  ...(toolCalls === undefined ? {} : { tool_calls: toolCalls.map(callOf) }),
-});
+/** As it is said to an engine again; a refusal is what the assistant said. */
+const answerOf = ({ text = '', refusal = '', toolCalls, parts }: GenerationItem): ChatMessage => {
+  const said = text + refusal;
+  return {
+    ...reasoningFieldsOf(parts),
+    role: 'assistant',
+    content: said === '' && toolCalls !== undefined ? null : said,
+    ...(toolCalls === undefined ? {} : { tool_calls: callsOf(toolCalls, parts) }),
+  };
+};

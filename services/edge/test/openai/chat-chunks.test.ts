@@ -54,6 +54,45 @@ describe('chat completion chunks', () => {
     });
   });
 
+  test('say refusals, sources, images, and what a server wants back with a call', () => {
+    const part = (seq: number, type: string, data: unknown, id?: string): DeltaFrame =>
+      delta(seq, {
+        ...{ kind: 'part', text: JSON.stringify(data) },
+        part: { index: seq, type, ...(id === undefined ? {} : { id }) },
+      });
+    const image = { type: 'image_url', image_url: { url: 'data:,' } };
+    const call = { id: 'c', name: 'f', index: 0 };
+    const events = chunksOf([
+      part(1, 'reasoning_fields', { thinking_blocks: [1] }),
+      delta(2, { kind: 'refusal', text: 'No.' }),
+      part(3, 'annotation', { type: 'url_citation' }),
+      part(4, 'call_fields', { extra: 1 }, 'c'),
+      delta(5, { kind: 'tool_call', text: '{', tool: call }),
+      part(6, 'call_fields', { late: 2 }, 'c'),
+      delta(7, { kind: 'tool_call', text: '}', tool: { index: 0 } }),
+      part(8, 'new', 1),
+      part(9, 'image', image),
+      end(),
+    ]);
+    const deltas = events.slice(1, -2).map((event) => (choiceIn(event) as { delta: unknown }).delta);
+    expect(deltas).toEqual([
+      { thinking_blocks: [1] },
+      { refusal: 'No.' },
+      { annotations: [{ type: 'url_citation' }] },
+      {
+        tool_calls: [
+          { extra: 1, index: 0, id: 'c', type: 'function', function: { name: 'f', arguments: '{' } },
+        ],
+      },
+      { tool_calls: [{ late: 2, index: 0 }] },
+      { tool_calls: [{ index: 0, function: { arguments: '}' } }] },
+      { parts: [{ type: 'new', data: 1 }] },
+      { images: [image] },
+    ]);
+    // A stream that broke before the image is told that again where it is continued.
+    expect(events.at(-3)).not.toMatch(/^id:/);
+  });
+
   test('tell the usage only when asked, in a chunk without choices', () => {
     const usage = { prompt_tokens: 2, completion_tokens: 3 };
     const counted = chunksOf([end({ usage })], true);

@@ -1,3 +1,4 @@
+import { encryptedContentOf } from '../../src/openai/server-fields.ts';
 import { describe, expect, test } from '@jest/globals';
 import { SluiceError } from '@sluice/protocol';
 import { chatRequestSchema, promptOfChat } from '../../src/openai/chat-request.ts';
@@ -104,6 +105,34 @@ describe('a response’s prompt', () => {
       { role: 'tool', tool_call_id: 'c1', content: 'one' },
       { role: 'tool', tool_call_id: 'c2', content: 'two' },
       { role: 'assistant', content: null, tool_calls: [call('c3', 'h')] },
+    ]);
+  });
+
+  test('gives the server back what it sealed, with the message and the calls that it was sealed for', () => {
+    const { encrypted_content } = encryptedContentOf({ reasoning_details: [1], role: 'system' });
+    const input = inputSchema.parse([
+      { type: 'reasoning', summary: [], encrypted_content },
+      { type: 'message', role: 'assistant', content: 'Let me look.' },
+      { type: 'reasoning', summary: [], encrypted_content: 'of another server' },
+      {
+        type: 'function_call',
+        call_id: 'c1',
+        name: 'f',
+        arguments: '{}',
+        server_fields: { extra: 1, id: 'x' },
+      },
+      { type: 'function_call_output', call_id: 'c1', output: 'one' },
+      { type: 'reasoning', summary: [], encrypted_content },
+      { role: 'user', content: 'And?' },
+    ]);
+    const called = { id: 'c1', type: 'function', function: { name: 'f', arguments: '{}' } };
+    expect(messagesOfInput(input)).toEqual([
+      {
+        ...{ role: 'assistant', content: 'Let me look.' },
+        ...{ reasoning_details: [1], tool_calls: [{ ...called, extra: 1 }] },
+      },
+      { role: 'tool', tool_call_id: 'c1', content: 'one' },
+      { role: 'user', content: 'And?' },
     ]);
   });
 

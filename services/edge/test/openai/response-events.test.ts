@@ -1,7 +1,7 @@
 /** The numbers of a response's events depend on its log alone: whatever the cuts, whichever the edge. */
 import { describe, expect, test } from '@jest/globals';
 import { GenerationBuffer } from '@sluice/core';
-import { kindOf, textOf, toolOf } from '@sluice/protocol';
+import { kindOf, partRefOf, textOf, toolOf } from '@sluice/protocol';
 import type { DeltaFrame, EndFrame, Token } from '@sluice/protocol';
 import fc from 'fast-check';
 import { positionAfter } from '../../src/openai/event-number.ts';
@@ -18,7 +18,17 @@ const parse = (text: string): Event[] =>
 
 const anyToken: fc.Arbitrary<Token> = fc.oneof(
   { weight: 4, arbitrary: fc.string({ maxLength: 4 }) },
-  fc.record({ kind: fc.constant('reasoning' as const), text: fc.string({ maxLength: 4 }) }),
+  fc.record({ kind: fc.constantFrom('reasoning', 'refusal'), text: fc.string({ maxLength: 4 }) }),
+  fc
+    .record({
+      index: fc.nat({ max: 2 }),
+      type: fc.constantFrom('annotation', 'image', 'reasoning_fields', 'call_fields', undefined),
+      text: fc.constantFrom('{"image_url":{"url":"u"}}', '{"a":1}', '{"cut', '1}'),
+    })
+    .map(({ index, type, text }) => ({
+      ...{ kind: 'part' as const, text },
+      part: { index, ...(type === undefined ? {} : { type, id: 'call_1' }) },
+    })),
   fc
     .record({ index: fc.nat({ max: 2 }), isFirst: fc.boolean(), text: fc.string({ maxLength: 4 }) })
     .map(({ index, isFirst, text }) => ({
@@ -42,9 +52,10 @@ const framesOf = (tokens: readonly Token[], cuts: readonly boolean[], from = 0):
     buffer.apply({ ...record, tokens: tokens.slice(0, head) });
     if (cuts[head - 1] === false && head < tokens.length) continue;
     for (let slice = buffer.slice(sent); slice !== undefined; slice = buffer.slice(sent)) {
-      const { kind, seq, tool } = slice;
+      const { kind, seq, tool, part } = slice;
       const text = JSON.parse(`"${slice.text.toString()}"`) as string;
-      const rest = { text, at: 1, ...(tool === undefined ? {} : { tool }) };
+      const refs = { ...(tool === undefined ? {} : { tool }), ...(part === undefined ? {} : { part }) };
+      const rest = { text, at: 1, ...refs };
       const marked = kind === 'text' ? {} : { kind };
       frames.push({ type: 'delta', ...NAMES, epoch: 0, from: sent, seq, ...marked, ...rest });
       sent = seq;
@@ -85,7 +96,8 @@ describe('the events of a response', () => {
         expect(structureOf(a)).toEqual(structureOf(b));
         const said = saidUpTo(b);
         for (const [number, text] of saidUpTo(a)) expect(said.get(number) ?? text).toBe(text);
-        expect(saidIn(a)).toBe(tokens.map(textOf).join(''));
+        const spoken = tokens.filter((token) => kindOf(token) !== 'part');
+        expect(saidIn(a)).toBe(spoken.map(textOf).join(''));
       }),
       RUNS,
     );
@@ -100,10 +112,10 @@ describe('the events of a response', () => {
         const { seq } = positionAfter(after);
         const events = new ResponseEvents(HEAD, after);
         for (const [index, token] of tokens.slice(0, seq).entries()) {
-          const tool = toolOf(token);
-          const named = tool === undefined ? {} : { tool };
+          const [tool, part] = [toolOf(token), partRefOf(token)];
+          const refs = { ...(tool === undefined ? {} : { tool }), ...(part === undefined ? {} : { part }) };
           const place = { epoch: 0, from: index, seq: index + 1 };
-          expect(events.take({ kind: kindOf(token), text: textOf(token), ...named, ...place })).toBe('');
+          expect(events.take({ kind: kindOf(token), text: textOf(token), ...refs, ...place })).toBe('');
         }
         const rest = play(events, tokens, framesOf(tokens, other, seq));
         expect(rest.every(({ sequence_number }) => sequence_number > after)).toBe(true);
@@ -158,6 +170,46 @@ describe('the events of a response', () => {
         ],
       },
     });
+  });
+
+  test('tell a refusal, sources, images, and what a server wants back, in OpenAI’s words', () => {
+    const part = (index: number, type: string, data: unknown, id?: string): Token => ({
+      ...{ kind: 'part', text: JSON.stringify(data) },
+      part: { index, type, ...(id === undefined ? {} : { id }) },
+    });
+    const cited = { type: 'url_citation', url: 'https://a.example', title: 'A' };
+    const { url, title } = cited;
+    const tokens: Token[] = [
+      { kind: 'reasoning', text: 'hm' },
+      part(0, 'reasoning_fields', { reasoning_details: [{ signature: 's' }] }),
+      'It is',
+      part(1, 'annotation', { type: 'url_citation', url_citation: { url, title } }),
+      '.',
+      part(2, 'image', { image_url: { url: 'data:image/png;base64,AAEC' } }),
+      part(3, 'call_fields', { extra: 1 }, 'call_a'),
+      { kind: 'tool_call', text: '{}', tool: { index: 0, id: 'call_a', name: 'f' } },
+      { kind: 'refusal', text: 'No.' },
+    ];
+    const events = play(new ResponseEvents(HEAD), tokens, framesOf(tokens, Array(9).fill(true)));
+    const types = events.map(({ type }) => type.slice('response.'.length));
+    expect(types.filter((type) => /annotation|refusal/.test(type))).toEqual([
+      'output_text.annotation.added',
+      'refusal.delta',
+      'refusal.done',
+    ]);
+    expect(events.find(({ type }) => type.includes('annotation'))).toMatchObject({
+      ...{ item_id: 'msg_resp_1_1', output_index: 1, annotation_index: 0, annotation: cited },
+    });
+    const output = [
+      { type: 'reasoning', encrypted_content: expect.stringMatching(/^sluice1\./) },
+      { type: 'message', content: [{ type: 'output_text', text: 'It is.', annotations: [cited] }] },
+      { type: 'image_generation_call', status: 'completed', result: 'AAEC' },
+      { type: 'function_call', call_id: 'call_a', server_fields: { extra: 1 } },
+      { type: 'message', content: [{ type: 'refusal', refusal: 'No.' }] },
+    ];
+    expect(events.at(-1)).toMatchObject({ response: { output } });
+    const done = events.filter(({ type }) => type === 'response.output_item.done');
+    expect(done.map((event) => (event as { item?: unknown }).item)).toMatchObject(output);
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { MAX_TOKEN_BYTES, textOf } from '@sluice/protocol';
+import { kindOf, MAX_TOKEN_BYTES, partRefOf, textOf } from '@sluice/protocol';
 import type { Token } from '@sluice/protocol';
 import fc from 'fast-check';
 import { ChatStream } from '../../src/engines/openai/chat-stream.ts';
@@ -78,7 +78,7 @@ describe('a chat stream', () => {
     expect(stream.end()).toEqual({ reason: 'stop' });
   });
 
-  test.each(['reasoning', 'reasoning_content'])('reads %s', (field) => {
+  test.each(['reasoning', 'reasoning_content', 'reasoning_text'])('reads %s', (field) => {
     expect(read(delta({ [field]: 'hm', content: '' }) + FINISH).tokens).toEqual([
       { kind: 'reasoning', text: 'hm' },
     ]);
@@ -182,10 +182,135 @@ describe('a chat stream', () => {
       [{ kind: 'reasoning', text: 'hm' }, 'a'],
     ],
     ['thinking as text', [{ type: 'thinking', thinking: 'hm' }], [{ kind: 'reasoning', text: 'hm' }]],
+    ['texts in lists of lists', [['a', [{ type: 'text', text: ['b'] }]]], ['a', 'b']],
+    ['reasoning', [{ type: 'reasoning', reasoning: 'hm' }], [{ kind: 'reasoning', text: 'hm' }]],
     ['bare texts', ['a', '', 'b'], ['a', 'b']],
     ['nothing that is text', [{ type: 'reference', reference_ids: [1] }, null, 7], []],
   ])('content as a list of %s', (_, content, tokens) => {
     expect(read(delta({ content }) + FINISH).tokens).toEqual(tokens);
+  });
+
+  const DETAILS = [
+    { reasoning_details: [{ type: 'reasoning.text', text: 'h', index: 0, format: 'f' }] },
+    { reasoning_details: [{ type: 'reasoning.text', text: 'm', index: 0, signature: 'sig' }] },
+  ];
+  const WHOLE = [{ type: 'reasoning.text', text: 'hm', index: 0, format: 'f', signature: 'sig' }];
+  const fieldsPart = (data: object): object => ({
+    ...{ kind: 'part', text: JSON.stringify(data) },
+    part: { index: 0, type: 'reasoning_fields' },
+  });
+
+  test('keeps what a server seals of its reasoning, joined, before the answer, and once', () => {
+    const wire = [...DETAILS, { content: 'a' }, { content: 'b' }].map((fields) => delta(fields)).join('');
+    const hm = ['h', 'm'].map((text) => ({ kind: 'reasoning', text }));
+    expect(read(wire + FINISH + DONE).tokens).toEqual([
+      ...hm,
+      fieldsPart({ reasoning_details: WHOLE }),
+      ...['a', 'b'],
+    ]);
+  });
+
+  test.each<[string, Chunk, object]>([
+    [
+      'thinking blocks',
+      { thinking_blocks: [{ type: 'thinking', thinking: 'hm', signature: 's' }] },
+      { thinking_blocks: [{ type: 'thinking', thinking: 'hm', signature: 's' }] },
+    ],
+    ['a sealed text', { reasoning_text: 'hm', reasoning_opaque: 'o' }, { reasoning_opaque: 'o' }],
+    [
+      'a signature of the message',
+      { reasoning: 'hm', extra_content: { google: { thought_signature: 's' } } },
+      { extra_content: { google: { thought_signature: 's' } } },
+    ],
+  ])('keeps %s for the server, also where nothing follows', (_, fields, data) => {
+    expect(read(delta(fields) + FINISH).tokens).toEqual([
+      { kind: 'reasoning', text: 'hm' },
+      fieldsPart(data),
+    ]);
+  });
+
+  test('keeps nothing of reasoning that has no seal, and says what is too large to keep', () => {
+    const open = delta({ reasoning_details: [{ type: 'reasoning.text', text: 'hm', signature: null }] });
+    expect(read(open + FINISH).tokens).toEqual([{ kind: 'reasoning', text: 'hm' }]);
+    const seal = delta({ reasoning_details: [{ type: 'reasoning.encrypted', data: 'x'.repeat(300_000) }] });
+    expect(read(seal + FINISH).tokens).toMatchObject([{ text: '{"field":"reasoning_details"}' }]);
+  });
+
+  test('reads sources and images once, wherever and however often they are told', () => {
+    const cited = { type: 'url_citation', url_citation: { url: 'https://a.example', title: 'A' } };
+    const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } };
+    const choice = (fields: object): Chunk => ({
+      choices: [{ delta: fields }],
+      citations: ['https://b.example'],
+    });
+    const wire =
+      event(choice({ content: 'a', annotations: [cited] })) +
+      event(choice({ images: [{ ...image, index: 0 }] })) +
+      event(
+        choice({ annotations: [cited], content: [{ type: 'image_url', image_url: 'https://c.example' }] }),
+      );
+    const { tokens } = read(wire + FINISH);
+    const parts = tokens.filter((token) => kindOf(token) === 'part');
+    expect(parts.map((part) => [partRefOf(part)?.type, JSON.parse(textOf(part)) as unknown])).toEqual([
+      ['annotation', cited],
+      ['annotation', { type: 'url_citation', url_citation: { url: 'https://b.example' } }],
+      ['image', image],
+      ['image', { type: 'image_url', image_url: { url: 'https://c.example' } }],
+    ]);
+    expect(parts.map((part) => partRefOf(part)?.index)).toEqual([0, 1, 2, 3]);
+  });
+
+  test('cuts a large part into tokens that join to its JSON', () => {
+    const url = `data:image/png;base64,${'A'.repeat(100_000)}`;
+    const { tokens } = read(delta({ images: [{ image_url: { url } }] }) + FINISH);
+    expect(tokens.length).toBeGreaterThan(6);
+    expect(JSON.parse(tokens.map(textOf).join(''))).toEqual({ type: 'image_url', image_url: { url } });
+    expect(tokens.map((token) => partRefOf(token))).toEqual([
+      { index: 0, type: 'image' },
+      ...Array(tokens.length - 1).fill({ index: 0 }),
+    ]);
+  });
+
+  test('says by name what is not passed on', () => {
+    const wire =
+      delta({ content: 'a', audio: { id: 'x', data: 'AAAA' } }) +
+      event({
+        choices: [{ delta: { content: 'b', audio: null }, logprobs: { content: [{ token: 'b' }] } }],
+      }) +
+      event({ choices: [{ delta: { content: 'c', audio: { data: 'AAAA' } }, logprobs: { content: [] } }] });
+    const left = (field: string, index: number): object => ({
+      ...{ kind: 'part', text: JSON.stringify({ field }) },
+      part: { index, type: 'left_out' },
+    });
+    expect(read(wire + FINISH).tokens).toEqual(['a', left('audio', 0), 'b', left('logprobs', 1), 'c']);
+  });
+
+  test('keeps a refusal apart from the text, wherever it stands', () => {
+    const no = (text: string): object => ({ kind: 'refusal', text });
+    const wire =
+      delta({ content: null, refusal: 'I ' }) +
+      delta({ content: 'x', refusal: 'will ' }) +
+      delta({ content: [{ type: 'refusal', refusal: 'not.' }] }) +
+      delta({ content: 'same', refusal: 'same' });
+    expect(read(wire + FINISH).tokens).toEqual([no('I '), 'x', no('will '), no('not.'), 'same']);
+  });
+
+  test('keeps the fields of a call that it does not know, before the call, once', () => {
+    const call = { id: 'c', function: { name: 'f', arguments: '' }, extra_content: { google: { s: 1 } } };
+    const wire =
+      delta({ tool_calls: [{ index: 0, ...call }] }) +
+      delta({ tool_calls: [{ index: 0, ...call, function: { arguments: '{}' } }] }) +
+      delta({ tool_calls: [{ index: 0, id: 'c', extra: 'late', nothing: null }] });
+    const fields = (index: number, data: object): object => ({
+      ...{ kind: 'part', text: JSON.stringify(data) },
+      part: { index, type: 'call_fields', id: 'c' },
+    });
+    expect(read(wire + delta({}, 'tool_calls')).tokens).toEqual([
+      fields(0, { extra_content: { google: { s: 1 } } }),
+      { kind: 'tool_call', text: '', tool: { index: 0, id: 'c', name: 'f' } },
+      { kind: 'tool_call', text: '{}', tool: { index: 0 } },
+      fields(1, { extra: 'late' }),
+    ]);
   });
 
   test.each([

@@ -2,12 +2,13 @@ import { expect, test } from '@jest/globals';
 import { transcriptOf } from '@sluice/core';
 import type { MarkedToken } from '@sluice/protocol';
 import fc from 'fast-check';
+import { AnswerParts } from '../../src/engines/openai/answer-parts.ts';
 import { ToolCalls } from '../../src/engines/openai/tool-calls.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
 const tokensOf = (deltas: readonly Json[]): readonly MarkedToken[] => {
-  const calls = new ToolCalls();
+  const calls = new ToolCalls(new AnswerParts());
   return deltas.flatMap((delta) => calls.tokensOf(delta));
 };
 /** What a reader of the log makes of them. */

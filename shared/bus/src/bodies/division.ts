@@ -3,6 +3,7 @@
  * JSON that is stored.
  */
 import type { StoredGeneration } from '@sluice/core';
+import { withoutSaid } from '@sluice/protocol';
 import type { BodyPart, BodyRef, End, GenerationError, MessageItem, PromptBody } from '@sluice/protocol';
 import type { ItemBody, PromptEntry } from '../session-store.ts';
 
@@ -69,10 +70,11 @@ const divideMessage = (item: Omit<MessageItem, 'rev'>): Division<ItemBody> => {
 };
 
 const divideGeneration = (item: StoredGeneration): Division<ItemBody> => {
-  const { input, text, reasoning, toolCalls, preview, bodies: known = {}, ...rest } = item;
+  const { text, reasoning, refusal, toolCalls, parts } = item;
+  const { input, preview, bodies: known = {}, ...rest } = withoutSaid(item);
   const isInputApart = known.input === undefined && exceeds(input, MAX_INLINE_INPUT_BYTES);
   const shown = isInputApart ? beginningOf(input, MAX_PREVIEW_BYTES) : input;
-  const said = defined({ text, reasoning, toolCalls });
+  const said = defined({ text, reasoning, refusal, toolCalls, parts });
   const isSaid = Object.keys(said).length > 0;
   const isLong = (): boolean => encodedBytes(said) + encodedBytes(shown) > MAX_INLINE_BYTES;
   const isAnswerApart = isSaid && (exceeds(text ?? '', MAX_INLINE_BYTES) || isLong());

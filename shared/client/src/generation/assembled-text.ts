@@ -2,6 +2,7 @@ import type {
   DeltaFrame,
   End,
   GenerationItem,
+  PartRef,
   Position,
   TokenKind,
   ToolCall,
@@ -18,6 +19,7 @@ export type Delta = Position & {
   readonly text: string;
   readonly kind?: Exclude<TokenKind, 'text'>;
   readonly tool?: ToolRef;
+  readonly part?: PartRef;
 };
 
 /** How and where a generation ended. */

@@ -1,39 +1,15 @@
-import { kindOf, textOf, toolOf } from '@sluice/protocol';
-import type { End, EndReason, GenerationError, Token, TokenKind, ToolRef, Usage } from '@sluice/protocol';
-
-/** The chunks of the AI SDK's UI message stream that an answer is made of. */
-export type UiChunk =
-  | { readonly type: 'start'; readonly messageId: string }
-  | { readonly type: 'start-step' | 'reset-step' | 'finish-step' }
-  | { readonly type: 'text-start' | 'text-end' | 'reasoning-start' | 'reasoning-end'; readonly id: string }
-  | { readonly type: 'text-delta' | 'reasoning-delta'; readonly id: string; readonly delta: string }
-  | { readonly type: 'tool-input-start'; readonly toolCallId: string; readonly toolName: string }
-  | { readonly type: 'tool-input-delta'; readonly toolCallId: string; readonly inputTextDelta: string }
-  | ToolInputChunk
-  | { readonly type: 'finish'; readonly finishReason: FinishReason }
-  | { readonly type: 'message-metadata'; readonly messageMetadata: UiMetadata }
-  | { readonly type: 'abort'; readonly reason: string }
-  | { readonly type: 'error'; readonly errorText: string };
-
-/** Token counts under the AI SDK's names. */
-type UiUsage = {
-  readonly inputTokens: number | undefined;
-  readonly outputTokens: number | undefined;
-  readonly totalTokens: number | undefined;
-  readonly estimated?: true;
-};
-
-/** `error`: why there is no answer, or no more of it, by the code and in the words that every client gets. */
-type UiError = { readonly code: string; readonly message: string };
-type UiMetadata = { readonly usage?: UiUsage; readonly error?: UiError };
-type ToolInput = { readonly toolCallId: string; readonly toolName: string; readonly input: unknown };
-type ToolInputChunk =
-  | (ToolInput & { readonly type: 'tool-input-available' })
-  | (ToolInput & { readonly type: 'tool-input-error'; readonly errorText: string });
-type FinishReason = 'stop' | 'length' | 'tool-calls' | 'content-filter' | 'other';
-
-/** New tokens of one kind, joined: what a `delta` frame says. */
-export type UiDelta = { readonly text: string; readonly kind?: TokenKind; readonly tool?: ToolRef };
+import { kindOf, partRefOf, textOf, toolOf } from '@sluice/protocol';
+import type { End, EndReason, GenerationError, Token, ToolRef, Usage } from '@sluice/protocol';
+import type {
+  FinishReason,
+  ToolInput,
+  UiChunk,
+  UiDelta,
+  UiError,
+  UiMetadata,
+  UiUsage,
+  UiWriter,
+} from './ui-chunk.ts';
 
 type OpenPart = { readonly kind: 'text' | 'reasoning'; readonly id: string };
 type OpenCall = { readonly toolCallId: string; readonly toolName: string; arguments: string };
@@ -50,10 +26,10 @@ const FINISH_REASONS: Readonly<Record<Exclude<EndReason, 'cancelled' | 'error'>,
 const CUT_SHORT: ReadonlySet<EndReason> = new Set(['cancelled', 'error', 'abandoned']);
 
 /**
- * Tells one generation as chunks of a UI message. However its tokens are joined into deltas, the message
+ * Tells the texts and calls of one generation as chunks of a UI message; `UiPartsWriter` tells the rest. However its tokens are joined into deltas, the message
  * that a client puts together is the same; ids depend on the tokens alone, so every replay repeats them.
  */
-export class UiChunkWriter {
+export class UiChunkWriter implements UiWriter {
   readonly #generation: string;
   readonly #messageId: string;
   #parts = 0;
@@ -73,8 +49,8 @@ export class UiChunkWriter {
   delta({ text, kind = 'text', tool }: UiDelta): readonly UiChunk[] {
     if (kind === 'tool_call') return this.#callDelta(text, tool ?? { index: 0 });
     if (text === '') return [];
-    const { part, chunks } = this.#partOf(kind);
-    return [...chunks, { type: `${kind}-delta`, id: part.id, delta: text }];
+    const { part, chunks } = this.#partOf(kind === 'reasoning' ? kind : 'text');
+    return [...chunks, { type: `${part.kind}-delta`, id: part.id, delta: text }];
   }
 
   /** The text restarts from zero: what was told of it is void. */
@@ -170,5 +146,10 @@ const toolInputOf = (call: Omit<ToolInput, 'input'>, text: string): UiChunk => {
 /** One token as a delta. */
 export const uiDeltaOf = (token: Token): UiDelta => {
   const tool = toolOf(token);
-  return { text: textOf(token), kind: kindOf(token), ...(tool === undefined ? {} : { tool }) };
+  const part = partRefOf(token);
+  return {
+    ...{ text: textOf(token), kind: kindOf(token) },
+    ...(tool === undefined ? {} : { tool }),
+    ...(part === undefined ? {} : { part }),
+  };
 };

@@ -1,5 +1,6 @@
 import { SluiceError } from '@sluice/protocol';
 import type { ChatMessage } from '@sluice/protocol';
+import { isRecord } from './ui-tools.ts';
 
 /** A part of a UI message; its fields are the client's word. */
 export type UiPart = { readonly type: string; readonly [field: string]: unknown };
@@ -39,13 +40,19 @@ const fileOf = (part: UiPart): unknown => {
   return { type: 'file', file: { ...(typeof filename === 'string' ? { filename } : {}), file_data: url } };
 };
 
-type Step = { text: string; readonly calls: unknown[]; readonly results: ChatMessage[] };
+type Step = {
+  text: string;
+  /** what the server wants back with the message */
+  readonly fields: object;
+  readonly calls: unknown[];
+  readonly results: ChatMessage[];
+};
 
 const assistantMessages = (parts: readonly UiPart[]): readonly ChatMessage[] => {
   const steps: Step[] = [];
   let step: Step | undefined;
   const begin = (): Step => {
-    step = { text: '', calls: [], results: [] };
+    step = { text: '', fields: {}, calls: [], results: [] };
     steps.push(step);
     return step;
   };
@@ -54,16 +61,22 @@ const assistantMessages = (parts: readonly UiPart[]): readonly ChatMessage[] => 
     // Text after a call has seen its result.
     else if (part.type === 'text')
       (step === undefined || step.calls.length > 0 ? begin() : step).text += stringIn(part, 'text');
+    else if (part.type === 'reasoning')
+      Object.assign((step?.calls.length === 0 ? step : begin()).fields, fieldsIn(part['providerMetadata']));
     else if (isTool(part)) addCall(step ?? begin(), part);
   }
   return steps.flatMap(messagesOf);
 };
 
-const messagesOf = ({ text, calls, results }: Step): readonly ChatMessage[] => {
+const messagesOf = ({ text, fields, calls, results }: Step): readonly ChatMessage[] => {
   if (text === '' && calls.length === 0) return [];
   const called = calls.length === 0 ? {} : { tool_calls: calls };
-  return [{ role: 'assistant', content: text === '' ? null : text, ...called }, ...results];
+  return [{ ...fields, role: 'assistant', content: text === '' ? null : text, ...called }, ...results];
 };
+
+/** What the server of the model wants back, as the part brought it to the client. */
+const fieldsIn = (metadata: unknown): object =>
+  isRecord(metadata) && isRecord(metadata['sluice']) ? metadata['sluice'] : {};
 
 const addCall = ({ calls, results }: Step, part: UiPart): void => {
   const content = resultOf(part);
@@ -72,7 +85,8 @@ const addCall = ({ calls, results }: Step, part: UiPart): void => {
   const name = part.type === 'dynamic-tool' ? stringIn(part, 'toolName') : part.type.slice(TOOL.length);
   const given = part['input'] ?? part['rawInput'] ?? {};
   const text = typeof given === 'string' ? given : JSON.stringify(given);
-  calls.push({ id, type: 'function', function: { name, arguments: text } });
+  const fields = fieldsIn(part['callProviderMetadata']);
+  calls.push({ ...fields, id, type: 'function', function: { name, arguments: text } });
   results.push({ role: 'tool', tool_call_id: id, content });
 };
 

@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/protocol';
 /** Somebody else's words. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-const isRecord = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
+export const isRecord = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
 
 /** Of a tool that takes nothing. */
 const NO_INPUT = { type: 'object', properties: {} };

@@ -60,8 +60,13 @@ export const generationItemSchema = z
       .describe('All of it, once it is done. In lists not where `bodies.answer` is there.')
       .exactOptional(),
     reasoning: z.string().exactOptional(),
+    refusal: z.string().describe('Why the model did not answer, in its words.').exactOptional(),
     toolCalls: z
       .array(z.looseObject({ id: z.string(), name: z.string(), arguments: z.string() }))
+      .exactOptional(),
+    parts: z
+      .array(z.looseObject({ type: z.string(), id: z.string().exactOptional(), data: z.unknown() }))
+      .describe('What else the answer holds: sources, images.')
       .exactOptional(),
     preview: z.string().describe('The beginning of a text that is too large for a list.').exactOptional(),
     bodies: z
@@ -108,6 +113,11 @@ const tool = z.looseObject({
   id: z.string().exactOptional(),
   name: z.string().exactOptional(),
 });
+const part = z.looseObject({
+  index: count,
+  type: z.string().exactOptional(),
+  id: z.string().exactOptional(),
+});
 
 type SchemaOf<Type> = z.ZodObject & z.ZodType<Extract<ServerFrame, { readonly type: Type }>>;
 
@@ -148,6 +158,7 @@ export const serverFrameSchemas = {
     text: z.string(),
     kind: z.enum(MARKED_KINDS).exactOptional(),
     tool: tool.exactOptional(),
+    part: part.exactOptional(),
     at: instant,
   }),
   reset: z.looseObject({ type: z.literal('reset'), ...place, epoch: count, reason: z.string() }),

@@ -71,9 +71,19 @@ const toolSchema = z.object({
   id: z.string().exactOptional(),
   name: z.string().exactOptional(),
 });
+const partRefSchema = z.object({
+  index: count,
+  type: z.string().exactOptional(),
+  id: z.string().exactOptional(),
+});
 const tokenSchema = z.union([
   z.string(),
-  z.object({ kind: z.enum(MARKED_KINDS), text: z.string(), tool: toolSchema.exactOptional() }),
+  z.object({
+    kind: z.enum(MARKED_KINDS),
+    text: z.string(),
+    tool: toolSchema.exactOptional(),
+    part: partRefSchema.exactOptional(),
+  }),
 ]);
 
 /** One message of a generation's log; `parseRecord` is the same in less time. */
@@ -102,7 +112,11 @@ export const storedGenerationSchema = z.object({
   seq: count,
   text: z.string().exactOptional(),
   reasoning: z.string().exactOptional(),
+  refusal: z.string().exactOptional(),
   toolCalls: z.array(z.object({ id: z.string(), name: z.string(), arguments: z.string() })).exactOptional(),
+  parts: z
+    .array(z.object({ type: z.string(), id: z.string().exactOptional(), data: freeformSchema }))
+    .exactOptional(),
   preview: z.string().exactOptional(),
   bodies: z
     .object({ input: bodyRefSchema.exactOptional(), answer: bodyRefSchema.exactOptional() })

@@ -2,6 +2,7 @@ import type { ChatMessage } from '@sluice/protocol';
 import { counted } from '@sluice/protocol/schema';
 import { z } from 'zod';
 import { chatContentOf, contentSchema, wrong } from './content-parts.ts';
+import { fieldsInCall, fieldsInEncrypted } from '../server-fields.ts';
 import { argumentsOfInput, engineNameOf } from './response-tools.ts';
 
 /** One entry of a response's `input`; what its other fields say passes unseen. */
@@ -30,12 +31,8 @@ export type Input = z.infer<typeof inputSchema>;
 export const isReference = ({ type, role, content }: InputItem): boolean =>
   type === 'item_reference' || (type === undefined && role === undefined && content === undefined);
 
-/**
- * What tools did that only OpenAI's servers run: it was said in the answer that followed. Thoughts as well: engines take a
- * conversation as it was spoken.
- */
+/** What tools did that only OpenAI's servers run: it was said in the answer that followed. */
 const LEFT_OUT: ReadonlySet<string> = new Set([
-  'reasoning',
   'web_search_call',
   'file_search_call',
   'code_interpreter_call',
@@ -51,22 +48,29 @@ const LEFT_OUT: ReadonlySet<string> = new Set([
 /** The conversation of a response's `input`, as chat completions have it. @throws SluiceError bad_frame */
 export const messagesOfInput = (input: Input): ChatMessage[] => {
   if (typeof input === 'string') return [{ role: 'user', content: input }];
-  const messages: ChatMessage[] = [];
-  for (const [index, item] of input.entries()) addItem(messages, item, `input.${index}`);
-  return messages;
+  const conversation: Conversation = { messages: [], thought: {} };
+  for (const [index, item] of input.entries()) addItem(conversation, item, `input.${index}`);
+  return conversation.messages;
 };
 
-const addItem = (messages: ChatMessage[], item: InputItem, at: string): void => {
+type Conversation = {
+  readonly messages: ChatMessage[];
+  /** what the server wants back with the next message of the assistant */
+  thought: object;
+};
+
+const addItem = (conversation: Conversation, item: InputItem, at: string): void => {
+  const { messages } = conversation;
   const type = item.type ?? 'message';
   switch (type) {
     case 'message':
-      messages.push(messageOf(item, at));
+      messages.push(thoughtful(conversation, messageOf(item, at)));
       return;
     case 'function_call':
-      addCall(messages, callOf(item, 'arguments', at));
+      addCall(conversation, callOf(item, 'arguments', at));
       return;
     case 'custom_tool_call':
-      addCall(messages, callOf(item, 'input', at));
+      addCall(conversation, callOf(item, 'input', at));
       return;
     case 'function_call_output':
     case 'custom_tool_call_output':
@@ -75,6 +79,10 @@ const addItem = (messages: ChatMessage[], item: InputItem, at: string): void => 
         tool_call_id: need(item.call_id, `${at}.call_id`),
         content: chatContentOf(need(item.output, `${at}.output`), `${at}.output`),
       });
+      return;
+    case 'reasoning':
+      // Engines take a conversation as it was spoken. Of what they thought they get what they sealed.
+      conversation.thought = { ...conversation.thought, ...fieldsInEncrypted(item['encrypted_content']) };
       return;
     default:
       if (LEFT_OUT.has(type)) return;
@@ -99,6 +107,7 @@ const callOf = (item: InputItem, field: 'arguments' | 'input', at: string): obje
   const group = item.namespace === undefined || item.namespace === null ? {} : { namespace: item.namespace };
   const given = need(item[field], `${at}.${field}`);
   return {
+    ...fieldsInCall(item),
     id: need(item.call_id, `${at}.call_id`),
     type: 'function',
     function: {
@@ -108,15 +117,23 @@ const callOf = (item: InputItem, field: 'arguments' | 'input', at: string): obje
   };
 };
 
+/** A message with what was thought before it; what somebody else answers was not thought of by the assistant. */
+const thoughtful = (conversation: Conversation, message: ChatMessage): ChatMessage => {
+  const { thought } = conversation;
+  conversation.thought = {};
+  return message.role === 'assistant' ? { ...thought, ...message } : message;
+};
+
 /** Calls follow what was said before them in the same message. */
-const addCall = (messages: ChatMessage[], call: object): void => {
+const addCall = (conversation: Conversation, call: object): void => {
+  const { messages } = conversation;
   const last = messages.at(-1);
   if (last?.role !== 'assistant') {
-    messages.push({ role: 'assistant', content: null, tool_calls: [call] });
+    messages.push(thoughtful(conversation, { role: 'assistant', content: null, tool_calls: [call] }));
     return;
   }
   const earlier = (last['tool_calls'] ?? []) as readonly unknown[];
-  messages[messages.length - 1] = { ...last, tool_calls: [...earlier, call] };
+  messages[messages.length - 1] = thoughtful(conversation, { ...last, tool_calls: [...earlier, call] });
 };
 
 const need = <Value>(value: Value | null | undefined, field: string): Value => {

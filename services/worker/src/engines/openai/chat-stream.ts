@@ -2,9 +2,8 @@ import type { Token, Usage } from '@sluice/protocol';
 import { createParser } from 'eventsource-parser';
 import type { EventSourceMessage, ParseError } from 'eventsource-parser';
 import type { EngineEnd, EngineError } from '@sluice/core';
-import { tokensOfDelta, usageOf } from './delta.ts';
+import { Deltas, usageOf } from './delta.ts';
 import { splitToken } from './token-split.ts';
-import { ToolCalls } from './tool-calls.ts';
 import { fieldOf } from './fields.ts';
 import { midStreamFailure, parsedOf, protocolFailure } from './upstream-failure.ts';
 import type { UpstreamMessages } from './upstream-words.ts';
@@ -26,7 +25,7 @@ export class ChatStream {
     onEvent: (event) => this.#onEvent(event),
     onError: (error) => this.#onParseError(error),
   });
-  readonly #calls = new ToolCalls();
+  readonly #deltas = new Deltas();
   #ready: Token[] = [];
   #hasTokens = false;
   #events = 0;
@@ -82,7 +81,7 @@ export class ChatStream {
   /** `[DONE]` after an answer says that it is whole. Without any token there was no answer. */
   #impliedReason(): EngineEnd['reason'] | undefined {
     if (!this.#done || !this.#hasTokens) return undefined;
-    return this.#calls.count > 0 ? 'tool_calls' : 'stop';
+    return this.#deltas.hasCalls ? 'tool_calls' : 'stop';
   }
 
   *#parse(text: string): Generator<Token, void, void> {
@@ -103,7 +102,7 @@ export class ChatStream {
   #onEvent(event: EventSourceMessage): void {
     if (this.#failure !== undefined || this.#done) return;
     this.#events += 1;
-    if (event.data.trim() === '[DONE]') this.#done = true;
+    if (event.data.trim() === '[DONE]') this.#onDone();
     else this.#onData(event.data, event.event);
   }
 
@@ -125,13 +124,22 @@ export class ChatStream {
     this.#usage = usageOf(fieldOf(chunk, 'usage')) ?? this.#usage;
     const choices = fieldOf(chunk, 'choices');
     const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
-    const delta = fieldOf(choice, 'delta') ?? fieldOf(choice, 'message');
-    for (const token of tokensOfDelta(delta, this.#calls)) this.#ready.push(...splitToken(token));
-    this.#hasTokens ||= this.#ready.length > 0;
+    this.#push(this.#deltas.tokensOf(chunk, choice));
     const reason = fieldOf(choice, 'finish_reason');
     if (typeof reason !== 'string' || reason === '') return;
+    this.#push(this.#deltas.rest());
     if (BROKEN_OFF.has(reason)) this.#failure = midStreamFailure({ code: reason });
     else this.#reason = FINISH_REASONS.get(reason) ?? 'stop';
+  }
+
+  #onDone(): void {
+    this.#push(this.#deltas.rest());
+    this.#done = true;
+  }
+
+  #push(tokens: readonly Token[]): void {
+    for (const token of tokens) this.#ready.push(...splitToken(token));
+    this.#hasTokens ||= tokens.length > 0;
   }
 
   #onParseError(error: ParseError): void {

@@ -24,9 +24,14 @@ const splitText = (text: string): readonly string[] => {
 
 const isHighSurrogate = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff;
 
-/** A call's id and name belong to its first piece only. */
+/** What a call or a part is named belongs to its first piece only. */
 const withText = (token: Token, text: string, index: number): Token => {
   if (typeof token === 'string') return text;
-  if (index === 0 || token.tool === undefined) return { ...token, text };
-  return { ...token, text, tool: { index: token.tool.index } };
+  const { tool, part } = token;
+  if (index === 0) return { ...token, text };
+  return {
+    ...{ ...token, text },
+    ...(tool === undefined ? {} : { tool: { index: tool.index } }),
+    ...(part === undefined ? {} : { part: { index: part.index } }),
+  };
 };

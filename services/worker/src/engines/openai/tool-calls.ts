@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { MarkedToken } from '@sluice/protocol';
+import type { AnswerParts } from './answer-parts.ts';
 import { fieldOf, textIn } from './fields.ts';
 
 /** One call as the server has told of it until now. */
@@ -16,7 +17,10 @@ type Call = {
 };
 
 /** A piece of a call as servers write it. */
-type Piece = Pick<Call, 'index' | 'id' | 'name' | 'arguments'>;
+type Piece = Pick<Call, 'index' | 'id' | 'name' | 'arguments'> & {
+  /** what else the server wrote beside it, and wants back with the call */
+  readonly fields: object | undefined;
+};
 
 /**
  * Tells the tool calls of one answer apart and numbers them. Servers disagree about how: the index is 0 for all, missing or
@@ -24,9 +28,15 @@ type Piece = Pick<Call, 'index' | 'id' | 'name' | 'arguments'>;
  * an object. What is told on always has one number per call, and an id and a name with its first piece.
  */
 export class ToolCalls {
+  readonly #parts: AnswerParts;
   readonly #calls: Call[] = [];
   /** the one that the newest piece belonged to */
   #newest: Call | undefined;
+
+  /** @param parts where what belongs to a call beside its arguments is written */
+  constructor(parts: AnswerParts) {
+    this.#parts = parts;
+  }
 
   get count(): number {
     return this.#calls.length;
@@ -47,6 +57,9 @@ export class ToolCalls {
       this.#newest = before;
       const isFirst = found === undefined;
       const isNamed = before.name === undefined && piece.name !== undefined;
+      // Before its first piece: some clients look for signatures nowhere else.
+      if (piece.fields !== undefined)
+        tokens.push(...this.#parts.part('call_fields', piece.fields, before.ownId));
       if (!isFirst) continueWith(before, piece);
       if (!isFirst && !isNamed && piece.arguments === '') continue;
       tokens.push(tokenOf(before, piece, { isFirst, isNamed }));
@@ -73,7 +86,8 @@ export class ToolCalls {
   #begin(piece: Piece): Call {
     const isTaken = this.#calls.some(({ id }) => id === piece.id);
     const ownId = piece.id === undefined || isTaken ? newId() : piece.id;
-    const call = { ...piece, number: this.#calls.length, ownId };
+    const { fields: _fields, ...known } = piece;
+    const call = { ...known, number: this.#calls.length, ownId };
     this.#calls.push(call);
     return call;
   }
@@ -121,6 +135,15 @@ const tokenOf = (
 /** As OpenAI's look. */
 const newId = (): string => `call_${randomUUID().replaceAll('-', '').slice(0, 24)}`;
 
+const KNOWN_FIELDS: ReadonlySet<string> = new Set(['index', 'id', 'type', 'function']);
+
+const otherFieldsOf = (entry: unknown): object | undefined => {
+  const fields = Object.entries(typeof entry === 'object' && entry !== null ? entry : {}).filter(
+    ([name, value]) => !KNOWN_FIELDS.has(name) && value !== null && value !== '',
+  );
+  return fields.length === 0 ? undefined : Object.fromEntries(fields);
+};
+
 const pieceOf = (entry: unknown): Piece => {
   const called = fieldOf(entry, 'function');
   const given = fieldOf(called, 'arguments');
@@ -131,8 +154,9 @@ const pieceOf = (entry: unknown): Piece => {
     id: textIn(entry, 'id'),
     name: textIn(called, 'name'),
     arguments: isObject ? JSON.stringify(given) : typeof given === 'string' ? given : '',
+    fields: otherFieldsOf(entry),
   };
 };
 
-const isEmpty = ({ id, name, arguments: text }: Piece): boolean =>
-  id === undefined && name === undefined && text === '';
+const isEmpty = ({ id, name, arguments: text, fields }: Piece): boolean =>
+  id === undefined && name === undefined && text === '' && fields === undefined;
