@@ -4,7 +4,7 @@ import type { ChatMessage, GenerationItem, GenerationKey, PromptBody } from '@sl
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { readSettled } from '../transports/generation-wait.ts';
-import { callsOf } from './chat-completion.ts';
+import { callsOf } from './chat/chat-completion.ts';
 import { responseIdOf, responseKeyOf } from './response-id.ts';
 import { statusOfEnd } from './response-object.ts';
 import type { ResponseHead } from './response-object.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { DeltaFrame, EndFrame, ServerFrame } from '@sluice/protocol';
-import { ChatChunks } from '../../src/openai/chat-chunks.ts';
+import { ChatChunks } from '../../src/openai/chat/chat-chunks.ts';
 
 const HEAD = { id: 'chatcmpl_1', created: 7, model: 'm' };
 const NAMES = { session: 's', generation: 'chatcmpl_1', epoch: 2 };

@@ -1,12 +1,12 @@
 import type { EndFrame } from '@sluice/protocol';
-import { eventText } from '../transports/event-view.ts';
-import type { EventView, Shown } from '../transports/event-view.ts';
+import { eventText } from '../../transports/event-view.ts';
+import type { EventView, Shown } from '../../transports/event-view.ts';
 import { ChatDeltas } from './chat-deltas.ts';
 import { finishReasonOf } from './chat-completion.ts';
 import type { CompletionHead } from './chat-completion.ts';
-import { answerOf, failureOf, openAiError, refusalAnswer, RESTARTED } from './openai-error.ts';
-import type { OpenAiError } from './openai-error.ts';
-import { chatUsageOf } from './usage.ts';
+import { answerOf, failureOf, openAiError, refusalAnswer, RESTARTED } from '../openai-error.ts';
+import type { OpenAiError } from '../openai-error.ts';
+import { chatUsageOf } from '../usage.ts';
 
 export type ChunkOptions = {
   /** a chunk without choices tells the usage before the stream ends */

@@ -1,6 +1,6 @@
 import { callFieldsOf, knownPartOf, reasoningFieldsOf } from '@sluice/core/parts';
 import type { EndReason, GenerationItem, Part, ToolCall } from '@sluice/protocol';
-import { chatUsageOf } from './usage.ts';
+import { chatUsageOf } from '../usage.ts';
 
 /** What every chunk and the completion say of themselves. */
 export type CompletionHead = {
