@@ -1,5 +1,5 @@
 import { readChain, tokensOf } from '@sluice/bus';
-import { SluiceError, kindOf, textOf, toolOf } from '@sluice/protocol';
+import { SluiceError, kindOf, partRefOf, textOf, toolOf } from '@sluice/protocol';
 import type { GenerationKey } from '@sluice/protocol';
 import type { Grant } from '../../auth/grant.ts';
 import type { EdgeContext } from '../../connections/edge-context.ts';
@@ -59,6 +59,7 @@ const outputOf = async (
     if (item.status !== 'done') throw wrong(at, 'expected an item of a response that is done');
     const output = new ResponseOutput(head);
     for (const piece of (await piecesOfLog(key, store)) ?? piecesOfItem(item)) output.push(piece);
+    output.end();
     return new Map(
       output.entries.map((entry) => [entry.id, inputItemSchema.parse(outputItemOf(entry, 'completed'))]),
     );
@@ -78,7 +79,11 @@ const piecesOfLog = async (
   const chain = head && (await readChain(bus.tokens, key, head, 0));
   if (chain?.complete !== true) return undefined;
   return tokensOf(chain).map((token) => {
-    const tool = toolOf(token);
-    return { kind: kindOf(token), text: textOf(token), ...(tool === undefined ? {} : { tool }) };
+    const [tool, part] = [toolOf(token), partRefOf(token)];
+    return {
+      ...{ kind: kindOf(token), text: textOf(token) },
+      ...(tool === undefined ? {} : { tool }),
+      ...(part === undefined ? {} : { part }),
+    };
   });
 };
