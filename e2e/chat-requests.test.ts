@@ -98,6 +98,7 @@ describe.each(TRANSPORTS)('a chat over %s', (name) => {
     });
   });
 
+  // compat(use-chat): history
   test('takes the history from the session where it is told to', async () => {
     const id = randomUUID();
     const first = open(name, { id });
@@ -173,6 +174,7 @@ describe.each(TRANSPORTS)('a chat over %s', (name) => {
     },
   );
 
+  // compat(use-chat): error status, usage
   test('is told a failure in the words of the model’s server, and what was used', async () => {
     const error = { message: 'maximum context length is 8192 tokens', code: 'context_length_exceeded' };
     plays.set('Too long?', () => ({ status: 400, errorBody: JSON.stringify({ error }) }));

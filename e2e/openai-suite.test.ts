@@ -270,6 +270,25 @@ describe.each([
     await expect(asking({}, { baseURL: 'http://127.0.0.1:1/v1' })).rejects.toThrow(Client.APIConnectionError);
   });
 
+  // compat(openai-node, openai-node-previous): parts
+  test('sends an image, over both APIs', async () => {
+    const url = 'data:image/png;base64,iVBORw0KGgo=';
+    const seen = (): unknown => stage.mock.requests.at(-1)?.body['messages'];
+    const told = [{ content: [{ type: 'text' }, { type: 'image_url', image_url: { url } }] }];
+    const parts = [
+      { type: 'text' as const, text: play('thought') },
+      { type: 'image_url' as const, image_url: { url } },
+    ];
+    await clientOf().chat.completions.create({ model: MODEL, messages: [{ role: 'user', content: parts }] });
+    expect(seen()).toMatchObject(told);
+    const content = [
+      { type: 'input_text' as const, text: play('thought') },
+      { type: 'input_image' as const, image_url: url, detail: 'auto' as const },
+    ];
+    await clientOf().responses.create({ model: MODEL, input: [{ role: 'user', content }] });
+    expect(seen()).toMatchObject(told);
+  });
+
   describe('runs tools', () => {
     // compat(openai-node, openai-node-previous): tools
     test.each([false, true])('to the answer in its own loop, streamed: %s', async (stream) => {

@@ -107,9 +107,10 @@ python.test('leaving a stream, giving up and cancelling leave the engine', () =>
   expect(left.map(({ closedAt }) => closedAt !== undefined)).toEqual([true, true, true]);
 });
 
+// compat(langgraph): parts, reasoning
 // compat(langgraph): chat stream, response, tools, structured output, usage, error status, error in stream, retry, history
 python.test('a graph of LangGraph runs its tools over both APIs', () => {
-  expectPassed('test_langgraph.py', 12);
+  expectPassed('test_langgraph.py', 15);
 });
 
 // compat(langgraph): chat, response stream, tools, structured output, usage

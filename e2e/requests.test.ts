@@ -69,6 +69,7 @@ describe('the AI SDK’s provider of OpenAI, which names what it was told by its
   };
   const asked = 'call weather with {"city":"Bern"}';
 
+  // compat(ai-openai): response, response stream, tools, history
   test.each(['generateText', 'streamText'] as const)(
     'gets through three turns with tools: %s',
     async (way) => {
@@ -105,6 +106,7 @@ describe('files and images', () => {
   const partsIn = (): unknown => messagesIn(mock.requests.at(-1) as MockRequest).at(-1)?.content;
   const text = 'What is this?';
 
+  // compat(openai-node): parts
   test('a PDF reaches the engine as it is, from chat completions and responses', async () => {
     const file = { filename: 'a.pdf', file_data: pdf };
     const told = [

@@ -10,7 +10,7 @@ export const CLIENT_ABSENCES: readonly Absence[] = [
   {
     reason: 'the client has no such call',
     cells: {
-      'use-chat': ['models', 'chat', 'response', 'response stream', 'structured output'],
+      'use-chat': ['models', 'chat', 'response', 'response stream', 'structured output', 'retry'],
       'ai-openai': ['models', 'resume'],
       'ai-compatible': ['models', 'response', 'response stream', 'resume', 'history'],
       langchain: ['models', 'resume'],
@@ -65,18 +65,16 @@ export const CLIENT_ABSENCES: readonly Absence[] = [
   {
     reason: 'not tested yet',
     cells: {
-      'openai-node': ['parts'],
-      'openai-node-previous': ['parts'],
-      'use-chat': ['parts', 'usage', 'error status', 'error in stream', 'retry', 'history'],
+      'use-chat': ['parts', 'error in stream'],
       'ai-openai': [
-        ...['chat', 'chat stream', 'response', 'response stream', 'tools', 'structured output', 'parts'],
-        ...['reasoning', 'usage', 'error status', 'error in stream', 'retry', 'abort', 'history'],
+        ...['chat', 'chat stream', 'structured output', 'parts', 'reasoning', 'usage', 'error status'],
+        ...['error in stream', 'retry', 'abort'],
       ],
       'ai-compatible': [
         ...['chat', 'chat stream', 'tools', 'structured output', 'parts'],
         ...['reasoning', 'usage', 'error status', 'error in stream', 'retry', 'abort'],
       ],
-      langgraph: ['parts', 'reasoning', 'abort'],
+      langgraph: ['abort'],
       sluice: ['models', 'chat', 'structured output', 'parts', 'usage', 'error status', 'retry'],
     },
   },

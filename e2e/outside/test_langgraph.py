@@ -101,3 +101,16 @@ def test_a_response_goes_on_from_the_one_before():
     first = model.invoke(play("hello"))
     then = [HumanMessage("hello"), first, HumanMessage(play("echo"))]
     assert model.invoke(then).text == "user, assistant, user"
+
+
+def test_an_image_reaches_the_engine(model):
+    url = "data:image/png;base64,iVBORw0KGgo="
+    content = [{"type": "text", "text": play("images")}, {"type": "image_url", "image_url": {"url": url}}]
+    assert model.invoke([HumanMessage(content)]).text == url
+
+
+def test_reasoning_is_told_apart_over_responses():
+    model = ChatOpenAI(model=MODEL, base_url=URL, api_key=TOKEN, use_responses_api=True)
+    answer = model.invoke(play("thought"))
+    assert answer.text == "Yes."
+    assert "hm" in str(answer.content)
