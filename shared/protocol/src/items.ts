@@ -22,6 +22,7 @@ export type ChatMessage = {
 
 export type PromptParams = {
   readonly max_tokens?: number;
+  readonly max_completion_tokens?: number;
   readonly temperature?: number;
   readonly top_p?: number;
   readonly seed?: number;

@@ -76,10 +76,13 @@ const withoutNulls = (value: unknown): unknown =>
     ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null))
     : value;
 
+/** -1 and 0 are none. */
+const tokenBound = z.int().min(-1).max(1_000_000);
+
 const paramsSchema = z
   .looseObject({
-    /** -1 and 0 are none */
-    max_tokens: z.int().min(-1).max(1_000_000).exactOptional(),
+    max_tokens: tokenBound.exactOptional(),
+    max_completion_tokens: tokenBound.exactOptional(),
     temperature: z.number().min(0).max(100).exactOptional(),
     top_p: z.number().min(0).max(1).exactOptional(),
     seed: z.int().exactOptional(),

@@ -1,6 +1,7 @@
 import type { PromptBody } from '@sluice/protocol';
 import { chatMessageSchema, counted } from '@sluice/protocol/schema';
 import { z } from 'zod';
+import { withChatParts } from './input/content-parts.ts';
 import { checkPrompt, withoutNulls } from '../requests/prompt-check.ts';
 
 /** `POST /v1/chat/completions`. What is not named here passes through to the engine. */
@@ -26,5 +27,16 @@ export type ChatRequest = z.infer<typeof chatRequestSchema>;
  */
 export const promptOfChat = ({ model, messages, ...rest }: ChatRequest): PromptBody => {
   const { stream: _stream, stream_options: _options, ...params } = rest;
-  return checkPrompt({ ...withoutNulls({ model }), messages, params: withoutNulls(params) });
+  return checkPrompt({
+    ...withoutNulls({ model }),
+    messages: messages.map(messageOf),
+    params: withoutNulls(params),
+  });
 };
+
+type Message = ChatRequest['messages'][number];
+
+const messageOf = (message: Message, index: number): Message =>
+  Array.isArray(message.content)
+    ? { ...message, content: withChatParts(message.content, `messages.${index}.content`) }
+    : message;

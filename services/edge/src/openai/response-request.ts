@@ -63,6 +63,14 @@ export const promptOfResponse = (request: ResponseRequest, history: readonly Cha
   return checkPrompt({ ...withoutNulls({ model }), messages, params: paramsOf(request) });
 };
 
+/** A refusal of what was translated, in the words of the request. */
+export const inWordsOf = ({ max_output_tokens: given }: ResponseRequest, error: unknown): unknown => {
+  if (!(error instanceof SluiceError) || given === undefined || !BOUND.test(error.message)) return error;
+  return new SluiceError(error.code, error.message.replace(BOUND, '`max_output_tokens`:'));
+};
+
+const BOUND = /^`max_tokens`:/;
+
 /** The conversation up to and including a response, without the instructions it was given. */
 export const historyOf = (
   { messages = [] }: PromptBody,

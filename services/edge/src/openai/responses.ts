@@ -8,7 +8,7 @@ import { waitForGeneration } from '../transports/generation-wait.ts';
 import { withReferences } from './input/item-references.ts';
 import { responseKeyOf } from './response-id.ts';
 import { responseOfItem } from './response-object.ts';
-import { noteOf, promptOfResponse, responseRequestSchema } from './response-request.ts';
+import { inWordsOf, noteOf, promptOfResponse, responseRequestSchema } from './response-request.ts';
 import type { ResponseRequest } from './response-request.ts';
 import { resumeResponse } from './response-resume.ts';
 import { currentRun, namedBy, nameHeaders, nameRun, SESSION_HEADER } from './run-name.ts';
@@ -145,14 +145,18 @@ const start = async ({ grant, headers, request }: Asked, context: HttpContext): 
   const named = nameRun(grant, { ...headers, [SESSION_HEADER]: session }, 'resp');
   const name = await currentRun(named, context.bus);
   const input = await withReferences(request.input, grant, context);
-  await submitPrompt(
-    {
-      ...{ key: name.key, grant, note: noteOf(request) },
-      body: promptOfResponse({ ...request, input }, previous?.history ?? []),
-      onAbandon: request.background === true ? 'finish' : 'cancel',
-    },
-    context,
-  );
+  try {
+    await submitPrompt(
+      {
+        ...{ key: name.key, grant, note: noteOf(request) },
+        body: promptOfResponse({ ...request, input }, previous?.history ?? []),
+        onAbandon: request.background === true ? 'finish' : 'cancel',
+      },
+      context,
+    );
+  } catch (error) {
+    throw inWordsOf(request, error);
+  }
   return name;
 };
 

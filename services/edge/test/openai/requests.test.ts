@@ -39,6 +39,27 @@ describe('a chat completion’s prompt', () => {
   });
 });
 
+test('a chat completion may have the parts of responses, which become its own', () => {
+  const image = 'data:image/png;base64,AA==';
+  const odd = { type: 'video_url', video_url: { url: image } };
+  const content = [
+    { type: 'input_text', text: 'Look.' },
+    { type: 'input_image', image_url: image },
+    { type: 'input_file', file_data: 'data:application/pdf;base64,AA==' },
+    odd,
+    7,
+  ];
+  expect(chat({ messages: [{ role: 'user', content }] }).messages?.[0]?.content).toEqual([
+    { type: 'text', text: 'Look.' },
+    { type: 'image_url', image_url: { url: image } },
+    { type: 'file', file: { file_data: 'data:application/pdf;base64,AA==' } },
+    odd,
+    7,
+  ]);
+  const refused = refusalOf(() => chat({ messages: [{ role: 'user', content: [{ type: 'input_file' }] }] }));
+  expect(refused.message).toMatch(/^`messages.0.content.0.file_data`: /);
+});
+
 describe('a response’s prompt', () => {
   test('is that of the chat completion that asks the same', () => {
     const parameters = { type: 'object' };

@@ -108,7 +108,7 @@ describe.each(Object.keys(DOORS))('by %s', (door) => {
           { params: {} },
         ]);
     for (const name of names)
-      for (const value of [-2, 1.5, 'many'])
+      for (const value of [-2, 1.5, 2_000_000, 'many'])
         expect([name, value, (await outcomeOf(door, { [name]: value })).status]).toEqual([name, value, 400]);
   });
 
@@ -117,6 +117,13 @@ describe.each(Object.keys(DOORS))('by %s', (door) => {
       ...{ status: 400, message: expect.stringContaining('`guided_regex`') },
     });
   });
+});
+
+test('a response’s refusal names the bound as the request does', async () => {
+  for (const value of [-2, 2_000_000])
+    expect((await outcomeOf('responses', { max_output_tokens: value })).message).toMatch(
+      /^`max_output_tokens`: /,
+    );
 });
 
 test('what the operator lets pass is neither ignored nor refused', () => {

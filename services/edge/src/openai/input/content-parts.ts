@@ -41,6 +41,16 @@ const chatPartOf = (part: Part, at: string): object => {
   throw wrong(`${at}.type`, 'expected text, `input_image`, `input_file` or `input_audio`');
 };
 
+/** Only responses have these; some clients send them in a chat completion as well. */
+const OF_RESPONSES: ReadonlySet<string> = new Set(['input_text', 'output_text', 'input_image', 'input_file']);
+
+/** The parts of a chat message, where parts of responses are among them; others pass unseen. @throws SluiceError bad_frame */
+export const withChatParts = (parts: readonly unknown[], at: string): unknown[] =>
+  parts.map((each, index) => {
+    const part = partSchema.safeParse(each).data;
+    return part !== undefined && OF_RESPONSES.has(part.type) ? chatPartOf(part, `${at}.${index}`) : each;
+  });
+
 const imageOf = ({ image_url: given, detail }: Part, at: string): object => {
   // Some clients write it as chat completions do.
   const url = typeof given === 'object' && given !== null && 'url' in given ? given.url : given;
