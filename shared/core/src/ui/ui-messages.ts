@@ -1,6 +1,6 @@
-import { SluiceError } from '@sluice/protocol';
 import type { ChatMessage } from '@sluice/protocol';
 import { isRecord } from './ui-tools.ts';
+import { wrongField } from './wrong-field.ts';
 
 /** A part of a UI message; its fields are the client's word. */
 export type UiPart = { readonly type: string; readonly [field: string]: unknown };
@@ -34,8 +34,7 @@ const fileOf = (part: UiPart): unknown => {
   const url = stringIn(part, 'url');
   if (mediaType === 'image' || mediaType.startsWith('image/'))
     return { type: 'image_url', image_url: { url } };
-  if (!/^data:/i.test(url))
-    throw new SluiceError('bad_frame', '`messages`: expected a data URL for a file that is no image');
+  if (!/^data:/i.test(url)) throw wrongField('messages', 'a data URL for a file that is no image');
   const { filename } = part;
   return { type: 'file', file: { ...(typeof filename === 'string' ? { filename } : {}), file_data: url } };
 };
@@ -96,10 +95,7 @@ const isTool = ({ type }: UiPart): boolean => type === 'dynamic-tool' || type.st
 const resultOf = (part: UiPart): string | undefined => {
   const { state, output } = part;
   if (state === 'approval-requested' || state === 'approval-responded')
-    throw new SluiceError(
-      'bad_frame',
-      `\`messages\`: approving tool calls (\`${state}\`) is not supported yet; send its result`,
-    );
+    throw wrongField('messages', `a result; approving calls (\`${state}\`) is not supported yet`);
   if (state === 'output-available')
     return typeof output === 'string' ? output : JSON.stringify(output ?? null);
   if (state === 'output-error') return stringIn(part, 'errorText');
@@ -113,5 +109,5 @@ const textIn = (parts: readonly UiPart[]): string =>
 const stringIn = (part: UiPart, field: string): string => {
   const value = part[field];
   if (typeof value === 'string') return value;
-  throw new SluiceError('bad_frame', `\`messages\`: expected \`${field}\` of a part to be a string`);
+  throw wrongField('messages', `\`${field}\` of a part to be a string`);
 };

@@ -1,6 +1,6 @@
-import { SluiceError } from '@sluice/protocol';
 import { uiToolChoiceOf, uiToolsOf } from './ui-tools.ts';
 import type { Fields } from './ui-tools.ts';
+import { wrongField } from './wrong-field.ts';
 
 /** What the fields beside a chat ask for, under the names that a prompt has. */
 export type UiOptions = {
@@ -40,8 +40,7 @@ export const uiOptionsOf = (fields: Fields): UiOptions => {
     return value;
   };
   const system = take('system');
-  if (system !== undefined && typeof system !== 'string')
-    throw new SluiceError('bad_frame', '`system`: expected a string');
+  if (system !== undefined && typeof system !== 'string') throw wrongField('system', 'a string');
   const prompt = OF_PROMPT.filter((name) => given.has(name)).map((name) => [name, take(name)] as const);
   const tools = uiToolsOf(take('tools'));
   if (tools.length > 0) given.set('tools', tools);
@@ -56,7 +55,7 @@ const flat = ({ params, callSettings, ...top }: Fields): Map<string, unknown> =>
     for (const [given, value] of Object.entries(part ?? {})) {
       const name = NAMES.get(given) ?? given;
       if (value === null || value === undefined) continue;
-      if (found.has(name)) throw new SluiceError('bad_frame', `\`${name}\`: expected once, got it twice`);
+      if (found.has(name)) throw wrongField(name, 'once, got it twice');
       found.set(name, value);
     }
   return found;

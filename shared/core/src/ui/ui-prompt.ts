@@ -1,9 +1,10 @@
-import { isId, SluiceError } from '@sluice/protocol';
+import { isId } from '@sluice/protocol';
 import type { ChatMessage, PromptBody } from '@sluice/protocol';
 import { fnv1a } from '../hash.ts';
 import { chatMessagesOf } from './ui-messages.ts';
 import type { UiMessage } from './ui-messages.ts';
 import { uiOptionsOf } from './ui-options.ts';
+import { wrongField } from './wrong-field.ts';
 
 /** What a chat of the AI SDK asks for. */
 export type UiRequest = {
@@ -28,7 +29,6 @@ export type UiPrompt = {
 const SHOWN_CHARS = 28;
 /** Between the id of a question and what tells its answers apart: nobody else ends an id like this. */
 const ANSWER = '-_';
-const ANSWER_ID = new RegExp(`^(.*)${ANSWER}[0-9a-f]{16}$`);
 /** Longest id of a message that still fits before {@link STEP} and a hash. */
 const MAX_ROOT_CHARS = 46;
 /** Between the id of a message and what tells its later steps apart. */
@@ -90,7 +90,7 @@ export const uiMessageIdOf = (generation: string): string => LATER_STEP.exec(gen
 
 /** The question that a chat's answer is to, as its id shows it; undefined: it is none of a chat's. */
 export const uiQuestionOf = (generation: string): string | undefined =>
-  ANSWER_ID.exec(uiMessageIdOf(generation))?.[1];
+  new RegExp(`^(.*)${ANSWER}[0-9a-f]{16}$`).exec(uiMessageIdOf(generation))?.[1];
 
 /** Id of the user's message before an answer. What repeats it from there is known as an answer to the same. */
 export const uiQuestionIdOf = (generation: string): string =>
@@ -106,7 +106,7 @@ const questionOf = (messages: readonly UiMessage[], isContinued: boolean): reado
   const begins = question.findLastIndex(({ role }) => role === 'assistant') + 1;
   const asked = question.slice(begins);
   if (!(isContinued ? asked : question).some(({ role }) => role === 'user' || role === 'tool'))
-    throw new SluiceError('bad_frame', '`messages`: expected one of role user');
+    throw wrongField('messages', 'one of role user');
   return isContinued
     ? [...question.slice(0, begins).filter(({ role }) => role === 'system'), ...asked]
     : question;

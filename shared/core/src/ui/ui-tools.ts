@@ -1,10 +1,11 @@
-import { SluiceError } from '@sluice/protocol';
+import { wrongField } from './wrong-field.ts';
 
 /** Somebody else's words. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export const isRecord = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
 
+const FUNCTIONS = 'functions with a name';
 /** Of a tool that takes nothing. */
 const NO_INPUT = { type: 'object', properties: {} };
 
@@ -13,9 +14,9 @@ const NO_INPUT = { type: 'object', properties: {} };
  * @throws SluiceError bad_frame
  */
 export const uiToolsOf = (tools: unknown = []): readonly unknown[] => {
-  if (!isRecord(tools)) throw notFunctions('tools');
+  if (!isRecord(tools)) throw wrongField('tools', FUNCTIONS);
   return Object.entries(tools).map(([key, tool]) => {
-    if (!isRecord(tool)) throw notFunctions(`tools.${key}`);
+    if (!isRecord(tool)) throw wrongField(`tools.${key}`, FUNCTIONS);
     if (isRecord(tool['function'])) return tool;
     // In a list, OpenAI's Responses and the AI SDK's models write the function without the object around it.
     return functionOf(Array.isArray(tools) ? tool['name'] : key, tool, key);
@@ -23,18 +24,16 @@ export const uiToolsOf = (tools: unknown = []): readonly unknown[] => {
 };
 
 const functionOf = (name: unknown, tool: Fields, key: string): unknown => {
-  const { description, parameters, inputSchema } = tool;
+  const { description, strict, parameters, inputSchema } = tool;
   // One of a provider has an id and is run there.
-  if (typeof name !== 'string' || 'id' in tool) throw notFunctions(`tools.${key}`);
+  if (typeof name !== 'string' || 'id' in tool) throw wrongField(`tools.${key}`, FUNCTIONS);
   const schema = parameters ?? inputSchema ?? NO_INPUT;
   return {
     type: 'function',
     function: {
-      name,
-      ...(description === undefined ? {} : { description }),
+      ...{ name, description, strict },
       // What `jsonSchema()` of the AI SDK makes keeps the schema inside.
       parameters: isRecord(schema) ? (schema['jsonSchema'] ?? schema) : schema,
-      ...('strict' in tool ? { strict: tool['strict'] } : {}),
     },
   };
 };
@@ -44,6 +43,3 @@ export const uiToolChoiceOf = (choice: unknown): unknown =>
   isRecord(choice) && 'toolName' in choice
     ? { type: 'function', function: { name: choice['toolName'] } }
     : choice;
-
-const notFunctions = (field: string): SluiceError =>
-  new SluiceError('bad_frame', `\`${field}\`: expected functions with a name`);
