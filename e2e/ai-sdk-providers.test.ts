@@ -122,6 +122,8 @@ const OBJECT = jsonSchema<{ city: string; wet: boolean }>({
 });
 
 describe.each(MODELS)('the provider %s', (_, model) => {
+  // compat(ai-openai): chat, chat stream, response, response stream, usage
+  // compat(ai-compatible): chat, chat stream, usage
   test('generates and streams a text with its usage and the reason of its end', async () => {
     const asked = { model: model(), prompt: play('hello'), maxRetries: 0 };
     const whole = await generateText(asked);
@@ -132,6 +134,8 @@ describe.each(MODELS)('the provider %s', (_, model) => {
       expect(usage).toMatchObject({ inputTokens: 11, outputTokens: 7 });
   });
 
+  // compat(ai-openai, ai-compatible): tools
+  // compat(ai-openai): history
   test('goes through several steps with tools, generated or streamed', async () => {
     const asked = { model: model(), prompt: play('weather'), tools, stopWhen: stepCountIs(5), maxRetries: 0 };
     const whole = await generateText(asked);
@@ -149,6 +153,7 @@ describe.each(MODELS)('the provider %s', (_, model) => {
     }
   });
 
+  // compat(ai-openai, ai-compatible): structured output
   test('generates an object by its schema, which reaches the engine', async () => {
     const { length } = mock.requests;
     const asked = { model: model(), prompt: play('object'), output: Output.object({ schema: OBJECT }) };
@@ -160,6 +165,7 @@ describe.each(MODELS)('the provider %s', (_, model) => {
     });
   });
 
+  // compat(ai-openai, ai-compatible): parts
   test('shows the engine a picture', async () => {
     const { length } = mock.requests;
     const image = new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10]);
@@ -178,6 +184,7 @@ describe.each(MODELS)('the provider %s', (_, model) => {
     );
   });
 
+  // compat(ai-openai, ai-compatible): abort
   test('stops the engine when it is aborted', async () => {
     const { length } = mock.requests;
     const stop = new AbortController();
@@ -188,6 +195,7 @@ describe.each(MODELS)('the provider %s', (_, model) => {
     await waitFor(() => mock.requests[length]?.closedAt, { what: 'the engine to be left' });
   });
 
+  // compat(ai-openai, ai-compatible): error status
   test.each([
     ['too long', 400, 'context_length_exceeded', false],
     ['busy', 429, 'rate_limit_exceeded', true],
@@ -204,6 +212,7 @@ describe.each(MODELS)('the provider %s', (_, model) => {
   );
 });
 
+// compat(ai-compatible): reasoning
 test('the provider openai-compatible shows what a model thinks, generated or streamed', async () => {
   const asked = { model: compatible()(MODEL), prompt: play('thinking'), maxRetries: 0 };
   const whole = await generateText(asked);

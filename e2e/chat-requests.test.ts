@@ -1,6 +1,7 @@
 /** What applications on the AI SDK send and are told: through every transport, an edge, a worker and a model's server. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { uiMessagesOf } from '@sluice/client/ai-sdk';
 import { startMockServer } from '@sluice/simulator';
 import type { MockFaults, MockRequest, MockServer } from '@sluice/simulator';
 import { OpenAiEngine } from '@sluice/worker';
@@ -11,7 +12,7 @@ import type { UIMessage } from 'ai';
 import WebSocket from 'ws';
 import { openChat, textOf, TRANSPORTS } from './support/chats.ts';
 import type { ChatSetup, OpenChat, TransportName } from './support/chats.ts';
-import { tokenFor } from './support/clients.ts';
+import { recordedClient, tokenFor } from './support/clients.ts';
 import { startSystem } from './support/system.ts';
 import type { System } from './support/system.ts';
 
@@ -63,6 +64,9 @@ const callsOnce = (request: MockRequest): MockFaults => {
   const called = finished({ tool_calls: [{ index: 0, ...CALL }] }, 'tool_calls');
   return { stream: hasResult ? finished({ content: 'It is wet.' }, 'stop') : called };
 };
+
+const saidBy = ({ parts }: UIMessage): string =>
+  parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
 
 const open = (name: TransportName, setup: Partial<ChatSetup> = {}): OpenChat => {
   const chat = openChat(name, url, { id: randomUUID(), ...setup });
@@ -135,6 +139,27 @@ describe.each(TRANSPORTS)('a chat over %s', (name) => {
       answer,
       { role: 'user', content: 'Two?' },
     ]);
+  });
+
+  test('shows a question once, with its newest answer and all its steps, when its page is loaded again', async () => {
+    plays.set('Wet here?', callsOnce);
+    const id = randomUUID();
+    const { chat } = open(name, { id });
+    await chat.sendMessage({ text: 'Wet here?' });
+    await chat.addToolOutput({ tool: 'weather', toolCallId: CALL.id, output: 'wet' } as never);
+    await chat.sendMessage();
+    await chat.sendMessage({ text: 'One?' });
+    await chat.regenerate({ messageId: chat.lastMessage?.id as string });
+    await chat.regenerate();
+    const { client } = recordedClient(url);
+    closers.push(() => client.close());
+    const session = client.session(id);
+    await session.subscribe();
+    const shown = uiMessagesOf(session.items.values());
+    const told = (messages: readonly UIMessage[]): unknown =>
+      messages.map((message) => [message.id, message.role, saidBy(message)]);
+    expect(told(shown)).toEqual(told(chat.messages));
+    expect(told(shown)).toHaveLength(4);
   });
 
   test('goes on with the session after the result of a tool', async () => {

@@ -72,6 +72,11 @@ describe('sluice up', () => {
       sub: 'you',
     });
     expect(await statusOf(`${ready.admin}/readyz`)).toBe(200);
+    // A page that somebody develops against the demo.
+    const origin = 'http://localhost:5173';
+    const headers = { origin, 'access-control-request-method': 'POST' };
+    const preflight = await fetch(`${ready.url}/api/chat`, { method: 'OPTIONS', headers });
+    expect(preflight.headers.get('access-control-allow-origin')).toBe(origin);
     expect(Object.values(ready.pids).every(isAlive)).toBe(true);
     expect(await stores()).toHaveLength(1);
     expect((await stat(demoFile())).mode & 0o777).toBe(0o600);
