@@ -43,7 +43,7 @@ export type EventStreamOptions = {
   readonly beginsWith?: 'watch' | 'first' | undefined;
   /**
    * When the stream is ended so that its client comes back, ms since the Unix epoch: for clients that
-   * resume by themselves. Infinity: the stream lives as long as its token.
+   * resume by themselves. Infinity: the stream is one answer, and lives as long as that takes.
    */
   readonly endsAt: number;
 };
@@ -84,8 +84,6 @@ export class EventStream implements FrameSink {
   #isNoticed = false;
   #writtenAt: number;
   readonly #openedAt: number;
-  /** it shows one answer: its token counts as it did when that was asked for, however long it takes */
-  #hasAnEnd = false;
   #onRoom: (() => void) | undefined;
 
   constructor(reply: FastifyReply, options: EventStreamOptions, context: EdgeContext) {
@@ -128,7 +126,6 @@ export class EventStream implements FrameSink {
       governs: mayGovern(this.#options.grant),
       positions,
     });
-    this.#hasAnEnd = only !== undefined;
     await this.#attachments.attach(viewer, { rev, store });
     if (this.#options.beginsWith !== 'first') this.#start();
   }
@@ -190,7 +187,8 @@ export class EventStream implements FrameSink {
       this.#start();
     }
     if (now >= endsAt) return this.goaway(0);
-    if (!this.#hasAnEnd && this.#hasExpired(now)) return;
+    // A client that cannot come back gets all of what it asked for while its token counted.
+    if (endsAt < Infinity && this.#hasExpired(now)) return;
     if (now - this.#writtenAt >= KEEP_ALIVE_MS && this.writable) this.#write(': keep-alive\n\n');
   }
 

@@ -13,7 +13,7 @@ const TTL_S = 120;
 const LATER_MS = 300_000;
 const scene = freshScene('manual');
 
-type Way = { readonly path: string; readonly body?: object };
+type Way = { readonly path: string; readonly body: object };
 const question = { role: 'user', content: 'Why?' };
 const WAYS: Readonly<Record<string, Way>> = {
   'a chat completion': { path: '/v1/chat/completions', body: { messages: [question] } },
@@ -24,7 +24,6 @@ const WAYS: Readonly<Record<string, Way>> = {
   'a response': { path: '/v1/responses', body: { input: 'Why?' } },
   'a streamed response': { path: '/v1/responses', body: { input: 'Why?', stream: true } },
   'a chat of the AI SDK': { path: '/api/chat', body: { id: 's', messages: [said('Why?')] } },
-  'the events of a generation': { path: `${pathOf('s', 'g')}/events` },
 };
 
 /** Asks with a token that ends soon; the run of it, and what will have come. */
@@ -35,13 +34,8 @@ const ask = async ({ path, body }: Way): Promise<{ run: FakeRun; text: Promise<s
     ...(path.startsWith('/v1/') ? { 'x-sluice-session': 's', 'x-sluice-generation': 'g' } : {}),
   };
   const { url } = scene.target.edge;
-  if (body === undefined)
-    await fetch(`${url}${pathOf('s', 'g')}`, { method: 'PUT', headers, body: '{"input":"Why?"}' });
-  const asked = { headers, ...(body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }) };
-  const answer = fetch(`${url}${path}`, asked);
-  // Of what exists already, the head comes at once.
-  if (body === undefined) await answer;
-  const text = answer.then((begun) => begun.text());
+  const asked = { method: 'POST', headers, body: JSON.stringify(body) };
+  const text = fetch(`${url}${path}`, asked).then((answer) => answer.text());
   const session = { org: parseOrg('acme'), session: parseSessionId('s') };
   const generation = await waitFor(
     async () => (await scene.world.bus.sessions.items(session, 0)).items[0]?.item.id,
@@ -87,12 +81,19 @@ describe.each(Object.entries(WAYS))('a token that ends during %s', (_, way) => {
   });
 });
 
-test('the events of a session end with their token: there is no end to wait for', async () => {
-  const headers = { authorization: `Bearer ${tokenOf({ ttlS: TTL_S })}` };
-  const answer = await fetch(`${scene.target.edge.url}${pathOf('s')}/events`, { headers });
-  expire();
-  expect(await answer.text()).toContain('the token has expired');
-});
+test.each(['a session', 'a generation'])(
+  'the events of %s end with their token: whoever reads them comes back',
+  async (of) => {
+    const headers = { authorization: `Bearer ${tokenOf({ ttlS: TTL_S })}` };
+    const { url } = scene.target.edge;
+    const put = { method: 'PUT', headers: { ...headers, 'content-type': 'application/json' } };
+    await fetch(`${url}${pathOf('s', 'g')}`, { ...put, body: '{"input":"Why?"}' });
+    const path = of === 'a session' ? pathOf('s') : pathOf('s', 'g');
+    const answer = await fetch(`${url}${path}/events`, { headers });
+    expire();
+    expect(await answer.text()).toContain('the token has expired');
+  },
+);
 
 test('an answer over the AI SDK’s WebSocket is whole, and the next question needs a token that counts', async () => {
   const chat = await ChatSocket.open(scene.target, { token: tokenOf({ ttlS: TTL_S }) });
