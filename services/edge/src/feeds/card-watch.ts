@@ -10,6 +10,8 @@ export type CardListener = {
   renamed(title: string | undefined): void;
   /** Nothing more comes of this session. */
   deleted(): void;
+  /** Whether anything is stored in the session, once that was listed. @throws BusUnavailableError */
+  hasItems(): Promise<boolean>;
 };
 
 /** Whether a session is deleted, and its title, as this edge hears of them: live, and by looking now and then. */
@@ -64,8 +66,8 @@ export class CardWatch {
   /** Of an earlier release, or its edge died before it wrote a card: a session without items gets none. */
   async #mend(): Promise<void> {
     const { bus, turns } = this.#context;
-    // Most sessions without a card are new, and that is told without a list.
-    if ((await bus.sessions.newestRev(this.#key)) > 0) await turns.run(() => noteActivity(bus, this.#key, 0));
+    // Most sessions without a card are new.
+    if (await this.#listener.hasItems()) await turns.run(() => noteActivity(bus, this.#key, 0));
   }
 
   #take({ rev, card }: StoredCard): void {

@@ -280,6 +280,12 @@ export class Feed implements TailListener, CardListener, ItemsListener {
     this.#viewers.renamed(title);
   }
 
+  /** Also of its card, which asks when it looks before the first viewer attaches. */
+  async hasItems(): Promise<boolean> {
+    await this.#opened;
+    return !this.#items.isEmpty;
+  }
+
   /** Live, as are the four that follow. */
   record(id: GenerationId, record: TokenRecord): void {
     const generation = this.#generations.get(id);

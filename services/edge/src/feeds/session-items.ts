@@ -44,6 +44,11 @@ export class SessionItems {
     this.#checkAt = nextCheck(context.clock.now());
   }
 
+  /** Whether any was heard of so far. */
+  get isEmpty(): boolean {
+    return this.#cursor.newest === 0;
+  }
+
   /** A version came live. They come in the order in which they were stored: unless that is another store by now. */
   live(stored: StoredItem): void {
     if (stored.rev < this.#liveRev) this.#context.store.doubt();
