@@ -123,7 +123,8 @@ export class ChatStream {
   #onChunk(chunk: unknown): void {
     this.#usage = usageOf(fieldOf(chunk, 'usage')) ?? this.#usage;
     const choices = fieldOf(chunk, 'choices');
-    const choice: unknown = Array.isArray(choices) ? choices[0] : undefined;
+    // One answer was asked for; what more a server sends is not told.
+    const choice: unknown = Array.isArray(choices) ? choices.find(isFirst) : undefined;
     this.#push(this.#deltas.tokensOf(chunk, choice));
     const reason = fieldOf(choice, 'finish_reason');
     if (typeof reason !== 'string' || reason === '') return;
@@ -161,3 +162,5 @@ const FINISH_REASONS: ReadonlyMap<string, EngineEnd['reason']> = new Map([
 ]);
 /** The server gave up on the request by itself, for example because it is shutting down. */
 const BROKEN_OFF: ReadonlySet<string> = new Set(['abort', 'error']);
+
+const isFirst = (choice: unknown): boolean => (fieldOf(choice, 'index') ?? 0) === 0;
