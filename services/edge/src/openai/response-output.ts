@@ -128,7 +128,7 @@ export class ResponseOutput {
       case 'image':
         return this.#show(known.url);
       case 'reasoning_fields':
-        return this.#addFields(this.#entryOf('reasoning'), known.fields);
+        return this.#seal(known.fields);
       case 'call_fields':
         this.#addCallFields(known.callId, known.fields);
         return [];
@@ -155,7 +155,11 @@ export class ResponseOutput {
     return [...(isOver ? [{ type: 'closed', entry: last } as const] : []), { type: 'opened', entry }];
   }
 
-  #addFields({ entry, changes }: Reached, fields: Fields): Change[] {
+  /** It belongs to the newest thought, also where the answer has begun since. */
+  #seal(fields: Fields): Change[] {
+    const thought = this.#entries.findLast(({ kind }) => kind === 'reasoning');
+    const { entry, changes } =
+      thought === undefined ? this.#entryOf('reasoning') : { entry: thought, changes: [] };
     entry.fields = { ...entry.fields, ...fields };
     return changes;
   }
@@ -213,23 +217,27 @@ const annotationOf = (annotation: Fields): Fields => {
   return typeof cited === 'object' && cited !== null ? { ...rest, ...cited } : annotation;
 };
 
-/** The text of a finished item in pieces: thoughts first, calls last. */
+/** A finished item in pieces: thoughts and what seals them first, then the text, calls last but for what is shown. */
 export const piecesOfItem = ({
   reasoning,
   text = '',
   refusal,
   toolCalls = [],
   parts = [],
-}: Partial<GenerationItem>): OutputPiece[] => [
-  ...(reasoning === undefined ? [] : [{ kind: 'reasoning', text: reasoning } as const]),
-  ...(text === '' ? [] : [{ text }]),
-  ...(refusal === undefined ? [] : [{ kind: 'refusal', text: refusal } as const]),
-  ...toolCalls.map(
-    ({ id, name, arguments: json }, index) =>
-      ({ kind: 'tool_call', text: json, tool: { index, id, name } }) as const,
-  ),
-  ...parts.map(
+}: Partial<GenerationItem>): OutputPiece[] => {
+  const pieces = parts.map(
     ({ data, ...named }, index) =>
       ({ kind: 'part', text: JSON.stringify(data), part: { index, ...named } }) as const,
-  ),
-];
+  );
+  return [
+    ...(reasoning === undefined ? [] : [{ kind: 'reasoning', text: reasoning } as const]),
+    ...pieces.filter(({ part }) => part.type === 'reasoning_fields'),
+    ...(text === '' ? [] : [{ text }]),
+    ...(refusal === undefined ? [] : [{ kind: 'refusal', text: refusal } as const]),
+    ...toolCalls.map(
+      ({ id, name, arguments: json }, index) =>
+        ({ kind: 'tool_call', text: json, tool: { index, id, name } }) as const,
+    ),
+    ...pieces.filter(({ part }) => part.type !== 'reasoning_fields'),
+  ];
+};
