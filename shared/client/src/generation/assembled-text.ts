@@ -28,7 +28,7 @@ export type GenerationEnd = End & Position;
 /** What a finished item adds to a text: `restarted` when the text before it is void. */
 export type Completion = { readonly restarted: boolean; readonly deltas: readonly Delta[] };
 
-type Remainder = Pick<Delta, 'text' | 'kind' | 'tool'>;
+type Remainder = Pick<Delta, 'text' | 'kind' | 'tool' | 'part'>;
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
@@ -41,6 +41,8 @@ export class AssembledText {
   #seq = 0;
   #text = '';
   #reasoning = '';
+  /** how many parts have begun */
+  #parts = 0;
   #calls = new Map<number, { id: string; name: string; arguments: string }>();
 
   get position(): Position {
@@ -82,6 +84,7 @@ export class AssembledText {
     this.#seq = 0;
     this.#text = '';
     this.#reasoning = '';
+    this.#parts = 0;
     this.#calls.clear();
   }
 
@@ -115,12 +118,13 @@ export class AssembledText {
     return { restarted, deltas };
   }
 
-  #append({ epoch, seq, text, kind, tool }: Delta): void {
+  #append({ epoch, seq, text, kind, tool, part }: Delta): void {
     this.#epoch = epoch;
     this.#seq = seq;
-    if (kind === undefined) this.#text += text;
+    if (kind === undefined || kind === 'refusal') this.#text += text;
     else if (kind === 'reasoning') this.#reasoning += text;
     else if (kind === 'tool_call') this.#appendCall(text, tool ?? { index: 0 });
+    else if (part) this.#parts = part.index + 1;
   }
 
   #appendCall(text: string, { index, id, name }: ToolRef): void {
@@ -136,15 +140,20 @@ export class AssembledText {
     const remainders: Remainder[] = [];
     const reasoning = rest('reasoning', item.reasoning ?? '', this.#reasoning);
     if (reasoning !== '') remainders.push({ kind: 'reasoning', text: reasoning });
-    const text = rest('text', item.text ?? '', this.#text);
+    // A refusal is what a person gets to read in place of an answer.
+    const text = rest('text', (item.text ?? '') + (item.refusal ?? ''), this.#text);
     if (text !== '') remainders.push({ text });
     // Finished calls come in order and without their index.
     const known = [...this.#calls.keys()].sort((left, right) => left - right);
-    (item.toolCalls ?? []).forEach((call, order) => {
+    item.toolCalls?.forEach(({ arguments: all, ...ref }, order) => {
       const index = known[order] ?? order;
-      const part = rest('tool call', call.arguments, this.#calls.get(index)?.arguments ?? '');
+      const part = rest('tool_call', all, this.#calls.get(index)?.arguments ?? '');
       if (part === '' && this.#calls.has(index)) return;
-      remainders.push({ kind: 'tool_call', text: part, tool: { index, id: call.id, name: call.name } });
+      remainders.push({ kind: 'tool_call', text: part, tool: { ...ref, index } });
+    });
+    item.parts?.forEach(({ data, ...ref }, index) => {
+      const text = JSON.stringify(data);
+      if (index >= this.#parts) remainders.push({ kind: 'part', text, part: { ...ref, index } });
     });
     return remainders;
   }

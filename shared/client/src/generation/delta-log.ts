@@ -10,6 +10,7 @@ export interface Cursor {
 const sameKind = (left: Delta, right: Delta): boolean =>
   left.kind === right.kind &&
   left.tool?.index === right.tool?.index &&
+  left.part?.index === right.part?.index &&
   // Another id under the same index is another call.
   (right.tool?.id === undefined || right.tool.id === left.tool?.id);
 
