@@ -1,3 +1,4 @@
+import { isAnswer, isShown } from '../terminal/delta-kind.ts';
 import { RequestError } from '@sluice/client';
 import type { Delta, Generation, GenerationEnd } from '@sluice/client';
 import type { GenerationError } from '@sluice/protocol';
@@ -56,13 +57,14 @@ class AnswerPrinter {
     if (this.#epoch !== undefined && delta.epoch !== this.#epoch)
       this.#screen.note('the answer starts again from its beginning');
     this.#epoch = delta.epoch;
+    if (!isShown(delta)) return;
     // Into a file or pipe goes the answer alone.
-    if (delta.kind !== undefined && !this.#screen.isTerminal) return;
+    if (!isAnswer(delta) && !this.#screen.isTerminal) return;
     if (delta.kind !== this.#kind) this.#screen.endLine();
     this.#kind = delta.kind;
     const name = delta.tool?.name === undefined ? '' : `→ ${delta.tool.name} `;
     const text = name + delta.text;
-    this.#screen.write(delta.kind === undefined ? text : { text, paint: pc.dim });
+    this.#screen.write(isAnswer(delta) ? text : { text, paint: pc.dim });
   }
 }
 

@@ -1,3 +1,4 @@
+import { isAnswer, isShown } from '../terminal/delta-kind.ts';
 import type { Delta, Item, SessionEvents } from '@sluice/client';
 import { stdoutColours as pc } from '../terminal/colours.ts';
 import type { Screen } from '../terminal/screen.ts';
@@ -30,8 +31,10 @@ export class SessionPrinter {
     }
   }
 
-  delta({ generation, text, kind }: Delta & { readonly generation: string }): void {
-    this.#say(generation, () => this.#screen.write(kind === undefined ? text : { text, paint: pc.dim }));
+  delta(delta: Delta & { readonly generation: string }): void {
+    if (!isShown(delta)) return;
+    const { generation, text } = delta;
+    this.#say(generation, () => this.#screen.write(isAnswer(delta) ? text : { text, paint: pc.dim }));
   }
 
   reset({ generation, reason }: SessionEvents['reset']): void {

@@ -19,5 +19,5 @@ export const saidIn = (item: Item): string =>
     : item.input + (item.bodies?.input ? '…' : '');
 
 /** What the model said to that; the beginning of it where the rest is too large for a list. */
-export const answerIn = ({ text, preview }: Generation): string =>
-  text ?? (preview === undefined ? '' : `${preview}…`);
+export const answerIn = ({ text, refusal = '', preview }: Generation): string =>
+  preview === undefined ? (text ?? '') + refusal : `${preview}…`;

@@ -80,7 +80,7 @@ const keepingText = (known: Item | undefined, item: Item): Item =>
 
 const withTrack = (item: GenerationItem, { content, end }: Track): GenerationItem => {
   const { text, reasoning, toolCalls } = content;
-  const { reasoning: _reasoning, toolCalls: _toolCalls, ...rest } = item;
+  const { reasoning: _reasoning, refusal: _refusal, toolCalls: _toolCalls, ...rest } = item;
   return {
     ...rest,
     ...(end === undefined ? content.position : { ...end, status: 'done' as const }),
