@@ -24,3 +24,5 @@ export { onShutdown } from './shutdown.ts';
 export type { Shutdown, ShutdownOptions, ShutdownReason } from './shutdown.ts';
 export { describeStartError, startService } from './start-service.ts';
 export type { Own } from './start-service.ts';
+export { NO_TRACING, openTracing } from './tracing.ts';
+export type { Span, SpanAttributes, SpanEnd, SpanOptions, Tracing } from './tracing.ts';

@@ -30,6 +30,8 @@ export { openEventStream } from './raw-event-stream.ts';
 export type { RawEvent, RawEventStream, RawStreamOptions } from './raw-event-stream.ts';
 export { chosenSeed, SeededRandom } from './seeded-random.ts';
 export { storedContent } from './store/stored-content.ts';
+export { startTraceCollector } from './trace-collector.ts';
+export type { CollectedSpan, TraceCollector } from './trace-collector.ts';
 export { checkTranscript, sha256 } from './transcript.ts';
 export type { ReceivedFrames, TranscriptReport } from './transcript.ts';
 export { deferred, Queue, waitFor, WaitTimeoutError, withTimeout } from './wait.ts';
