@@ -10,6 +10,7 @@ import {
   placementSetting,
   port,
   setting,
+  tracingSetting,
 } from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { DEFAULT_LIMITS } from '@sluice/protocol';
@@ -74,6 +75,7 @@ export const edgeConfigSchema = defineConfig({
     about: 'Port of /livez, /readyz and /metrics.',
   }),
   ...natsSettings,
+  ...tracingSetting,
   placement: placementSetting,
   jwtSecret: setting(secrets().optional(), {
     env: 'SLUICE_JWT_SECRET',
@@ -245,7 +247,7 @@ export type EdgeConfig = ConfigOf<typeof edgeConfigSchema>;
 /** What an edge needs to know besides its bus. */
 export type EdgeOptions = Omit<
   EdgeConfig,
-  keyof typeof natsSettings | 'adminPort' | 'adminHost' | 'logLevel' | 'name'
+  keyof typeof natsSettings | keyof typeof tracingSetting | 'adminPort' | 'adminHost' | 'logLevel' | 'name'
 > & { readonly name: string };
 
 /** Rules across settings. */

@@ -1,8 +1,8 @@
 import type { AddressInfo } from 'node:net';
 import { placedBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { foreignLog, persist, systemClock } from '@sluice/runtime';
-import type { Clock, Logger, Metrics, readDescriptors } from '@sluice/runtime';
+import { foreignLog, NO_TRACING, persist, systemClock } from '@sluice/runtime';
+import type { Clock, Logger, Metrics, readDescriptors, Tracing } from '@sluice/runtime';
 import { EdgeTally } from './tally/edge-tally.ts';
 import { createHttpServer } from './http-server.ts';
 import { Hub, TICK_MS } from './feeds/hub.ts';
@@ -27,6 +27,8 @@ export type EdgeDeps = {
   readonly bus: Bus;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** where spans go; default nowhere */
+  readonly tracing?: Tracing;
   /** of this process; default what the system says */
   readonly descriptors?: typeof readDescriptors;
 };
@@ -50,7 +52,7 @@ export type Edge = {
 
 /** Builds an edge on a bus and listens. The caller owns the bus and closes it afterwards. */
 export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<Edge> => {
-  const { logger, clock = systemClock } = deps;
+  const { logger, clock = systemClock, tracing = NO_TRACING } = deps;
   const tally = new EdgeTally();
   const storage = new StorageGate(deps.bus.link, logger, clock);
   const metrics = metricsOf(tally, () => ({ ...context, storage, waiting }));
@@ -58,7 +60,7 @@ export const createEdge = async (options: EdgeOptions, deps: EdgeDeps): Promise<
   const leaving = new AbortController();
   const { models, waiting } = modelsOf(options, { bus: deps.bus, logger, clock });
   const bus = options.placement ? placedBus(deps.bus, models.placement) : deps.bus;
-  const feeds = feedsOf({ bus, clock, tally, logger, edge: options.name });
+  const feeds = feedsOf({ bus, clock, tally, logger, tracing, edge: options.name });
   const hub = new Hub(feeds, options.lingerMs);
   const orgs = orgWatch(bus, logger);
   const sweeper = sweeperOf(options, { bus, clock, logger, orgs });

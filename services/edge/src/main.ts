@@ -5,6 +5,7 @@ import {
   loadConfig,
   natsOptionsOf,
   onShutdown,
+  openTracing,
   redactConfig,
   startAdminServer,
   startService,
@@ -20,7 +21,10 @@ await startService('edge', async (own) => {
   const name = config.name ?? `e-${randomUUID().slice(0, 8)}`;
   const onError = (error: Error): void => logger.warn('subscription_failed', { error });
   const bus = own(await createNatsBus(natsOptionsOf(config, `sluice-edge ${name}`), onError));
-  const edge = own(await createEdge({ ...config, name }, { bus, logger }));
+  const tracing = own(
+    await openTracing({ service: 'edge', instance: name, endpoint: config.tracesEndpoint }),
+  );
+  const edge = own(await createEdge({ ...config, name }, { bus, logger, tracing }));
   const admin = await startAdminServer({
     port: config.adminPort,
     host: config.adminHost,
@@ -35,6 +39,7 @@ await startService('edge', async (own) => {
     async () => {
       await edge.drain();
       await bus.close();
+      await tracing.close();
       await admin.close();
     },
     { logger, timeoutMs: 25_000 },

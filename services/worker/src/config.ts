@@ -9,6 +9,7 @@ import {
   placementSetting,
   port,
   setting,
+  tracingSetting,
 } from '@sluice/runtime';
 import type { ConfigOf, ConfigProblem } from '@sluice/runtime';
 import { MAX_GENERATION_BYTES } from '@sluice/protocol';
@@ -34,6 +35,7 @@ export const workerSettings = {
     },
   ),
   ...natsSettings,
+  ...tracingSetting,
   placement: placementSetting,
   slots: setting(count(1, 10_000).default(64), {
     env: 'SLUICE_WORKER_SLOTS',

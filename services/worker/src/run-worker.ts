@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { createNatsBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import type { Engine } from '@sluice/core';
-import { createMetrics, natsOptionsOf, onShutdown, startAdminServer } from '@sluice/runtime';
-import type { Logger, Metrics, Own, Readiness } from '@sluice/runtime';
+import { createMetrics, natsOptionsOf, onShutdown, openTracing, startAdminServer } from '@sluice/runtime';
+import type { Logger, Metrics, Own, Readiness, Tracing } from '@sluice/runtime';
 import type { WorkerSettings } from './config.ts';
 import { createWorker } from './worker.ts';
 import type { Worker } from './worker.ts';
@@ -38,8 +38,10 @@ export const runWorker = async (
 ): Promise<void> => {
   const { name = `w-${randomUUID().slice(0, 8)}` } = settings;
   const metrics = createMetrics({ service: 'worker' });
+  const { tracesEndpoint: endpoint } = settings;
+  const tracing = own(await openTracing({ service: 'worker', instance: name, endpoint }));
   const serving = await Promise.all(
-    engines.map((served) => serve({ ...served, name, settings, metrics, logger, own })),
+    engines.map((served) => serve({ ...served, name, settings, metrics, logger, tracing, own })),
   );
   const admin = await startAdminServer({
     port: settings.adminPort,
@@ -57,6 +59,7 @@ export const runWorker = async (
           await bus.close();
         }),
       );
+      await tracing.close();
       await admin.close();
       metrics.close();
     },
@@ -82,13 +85,14 @@ type ServeOptions = ServedEngine & {
   readonly name: string;
   readonly settings: WorkerSettings;
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly logger: Logger;
   readonly own: Own;
 };
 
 /** Starts the worker of one engine. */
 const serve = async (options: ServeOptions): Promise<Serving> => {
-  const { engine, upstream, settings, own, metrics } = options;
+  const { engine, upstream, settings, own, metrics, tracing } = options;
   const { model, modelsMs, placement, conversationBytes, maxAnswerBytes, holdMs } = settings;
   const name = upstream === undefined ? options.name : `${options.name}-${upstream}`;
   const logger = upstream === undefined ? options.logger : options.logger.with({ upstream });
@@ -101,7 +105,7 @@ const serve = async (options: ServeOptions): Promise<Serving> => {
     await createWorker(
       { name, slots: options.slots ?? settings.slots, models, modelsMs, placement, ...limits },
       {
-        ...{ bus, engine, logger },
+        ...{ bus, engine, logger, tracing },
         metrics: upstream === undefined ? metrics : metrics.labelled({ upstream }),
       },
     ),

@@ -1,8 +1,8 @@
 import { placedBus, Placement } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
 import { MAX_GENERATION_BYTES } from '@sluice/protocol';
-import { foreignLog, persist, systemClock } from '@sluice/runtime';
-import type { Clock, Logger, Metrics } from '@sluice/runtime';
+import { foreignLog, NO_TRACING, persist, systemClock } from '@sluice/runtime';
+import type { Clock, Logger, Metrics, Tracing } from '@sluice/runtime';
 import { EngineWatch, REFRESH_MS } from './jobs/engine-watch.ts';
 import type { Engine } from '@sluice/core';
 import { startJobLoops } from './jobs/job-loop.ts';
@@ -52,6 +52,8 @@ export type WorkerDeps = {
   readonly engine: Engine;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** where spans go; default nowhere */
+  readonly tracing?: Tracing;
   /** where it is counted; default a registry of its own */
   readonly metrics?: Metrics | undefined;
 };
@@ -106,7 +108,7 @@ const handOver = async ({ liveness, loops, runner, giveUp, clock }: Leaving): Pr
 export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Promise<Worker> => {
   const { name, models, modelsMs: refreshMs = REFRESH_MS, placement: ownQueue = true } = options;
   const { maxRunMs = Infinity, maxAnswerBytes = MAX_GENERATION_BYTES, holdMs = HOLD_MS } = options;
-  const { engine, logger, clock = systemClock } = deps;
+  const { engine, logger, clock = systemClock, tracing = NO_TRACING } = deps;
   const [placement, tally, slots] = [new Placement(), new WorkerTally(), new Slots(options.slots)];
   const bus = ownQueue ? placedBus(deps.bus, placement) : deps.bus;
   const [pulling, giveUp] = [new AbortController(), new AbortController()];
@@ -118,7 +120,7 @@ export const createWorker = async (options: WorkerOptions, deps: WorkerDeps): Pr
   const connectivity = new Connectivity(bus.link, clock);
   const conversations = new Conversations({ bus, clock, maxBytes: options.conversationBytes });
   const runner: JobRunner = new JobRunner({
-    ...{ bus, engine, clock, logger, tally, stats, connectivity, worker: name },
+    ...{ bus, engine, clock, logger, tracing, tally, stats, connectivity, worker: name },
     ...{ pulling: pulling.signal, giveUp: giveUp.signal, maxRunMs, holdMs, maxAnswerBytes, conversations },
     ...{
       onTaken: (run) => liveness.taken(run),

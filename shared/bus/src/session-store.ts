@@ -20,6 +20,8 @@ export type PromptEntry = {
   readonly createdAt: number;
   /** `model` is filled in */
   readonly body: PromptBody & { readonly model: string };
+  /** what asked for it, in the trace of the client's or of the edge's own */
+  readonly traceparent?: string;
   /** what an edge has to tell of the request again; no worker reads it */
   readonly note?: object;
   /** what of its session the prompt continues; none with `messages`, and none in entries of earlier versions */
@@ -102,7 +104,7 @@ export const MAX_PAGE_BYTES = 1024 * 1024;
 export const toItem = ({ rev, item }: StoredItem): Item => {
   if (item.kind === 'message') return { ...item, rev };
   const { worker: _worker, parkedAt: _parkedAt, cancelledAt: _cancelledAt, ...stated } = item;
-  const { promptBytes: _promptBytes, promptHash: _promptHash, ...counted } = stated;
+  const { promptBytes: _promptBytes, promptHash: _promptHash, traceparent: _trace, ...counted } = stated;
   const { claimedAt: _claimedAt, gpuMs: _gpuMs, savedTokens: _saved, endedAt: _endedAt, ...spent } = counted;
   const { crashes: _crashes, crashSeq: _crashSeq, allCrashes: _allCrashes, ...visible } = spent;
   return item.status === 'done' ? { ...visible, rev } : withoutText({ ...visible, rev });

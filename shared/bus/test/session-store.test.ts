@@ -173,7 +173,8 @@ describe.each(backends)('SessionStore on $name', ({ start }) => {
 
     test('what a client sees of an item is all but its workers, living and dead, with the rev', async () => {
       const key = newKey();
-      const crashes = { crashes: 2, crashSeq: 7, allCrashes: 3, promptHash: 'h' };
+      const trace = { traceparent: `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01` };
+      const crashes = { crashes: 2, crashSeq: 7, allCrashes: 3, promptHash: 'h', ...trace };
       const rev = await create(bus, key, { ...generation(key, 'w1'), ...crashes } as ItemBody);
       const stored = await bus.sessions.item(key, key.generation);
       const { worker: _worker, ...visible } = generation(key, 'w1') as { worker?: string };

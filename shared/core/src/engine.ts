@@ -13,6 +13,8 @@ export type EngineRequest = {
    * and yields only what follows. Only given to an engine whose {@link Engine.canContinue} allows it.
    */
   readonly prefix: readonly Token[];
+  /** W3C `traceparent` for what it asks in turn */
+  readonly traceparent?: string | undefined;
   /** called when the engine begins to wait for a server that refuses for the moment */
   readonly onWaiting?: () => void;
 };

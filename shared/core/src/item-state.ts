@@ -36,6 +36,8 @@ export type StoredGeneration = Omit<GenerationItem, 'rev'> &
     readonly cancelledAt?: number;
     /** bytes of its prompt, which is stored beside it */
     readonly promptBytes?: number;
+    /** W3C `traceparent` of the prompt */
+    readonly traceparent?: string;
   };
 
 /** A generation parked for longer than this is over, ms. */

@@ -197,6 +197,7 @@ const itemOf = (key: GenerationKey, entry: PromptEntry): StoredGeneration => {
     seq: 0,
     promptHash: entry.hash,
     promptBytes: Buffer.byteLength(JSON.stringify(entry)),
+    ...(entry.traceparent === undefined ? {} : { traceparent: entry.traceparent }),
   };
 };
 

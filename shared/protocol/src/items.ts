@@ -43,6 +43,8 @@ export type PromptBody = {
   readonly lead?: Lead;
   readonly governor?: Governor;
   readonly onAbandon?: OnAbandon;
+  /** W3C `traceparent` of the client's own trace; not a part of what makes two prompts the same */
+  readonly traceparent?: string;
 };
 
 export type GenerationItem = {

@@ -94,6 +94,11 @@ const paramsSchema = z
 
 export const promptParamsSchema = z.preprocess(withoutNulls, paramsSchema);
 
+/** https://www.w3.org/TR/trace-context-1/#traceparent-header, version 00: no ids of zeros. */
+export const traceparentSchema = z
+  .string()
+  .regex(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/);
+
 const promptShape = {
   model: nameSchema(200).exactOptional(),
   input: z.string().exactOptional(),
@@ -103,6 +108,7 @@ const promptShape = {
   lead: z.enum(LEADS).exactOptional(),
   governor: z.enum(GOVERNORS).exactOptional(),
   onAbandon: z.enum(ABANDON_POLICIES).exactOptional(),
+  traceparent: traceparentSchema.exactOptional(),
 };
 
 const oneSource = (prompt: { input?: unknown; messages?: unknown }): boolean =>
@@ -124,6 +130,7 @@ const entryShape = {
   hash: z.string(),
   user: z.string(),
   createdAt: count,
+  traceparent: traceparentSchema.exactOptional(),
   note: noteSchema.exactOptional(),
   history: z.object({ rev: count, log: count }).exactOptional(),
 };

@@ -25,4 +25,5 @@ export type { Shutdown, ShutdownOptions, ShutdownReason } from './shutdown.ts';
 export { describeStartError, startService } from './start-service.ts';
 export type { Own } from './start-service.ts';
 export { NO_TRACING, openTracing } from './tracing.ts';
+export { tracingSetting } from './tracing-setting.ts';
 export type { Span, SpanAttributes, SpanEnd, SpanOptions, Tracing } from './tracing.ts';

@@ -19,6 +19,8 @@ export type SpanEnd = {
   readonly attributes?: SpanAttributes;
   /** a code, never a text of a client's or an engine's: the span counts as failed */
   readonly error?: string | undefined;
+  /** ms since 1970; default now */
+  readonly at?: number;
 };
 
 export interface Span {
@@ -81,14 +83,14 @@ const kindOf = ({ SpanKind: kinds }: OtelApi, kind: SpanOptions['kind'] = 'inter
 const spanOf = (api: OtelApi, span: Api.Span): Span => ({
   traceparent: traceparentOf(span),
   event: (name, attributes) => void span.addEvent(name, attributesOf(attributes)),
-  end: ({ attributes, error } = {}) => {
+  end: ({ attributes, error, at } = {}) => {
     if (!span.isRecording()) return;
     span.setAttributes(attributesOf(attributes));
     if (error !== undefined) {
       span.setAttribute('error.type', error);
       span.setStatus({ code: api.SpanStatusCode.ERROR });
     }
-    span.end();
+    span.end(at);
   },
 });
 

@@ -10,6 +10,7 @@ import { openSession } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import { eventText } from '../transports/event-view.ts';
 import type { EventView } from '../transports/event-view.ts';
+import { traceparentOf } from '../http/trace-context.ts';
 import { events, nothing, refusals } from '../http/answers.ts';
 import type { ApiRoutes, HttpContext } from '../http/api-routes.ts';
 
@@ -46,11 +47,12 @@ const SCHEMAS = {
 
 /** The HTTP chat protocol of the Vercel AI SDK, as its DefaultChatTransport speaks it. A hang-up detaches. */
 export const aiSdkRoutes: ApiRoutes = (context) => async (app) => {
-  app.post('/api/chat', { schema: SCHEMAS.ask }, async ({ grant, body, id }, reply) => {
+  app.post('/api/chat', { schema: SCHEMAS.ask }, async ({ grant, body, id, headers }, reply) => {
     const { id: chat, messages, message, trigger, messageId, ...fields } = body;
     const said = { messages, message, trigger, messageId };
     const question = chatQuestionOf({ chat: said, fields, request: id });
-    const answer = await askForAnswer({ grant, chat, question }, context);
+    const asking = { grant, chat, question, traceparent: traceparentOf(headers) };
+    const answer = await askForAnswer(asking, context);
     return serve(reply, context, { grant, answer });
   });
 

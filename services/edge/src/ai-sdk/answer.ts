@@ -15,14 +15,19 @@ import { submitPrompt } from '../requests/prompt-submission.ts';
 /** A generation as a chat of the AI SDK sees it: the answer that a message of it shows. */
 export type Answer = { readonly key: GenerationKey; readonly messageId: string };
 
-type Asking = { readonly grant: Grant; readonly chat: string; readonly question: ChatQuestion };
+type Asking = {
+  readonly grant: Grant;
+  readonly chat: string;
+  readonly question: ChatQuestion;
+  readonly traceparent: string | undefined;
+};
 
 /**
  * Starts the answer to what a chat asks, or finds it. A chat is a session of the same id.
  * @throws SluiceError bad_frame, not_found, forbidden and what submitting a prompt throws
  */
 export const askForAnswer = async (
-  { grant, chat, question }: Asking,
+  { grant, chat, question, traceparent }: Asking,
   context: EdgeContext,
 ): Promise<Answer> => {
   openSession(grant, chat, 'read');
@@ -33,7 +38,7 @@ export const askForAnswer = async (
       : await repeatOf(session, question, context.bus);
   const first = { ...session, generation: parseGenerationId(generation) };
   const key = await currentTry(first, context.bus);
-  await submitPrompt({ key, grant, body: checkPrompt(body), history }, context);
+  await submitPrompt({ key, grant, body: checkPrompt(body), history, traceparent }, context);
   return { key, messageId: messageId === generation ? key.generation : messageId };
 };
 

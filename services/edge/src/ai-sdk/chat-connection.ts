@@ -6,6 +6,7 @@ import { openSession, reaches } from '../auth/grant.ts';
 import type { Grant } from '../auth/grant.ts';
 import { encodeText } from '../feeds/frames.ts';
 import { Peer } from '../connections/peer.ts';
+import { traceparentOf } from '../http/trace-context.ts';
 import { askForAnswer, findAnswer } from './answer.ts';
 import type { Answer } from './answer.ts';
 import { parseChatFrame, tokenIn } from './chat-frames.ts';
@@ -164,7 +165,8 @@ export class ChatConnection extends Peer<ChatFrame> {
     const { messages, ...asked } = frame;
     const said = message ? { ...asked, message } : { ...asked, messages };
     const question = chatQuestionOf({ chat: said, fields, request: requestId });
-    return askForAnswer({ grant, chat, question }, this.context);
+    const traceparent = traceparentOf(frame.headers);
+    return askForAnswer({ grant, chat, question, traceparent }, this.context);
   }
 
   /** Chats that a newer grant does not reach are left (R6), as are those that were closed to it. */

@@ -9,6 +9,7 @@ import { submitPrompt } from '../requests/prompt-submission.ts';
 import { json, nothing, refusals } from '../http/answers.ts';
 import type { ApiRoutes } from '../http/api-routes.ts';
 import { GENERATION_URL, generationKeyOf, generationParams as params } from './generation-path.ts';
+import { traceparentOf } from '../http/trace-context.ts';
 import { hangUpOf } from '../http/hang-up.ts';
 
 /** Longest wait for a generation's end, seconds. */
@@ -51,10 +52,11 @@ const deleteSchema = {
 export const generationRoutes: ApiRoutes = (context) => async (app) => {
   const { bus } = context;
 
-  app.put(GENERATION_URL, { schema: putSchema }, async ({ grant, params, body }, reply) => {
+  app.put(GENERATION_URL, { schema: putSchema }, async ({ grant, params, body, headers }, reply) => {
     const key = generationKeyOf(grant, params, 'prompt');
     // Nobody who only puts has to watch, so the run goes on by itself unless it was said otherwise.
-    const prompt = { key, grant, body: body as PromptBody, onAbandon: 'finish' } as const;
+    const traceparent = traceparentOf(headers);
+    const prompt = { key, grant, body: body as PromptBody, onAbandon: 'finish', traceparent } as const;
     const { created, stored } = await submitPrompt(prompt, context);
     const item = stored === undefined ? await readWhole(key, bus) : toGeneration(stored);
     reply.code(created ? 201 : 200);

@@ -1,5 +1,5 @@
 import type { Bus } from '@sluice/bus';
-import type { Clock, Logger } from '@sluice/runtime';
+import type { Clock, Logger, Tracing } from '@sluice/runtime';
 import type { EdgeTally } from '../tally/edge-tally.ts';
 import type { Flusher } from './flusher.ts';
 import type { StoreWatch } from './store-watch.ts';
@@ -15,6 +15,7 @@ export type FeedContext = {
   readonly turns: Turns;
   readonly tally: EdgeTally;
   readonly logger: Logger;
+  readonly tracing: Tracing;
   /** this edge's name, as workers and other edges know it */
   readonly edge: string;
 };

@@ -134,11 +134,27 @@ export class GenerationFeed implements Flushable {
     const reader = new Reader(viewer.window, position);
     const { loaded, exact } = this.#tail;
     const source = !loaded ? 'log' : exact ? 'buffer' : 'item';
-    if (position !== undefined) this.#context.tally.resumes.add(source);
+    if (position !== undefined) this.#onResume(position, source);
     this.#followers.set(viewer, { viewer, reader, fits: undefined, isMoving: false, isCut: false });
     if (viewer.governs) this.#revive();
     if (!loaded) this.#tail.load();
     this.#context.flusher.schedule(this);
+  }
+
+  /** A trace of its own, since a client may come back for days; it names that of the prompt. */
+  #onResume({ epoch, seq }: Position, source: string): void {
+    const { tally, tracing } = this.#context;
+    tally.resumes.add(source);
+    const { org, session, generation } = this.key;
+    const attributes = { 'sluice.org': org, 'sluice.session': session, 'sluice.generation': generation };
+    const at = { 'sluice.epoch': epoch, 'sluice.seq': seq, 'sluice.source': source };
+    tracing
+      .span('resume', {
+        kind: 'server',
+        links: [this.item.traceparent],
+        attributes: { ...attributes, ...at },
+      })
+      .end();
   }
 
   isAttached(viewer: Viewer): boolean {

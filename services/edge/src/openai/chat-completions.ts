@@ -10,6 +10,7 @@ import { currentRun, namedBy, nameHeaders, nameRun } from './run-name.ts';
 import type { RunName } from './run-name.ts';
 import { submitPrompt } from '../requests/prompt-submission.ts';
 import type { ApiRoutes, HttpContext } from '../http/api-routes.ts';
+import { traceparentOf } from '../http/trace-context.ts';
 import { hangUpOf } from '../http/hang-up.ts';
 import { openAiRefusals, sendFailure } from './openai-answers.ts';
 import { leaveRun, waitForRun } from './openai-run.ts';
@@ -47,7 +48,14 @@ export const chatCompletionRoutes: ApiRoutes = (context) => async (app) => {
   app.post('/v1/chat/completions', { schema }, async ({ grant, headers, body }, reply) => {
     const gone = hangUpOf(reply);
     const name = await currentRun(nameRun(grant, headers, 'chatcmpl'), context.bus);
-    const prompt = { key: name.key, grant, body: promptOfChat(body), onAbandon: 'cancel' } as const;
+    const traceparent = traceparentOf(headers);
+    const prompt = {
+      key: name.key,
+      grant,
+      body: promptOfChat(body),
+      onAbandon: 'cancel',
+      traceparent,
+    } as const;
     await submitPrompt(prompt, context);
     void reply.headers(namedBy(name.key));
     const run = { name, grant };

@@ -19,6 +19,7 @@ import { submitPrompt } from '../requests/prompt-submission.ts';
 import type { StreamEnd } from '../transports/event-stream.ts';
 import { json } from '../http/answers.ts';
 import type { ApiRoutes, HttpContext } from '../http/api-routes.ts';
+import { traceparentOf } from '../http/trace-context.ts';
 import { hangUpOf } from '../http/hang-up.ts';
 import { openAiRefusals, sendFailure } from './openai-answers.ts';
 import { failureOf } from './openai-error.ts';
@@ -148,7 +149,7 @@ const start = async ({ grant, headers, request }: Asked, context: HttpContext): 
   try {
     await submitPrompt(
       {
-        ...{ key: name.key, grant, note: noteOf(request) },
+        ...{ key: name.key, grant, note: noteOf(request), traceparent: traceparentOf(headers) },
         body: promptOfResponse({ ...request, input }, previous?.history ?? []),
         onAbandon: request.background === true ? 'finish' : 'cancel',
       },

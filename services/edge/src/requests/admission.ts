@@ -38,6 +38,7 @@ export type Submission = {
   readonly onAbandon?: OnAbandon;
   /** the past that it continues, where that is not the one of now */
   readonly history?: History | undefined;
+  readonly traceparent?: string | undefined;
   /** stored with the prompt, and a part of what makes two of them the same */
   readonly note?: object | undefined;
 };
@@ -50,7 +51,7 @@ export type Submission = {
  *   rate_limited; BusUnavailableError
  */
 export const admit = async (submission: Submission, deps: AdmissionDeps): Promise<Created> => {
-  const { key, user, note } = submission;
+  const { key, user, note, traceparent } = submission;
   const { bus, clock } = deps;
   const body = plainBody(submission.body, deps.rules);
   checkWritable(key);
@@ -79,6 +80,7 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   const asked = { ...rest, model, ...(onAbandon === undefined ? {} : { onAbandon }) };
   const entry = {
     ...{ hash, user, createdAt: clock.now(), body: asked },
+    ...(traceparent === undefined ? {} : { traceparent }),
     ...(note === undefined ? {} : { note }),
     ...(history === undefined ? {} : { history }),
   };
@@ -90,9 +92,11 @@ export const admit = async (submission: Submission, deps: AdmissionDeps): Promis
   return outcome;
 };
 
-/** Without parameters that ask for nothing, so that two prompts which mean the same are the same. */
-const plainBody = ({ params, ...body }: PromptBody, rules: EngineRules): PromptBody =>
-  params === undefined ? body : { ...body, params: withoutIdle(params, rules.params) };
+/** Without its trace, and parameters that ask for nothing: two prompts which mean the same are the same. */
+const plainBody = (
+  { params, traceparent: _traceparent, ...body }: PromptBody,
+  rules: EngineRules,
+): PromptBody => (params === undefined ? body : { ...body, params: withoutIdle(params, rules.params) });
 
 /** The same for whatever door a prompt came by. @throws SluiceError bad_frame */
 const checkRules = (body: PromptBody, rules: EngineRules): void => {

@@ -1,6 +1,8 @@
 import type { History } from '@sluice/bus';
 import type { Created } from '@sluice/lifecycle';
+import { SluiceError } from '@sluice/protocol';
 import type { GenerationKey, OnAbandon, PromptBody } from '@sluice/protocol';
+import type { Tracing } from '@sluice/runtime';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeTally } from '../tally/edge-tally.ts';
 import { admit } from './admission.ts';
@@ -14,6 +16,8 @@ export type PromptSubmission = {
   readonly onAbandon?: OnAbandon;
   /** the past that it continues, where that is not the one of now */
   readonly history?: History | undefined;
+  /** W3C `traceparent` that came beside the body; default that of the body */
+  readonly traceparent?: string | undefined;
   /** what an edge has to tell of the request again */
   readonly note?: object;
 };
@@ -21,6 +25,7 @@ export type PromptSubmission = {
 export type SubmissionDeps = {
   readonly admission: AdmissionDeps;
   readonly tally: Pick<EdgeTally, 'prompts'>;
+  readonly tracing: Tracing;
 };
 
 /**
@@ -30,9 +35,19 @@ export type SubmissionDeps = {
  */
 export const submitPrompt = async (
   { grant, ...prompt }: PromptSubmission,
-  { admission, tally }: SubmissionDeps,
+  { admission, tally, tracing }: SubmissionDeps,
 ): Promise<Created> => {
-  const outcome = await admit({ ...prompt, user: grant.user }, admission);
-  tally.prompts.add(String(outcome.created));
-  return outcome;
+  const { org, session, generation } = prompt.key;
+  const { traceparent: parent = prompt.body.traceparent } = prompt;
+  const attributes = { 'sluice.org': org, 'sluice.session': session, 'sluice.generation': generation };
+  const span = tracing.span('prompt', { parent, kind: 'server', attributes });
+  try {
+    const outcome = await admit({ ...prompt, user: grant.user, traceparent: span.traceparent }, admission);
+    tally.prompts.add(String(outcome.created));
+    span.end({ attributes: { 'sluice.created': outcome.created } });
+    return outcome;
+  } catch (error) {
+    span.end({ error: error instanceof SluiceError ? error.code : 'internal' });
+    throw error;
+  }
 };

@@ -26,8 +26,6 @@ const FULL_RETRY_MS = 10_000;
 const MAX_PROGRESS = 64;
 
 export type JobRunnerDeps = Omit<RunContext, 'onEngineFree'> & {
-  /** this worker's name */
-  readonly worker: string;
   readonly conversations: Conversations;
   /** aborted when the worker stops pulling */
   readonly pulling: AbortSignal;

@@ -1,8 +1,9 @@
 import type { RunPhase, Usage } from '@sluice/protocol';
-import type { Clock } from '@sluice/runtime';
+import type { Clock, Tracing } from '@sluice/runtime';
 import type { Claimed } from '@sluice/lifecycle';
 import { cachedTokensOf } from '@sluice/core';
 import type { Engine, EngineRequest } from '@sluice/core';
+import { AttemptSpans } from './attempt-spans.ts';
 import type { AttemptName, WorkerStats } from '../tally/worker-stats.ts';
 import type { OrgTally, WorkerTally } from '../tally/worker-tally.ts';
 
@@ -12,7 +13,9 @@ export const STOPPED: ReadonlySet<string> = new Set(['cancelled', 'abandoned']);
 export type AttemptAccountDeps = {
   readonly claimed: Claimed;
   readonly request: EngineRequest;
-  readonly engine: Pick<Engine, 'expectedTokens'>;
+  readonly engine: Pick<Engine, 'expectedTokens' | 'name'>;
+  readonly worker: string;
+  readonly tracing: Tracing;
   readonly tally: WorkerTally;
   readonly stats: WorkerStats;
   readonly clock: Clock;
@@ -24,6 +27,7 @@ export class AttemptAccount {
   readonly #orgTally: OrgTally;
   readonly #attempt: AttemptName;
   readonly #startedAt: number;
+  readonly #spans: AttemptSpans;
   #made = 0;
 
   /** @param seq tokens that were stored before */
@@ -32,10 +36,16 @@ export class AttemptAccount {
     const { key, item, entry } = claimed;
     this.#deps = deps;
     this.#startedAt = clock.now();
+    this.#spans = new AttemptSpans(claimed, { ...deps, provider: deps.engine.name });
     this.#orgTally = tally.orgs.of(key.org);
     const { attempt, model } = item;
     this.#attempt = stats.begin({ ...key, attempt, model, createdAt: entry.createdAt }, seq);
     tally.queueWait.add(this.#startedAt - entry.createdAt);
+  }
+
+  /** The engine is asked. @returns the `traceparent` for its server */
+  ask(): string | undefined {
+    return this.#spans.ask();
   }
 
   /** One more token was taken from the engine. @param seq its number */
@@ -51,6 +61,7 @@ export class AttemptAccount {
 
   /** Counts what the engine had in its KV cache of the prompt, and what not; nothing where it does not say. */
   usage(usage: Usage | undefined): void {
+    this.#spans.answered(usage);
     const total = usage?.prompt_tokens;
     const cached = cachedTokensOf(usage);
     if (total === undefined || cached === undefined || !(cached >= 0 && cached <= total)) return;
@@ -59,8 +70,9 @@ export class AttemptAccount {
     promptTokens.add('miss', total - cached);
   }
 
-  /** How it went. @param seq tokens of the text by now */
-  over(outcome: string, seq: number): void {
+  /** How it went. @param seq tokens of the text by now @param error its code, where it failed */
+  over(outcome: string, seq: number, error?: string): void {
+    this.#spans.over(outcome, seq, error);
     const { claimed, stats } = this.#deps;
     const isStopped = STOPPED.has(outcome);
     const saved = isStopped || outcome === 'parked' ? this.savedTokens(seq) : 0;
@@ -73,6 +85,7 @@ export class AttemptAccount {
   /** However it went. @param heldMs how long nobody wanted more */
   close(heldMs: number): void {
     const { tally, clock } = this.#deps;
+    this.#spans.over('lost', this.#made);
     tally.heldMs += heldMs;
     const ranMs = clock.now() - this.#startedAt - heldMs;
     if (this.#made > 1 && ranMs > 0) tally.timePerToken.add(ranMs / this.#made);
@@ -84,6 +97,7 @@ export class AttemptAccount {
     tally.claimToToken.add(now - this.#startedAt);
     // A later attempt goes on with an answer whose first token was seen long ago.
     if (claimed.item.attempt === 1) this.#orgTally.promptToToken.add(now - claimed.entry.createdAt);
+    this.#spans.firstToken();
     this.mark('first_token', seq);
   }
 

@@ -113,7 +113,7 @@ export class GenerationRun {
         if (error instanceof PublishStoppedError) return this.#onUnstorable(error);
         throw error;
       });
-      this.#account.over(outcome, this.#tokens.length);
+      this.#account.over(outcome, this.#tokens.length, this.#end?.error?.code);
       return outcome;
     } finally {
       control.close();
@@ -215,7 +215,8 @@ export class GenerationRun {
 
   /** Drives the engine until its end or until told to stop; undefined: nothing ended, it goes on later. */
   async #generate(): Promise<End | undefined> {
-    const run = this.#context.engine.generate(this.#request, this.#abort.signal);
+    const request = { ...this.#request, traceparent: this.#account.ask() };
+    const run = this.#context.engine.generate(request, this.#abort.signal);
     let failure: unknown;
     try {
       while (this.#stop === undefined) {

@@ -1,7 +1,7 @@
 import type { Bus } from '@sluice/bus';
 import type { Engine } from '@sluice/core';
 import type { End } from '@sluice/protocol';
-import type { Clock, Logger } from '@sluice/runtime';
+import type { Clock, Logger, Tracing } from '@sluice/runtime';
 import type { Connectivity } from '../peers/connectivity.ts';
 import type { WorkerStats } from '../tally/worker-stats.ts';
 import type { WorkerTally } from '../tally/worker-tally.ts';
@@ -19,6 +19,9 @@ export type RunContext = {
   /** an answer that becomes larger ends, bytes of its JSON */
   readonly maxAnswerBytes: number;
   readonly logger: Logger;
+  readonly tracing: Tracing;
+  /** this worker's name */
+  readonly worker: string;
   readonly tally: WorkerTally;
   readonly stats: WorkerStats;
   readonly connectivity: Connectivity;

@@ -133,6 +133,7 @@ export const storedGenerationSchema = z.object({
   parkedAt: count.exactOptional(),
   cancelledAt: count.exactOptional(),
   promptBytes: count.exactOptional(),
+  traceparent: z.string().exactOptional(),
   claimedAt: count.exactOptional(),
   gpuMs: count.exactOptional(),
   savedTokens: count.exactOptional(),

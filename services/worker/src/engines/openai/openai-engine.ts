@@ -137,18 +137,19 @@ export class OpenAiEngine implements Engine {
 
   /** As long as the upstream refuses only for the moment, and within bounds. */
   async #openPatiently(
-    { generation, onWaiting = () => undefined }: EngineRequest,
+    request: EngineRequest,
     body: RequestBody,
     signal: AbortSignal,
   ): Promise<{ readonly call: UpstreamCall; readonly isDocument: boolean }> {
     const { firstByteTimeoutMs = DEFAULT_FIRST_BYTE_TIMEOUT_MS, idleTimeoutMs = DEFAULT_IDLE_TIMEOUT_MS } =
       this.#options;
+    const { onWaiting = () => undefined } = request;
     const patience = new Patience({ mostMs: this.#options.patienceMs ?? DEFAULT_PATIENCE_MS, onWaiting });
     for (;;) {
       const learned = this.#manners.count;
       const call = new UpstreamCall(signal, { firstByteTimeoutMs, idleTimeoutMs });
       try {
-        return { call, isDocument: await this.#openStream(call, generation, this.#manners.applied(body)) };
+        return { call, isDocument: await this.#openStream(call, request, this.#manners.applied(body)) };
       } catch (error) {
         await call.close();
         if (this.#manners.count === learned) await patience.outlast(error, signal);
@@ -157,13 +158,15 @@ export class OpenAiEngine implements Engine {
   }
 
   /** @returns whether the answer is one JSON document: not every server streams */
-  async #openStream(call: UpstreamCall, generation: string, body: RequestBody): Promise<boolean> {
+  async #openStream(call: UpstreamCall, request: EngineRequest, body: RequestBody): Promise<boolean> {
+    const { generation, traceparent } = request;
     const target = this.#address.target('POST', '/chat/completions');
     const headers = {
       ...target.headers,
       accept: 'text/event-stream',
       // Servers use it as their own id and refuse one that is still running, hence new for every attempt.
       'x-request-id': `${generation}-${randomUUID().slice(0, 8)}`,
+      ...(traceparent === undefined ? {} : { traceparent }),
     };
     const { status, contentType, retryAfter } = await call.open(this.#agent, { ...target, headers, body });
     if (status !== 200) {
