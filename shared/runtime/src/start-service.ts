@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { natsAccessSettings } from './nats-access.ts';
+import { natsAccessSettings } from './settings/nats-access.ts';
 
 const { natsUrl, natsUser, natsPassword, natsCaFile } = natsAccessSettings;
 
