@@ -71,6 +71,12 @@ describe('of two upstreams', () => {
     const [asked, aliased] = [near.requests.at(-1), far?.requests.at(-1)];
     expect([asked?.body['model'], asked?.headers.authorization]).toEqual(['near', 'Bearer sk-near']);
     expect([aliased?.body['model'], aliased?.headers.authorization]).toEqual(['far', 'Bearer sk-far']);
+    expect(asked?.headers).toMatchObject({
+      'x-sluice-org': 'acme',
+      'x-sluice-user': 'ann',
+      'x-sluice-session': expect.any(String),
+      'x-sluice-generation': expect.any(String),
+    });
   });
 
   test('each is counted and has its slots', async () => {

@@ -4,6 +4,7 @@ import {
   defineConfig,
   engineRulesOf,
   engineSettings,
+  flag,
   LOG_LEVELS,
   natsSettings,
   placementSetting,
@@ -115,6 +116,11 @@ export const workerConfigSchema = defineConfig({
     env: 'SLUICE_UPSTREAM_MESSAGES',
     about: 'Whether users are told the server’s own messages of failures, with keys taken out.',
   }),
+  tellsAsker: setting(flag().default(true), {
+    env: 'SLUICE_UPSTREAM_ASKER',
+    about:
+      'Whether upstreams are told who asks, in headers `x-sluice-org`, `-user`, `-session` and `-generation`.',
+  }),
   profile: setting(z.enum(PROFILES).default('openai'), {
     env: 'SLUICE_UPSTREAM_PROFILE',
     about: 'Which server it is; see Profiles. Decides how a half-finished answer is continued.',
@@ -169,8 +175,9 @@ export const upstreamsOf = (config: WorkerConfig): readonly Upstream[] => {
     profile,
     upstreamMessages: messages,
     upstreamPatienceMs: patienceMs,
+    tellsAsker,
   } = config;
-  const common = { messages, patienceMs, rules: engineRulesOf(config) };
+  const common = { messages, patienceMs, tellsAsker, rules: engineRulesOf(config) };
   const keyed = (apiKey: string | undefined) => (apiKey === undefined ? {} : { apiKey });
   if (upstream !== undefined) return [{ options: { ...common, upstream, profile, ...keyed(upstreamKey) } }];
   return (config.upstreams ?? []).map(({ name, url, key, slots, models, aliases, ...own }) => {

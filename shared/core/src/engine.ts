@@ -1,9 +1,14 @@
 import type { ChatMessage, EndReason, PromptParams, Token, UpstreamError, Usage } from '@sluice/protocol';
 
+/** Whom an engine works for, for its own logs, quotas and bills. */
+export type EngineAsker = { readonly org: string; readonly user: string; readonly session: string };
+
 /** What the worker asks of an engine. */
 export type EngineRequest = {
   /** the generation's id: for the upstream's request id, never for its output */
   readonly generation: string;
+  /** who asks, and where; undefined: nobody is to know */
+  readonly asker?: EngineAsker;
   readonly model: string;
   /** the conversation, oldest first, in OpenAI's shape; never empty */
   readonly messages: readonly ChatMessage[];

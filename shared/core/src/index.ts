@@ -11,7 +11,7 @@ export type { EngineRules } from './rules/engine-rules.ts';
 export { OUTPUT_BOUNDS, PARAMETERS, SAMPLING_PARAMS, USUAL_PARAMS, withoutIdle } from './rules/parameters.ts';
 export type { ParameterRule } from './rules/parameters.ts';
 export { EngineError } from './engine.ts';
-export type { Engine, EngineEnd, EngineErrorCode, EngineRequest, EngineRun } from './engine.ts';
+export type { Engine, EngineAsker, EngineEnd, EngineErrorCode, EngineRequest, EngineRun } from './engine.ts';
 export { FairQueue, partyOf } from './fair-queue.ts';
 export type { Party } from './fair-queue.ts';
 export { GenerationBuffer } from './generation-buffer.ts';

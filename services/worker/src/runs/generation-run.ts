@@ -66,7 +66,9 @@ export class GenerationRun {
     const kept = goesOn ? (prefix ?? []) : [];
     const { model, params = {} } = entry.body;
     const onWaiting = (): void => this.#showWaiting();
-    this.#request = { generation: claimed.key.generation, model, messages, params, prefix: kept, onWaiting };
+    const { org, session, generation } = claimed.key;
+    const asker = { org, session, user: item.user };
+    this.#request = { generation, asker, model, messages, params, prefix: kept, onWaiting };
     this.#tokens = [...kept];
     this.#isAsked = item.attempt > 1;
     this.#begunAt = (goesOn ? prefixAt : undefined) ?? context.clock.now();

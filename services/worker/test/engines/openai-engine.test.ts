@@ -53,6 +53,21 @@ const failureOf = async (engine: OpenAiEngine): Promise<Error & { readonly code:
 };
 
 describe('what the OpenAI engine sends', () => {
+  test.each([true, false])('says who asks, unless that is turned off: %p', async (tellsAsker) => {
+    const { mock, engine } = await start({}, { tellsAsker });
+    const asker = { org: 'acme', user: 'Zoë Ö', session: 's' };
+    await collect(engine.generate({ ...requestOf('x'), asker }, never()));
+    const { headers } = mock.requests[0] ?? {};
+    const told = Object.entries(headers ?? {}).filter(([name]) => name.startsWith('x-sluice-'));
+    const all = {
+      'x-sluice-org': 'acme',
+      'x-sluice-user': 'Zo%C3%AB%20%C3%96',
+      'x-sluice-session': 's',
+      'x-sluice-generation': 'g1',
+    };
+    expect(Object.fromEntries(told)).toEqual(tellsAsker ? all : {});
+  });
+
   test('the key as a header, an id of its own for every attempt, and the served model’s name', async () => {
     const names = new ModelNames({ aliases: { simulated: 'served' } });
     const { mock, engine } = await start({}, { apiKey: 'sk-secret', names });

@@ -12,6 +12,7 @@ import { ModelNames } from './model-names.ts';
 import { Patience } from './patience.ts';
 import { requestBody } from './request-body.ts';
 import type { RequestBody } from './manners.ts';
+import { askerHeaders } from './asker-headers.ts';
 import { UpstreamAddress } from './upstream-address.ts';
 import { UpstreamCall } from './upstream-call.ts';
 import { fieldOf } from './fields.ts';
@@ -32,6 +33,8 @@ export type OpenAiOptions = {
   readonly profile?: Profile;
   /** what it may be asked. Default the usual parameters, files at any public host */
   readonly rules?: EngineRules;
+  /** whether the server is told who asks: org, user, session and generation. Default true */
+  readonly tellsAsker?: boolean;
   /** ms until the first event of an answer, queueing and prefill included. Default 600,000 */
   readonly firstByteTimeoutMs?: number;
   /** ms between two events. Default 300,000 */
@@ -167,6 +170,7 @@ export class OpenAiEngine implements Engine {
       // Servers use it as their own id and refuse one that is still running, hence new for every attempt.
       'x-request-id': `${generation}-${randomUUID().slice(0, 8)}`,
       ...(traceparent === undefined ? {} : { traceparent }),
+      ...(this.#options.tellsAsker === false ? {} : askerHeaders(request)),
     };
     const { status, contentType, retryAfter } = await call.open(this.#agent, { ...target, headers, body });
     if (status !== 200) {
