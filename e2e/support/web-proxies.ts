@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 import { startChild, waitFor } from '@sluice/testkit';
+import type { Certificate } from './certificates.ts';
 
 export type WebProxyName = 'nginx' | 'haproxy';
 
@@ -16,6 +17,8 @@ export type WebProxyOptions = {
   /** each edge's public and admin port */
   readonly edges: readonly { readonly port: number; readonly adminPort: number }[];
   readonly replace?: readonly Replacement[];
+  /** over TLS, by the lines that the configuration has for it as comments */
+  readonly tls?: Certificate;
   /** in front of every path, where `replace` says so */
   readonly prefix?: string;
 };
@@ -42,22 +45,24 @@ export const webProxyTest = (name: WebProxyName): typeof test => {
 /** Starts a proxy with the configuration from `deploy`, but for its ports and what `replace` says. */
 export const startWebProxy = async (
   name: WebProxyName,
-  { edges, replace = [], prefix = '' }: WebProxyOptions,
+  { edges, replace = [], prefix = '', tls }: WebProxyOptions,
 ): Promise<WebProxy> => {
   const program = programOf(name);
   if (program === undefined) throw new Error(`CI needs ${name}; see .ci/run`);
   const folder = await mkdtemp(join(tmpdir(), `sluice-${name}-`));
   const port = await freePort();
   const shipped = name === 'nginx' ? nginxOf(port, edges) : haproxyOf(port, edges);
-  const text = [...shipped.replace, ...replace].reduce(
+  const secured = tls === undefined ? undefined : await shipped.tls(tls, folder);
+  const text = [...(secured ?? shipped.plain), ...shipped.replace, ...replace].reduce(
     replaced,
     (await Promise.all(shipped.paths.map((path) => readFile(join(ROOT, path), 'utf8')))).join('\n'),
   );
   const file = join(folder, 'proxy.conf');
   await writeFile(file, shipped.wrap(text, folder));
   const child = await startChild(program, shipped.flags(file, folder));
-  const url = `http://127.0.0.1:${port}${prefix}`;
-  const isUp = async (): Promise<boolean> => (await fetch(`${url}/v1/models`)).status === 401;
+  const url = `http${tls === undefined ? '' : 's'}://127.0.0.1:${port}${prefix}`;
+  const isUp = async (): Promise<boolean> =>
+    tls === undefined ? (await fetch(`${url}/v1/models`)).status === 401 : await takesConnections(port);
   try {
     await waitFor(() => isUp().catch(() => false), {
       what: `${name} to pass requests on`,
@@ -80,20 +85,30 @@ export const startWebProxy = async (
 type Shipped = {
   /** read one after the other */
   readonly paths: readonly string[];
+  readonly plain: readonly Replacement[];
   readonly replace: readonly Replacement[];
+  /** in place of `plain`: what makes the lines in comments count, for a certificate of the test's */
+  readonly tls: (certificate: Certificate, folder: string) => Promise<readonly Replacement[]>;
   readonly wrap: (text: string, folder: string) => string;
   readonly flags: (file: string, folder: string) => string[];
 };
 
 const nginxOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
   paths: ['deploy/nginx/edges.conf', 'deploy/nginx/sluice.conf'],
+  plain: [['listen 80;', `listen 127.0.0.1:${port};`]],
   replace: [
-    ['listen 80;', `listen 127.0.0.1:${port};`],
     [
       'server 127.0.0.1:8080 max_fails=2 fail_timeout=2s;',
       edges.map((edge) => `server 127.0.0.1:${edge.port} max_fails=2 fail_timeout=2s;`).join('\n'),
     ],
   ],
+  tls: ({ certificate, key }) =>
+    Promise.resolve([
+      ['listen 80;', ''],
+      ['# listen 443 ssl http2;', `listen 127.0.0.1:${port} ssl http2;`],
+      ['# ssl_certificate /etc/sluice/tls.crt;', `ssl_certificate ${certificate};`],
+      ['# ssl_certificate_key /etc/sluice/tls.key;', `ssl_certificate_key ${key};`],
+    ]),
   wrap: (text, folder) =>
     `daemon off; pid ${folder}/pid; error_log stderr; worker_processes 1; events {}\n` +
     `http { access_log off; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`).join(' ')}\n${text}}`,
@@ -102,8 +117,8 @@ const nginxOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
 
 const haproxyOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
   paths: ['deploy/haproxy/haproxy.cfg'],
+  plain: [['bind :80', `bind 127.0.0.1:${port}`]],
   replace: [
-    ['bind :80', `bind 127.0.0.1:${port}`],
     [
       'server edge1 127.0.0.1:8080 check port 9090',
       edges
@@ -111,6 +126,14 @@ const haproxyOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
         .join(' inter 1s fall 2 rise 1\n'),
     ],
   ],
+  tls: async ({ certificate, key }, folder) => {
+    const pem = join(folder, 'sluice.pem');
+    await writeFile(pem, (await readFile(certificate, 'utf8')) + (await readFile(key, 'utf8')));
+    return [
+      ['bind :80', ''],
+      ['# bind :443 ssl crt /etc/haproxy/sluice.pem', `bind 127.0.0.1:${port} ssl crt ${pem}`],
+    ];
+  },
   wrap: (text) => text,
   flags: (file) => ['-db', '-f', file],
 });
@@ -118,8 +141,14 @@ const haproxyOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
 /** @throws Error when the shipped configuration does not say what is to be replaced */
 const replaced = (text: string, [from, to]: Replacement): string => {
   if (!text.includes(from)) throw new Error(`expected the shipped configuration to say: ${from}`);
-  return text.replace(from, () => to);
+  return text.replaceAll(from, () => to);
 };
+
+const takesConnections = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true));
+    socket.on('error', () => resolve(false)).on('connect', () => socket.destroy());
+  });
 
 /** Neither proxy can be asked for a free port of its own and tell which one it got. */
 export const freePort = (): Promise<number> =>
