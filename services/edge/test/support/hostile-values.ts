@@ -129,7 +129,7 @@ export const badFields: Readonly<Record<string, Readonly<Record<string, readonly
     ],
     params: [
       ...noObjects,
-      { max_tokens: 0 },
+      { max_tokens: -2 },
       { max_tokens: 1e9 },
       { max_tokens: '5' },
       { temperature: -1 },
@@ -144,6 +144,8 @@ export const badFields: Readonly<Record<string, Readonly<Record<string, readonly
     lead: ['', 'ADAPTIVE', 'none', 1, null],
     governor: ['', 'everyone', 1, null],
     onAbandon: ['', 'delete', 1, null],
+    history: ['', 'all', 1, null],
+    traceparent: ['', '00-0-0-00', `00-${'0'.repeat(32)}-${'1'.repeat(16)}-01`, 1, null],
   },
   ack: { session: ids, generation: ids, epoch: noCounts, seq: noCounts },
   cancel: { session: ids, generation: ids },
