@@ -271,6 +271,12 @@ describe('a chat stream', () => {
     ]);
   });
 
+  test('reads an image as large as an answer may be', () => {
+    const url = `data:image/png;base64,${'A'.repeat(4_000_000)}`;
+    const { tokens } = read(delta({ images: [{ image_url: { url } }] }) + FINISH + DONE, [70_000, 3_000_000]);
+    expect(tokens.map(textOf).join('').length).toBeGreaterThan(4_000_000);
+  });
+
   test('says by name what is not passed on', () => {
     const wire =
       delta({ content: 'a', audio: { id: 'x', data: 'AAAA' } }) +
@@ -377,7 +383,7 @@ describe('a chat stream that fails', () => {
     const stream = new ChatStream();
     const piece = Buffer.from('data: '.padEnd(64 * 1024, 'x'));
     const feed = (): void => {
-      for (let sent = 0; sent < 40; sent += 1) for (const _ of stream.tokens(piece));
+      for (let sent = 0; sent < 100; sent += 1) for (const _ of stream.tokens(piece));
     };
     expect(feed).toThrow(expect.objectContaining({ code: 'upstream_protocol' }));
   });

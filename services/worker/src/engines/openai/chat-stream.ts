@@ -1,3 +1,4 @@
+import { MAX_GENERATION_BYTES } from '@sluice/protocol';
 import type { Token, Usage } from '@sluice/protocol';
 import { createParser } from 'eventsource-parser';
 import type { EventSourceMessage, ParseError } from 'eventsource-parser';
@@ -10,8 +11,8 @@ import type { UpstreamMessages } from './upstream-words.ts';
 
 /** Characters parsed at a time: bounds how many parsed tokens can wait for the consumer. */
 const SLICE = 2048;
-/** Characters of one event; a server that sends more is not streaming. */
-const MAX_EVENT = 1024 * 1024;
+/** Characters of one event: a picture as large as an answer may be. A server that sends more is not streaming. */
+const MAX_EVENT = MAX_GENERATION_BYTES + 1024 * 1024;
 
 /**
  * Turns the bytes of a streamed chat completion into tokens. Knows neither socket nor clock. Parses only as
