@@ -1,6 +1,6 @@
 /**
- * Gives every workspace the version of the root, and lets each ask for exactly that of the others. `npm version 0.2.0`
- * runs this before its commit.
+ * Gives every workspace the version of the root, lets each ask for exactly that of the others, and writes it where the
+ * services know it from. `npm version 0.2.0` runs this before its commit.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,3 +31,6 @@ for (const parent of ['shared', 'services'])
     const path = join(root, parent, name, 'package.json');
     writeFileSync(path, `${JSON.stringify(withVersion(read(path), version), null, 2)}\n`);
   }
+
+const known = join(root, 'shared/runtime/src/version.ts');
+writeFileSync(known, readFileSync(known, 'utf8').replace(/(?<=VERSION = ')[^']+/, version));
