@@ -145,8 +145,10 @@ test('200 generations with cancels, crashes and hand-overs are in the ledger onc
         expect((await call('PUT', pathOf(id), { messages }, userOf(n))).status).toBe(201);
       }),
     );
-    // Twice each: a repeat counts nothing.
     const stopped = ids.slice(0, CANCELLED);
+    // One that never ran saves nothing that anybody could tell.
+    await waitFor(() => stopped.every((id) => runs.has(id)), { what: 'the engine to be asked' });
+    // Twice each: a repeat counts nothing.
     const cancel = (id: string, n: number): Promise<Response> =>
       call('DELETE', pathOf(id), undefined, userOf(n));
     const answers = await Promise.all(stopped.flatMap((id, n) => [cancel(id, n), cancel(id, n)]));

@@ -60,7 +60,7 @@ export class IngestTap {
   worker(bus: Bus): Bus {
     return withTokens(bus, {
       append: (key, draft) => {
-        for (const { record } of this.#listeners) record(key.generation, parseRecord(draft.payload));
+        for (const listener of this.#listeners) listener.record(key.generation, parseRecord(draft.payload));
         return bus.tokens.append(key, draft);
       },
     });
