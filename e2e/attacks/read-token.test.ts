@@ -16,6 +16,7 @@ import type { Target } from './target.ts';
 const READER = mintToken({ org: ORG, user: 'mallory', scope: 'read', secret: SECRET });
 const FLOOD_MS = sized({ small: 2_000, long: 10_000 });
 const VIEWERS = sized({ small: 8, long: 30 });
+const LAST = 'the last signal';
 const SIGNAL = { type: 'signal', session: 'crowd', data: 'x'.repeat(4_000) } as const;
 
 let target: Target;
@@ -39,6 +40,7 @@ const open = async (token: string, transport: TransportKind = 'websocket'): Prom
       ? await openRawClient(`${edge.url.replace('http', 'ws')}/v1/ws`, { token })
       : await openRawHttpClient(edge.url, { token, transport });
   clients.push(client);
+  await client.nextFrame('ready');
   return client;
 };
 
@@ -50,12 +52,22 @@ const subscribe = async (client: RawClient, session: string): Promise<RawClient>
 
 type Flood = { readonly sent: number; readonly got: number };
 
+/** Who may signal does so: whatever was to come before it has come to everybody by then. */
+const untilAllHear = async (viewers: readonly RawClient[]): Promise<void> => {
+  viewers[0]?.send({ type: 'signal', session: 'crowd', data: LAST });
+  const hasHeard = ({ frames }: RawClient): boolean => frames('signal').some(({ data }) => data === LAST);
+  await waitFor(() => viewers.slice(1).every(hasHeard), { what: 'the last signal', timeoutMs: 10_000 });
+};
+
 /** Sends signals at the rate that a connection is allowed. @returns bytes in and out */
 const flood = async (attacker: RawClient, viewers: readonly RawClient[]): Promise<Flood> => {
   const got = (): number =>
     viewers.reduce(
       (sum, { frames }) =>
-        sum + frames('signal').reduce((size, frame) => size + JSON.stringify(frame).length, 0),
+        sum +
+        frames('signal')
+          .filter(({ data }) => data !== LAST)
+          .reduce((size, frame) => size + JSON.stringify(frame).length, 0),
       0,
     );
   const before = got();
@@ -69,7 +81,7 @@ const flood = async (attacker: RawClient, viewers: readonly RawClient[]): Promis
   // What was sent before it has been handled.
   attacker.send({ type: 'ping' });
   await attacker.nextFrame('pong', 10_000);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await untilAllHear(viewers);
   return { sent, got: got() - before };
 };
 

@@ -71,7 +71,7 @@ const untilGone = async (session: string): Promise<void> => {
 type Headers = Readonly<Record<string, string>>;
 
 /** A long answer: it soon fills the receive buffer of the client’s kernel. */
-const PARAMS = { simulated: { tokens: 100_000, tokensPerSecond: 1_000 } };
+const PARAMS = { simulated: { tokens: 1_000_000, tokensPerSecond: 5_000 } };
 
 const STREAMS: readonly (readonly [string, (headers: Headers) => string])[] = [
   [
