@@ -1,7 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { DetachedError } from '../../src/errors.ts';
 import { Bench } from '../support/fake-transport.ts';
-import { attached, delta, end, ids, item, line } from '../support/session-frames.ts';
+import { attached, delta, end, ids, item } from '../support/session-frames.ts';
 
 describe('continuity', () => {
   test('a hole drops the connection and resumes from the last good position', async () => {
