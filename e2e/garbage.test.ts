@@ -2,7 +2,6 @@
  * Whatever a program with an edge's or a worker's NATS password publishes: it is counted and dropped. Nobody who
  * watches a generation notices, and nothing of it is lost.
  */
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createNatsBus, readChain } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
@@ -20,16 +19,7 @@ import type { RecordedClient } from './support/clients.ts';
 import { openChat } from './support/chats.ts';
 import { GARBAGE, pollute, publishableBy } from './support/garbage.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
-
-const users = readFileSync(new URL('../deploy/nats/users.conf', import.meta.url), 'utf8');
-const passwordOf = (user: string): string => `${user}-pw`;
-const passwords = ['edge', 'worker', 'admin'].map(
-  (user) => `NATS_${user.toUpperCase()}_PASSWORD: ${passwordOf(user)}`,
-);
-const credentials = (user: string): Record<string, string> => ({
-  SLUICE_NATS_USER: user,
-  SLUICE_NATS_PASSWORD: passwordOf(user),
-});
+import { credentials, passwordOf, SHIPPED_USERS } from './support/shipped-users.ts';
 
 const MODEL = Buffer.from('simulated').toString('base64url');
 const [SESSION, LIVE] = ['s', 'live'];
@@ -146,7 +136,7 @@ const connectAs = async (user: string): Promise<NatsConnection> => {
 };
 
 beforeAll(async () => {
-  nats = await startNatsServer({ config: [...passwords, users].join('\n') });
+  nats = await startNatsServer({ config: SHIPPED_USERS });
   closers.push(() => nats.stop());
   // The streams: no other user may create them.
   await busAs('admin');

@@ -1,5 +1,4 @@
 /** The image of deploy/image: its steps make a folder here, and its services run from it as they would in a container. */
-import { readFileSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -11,12 +10,9 @@ import { z } from 'zod';
 import { recordedClient } from './support/clients.ts';
 import { buildImage, sandboxMissing } from './support/image.ts';
 import type { Image } from './support/image.ts';
+import { SHIPPED_USERS } from './support/shipped-users.ts';
 import { SECRET } from './support/system.ts';
 
-const USERS = readFileSync(join(import.meta.dirname, '../deploy/nats/users.conf'), 'utf8');
-const PASSWORDS = ['EDGE', 'WORKER', 'ADMIN'].map(
-  (user) => `NATS_${user}_PASSWORD: ${user.toLowerCase()}-pw`,
-);
 const MOST_BYTES = 16 * 1024 * 1024;
 
 const Lock = z.object({ packages: z.record(z.string(), z.object({ version: z.string().optional() })) });
@@ -80,7 +76,7 @@ if (missing !== undefined) console.warn(`skipped: ${missing}`);
   });
 
   beforeAll(async () => {
-    nats = await startNatsServer({ config: [...PASSWORDS, USERS].join('\n') });
+    nats = await startNatsServer({ config: SHIPPED_USERS });
     upstream = await startMockServer();
   }, 40_000);
   afterAll(async () => {

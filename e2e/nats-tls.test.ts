@@ -1,5 +1,5 @@
 /** NATS over TLS, with certificates on both sides. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -13,6 +13,7 @@ import type { Authority, Certificate } from './support/certificates.ts';
 import { recordedClient } from './support/clients.ts';
 import { startPlainNats } from './support/plain-nats.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
+import { SHIPPED_USERS } from './support/shipped-users.ts';
 
 const USERS = ['edge', 'worker', 'admin'] as const;
 const closers: (() => unknown)[] = [];
@@ -66,12 +67,7 @@ const encryptions = async ({ monitorUrl = '' }: NatsServer): Promise<Record<stri
   };
 
   test('an edge and a worker with certificates and password files do a whole generation', async () => {
-    const users = await readFile(new URL('../deploy/nats/users.conf', import.meta.url), 'utf8');
-    const passwords = USERS.map((user) => `NATS_${user.toUpperCase()}_PASSWORD: ${user}-pw`);
-    const nats = await serverWith(
-      await authority.issue('nats', 'IP:127.0.0.1'),
-      [...passwords, users].join('\n'),
-    );
+    const nats = await serverWith(await authority.issue('nats', 'IP:127.0.0.1'), SHIPPED_USERS);
     const url = tlsUrl(nats);
     const login = { user: 'admin', files: { ...files(), password: join(folder, 'admin') } };
     const admin = await openStreamAdmin({ url, name: 'admin', ...login });

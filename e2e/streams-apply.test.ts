@@ -1,5 +1,5 @@
 /** `sluice streams apply`: how the streams of an installation are made and changed. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test } from '@jest/globals';
@@ -10,6 +10,7 @@ import { connect } from 'nats';
 import { openCommandLine } from './support/cli.ts';
 import type { CommandLine } from './support/cli.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
+import { SHIPPED_USERS } from './support/shipped-users.ts';
 
 /** How many there are. */
 const STREAMS = 13;
@@ -61,11 +62,7 @@ describe('with the shipped users', () => {
   });
   afterAll(() => rm(folder, { recursive: true }));
   beforeEach(async () => {
-    const users = await readFile(new URL('../deploy/nats/users.conf', import.meta.url), 'utf8');
-    const passwords = ['admin', 'edge', 'worker'].map(
-      (user) => `NATS_${user.toUpperCase()}_PASSWORD: ${user}-pw`,
-    );
-    await start([...passwords, users].join('\n'));
+    await start(SHIPPED_USERS);
   });
   const login = (user: string) => ({
     SLUICE_NATS_USER: user,

@@ -1,21 +1,16 @@
 /** What somebody does with the NATS password of an edge or a worker, on a server with deploy/nats/users.conf. */
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { JetStreamManager } from '@nats-io/jetstream';
-import { createNatsBus, openStreamAdmin } from '@sluice/bus';
+import { createNatsBus } from '@sluice/bus';
 import { ChunkWriter } from '@sluice/core';
 import { Queue, startNatsServer } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect, headers } from 'nats';
 import type { NatsConnection } from 'nats';
 import { keyOf } from '../support/clients.ts';
+import { makeStreams, passwordOf, SHIPPED_USERS } from '../support/shipped-users.ts';
 
-const users = readFileSync(new URL('../../deploy/nats/users.conf', import.meta.url), 'utf8');
-const passwordOf = (user: string): string => `${user}-pw`;
-const passwords = ['edge', 'worker', 'admin'].map(
-  (user) => `NATS_${user.toUpperCase()}_PASSWORD: ${passwordOf(user)}`,
-);
 const ITEMS = 20;
 /** Nothing must happen for this long after an attack that the server answers nothing to, ms. */
 const QUIET_MS = 300;
@@ -39,12 +34,9 @@ const stored = async (): Promise<Record<string, number>> => {
 };
 
 beforeAll(async () => {
-  nats = await startNatsServer({ config: [...passwords, users].join('\n') });
+  nats = await startNatsServer({ config: SHIPPED_USERS });
   closers.push(() => nats.stop());
-  const login = { user: 'admin', password: passwordOf('admin') };
-  const admin = await openStreamAdmin({ url: nats.url, name: 'admin', ...login });
-  closers.push(() => admin.close());
-  for (const plan of await admin.plans()) await admin.apply(plan);
+  await makeStreams(nats.url);
   jsm = await jetstreamManager(await connectAs('admin'));
   const edge = { user: 'edge', password: passwordOf('edge') };
   const bus = await createNatsBus({ url: nats.url, name: 'edge', ...edge });
