@@ -146,7 +146,7 @@ test('200 generations with cancels, crashes and hand-overs are in the ledger onc
       }),
     );
     const stopped = ids.slice(0, CANCELLED);
-    // One that never ran saves nothing that anybody could tell.
+    // A generation that never ran has no tokens that a stop could have saved.
     await waitFor(() => stopped.every((id) => runs.has(id)), { what: 'the engine to be asked' });
     // Twice each: a repeat counts nothing.
     const cancel = (id: string, n: number): Promise<Response> =>

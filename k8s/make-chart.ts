@@ -100,7 +100,7 @@ kubeVersion: '>=1.30.0-0'
 
 /** @param documents of the overlay with everything @returns the chart's files, by their paths in it */
 export const chartOf = (documents: readonly Document[]): ReadonlyMap<string, string> => {
-  // The release's namespace is made by whoever installs it.
+  // `helm install --create-namespace` makes the namespace.
   const shipped = documents.filter(({ kind }) => kind !== 'Namespace');
   const templates = shipped.map(
     (document) =>

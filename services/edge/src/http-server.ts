@@ -29,7 +29,7 @@ export type HttpOptions = {
   readonly origins: Origins;
 };
 
-/** Whoever connects has this long to send the head of a request, ms. */
+/** A client has this long to send the head of a request, ms. */
 const HEADERS_TIMEOUT_MS = 5_000;
 /** And this long for all of it, ms. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -99,7 +99,7 @@ const createPublicServer = ({ publicSockets }: HttpContext, handle: RequestListe
     headersTimeout: HEADERS_TIMEOUT_MS,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
     highWaterMark: SOCKET_BYTES,
-    // Whoever waits for an answer is asked by the kernel whether it is still there.
+    // TCP keep-alive finds out that a waiting client is gone.
     keepAlive: true,
     keepAliveInitialDelay: HEARTBEAT_MS,
   };
@@ -116,7 +116,7 @@ const validatorOf = (schema: z.ZodType) => (value: unknown) => {
   return { error: new SluiceError('bad_frame', describeIssue(result.error.issues[0])) };
 };
 
-/** A browser tells its page nothing of why; whoever looks at the answer, or at the log, finds the setting. */
+/** A browser hides the reason from its page. The answer and the log name the setting. */
 const refuseOtherPages = (app: FastifyInstance, origins: Origins): void => {
   app.addHook('onRequest', async ({ method, headers: { origin, host, ...headers } }) => {
     const isPreflight = method === 'OPTIONS' && headers['access-control-request-method'] !== undefined;

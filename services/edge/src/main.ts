@@ -48,6 +48,6 @@ await startService('edge', async (own) => {
   void bus.link.closed.then((error) => {
     if (error !== undefined) throw error;
   });
-  // One line on stdout for whoever started this process.
+  // One line on stdout for the program that started this process.
   process.stdout.write(`${JSON.stringify({ ready: true, edge: name, url: edge.url, admin: admin.url })}\n`);
 });

@@ -70,7 +70,7 @@ export const runWorker = async (
     void bus.link.closed.then((error) => {
       if (error !== undefined) throw error;
     });
-  // One line on stdout for whoever started this process: it runs. Whether it serves is what /readyz says.
+  // One line on stdout for the program that started this process: it runs. /readyz says whether it serves.
   process.stdout.write(`${JSON.stringify({ ready: true, worker: name, admin: admin.url })}\n`);
 };
 

@@ -1,6 +1,6 @@
 type Turn = { readonly id: string; readonly pending: (() => void)[]; isOver: boolean; hasSpoken: boolean };
 
-/** Whoever says nothing for this long lets the next one speak, ms. */
+/** A speaker that is silent for this long gives the turn to the next one, ms. */
 const PATIENCE_MS = 1_000;
 
 /**

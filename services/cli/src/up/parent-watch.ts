@@ -24,7 +24,7 @@ const isThere = (pid: number): boolean => {
 };
 
 /**
- * `npx` runs a command in a shell, and passes on no signal: whoever ends npx would leave this process running. Looks
+ * `npx` runs a command in a shell, and passes on no signal: this process would outlive npx. Looks
  * at both, and only under npm, since what a shell starts in the background may outlive it.
  * @returns the function that stops watching
  */

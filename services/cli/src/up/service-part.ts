@@ -52,7 +52,7 @@ export type EdgeSettings = NatsSettings & {
   readonly webConnect: string | undefined;
 };
 
-/** Whoever tries the demo has a page of their own on some port. */
+/** People who try the demo develop their own page on some port. */
 const PAGES_UNDER_DEVELOPMENT = ['http://localhost:*', 'http://127.0.0.1:*', 'https://localhost:*'].join(',');
 
 export const edgePart = (name: string, settings: EdgeSettings, tools: Tools): PartOptions => ({

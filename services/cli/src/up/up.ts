@@ -28,7 +28,7 @@ export type UpOptions = Omit<
 
 const LOOPBACKS: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1']);
 const TOKEN_TTL_SECONDS = 7 * 24 * 3_600;
-/** Whoever runs the demo operates it, and so sees all figures. */
+/** The person who runs the demo operates it, and so sees all figures. */
 const DEMO = { org: 'demo', user: 'you', scope: 'read prompt cancel signal admin' } as const;
 
 /**

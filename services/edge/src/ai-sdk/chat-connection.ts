@@ -102,7 +102,7 @@ export class ChatConnection extends Peer<ChatFrame> {
   /** @returns undefined: the connection is closed. @throws SluiceError unauthorized, forbidden */
   #grantOf(token: string | undefined): Promise<Grant | undefined> {
     const grant = this.#signingIn.then(() => this.#signInWith(token));
-    // Whoever asked is told.
+    // The client that asked is told.
     this.#signingIn = grant.catch(() => undefined);
     return grant;
   }

@@ -3,7 +3,7 @@ import { KeysUnavailableError, NoKeyError } from './key-errors.ts';
 import { fetchKeys } from './published-keys.ts';
 import type { PublishedKey } from './published-keys.ts';
 
-/** A key set is read at most this often, whoever asks for whatever key, ms. */
+/** A key set is read at most this often, ms. */
 const COOL_DOWN_MS = 10_000;
 /** A read that failed is repeated after this long, ms. */
 const AGAIN_MS = 30_000;
@@ -65,7 +65,7 @@ export class KeySet {
     if (this.#reading !== undefined) return this.#reading;
     const coolMs = this.#readAt + COOL_DOWN_MS - this.#options.clock.now();
     if (coolMs <= 0) return this.#read();
-    // Whoever comes again finds it read.
+    // The next request finds it read.
     this.#schedule(coolMs);
   }
 
@@ -97,7 +97,7 @@ export class KeySet {
     if (!leaving.aborted) this.#timer = clock.setTimeout(() => void this.#read(), ms);
   }
 
-  /** Without the `kid`, which is anybody's text; once a minute, since whoever invents one invents thousands. */
+  /** Without the `kid`, which a stranger can choose; once a minute, since a stranger can send thousands. */
   #logUnknown(): void {
     const { clock, logger } = this.#options;
     this.#unknown.count += 1;

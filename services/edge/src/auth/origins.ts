@@ -4,7 +4,7 @@ const SETTING = 'SLUICE_ALLOWED_ORIGINS';
 /** An entry that ends so allows every port: a page under development has another one each time. */
 const ANY_PORT = ':*';
 const PORT = /:\d{1,5}$/;
-/** Whoever wants can send any origin, so no more often than this is one logged, ms. */
+/** At most one refused origin is logged in this time, ms: any client can send any origin. */
 const LOG_EVERY_MS = 60_000;
 const MAX_LOGGED_CHARS = 200;
 

@@ -44,7 +44,7 @@ export class RevocationWatch {
     this.#watch?.close();
   }
 
-  /** What becomes of a token, for whoever goes by it. */
+  /** Whether a token still counts. */
   standing(bearer: Bearer): Standing {
     return new Standing(bearer, this.#index, this.#deps.clock);
   }

@@ -64,7 +64,7 @@ export abstract class Peer<Frame> implements SignInOwner {
   abstract onDrain(): void;
   /** Tells the client that its credential expires soon. */
   abstract onExpiring(expiresAt: number): void;
-  /** Tells the client that the edge goes away; the socket is closed by whoever called. */
+  /** Tells the client that the edge goes away; the caller closes the socket. */
   abstract goaway(reconnectMs: number): void;
 
   /** The first text of somebody who sent no credential with the upgrade: whatever brings none ends the connection. */

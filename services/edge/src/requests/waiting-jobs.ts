@@ -3,7 +3,7 @@ import type { GenerationKey } from '@sluice/protocol';
 import type { Clock, Logger, Timer } from '@sluice/runtime';
 import type { ModelDirectory } from './model-directory.ts';
 
-/** How often the queues are read, ms: whoever scales workers by it looks less often. */
+/** How often the queues are read, ms: autoscalers look less often. */
 const READ_MS = 5_000;
 /** Models that are told of: labels of a metric are few. The queues may name any, if a stranger writes there. */
 const MAX_MODELS = 500;

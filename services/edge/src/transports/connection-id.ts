@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { isId } from '@sluice/protocol';
 
-/** 192 bits: whoever names it was told. */
+/** 192 bits: nobody guesses it. */
 const RANDOM_BYTES = 24;
 
 /** Id of a connection over HTTP, `<edge>.<random>`: any edge can tell which one has it. */

@@ -2,7 +2,7 @@ import { CLOSE_CODES } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import type { Downlink, DownlinkListener } from './downlink.ts';
 
-/** Whoever has not asked for this long is gone, ms; clients repeat a poll that failed well within it. */
+/** A client that has not polled for this long is gone, ms; clients repeat a failed poll well within it. */
 const UNPOLLED_MS = 10_000;
 
 /**
