@@ -40,6 +40,13 @@ describe.each(backends)('Counters on $name', ({ start }) => {
     expect(Math.max(...values)).toBe(2_000);
   });
 
+  test('additions at once that cancel each other leave each its value', async () => {
+    const name = itemsOf();
+    const values = await Promise.all([3, 2, -2].map((delta) => bus.counters.add(name, delta)));
+    expect(values).toEqual([3, 5, 3]);
+    expect(await valueOf(name)).toBe(3);
+  });
+
   test('items, bytes and the bytes of the org are counted apart', async () => {
     const { org, session } = newKey();
     await bus.counters.add({ org, session, unit: 'items' }, 1);

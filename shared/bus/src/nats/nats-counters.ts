@@ -5,6 +5,7 @@ import { errors, headers } from 'nats';
 import type { Msg, NatsConnection } from 'nats';
 import type { Border } from '../border.ts';
 import { BusUnavailableError } from '../bus.ts';
+import { CombinedAdditions } from '../combined-additions.ts';
 import type { CounterName, Counters } from '../counters.ts';
 import { parseCounter } from '../messages.ts';
 import { STREAMS, counterSubject, sessionByteSubjects } from '../subjects.ts';
@@ -66,13 +67,14 @@ export const createNatsCounters = (
     }
     throw new BusUnavailableError('counter: expected it to stay, it vanished three times');
   };
+  const additions = new CombinedAdditions(async (name, delta, once) => {
+    const subject = counterSubject(name);
+    const id = once === undefined ? randomUUID() : `${subject}.${once}`;
+    const value = await increment(subject, BigInt(delta), id);
+    return Number(value ?? (await read(name))?.value ?? 0n);
+  });
   return {
-    add: async (name, delta, once) => {
-      const subject = counterSubject(name);
-      const id = once === undefined ? randomUUID() : `${subject}.${once}`;
-      const value = await increment(subject, BigInt(delta), id);
-      return Number(value ?? (await read(name))?.value ?? 0n);
-    },
+    add: (name, delta, once) => additions.add(name, delta, once),
     read: async (name) => {
       const stored = await read(name);
       return stored && { value: Number(stored.value), seq: stored.seq };
