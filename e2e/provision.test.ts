@@ -30,7 +30,8 @@ beforeEach(async () => {
   await mkdir(join(root, 'tmp'));
   // A copy, so that a test can pin the archive that it made.
   script = join(root, 'provision.sh');
-  for (const name of ['provision.sh', 'SHA256SUMS']) await copyFile(join(NATS, name), join(root, name));
+  for (const name of ['provision.sh', 'debian.sh', 'SHA256SUMS'])
+    await copyFile(join(NATS, name), join(root, name));
   await Promise.all(plainTools.split(' ').map(linkTool));
 });
 

@@ -17,6 +17,7 @@ const EXTRAS: Readonly<Partial<Record<Package, readonly (readonly [from: string,
   'services/edge': [['services/web/dist', 'web']],
   'services/cli': [
     ['deploy/nats/provision.sh', 'nats/provision.sh'],
+    ['deploy/nats/debian.sh', 'nats/debian.sh'],
     ['deploy/nats/SHA256SUMS', 'nats/SHA256SUMS'],
     ['deploy/nats/single.conf', 'nats/single.conf'],
   ],
