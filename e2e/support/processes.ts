@@ -20,7 +20,13 @@ const readyOf = async (child: Child): Promise<unknown> => {
   }
 };
 
-export type EdgeProcess = { readonly child: Child; readonly port: number; readonly url: string };
+export type EdgeProcess = {
+  readonly child: Child;
+  readonly port: number;
+  readonly url: string;
+  /** address of its admin port */
+  readonly admin: string;
+};
 
 /**
  * An edge in a process of its own, to be killed.
@@ -41,8 +47,8 @@ export const spawnEdge = async (
       ...env,
     },
   });
-  const { url } = (await readyOf(child)) as { url: string };
-  return { child, url, port: Number(new URL(url).port) };
+  const { url, admin } = (await readyOf(child)) as { url: string; admin: string };
+  return { child, url, admin, port: Number(new URL(url).port) };
 };
 
 type Variables = Record<string, string | undefined>;
@@ -60,6 +66,10 @@ export type WorkerProcess = { readonly child: Child; readonly admin: string };
 /** The same, and where its admin port is. */
 export const spawnAdministeredWorker = (natsUrl: string, env: Variables = {}): Promise<WorkerProcess> =>
   spawnWith(WORKER_MAIN, natsUrl, env);
+
+/** A worker with the simulated engine, and where its admin port is. */
+export const spawnAdministeredDemoWorker = (natsUrl: string, env: Variables = {}): Promise<WorkerProcess> =>
+  spawnWith(DEMO_WORKER_MAIN, natsUrl, env);
 
 const spawnWith = async (main: string, natsUrl: string, env: Variables): Promise<WorkerProcess> => {
   const child = await spawnNode(main, [], {

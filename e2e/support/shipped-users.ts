@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { openStreamAdmin } from '@sluice/bus';
+import type { NatsOptions } from '@sluice/bus';
 import type { NatsServer } from '@sluice/testkit';
 
 /** The users of deploy/nats/users.conf, as tests know them. */
@@ -19,9 +20,12 @@ export const credentials = (user: string): Record<string, string> => ({
 });
 
 /** Makes all streams as `admin`: no other user may. */
-export const makeStreams = async (url: string): Promise<void> => {
+export const makeStreams = async (
+  url: string,
+  more: Pick<NatsOptions, 'replicas' | 'files'> = {},
+): Promise<void> => {
   const login = { user: 'admin', password: passwordOf('admin') };
-  const admin = await openStreamAdmin({ url, name: 'admin', ...login });
+  const admin = await openStreamAdmin({ url, name: 'admin', ...login, ...more });
   for (const plan of await admin.plans()) await admin.apply(plan);
   await admin.close();
 };

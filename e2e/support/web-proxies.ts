@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { test } from '@jest/globals';
 import { startChild, waitFor } from '@sluice/testkit';
 import type { Certificate } from './certificates.ts';
@@ -23,7 +25,12 @@ export type WebProxyOptions = {
   readonly prefix?: string;
 };
 
-export type WebProxy = { readonly url: string; close(): Promise<void> };
+export type WebProxy = {
+  readonly url: string;
+  /** Has it read its configuration again, as `systemctl reload` does; resolves when new processes serve. */
+  reload(): Promise<void>;
+  close(): Promise<void>;
+};
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROGRAMS: Readonly<Record<WebProxyName, readonly string[]>> = {
@@ -74,6 +81,13 @@ export const startWebProxy = async (
   }
   return {
     url,
+    reload: async () => {
+      const before = await childrenOf(child.pid);
+      child.signal(shipped.reload);
+      const isNew = async (): Promise<boolean> =>
+        (await childrenOf(child.pid)).some((pid) => !before.includes(pid));
+      await waitFor(isNew, { what: `a new process of ${name}`, timeoutMs: 10_000 });
+    },
     close: async () => {
       // Both end their workers on SIGTERM; SIGKILL would leave nginx's behind.
       await child.kill('SIGTERM', 10_000);
@@ -91,6 +105,8 @@ type Shipped = {
   readonly tls: (certificate: Certificate, folder: string) => Promise<readonly Replacement[]>;
   readonly wrap: (text: string, folder: string) => string;
   readonly flags: (file: string, folder: string) => string[];
+  /** has the first process start others with the configuration as it is now, and lets the old ones finish */
+  readonly reload: NodeJS.Signals;
 };
 
 const nginxOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
@@ -98,8 +114,8 @@ const nginxOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
   plain: [['listen 80;', `listen 127.0.0.1:${port};`]],
   replace: [
     [
-      'server 127.0.0.1:8080 max_fails=2 fail_timeout=2s;',
-      edges.map((edge) => `server 127.0.0.1:${edge.port} max_fails=2 fail_timeout=2s;`).join('\n'),
+      'server 127.0.0.1:8080 max_fails=0;',
+      edges.map((edge) => `server 127.0.0.1:${edge.port} max_fails=0;`).join('\n'),
     ],
   ],
   tls: ({ certificate, key }) =>
@@ -113,6 +129,7 @@ const nginxOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
     `daemon off; pid ${folder}/pid; error_log stderr; worker_processes 1; events {}\n` +
     `http { access_log off; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`).join(' ')}\n${text}}`,
   flags: (file, folder) => ['-c', file, '-p', folder, '-e', 'stderr'],
+  reload: 'SIGHUP',
 });
 
 const haproxyOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
@@ -135,8 +152,19 @@ const haproxyOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
     ];
   },
   wrap: (text) => text,
-  flags: (file) => ['-db', '-f', file],
+  // -W as in Debian's unit: the first process only looks after those that serve.
+  flags: (file) => ['-W', '-db', '-f', file],
+  reload: 'SIGUSR2',
 });
+
+/** The processes that a process has started. */
+const childrenOf = async (pid: number): Promise<readonly string[]> => {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=']);
+  return stdout.split('\n').flatMap((line) => {
+    const [child = '', parent] = line.trim().split(/\s+/);
+    return parent === String(pid) ? [child] : [];
+  });
+};
 
 /** @throws Error when the shipped configuration does not say what is to be replaced */
 const replaced = (text: string, [from, to]: Replacement): string => {

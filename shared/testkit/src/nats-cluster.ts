@@ -19,6 +19,11 @@ export type NatsCluster = {
   stop(): Promise<void>;
 };
 
+export type NatsClusterOptions = Omit<NatsServerOptions, 'name' | 'port' | 'monitor'> & {
+  /** more of each server's `cluster` block, for instance `tls` */
+  readonly routes?: string;
+};
+
 const ELECTION_TIMEOUT_MS = 20_000;
 
 type Led = { readonly name?: string; readonly cluster?: { readonly leader?: string } };
@@ -42,13 +47,13 @@ const nameOf = (index: number): string => `n${index + 1}`;
 /** `size` servers on loopback that form one JetStream cluster; resolves when every server is healthy. */
 export const startNatsCluster = async (
   size = 3,
-  options: Omit<NatsServerOptions, 'name' | 'port' | 'monitor'> = {},
+  { routes = '', ...options }: NatsClusterOptions = {},
 ): Promise<NatsCluster> => {
   const routePorts = await Promise.all(Array.from({ length: size }, () => freePort()));
   const network = await NatsNetwork.open(routePorts);
   const start = (routePort: number, index: number): Promise<NatsServer> => {
-    const cluster = `cluster { name: test, listen: "127.0.0.1:${routePort}", ${network.configOf(index)} }`;
-    const config = `${cluster}\n${options.config ?? ''}`;
+    const cluster = `name: test, listen: "127.0.0.1:${routePort}", ${network.configOf(index)}\n${routes}`;
+    const config = `cluster { ${cluster} }\n${options.config ?? ''}`;
     return startNatsServer({ ...options, config, name: nameOf(index), monitor: true });
   };
   const results = await Promise.allSettled(routePorts.map(start));
