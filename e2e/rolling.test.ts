@@ -1,0 +1,58 @@
+/**
+ * A rolling restart of everything under load: edges, workers, proxies and NATS, one after the other. 100 viewers here;
+ * `make faults` plays it with 500.
+ */
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { hasOpenssl } from './support/certificates.ts';
+import { webProxyTest } from './support/web-proxies.ts';
+import { answered, Audience } from './rolling/audience.ts';
+import { Site } from './rolling/site.ts';
+
+const isLong = process.env['FAULTS'] === 'long';
+const SIZE = { sessions: isLong ? 50 : 10, viewers: 10, tokens: 150 };
+const TOKENS_PER_SECOND = 30;
+
+/** Skipped, in so many words, where something is missing that CI has. */
+const rollingTest = ((): typeof test => {
+  const tests = [webProxyTest('nginx'), webProxyTest('haproxy'), hasOpenssl ? test : undefined];
+  if (tests.every((each) => each === test)) return test;
+  console.warn('SKIPPED: a rolling restart needs nginx, HAProxy and openssl.');
+  return test.skip as typeof test;
+})();
+
+const site = new Site();
+let audience: Audience | undefined;
+
+beforeAll(async () => {
+  if (rollingTest === test) await site.open(TOKENS_PER_SECOND);
+}, 60_000);
+afterAll(async () => {
+  await audience?.close();
+  await site.close();
+}, 60_000);
+
+rollingTest(
+  'restarting every edge, worker, proxy and NATS server costs no token and no request',
+  async () => {
+    const urls = site.proxies.map(({ url }) => url);
+    const crowd = (audience = new Audience({ ...SIZE, urls }));
+    crowd.begin();
+    await answered(crowd, 1);
+    const took: Record<string, number> = {};
+    for (const [name, step] of site.steps) {
+      crowd.during = name;
+      const from = performance.now();
+      await step();
+      took[name] = Math.round(performance.now() - from);
+    }
+    await answered(crowd, SIZE.sessions);
+    await crowd.finish();
+    console.log({ took, answers: crowd.answers, requests: crowd.requests, refused: crowd.refusals.length });
+    expect(crowd.failures).toEqual([]);
+    // While NATS elects, an edge says 503 and when to come back; of all else a client sees nothing.
+    expect(crowd.refusals.filter(({ during }) => !during.startsWith('nats'))).toEqual([]);
+    expect(await crowd.differences(await site.bus())).toEqual([]);
+    expect(crowd.shown.length).toBeGreaterThanOrEqual(SIZE.sessions * SIZE.viewers * 2);
+  },
+  isLong ? 300_000 : 150_000,
+);
