@@ -117,6 +117,15 @@ const TYPE_OF_END: Partial<Record<ResponseStatus, string>> = {
 
 const placeOf = ({ id, index }: OutputEntry): object => ({ item_id: id, output_index: index });
 
+/** Where the only part of an entry's content is. */
+const contentPlaceOf = (entry: OutputEntry): object => ({
+  ...placeOf(entry),
+  [entry.kind === 'summary' ? 'summary_index' : 'content_index']: 0,
+});
+
+const partOf = ({ kind }: OutputEntry): string =>
+  kind === 'summary' ? 'response.reasoning_summary_part' : 'response.content_part';
+
 /** The events of changes, but for the text that was said: that has a number of its own. */
 const eventsOf = (changes: readonly Change[], status: OutputStatus): Fields[] =>
   changes.flatMap((change): Fields[] => {
@@ -135,7 +144,7 @@ const openingOf = (entry: OutputEntry): Fields[] => {
   const added = { type: 'response.output_item.added', output_index: entry.index, item };
   if (!hasContent(entry)) return [added];
   const part = contentOf({ ...entry, annotations: [] }, '');
-  return [added, { type: 'response.content_part.added', ...placeOf(entry), content_index: 0, part }];
+  return [added, { type: `${partOf(entry)}.added`, ...contentPlaceOf(entry), part }];
 };
 
 /** @returns undefined where it is told at the end: a text inside of JSON cannot be shown in pieces */
@@ -143,7 +152,8 @@ const deltaOf = (entry: OutputEntry, delta: string): Fields | undefined => {
   const place = placeOf(entry);
   if (entry.kind === 'tool_call' && entry.shape.type === 'custom') return undefined;
   if (entry.kind === 'tool_call') return { type: 'response.function_call_arguments.delta', ...place, delta };
-  const said = { ...place, content_index: 0, delta };
+  const said = { ...contentPlaceOf(entry), delta };
+  if (entry.kind === 'summary') return { type: 'response.reasoning_summary_text.delta', ...said };
   if (entry.kind === 'reasoning') return { type: 'response.reasoning_text.delta', ...said };
   if (entry.kind === 'refusal') return { type: 'response.refusal.delta', ...said };
   return { type: 'response.output_text.delta', ...said, logprobs: [] };
@@ -154,19 +164,16 @@ const hasContent = ({ kind }: OutputEntry): boolean => kind !== 'tool_call' && k
 const closing = (entry: OutputEntry, status: OutputStatus): Fields[] => {
   const item = outputItemOf(entry, status);
   const done = { type: 'response.output_item.done', output_index: entry.index, item };
-  const place = placeOf(entry);
+  const place = contentPlaceOf(entry);
   const { kind, text } = entry;
   if (kind === 'tool_call') return [...callDoneOf(entry), done];
   if (!hasContent(entry)) return [done];
   const part = contentOf(entry, text);
-  return [
-    { ...place, content_index: 0, ...textDoneOf(entry) },
-    { type: 'response.content_part.done', ...place, content_index: 0, part },
-    done,
-  ];
+  return [{ ...place, ...textDoneOf(entry) }, { type: `${partOf(entry)}.done`, ...place, part }, done];
 };
 
 const textDoneOf = ({ kind, text }: OutputEntry): Fields => {
+  if (kind === 'summary') return { type: 'response.reasoning_summary_text.done', text };
   if (kind === 'reasoning') return { type: 'response.reasoning_text.done', text };
   if (kind === 'refusal') return { type: 'response.refusal.done', refusal: text };
   return { type: 'response.output_text.done', text, logprobs: [] };

@@ -5,7 +5,8 @@ import type { CallShape } from './input/response-tools.ts';
 import type { ResponseNote } from './response-request.ts';
 import { callFieldsOf, encryptedContentOf } from './server-fields.ts';
 
-type EntryKind = Exclude<TokenKind, 'part'> | 'image';
+/** `summary`: a thought, told to a client that asked for summaries. */
+type EntryKind = Exclude<TokenKind, 'part'> | 'image' | 'summary';
 type Fields = Readonly<Record<string, unknown>>;
 
 /** One entry of a response's output while it grows: what was said in one go, thought, or one call. */
@@ -42,7 +43,7 @@ export type Changes = {
 };
 
 const PREFIX_OF: Readonly<Record<EntryKind, string>> = {
-  ...{ text: 'msg', refusal: 'msg', reasoning: 'rs', tool_call: 'fc', image: 'ig' },
+  ...{ text: 'msg', refusal: 'msg', reasoning: 'rs', summary: 'rs', tool_call: 'fc', image: 'ig' },
 };
 
 /** Names the response, so that an entry can be found again by its id alone. */
@@ -60,6 +61,7 @@ export const responseOfEntry = (id: string): string | undefined =>
 export class ResponseOutput {
   readonly #response: string;
   readonly #shapes: ReadonlyMap<string, CallShape>;
+  readonly #thoughts: 'reasoning' | 'summary';
   readonly #entries: OutputEntry[] = [];
   readonly #parts = new PartReader();
   /** of calls that have not begun, by their id */
@@ -69,6 +71,8 @@ export class ResponseOutput {
   constructor({ id, note }: { readonly id: string; readonly note: ResponseNote }) {
     this.#response = id;
     this.#shapes = callShapesOf(note.tools ?? []);
+    // Engines give what a model thinks, and no summary of it: who asks for one gets that.
+    this.#thoughts = typeof note.reasoning?.summary === 'string' ? 'summary' : 'reasoning';
   }
 
   get entries(): readonly OutputEntry[] {
@@ -81,7 +85,7 @@ export class ResponseOutput {
     const before = this.#take(this.#parts.push(piece));
     if (kind === 'part') return { before, own: [] };
     const call = kind === 'tool_call' ? (tool?.index ?? 0) : undefined;
-    const { entry, changes } = this.#entryOf(kind, call, tool);
+    const { entry, changes } = this.#entryOf(kind === 'reasoning' ? this.#thoughts : kind, call, tool);
     entry.text += text;
     return { before, own: text === '' ? changes : [...changes, { type: 'said', entry }] };
   }
@@ -157,9 +161,9 @@ export class ResponseOutput {
 
   /** It belongs to the newest thought, also where the answer has begun since. */
   #seal(fields: Fields): Change[] {
-    const thought = this.#entries.findLast(({ kind }) => kind === 'reasoning');
+    const thought = this.#entries.findLast(({ kind }) => kind === this.#thoughts);
     const { entry, changes } =
-      thought === undefined ? this.#entryOf('reasoning') : { entry: thought, changes: [] };
+      thought === undefined ? this.#entryOf(this.#thoughts) : { entry: thought, changes: [] };
     entry.fields = { ...entry.fields, ...fields };
     return changes;
   }
@@ -186,6 +190,8 @@ export const outputItemOf = (entry: OutputEntry, status: OutputStatus, text = en
   const content = status === 'in_progress' ? [] : [contentOf(entry, text)];
   if (kind === 'reasoning')
     return { type: 'reasoning', id, summary: [], content, ...encryptedContentOf(fields), status };
+  if (kind === 'summary')
+    return { type: 'reasoning', id, summary: content, ...encryptedContentOf(fields), status };
   return { type: 'message', id, role: 'assistant', content, status };
 };
 
@@ -201,6 +207,7 @@ const callItemOf = (entry: OutputEntry, status: OutputStatus, text: string): Out
 /** What a message or a thought holds. */
 export const contentOf = ({ kind, annotations }: OutputEntry, text: string): object => {
   if (kind === 'reasoning') return { type: 'reasoning_text', text };
+  if (kind === 'summary') return { type: 'summary_text', text };
   if (kind === 'refusal') return { type: 'refusal', refusal: text };
   return { type: 'output_text', text, annotations, logprobs: [] };
 };

@@ -28,7 +28,7 @@ export const responseRequestSchema = z
     tool_choice: toolChoiceSchema.nullish(),
     parallel_tool_calls: z.boolean().nullish(),
     text: z.looseObject({ format: formatSchema.nullish(), verbosity: z.string().nullish() }).nullish(),
-    reasoning: z.looseObject({ effort: z.string().nullish() }).nullish(),
+    reasoning: z.looseObject({ effort: z.string().nullish(), summary: z.string().nullish() }).nullish(),
     conversation: z.null(notKept).optional(),
     prompt: z.null(notKept).optional(),
   })

@@ -9,6 +9,7 @@ import { ResponseEvents } from '../../src/openai/response-events.ts';
 import type { ResponseHead } from '../../src/openai/response-object.ts';
 
 const HEAD: ResponseHead = { id: 'resp_1', createdAt: 1_000, model: 'm', note: {} };
+const SUMMARISED: ResponseHead = { ...HEAD, note: { reasoning: { summary: 'auto' } } };
 const NAMES = { session: 'resp_1', generation: 'resp_1' };
 
 type Event = { readonly type: string; readonly sequence_number: number; readonly delta?: string };
@@ -83,14 +84,32 @@ const saidUpTo = (events: readonly Event[]): Map<number, string> => {
   );
 };
 
+const anyHead = fc.constantFrom(HEAD, SUMMARISED);
 const RUNS = { numRuns: 500 };
 
 describe('the events of a response', () => {
+  test('tell reasoning as a summary where the request asks for one', () => {
+    const tokens: Token[] = [{ kind: 'reasoning', text: 'h' }, { kind: 'reasoning', text: 'm' }, 'Yes'];
+    const events = play(new ResponseEvents(SUMMARISED), tokens, framesOf(tokens, [true, true, true]));
+    const thought = { item_id: 'rs_resp_1_0', output_index: 0, summary_index: 0 };
+    const whole = { type: 'summary_text', text: 'hm' };
+    expect(events.slice(2, 9)).toMatchObject([
+      { type: 'response.output_item.added', item: { type: 'reasoning', summary: [] } },
+      { type: 'response.reasoning_summary_part.added', ...thought, part: { ...whole, text: '' } },
+      { type: 'response.reasoning_summary_text.delta', ...thought, delta: 'h' },
+      { type: 'response.reasoning_summary_text.delta', ...thought, delta: 'm' },
+      { type: 'response.reasoning_summary_text.done', ...thought, text: 'hm' },
+      { type: 'response.reasoning_summary_part.done', ...thought, part: whole },
+      { type: 'response.output_item.done', item: { type: 'reasoning', summary: [whole] } },
+    ]);
+    expect(JSON.stringify(events)).not.toContain('reasoning_text');
+  });
+
   test('have rising numbers that are the same however the tokens were cut into frames', () => {
     fc.assert(
-      fc.property(anyLog, anyCuts, anyCuts, (tokens, one, other) => {
-        const a = play(new ResponseEvents(HEAD), tokens, framesOf(tokens, one));
-        const b = play(new ResponseEvents(HEAD), tokens, framesOf(tokens, other));
+      fc.property(anyHead, anyLog, anyCuts, anyCuts, (head, tokens, one, other) => {
+        const a = play(new ResponseEvents(head), tokens, framesOf(tokens, one));
+        const b = play(new ResponseEvents(head), tokens, framesOf(tokens, other));
         const numbers = a.map(({ sequence_number }) => sequence_number);
         expect(numbers).toEqual([...new Set(numbers)].toSorted((x, y) => x - y));
         expect(structureOf(a)).toEqual(structureOf(b));
