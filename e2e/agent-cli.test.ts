@@ -7,7 +7,7 @@ import { startChild, waitFor } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
 import { tokenFor } from './support/clients.ts';
 import { outside } from './support/outside.ts';
-import { calls, MODEL, play, refuses, says, startStage } from './support/played-model.ts';
+import { calls, MODEL, play, refuses, says, startStage, thinks } from './support/played-model.ts';
 import type { Plays, Stage } from './support/played-model.ts';
 
 const agent = await outside('agent-cli.sh', 10_000);
@@ -33,6 +33,7 @@ const PLAYS: Plays = {
   again: ({ messages }) =>
     says(`I remember ${messages.filter(({ role }) => role === 'tool').length} results.`),
   structured: () => says('{"lines":3}'),
+  thought: () => thinks('**Weighing it**', 'Yes.'),
   'a long prompt': () => refuses(400, { message: 'it is too long', code: 'context_length_exceeded' }),
   'a bad tool': () => refuses(400, { message: 'its name is too long', code: 'invalid_value' }),
   'broken once': ({ times }) => (times === 0 ? refuses(500, { message: 'broken' }) : says('Mended.')),
@@ -52,6 +53,7 @@ beforeAll(async () => {
   await writeFile(join(folder, 'schema.json'), JSON.stringify(SCHEMA));
   const settings = [
     ...[`model = "${MODEL}"`, 'model_provider = "sluice"', 'check_for_update_on_startup = false'],
+    ...['model_reasoning_summary = "auto"', 'model_supports_reasoning_summaries = true'],
     ...['[analytics]', 'enabled = false'],
     ...['[model_providers.sluice]', 'name = "Sluice"', `base_url = "${stage.url}/v1"`],
     ...[
@@ -120,6 +122,19 @@ agent.test(
     });
     const next = await told('resume', '--last', ...FLAGS, play('again'));
     expect(JSON.stringify(next.events)).toContain('I remember 2 results.');
+  },
+  60_000,
+);
+
+// compat(codex): reasoning
+agent.test(
+  'shows what the model thinks as the summary that it asks for',
+  async () => {
+    const { code, events } = await told(...FLAGS, play('thought'));
+    expect({ code, events }).toMatchObject({ code: 0 });
+    expect(events.map(({ item }) => item)).toContainEqual(
+      expect.objectContaining({ type: 'reasoning', text: '**Weighing it**' }),
+    );
   },
   60_000,
 );

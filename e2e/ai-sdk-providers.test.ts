@@ -49,6 +49,7 @@ const weather = (request: MockRequest): MockFaults => {
   return saying('Wet everywhere.');
 };
 
+let times = 0;
 const PLAYS: Readonly<Record<string, (request: MockRequest) => MockFaults>> = {
   weather,
   object: () => saying('{"city":"Rome","wet":true}'),
@@ -58,6 +59,15 @@ const PLAYS: Readonly<Record<string, (request: MockRequest) => MockFaults>> = {
   long: () => ({}),
   'too long': () => refusal(400, 'context_length_exceeded'),
   busy: () => refusal(429, 'rate_limit_exceeded'),
+  'breaks off': () => ({
+    stream:
+      delta({ content: 'It ' }) + delta({ content: 'was' }) + event({ error: { message: 'no more of it' } }),
+  }),
+  'broken every other time': () => {
+    times += 1;
+    if (times % 2 === 0) return saying('Mended.');
+    return { status: 500, errorBody: JSON.stringify({ error: { message: 'broken' } }) };
+  },
   picture: () => saying('A cat.'),
   hello: () => saying('Hello there.'),
 };
@@ -195,6 +205,32 @@ describe.each(MODELS)('the provider %s', (_, model) => {
     await waitFor(() => mock.requests[length]?.closedAt, { what: 'the engine to be left' });
   });
 
+  // compat(ai-openai, ai-compatible): error in stream
+  test('is told of a failure in the middle, after the text before it', async () => {
+    let text = '';
+    let error: unknown;
+    const { fullStream } = streamText({
+      model: model(),
+      prompt: play('breaks off'),
+      maxRetries: 0,
+      onError: () => undefined,
+    });
+    for await (const part of fullStream) {
+      if (part.type === 'text-delta') text += part.text;
+      if (part.type === 'error') error = part.error;
+    }
+    expect(text).toBe('It was');
+    expect(JSON.stringify(error) + String(error)).toContain('no more of it');
+  });
+
+  // compat(ai-openai, ai-compatible): retry
+  test('asks again after a passing failure', async () => {
+    const asked = { model: model(), prompt: play('broken every other time') };
+    await expect(generateText({ ...asked, maxRetries: 0 })).rejects.toThrow('broken');
+    expect((await generateText({ ...asked, maxRetries: 0 })).text).toBe('Mended.');
+    expect((await generateText({ ...asked, maxRetries: 1 })).text).toBe('Mended.');
+  });
+
   // compat(ai-openai, ai-compatible): error status
   test.each([
     ['too long', 400, 'context_length_exceeded', false],
@@ -215,6 +251,16 @@ describe.each(MODELS)('the provider %s', (_, model) => {
 // compat(ai-compatible): reasoning
 test('the provider openai-compatible shows what a model thinks, generated or streamed', async () => {
   const asked = { model: compatible()(MODEL), prompt: play('thinking'), maxRetries: 0 };
+  const whole = await generateText(asked);
+  const streamed = streamText(asked);
+  expect([whole.reasoningText, whole.text]).toEqual(['hm, so', 'Yes.']);
+  expect([await streamed.reasoningText, await streamed.text]).toEqual(['hm, so', 'Yes.']);
+});
+
+// compat(ai-openai): reasoning
+test('the provider openai shows what a model thinks as the summary that it asks for', async () => {
+  const providerOptions = { openai: { reasoningSummary: 'auto', forceReasoning: true } };
+  const asked = { model: openai()(MODEL), prompt: play('thinking'), providerOptions, maxRetries: 0 };
   const whole = await generateText(asked);
   const streamed = streamText(asked);
   expect([whole.reasoningText, whole.text]).toEqual(['hm, so', 'Yes.']);

@@ -85,6 +85,8 @@ const asked = async (
   return mock.requests[length];
 };
 
+const BROKEN = { message: 'no more of it', code: 'overheated' };
+const PIXEL = 'data:image/png;base64,iVBORw0KGgo=';
 const WEATHER = { description: 'How it is', parameters: { type: 'object', properties: {} } };
 
 describe.each(TRANSPORTS)('a chat over %s', (name) => {
@@ -212,6 +214,31 @@ describe.each(TRANSPORTS)('a chat over %s', (name) => {
     expect(other.chat.lastMessage?.metadata).toMatchObject({
       usage: { inputTokens: expect.any(Number), outputTokens: 5 },
     });
+  });
+
+  // compat(use-chat): error in stream
+  test('is told a failure in the middle, and keeps the text before it', async () => {
+    plays.set('Break off?', () => ({
+      stream: event({ choices: [{ index: 0, delta: { content: 'It was' } }] }) + event({ error: BROKEN }),
+    }));
+    const chat = open(name);
+    await asked(chat, 'Break off?');
+    expect(chat.chat.error?.message).toContain(BROKEN.message);
+    expect(chat.text()).toBe('It was');
+  });
+
+  // compat(use-chat): parts
+  test('sends pictures and files to the model’s server', async () => {
+    const chat = open(name);
+    const { length } = mock.requests;
+    await chat.chat.sendMessage({
+      text: 'What is it?',
+      files: [{ type: 'file', mediaType: 'image/png', url: PIXEL }],
+    });
+    expect(chat.chat.error).toBeUndefined();
+    expect(mock.requests[length]?.body['messages']).toMatchObject([
+      { role: 'user', content: expect.arrayContaining([{ type: 'image_url', image_url: { url: PIXEL } }]) },
+    ]);
   });
 
   test('refuses by its name what is not honoured', async () => {

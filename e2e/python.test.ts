@@ -32,6 +32,7 @@ const PLAYS: Plays = {
     request.body['tools'] === undefined ? says(JSON.stringify(WEATHER)) : calls(['Weather', WEATHER]),
   slow: () => ({ slowFirstByteMs: 20_000 }),
   endless: () => ({ hangAtToken: 10 }),
+  'endless graph': () => ({ hangAtToken: 10 }),
   'breaks off': () => ({ errorAtToken: 10 }),
   'broken once': ({ times }) => (times === 0 ? refuses(500, { message: 'broken' }) : says('Mended.')),
   ...Object.fromEntries(
@@ -45,6 +46,8 @@ const PLAYS: Plays = {
 let stage: Stage;
 let scratch: string;
 let output = '';
+/** by the clock of the mock's moments, ms */
+let exitedAt = 0;
 
 const pytest = async (): Promise<string> => {
   const options = ['-q', '-rpfE', '--tb=short', '--benchmark-disable', '-p', 'no:cacheprovider'];
@@ -69,6 +72,7 @@ const pytest = async (): Promise<string> => {
     },
   });
   await child.exited;
+  exitedAt = performance.now();
   return child.output();
 };
 
@@ -95,6 +99,12 @@ const expectPassed = (file: string, atLeast: number): void => {
     );
 };
 
+/** Whether such requests were closed while others went on: at its end the program leaves them all. */
+const wereLeft = (said: RegExp): boolean[] =>
+  stage.mock.requests
+    .filter(({ body }) => said.test(JSON.stringify(body)))
+    .map(({ closedAt }) => closedAt !== undefined && closedAt.performanceMs < exitedAt - 1_000);
+
 // compat(python): models, chat, chat stream, response, response stream, tools, structured output, parts, reasoning, usage
 // compat(python): error status, error in stream, retry, resume, history
 python.test('OpenAI’s client for Python does all that it does for OpenAI', () => {
@@ -103,14 +113,18 @@ python.test('OpenAI’s client for Python does all that it does for OpenAI', () 
 
 // compat(python): abort
 python.test('leaving a stream, giving up and cancelling leave the engine', () => {
-  const left = stage.mock.requests.filter(({ body }) => /play (?:endless|slow) #/.test(JSON.stringify(body)));
-  expect(left.map(({ closedAt }) => closedAt !== undefined)).toEqual([true, true, true]);
+  expect(wereLeft(/play (?:endless|slow) #/)).toEqual([true, true, true]);
 });
 
 // compat(langgraph): parts, reasoning
 // compat(langgraph): chat stream, response, tools, structured output, usage, error status, error in stream, retry, history
 python.test('a graph of LangGraph runs its tools over both APIs', () => {
-  expectPassed('test_langgraph.py', 15);
+  expectPassed('test_langgraph.py', 16);
+});
+
+// compat(langgraph): abort
+python.test('leaving a graph leaves the engine', () => {
+  expect(wereLeft(/play endless graph #/)).toEqual([true]);
 });
 
 // compat(langgraph): chat, response stream, tools, structured output, usage

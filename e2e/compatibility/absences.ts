@@ -17,7 +17,7 @@ export const CLIENT_ABSENCES: readonly Absence[] = [
       agents: ['models', 'resume'],
       codex: ['models', 'chat', 'chat stream', 'response', 'resume'],
       langgraph: ['models', 'resume'],
-      sluice: ['response', 'response stream'],
+      sluice: ['models', 'response', 'response stream'],
     },
   },
   {
@@ -55,21 +55,6 @@ export const CLIENT_ABSENCES: readonly Absence[] = [
         ],
         ...['reasoning', 'usage', 'error status', 'error in stream', 'retry', 'abort', 'resume', 'history'],
       ],
-    },
-  },
-  {
-    reason:
-      'it shows summaries of reasoning; what engines give is the reasoning itself, which it passes over',
-    cells: { codex: ['reasoning'] },
-  },
-  {
-    reason: 'not tested yet',
-    cells: {
-      'use-chat': ['parts', 'error in stream'],
-      'ai-openai': ['reasoning', 'error in stream', 'retry'],
-      'ai-compatible': ['error in stream', 'retry'],
-      langgraph: ['abort'],
-      sluice: ['models', 'chat', 'structured output', 'parts', 'usage', 'error status', 'retry'],
     },
   },
 ];

@@ -1,5 +1,7 @@
 """LangGraph with LangChain's chat model of OpenAI against a whole system, over both APIs."""
 
+import asyncio
+
 import pydantic
 import pytest
 from conftest import MODEL, TOKEN, URL, play
@@ -114,3 +116,27 @@ def test_reasoning_is_told_apart_over_responses():
     answer = model.invoke(play("thought"))
     assert answer.text == "Yes."
     assert "hm" in str(answer.content)
+
+
+# Over responses LangChain's own task goes on until the answer ends, whoever has left it.
+async def test_leaving_a_graph_leaves_the_engine():
+    begun = asyncio.Event()
+    model = ChatOpenAI(model=MODEL, base_url=URL, api_key=TOKEN, max_retries=0)
+
+    async def ask(state):
+        return {"messages": [await model.ainvoke(state["messages"])]}
+
+    async def read():
+        state = {"messages": [HumanMessage(play("endless graph"))]}
+        async for _ in graph.compile().astream(state, stream_mode="messages"):
+            begun.set()
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("model", ask)
+    graph.add_edge(START, "model")
+    reading = asyncio.create_task(read())
+    await asyncio.wait_for(begun.wait(), 10)
+    # As a web server does with a request whose client has gone.
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(reading, 10)

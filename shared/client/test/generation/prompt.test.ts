@@ -60,6 +60,7 @@ describe('a prompt', () => {
     await expect(iterate()).rejects.toMatchObject({ code: 'conflict' });
   });
 
+  // compat(sluice): retry
   test('that cannot be taken for the moment is sent again under the same id, for as long as patience lasts', async () => {
     const { bench, transport } = await attached();
     const session = bench.client.session('s');
