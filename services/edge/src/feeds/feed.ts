@@ -187,6 +187,7 @@ export class Feed implements TailListener, CardListener, ItemsListener {
   /** Live messages may have been missed: reads what changed, now and until it can be read. */
   recheck(): void {
     this.#generations.recheck();
+    this.#roster?.sync();
     if (this.#isOpen) this.#items.recheck();
   }
 

@@ -1,9 +1,13 @@
 import type { Presence } from '@sluice/bus';
 import type { PresenceMessage, SessionKey, ViewerRef } from '@sluice/protocol';
 
-/** Each edge repeats who it has this often; one that is silent for three times as long has nobody, ms. */
+/** Edges that share a session repeat who they have this often; one that is silent for three times as long has nobody, ms. */
 const ANNOUNCE_MS = 5_000;
 const SILENCE_MS = 15_000;
+/** An edge that has heard of no other in the session for so long is alone with it, ms: most sessions have one edge. */
+const COMPANY_MS = 300_000;
+/** An edge that is alone repeats who it has this often at most, ms: somebody's `sync` may have been lost. */
+const ALONE_MS = 60_000;
 /** Beyond this many viewers, arrivals are told as a count and at most once a second. */
 const MAX_NAMED = 50;
 const CROWD_MS = 1_000;
@@ -33,7 +37,9 @@ export class PresenceRoster {
   readonly #local = new Map<string, ViewerRef>();
   /** made when needed: most sessions are watched on one edge */
   #remote: Map<string, RemoteEdge> | undefined;
-  #announcedAt: number;
+  #announceAt: number;
+  /** when another edge was last heard of in this session */
+  #heardAt = -Infinity;
   #untold = false;
   #toldAt = 0;
   #now: number;
@@ -46,9 +52,9 @@ export class PresenceRoster {
     this.#presence = deps.presence;
     this.#edge = deps.edge;
     this.#listener = deps.listener;
-    this.#announcedAt = deps.now;
     this.#now = deps.now;
-    this.#presence.publish(key, { type: 'sync', edge: deps.edge });
+    this.#announceAt = this.#nextAnnouncement();
+    this.sync();
   }
 
   get count(): number {
@@ -62,6 +68,11 @@ export class PresenceRoster {
     if (this.count > MAX_NAMED) return undefined;
     const remote = [...(this.#remote?.values() ?? [])].flatMap(({ viewers }) => [...viewers.values()]);
     return [...this.#local.values(), ...remote];
+  }
+
+  /** Asks every edge for its viewers: announcements may have been missed. */
+  sync(): void {
+    this.#presence.publish(this.#key, { type: 'sync', edge: this.#edge });
   }
 
   /** Idempotent, and quiet about a viewer that is there already. */
@@ -84,7 +95,7 @@ export class PresenceRoster {
 
   tick(now: number): void {
     this.#now = now;
-    if (this.#local.size > 0 && now - this.#announcedAt >= ANNOUNCE_MS) this.#announce();
+    if (now >= this.#announceAt) this.#announce();
     for (const [edge, remote] of this.#remote ?? []) {
       if (now - remote.at < SILENCE_MS) continue;
       this.#remote?.delete(edge);
@@ -93,8 +104,19 @@ export class PresenceRoster {
     if (this.#untold && now - this.#toldAt >= CROWD_MS) this.#tell({});
   }
 
+  get #isAlone(): boolean {
+    return this.#now - this.#heardAt >= COMPANY_MS;
+  }
+
+  /** Edges that are alone do not all speak at once, also where all sessions began at once. */
+  #nextAnnouncement(): number {
+    return this.#now + (this.#isAlone ? ALONE_MS * (0.5 + Math.random() / 2) : ANNOUNCE_MS);
+  }
+
+  /** Also of nobody, to another edge: it is to know that it is not alone. */
   #announce(): void {
-    this.#announcedAt = this.#now;
+    this.#announceAt = this.#nextAnnouncement();
+    if (this.#isAlone && this.#local.size === 0) return;
     const viewers: ViewerRef[] = [];
     let bytes = 0;
     for (const viewer of this.#local.values()) {
@@ -112,10 +134,10 @@ export class PresenceRoster {
       return;
     }
     if (message.edge === this.#edge) return;
-    if (message.type === 'sync') {
-      if (this.#local.size > 0) this.#announce();
-      return;
-    }
+    const wasAlone = this.#isAlone;
+    this.#heardAt = this.#now;
+    if (wasAlone || message.type === 'sync') this.#announce();
+    if (message.type === 'sync') return;
     const remote = this.#remoteOf(message.edge);
     if (message.type === 'viewers') this.#replace(remote, message.viewers);
     else this.#move(remote, message.type, { user: message.user, connection: message.connection });

@@ -158,6 +158,25 @@ test('a join that got lost is made good by the next announcement', async () => {
   await untilViewers(ann, 1);
 });
 
+test('viewers that came while an edge was cut off are known when its link is back', async () => {
+  const asked: string[] = [];
+  const ann = await watch(here, 'ann');
+  const other = await world.bus.tokens.tail(SESSION, {
+    record: () => undefined,
+    item: () => undefined,
+    presence: (message) => {
+      if (message.type !== 'sync') return;
+      asked.push(message.edge);
+      const viewers = [{ user: 'zoe', connection: 'c9' }];
+      world.bus.presence.publish(SESSION, { type: 'viewers', edge: 'e9', viewers });
+    },
+  });
+  here.recording.reconnect();
+  await untilViewers(ann, 2);
+  expect(asked).toHaveLength(1);
+  other.close();
+});
+
 test('in a crowd of more than 50 only the number is told, at most once a second', async () => {
   const first = await watch(here, 'ann');
   const crowd: RawClient[] = [];
