@@ -1,7 +1,8 @@
 import { expect } from '@jest/globals';
+import type { Page } from 'playwright-core';
 import { mintToken } from '@sluice/testkit';
 import { browserTest, seriousViolations } from './support/browser.ts';
-import { ORG, tokenFor } from './support/clients.ts';
+import { adminTokenFor, ORG, tokenFor } from './support/clients.ts';
 import { SECRET } from './support/system.ts';
 import { ask, untilDone } from './support/web-answers.ts';
 import { useWebSystem } from './support/web-system.ts';
@@ -9,6 +10,13 @@ import { useWebSystem } from './support/web-system.ts';
 /** Who gets into the web pages: whoever has a token, and keeps one; nobody's eyes or hands keep them out. */
 
 const web = useWebSystem();
+
+/** How light the page's ground is, 0 to 255. */
+const lightness = (page: Page): Promise<number> =>
+  page.evaluate(() => {
+    const { backgroundColor } = getComputedStyle(document.body);
+    return Number(/\d+/.exec(backgroundColor)?.[0]);
+  });
 
 browserTest(
   'a token that is refused leads back to the form, which says so and takes another',
@@ -56,6 +64,33 @@ browserTest(
     }, tokenFor('bob'));
     await page.locator('.account-name', { hasText: 'bob' }).first().waitFor();
     expect(page.url()).not.toContain('token');
+  },
+  30_000,
+);
+
+browserTest(
+  'the button for colours decides them on every view, whatever the system prefers',
+  async () => {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const page = await web().open('ann', 'colours', { colorScheme });
+      const button = page.getByRole('button', { name: /^Colours/ });
+      for (const view of ['session=colours', 'view=operations']) {
+        await page.goto(`${web().url}/#token=${adminTokenFor('ann')}&${view}`);
+        await page.getByText('Live', { exact: true }).waitFor();
+        await button.and(page.getByLabel('Colours: system. Change')).click();
+        expect(await lightness(page)).toBeGreaterThan(200);
+        await button.and(page.getByLabel('Colours: light. Change')).click();
+        expect(await lightness(page)).toBeLessThan(60);
+        await button.and(page.getByLabel('Colours: dark. Change')).click();
+      }
+      await button.click();
+      if (colorScheme === 'light') await button.click();
+      // The choice outlives the visit, also on the form that has no button.
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await page.getByLabel('Access token').waitFor();
+      const isLight = (await lightness(page)) > 200;
+      expect(isLight).toBe(colorScheme === 'dark');
+    }
   },
   30_000,
 );

@@ -9,5 +9,11 @@ export default defineConfig({
   // Our packages are taken from their sources: no build of them is needed first.
   resolve: { conditions: ['sluice-source', ...defaultClientConditions] },
   server: { proxy: { '/v1': { target: EDGE, ws: true } } },
-  build: { target: 'es2022', modulePreload: { polyfill: false }, reportCompressedSize: true },
+  build: {
+    target: 'es2022',
+    // The first ones with `light-dark()`: rewritten for older ones, it no longer follows the button for colours.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+  },
 });
