@@ -16,9 +16,32 @@ const saying = (options: SimulatedOptions, content = 'hi', params = {}): string 
   joined(tokensOf(new SimulatedEngine(options).script(requestOf(content, { params }))));
 
 describe('what the simulated engine says', () => {
-  test('is one authored answer, whole', () => {
-    const answers = new Set(Array.from({ length: 200 }, (_, index) => saying({}, `prompt ${index}`)));
-    expect([...answers].sort()).toEqual([...AUTHORED_ANSWERS].sort());
+  test('begins with what was asked and that it is simulated, and is one authored answer, whole', () => {
+    const samples = Array.from({ length: 200 }, (_, index) => {
+      const [lead, sample, ...more] = saying({}, `prompt ${index}`).split('A sample text follows.\n\n');
+      expect(lead).toMatch(/^This answer is \*simulated\*/);
+      expect(lead).toContain(`> prompt ${index}\n`);
+      expect(more).toEqual([]);
+      return sample;
+    });
+    expect([...new Set(samples)].sort()).toEqual([...AUTHORED_ANSWERS].sort());
+  });
+
+  test.each([
+    ['What is a sluice?', /^A \*\*sluice\*\* is a gate/],
+    ['Explain backpressure with a small example', /^## Backpressure/],
+    ['How does a resumable stream survive a broken connection?', /^# A resumable token stream/],
+    ['Compare WebSocket, SSE and long polling in a table', /^# Choosing a transport/],
+    ['Write a function that samples the next token', /^## How a model picks/],
+  ])('answers the suggestion "%s" by its words', (question, answer) => {
+    for (const seed of [1, 2, 3]) expect(saying({ seed }, question)).toMatch(answer);
+  });
+
+  test('repeats no more of a long question than a line or two, on one line, whole characters only', () => {
+    const text = saying({}, `first\n\n# second ${'🧗'.repeat(5_000)}`);
+    const repeated = text.split('\n').find((line) => line.startsWith('>'));
+    expect(repeated).toMatch(/^> first # second (🧗)+…$/u);
+    expect(repeated?.length).toBeLessThan(420);
   });
 
   test('goes on with the next answer when more tokens are asked for', () => {

@@ -227,7 +227,17 @@ Ask me anything. The same question always gets the same answer, token for token,
 the middle.
 `;
 
-/** Picked by the prompt's hash. The order matters to nobody but the hash. */
+const SLUICE = `A **sluice** is a gate that lets water through at the rate the canal below can take. This one does it for tokens.
+
+- A **worker** reads a model's answer and writes every token to a log in NATS JetStream.
+- An **edge** sends each reader the log from where that reader is, no faster than it reads.
+- A reader that loses its connection comes back with its position and goes on from the same token.
+
+So an answer outlives the tab, the connection, the edge and the worker. This one is *simulated*: its words are
+authored, its journey is real.
+`;
+
+/** Picked by the prompt's hash, after a line that says so. The order matters to nobody but the hash. */
 export const AUTHORED_ANSWERS: readonly string[] = [
   BACKPRESSURE,
   DELIVERY,
@@ -236,4 +246,15 @@ export const AUTHORED_ANSWERS: readonly string[] = [
   SAMPLING,
   SLOW_CONSUMER,
   GREETING,
+];
+
+/** Questions that have an answer of their own; the first whose words are found counts. */
+export const ANSWERS_BY_WORDS: readonly { readonly words: RegExp; readonly answer: string }[] = [
+  { words: /\bwhat('s| is) (a |an )?sluice\b/i, answer: SLUICE },
+  { words: /\bbackpressure\b/i, answer: BACKPRESSURE },
+  { words: /\b(resumable|broken connection)\b/i, answer: RESUMABLE },
+  { words: /\b(websocket|server-sent|sse|long polling)\b/i, answer: TRANSPORTS },
+  { words: /\b(sampl\w+|next token)\b/i, answer: SAMPLING },
+  { words: /\bslow (consumer|reader)s?\b/i, answer: SLOW_CONSUMER },
+  { words: /\bexactly[- ]once\b/i, answer: DELIVERY },
 ];

@@ -25,7 +25,10 @@ export class ScriptLibrary {
 
   script(request: Pick<EngineRequest, 'messages' | 'params'>, settings: SimulatedSettings): Script {
     const hash = hashText(conversationOf(request.messages), settings.seed);
-    const text = settings.source === 'ngram' ? this.#ngram.source(hash) : this.#authored.source(hash);
+    const text =
+      settings.source === 'ngram'
+        ? this.#ngram.source(hash)
+        : this.#authored.source(questionOf(request.messages), hash);
     const reasoning = this.#ngram.source(mix(hash, settings.reasoningTokens));
     const call = toolCallTokens(settings, hash);
     const spoken = spokenTokens(settings, text);
@@ -97,6 +100,19 @@ const maxTokensOf = (params: EngineRequest['params']): number => {
 
 const contentOf = (message: ChatMessage): string =>
   typeof message.content === 'string' ? message.content : JSON.stringify(message.content ?? '');
+
+/** What was asked last, without what may be beside its text. */
+const questionOf = (messages: readonly ChatMessage[]): string => {
+  const content = messages.findLast(({ role }) => role === 'user')?.content;
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return content.map((part: unknown) => textPartOf(part)).join(' ');
+};
+
+const textPartOf = (part: unknown): string =>
+  typeof part === 'object' && part !== null && 'text' in part && typeof part.text === 'string'
+    ? part.text
+    : '';
 
 /** The conversation as the engine reads it: what it is continued by is appended, and nothing else changes. */
 export const conversationOf = (messages: readonly ChatMessage[]): string =>
