@@ -226,6 +226,12 @@ describe('sluice doctor', () => {
     expect(late.code).toBe(1);
     expect(late.stdout).toMatch(/^fail +token +expired/m);
     expect(late.stdout).toMatch(/^fail +WebSocket .*nothing listens there/m);
+
+    // Within what clocks may differ by, an edge would still take it.
+    const justNow = jwt.sign({ org: 'demo' }, SECRET, { subject: 'ann', expiresIn: -10 });
+    const { stdout } = await cli.run(['doctor', '--url', ready.url, '--token', justNow]);
+    expect(stdout).toMatch(/^fail +token +expired/m);
+    expect(stdout).toMatch(/^skip +sign-in +needs a token that has not expired/m);
   });
 
   test('says so when neither NATS nor the upstream is there', async () => {

@@ -52,6 +52,12 @@ export const checkToken = async (token: string | undefined, secret: string | und
   return fail(check, `${whose}, but ${faults[0]}`, 'sign it with the secret that the edges have');
 };
 
+const hasExpired = async (token: string): Promise<boolean> => {
+  const { default: jwt } = await import('jsonwebtoken');
+  const claims = jwt.decode(token);
+  return typeof claims === 'object' && claims?.exp !== undefined && claims.exp <= Date.now() / 1_000;
+};
+
 /** The way a browser takes: an upgrade through the public address, then `ready` for the token. */
 export const checkEdge = async (url: string, token: string | undefined): Promise<readonly Finding[]> => {
   const upgrade = await probeUpgrade(url);
@@ -62,6 +68,8 @@ export const checkEdge = async (url: string, token: string | undefined): Promise
     ];
   const found = ok('WebSocket', `${url}: ${upgrade.found}`);
   if (token === undefined) return [found, skipped('sign-in', 'needs a token')];
+  // An edge whose clock differs may still take it: that would contradict what is said of the token.
+  if (await hasExpired(token)) return [found, skipped('sign-in', 'needs a token that has not expired')];
   try {
     const startedAt = performance.now();
     const client = await connectTo({ url, token }, () => undefined);
