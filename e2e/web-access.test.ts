@@ -55,6 +55,22 @@ browserTest(
 );
 
 browserTest(
+  'a token that has ended is said so, and another one brings the tab back',
+  async () => {
+    const page = await (await web().newContext()).newPage();
+    const ending = mintToken({ org: ORG, user: 'ann', secret: SECRET, ttlS: 4 });
+    await page.goto(`${web().url}/#token=${ending}&session=ended`);
+    await page.getByText('Access ended: waiting for a new token').waitFor();
+    expect(await page.getByText(/ends soon|Reconnecting/).count()).toBe(0);
+    await page.getByLabel(/Your access has ended/).fill(tokenFor('ann'));
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByText('Live', { exact: true }).waitFor();
+    expect(await page.locator('.token-notice').count()).toBe(0);
+  },
+  60_000,
+);
+
+browserTest(
   'a link with a token signs in anew in the tab that it is opened in',
   async () => {
     const page = await web().open('ann', 'handed-over');

@@ -1,12 +1,13 @@
 import { useId, useState } from 'react';
 import type { SubmitEvent } from 'react';
 import { tokenIn } from './access-token.ts';
-import type { TokenKeeper } from './token-keeper.ts';
+import type { WebConnection } from './link/web-connection.ts';
 import { useStore } from './use-store.ts';
 
-/** Asks for the next token while the old one still works; the conversation goes on below it. */
-export const TokenNotice = ({ keeper }: { readonly keeper: TokenKeeper }) => {
+/** Asks for the next token, if possible while the old one still works. The conversation stays below it. */
+export const TokenNotice = ({ link, keeper }: Pick<WebConnection, 'link' | 'keeper'>) => {
   const isWanted = useStore(keeper, (wanted) => wanted);
+  const isLive = useStore(link, ({ status }) => status.type === 'live');
   const [text, setText] = useState('');
   const field = useId();
   if (!isWanted) return null;
@@ -20,7 +21,9 @@ export const TokenNotice = ({ keeper }: { readonly keeper: TokenKeeper }) => {
   return (
     <form className="token-notice" role="alert" onSubmit={submit}>
       <label htmlFor={field}>
-        Your access ends soon. Paste a new token to stay; nothing is lost meanwhile.
+        {isLive
+          ? 'Your access ends soon. Paste a new token to stay; nothing is lost meanwhile.'
+          : 'Your access has ended. Paste a new token to go on; nothing is lost meanwhile.'}
       </label>
       <input
         id={field}

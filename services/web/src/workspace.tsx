@@ -66,7 +66,7 @@ export const Workspace = ({ connection, onSignOut }: Props) => {
       <aside className="sidebar" aria-label="Sessions and account">
         {sidebar}
       </aside>
-      <TokenNotice keeper={connection.keeper} />
+      <TokenNotice link={connection.link} keeper={connection.keeper} />
       <Drawer dialog={drawer}>{sidebar}</Drawer>
       {isOperations && (
         <Suspense fallback={<main className="conversation" aria-busy="true" />}>

@@ -20,6 +20,11 @@ test('a connection that came back says what it brought', () => {
   expect(linkWords({ type: 'live', transport: 'websocket' }, 0, undefined).text).toBe('Live');
 });
 
+test('a connection without a WebSocket says what carries it', () => {
+  expect(linkWords({ type: 'live', transport: 'sse' }, 0, undefined).text).toBe('Live · SSE');
+  expect(linkWords({ type: 'live', transport: 'poll' }, 0, undefined).text).toBe('Live · polling');
+});
+
 test('a refused credential is named as such', () => {
   const { tone, text } = linkWords({ type: 'closed', code: 4401, reason: 'expired' }, 0, undefined);
   expect({ tone, text }).toEqual({ tone: 'bad', text: 'Signed out: the access token was refused' });

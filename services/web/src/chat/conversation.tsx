@@ -65,7 +65,7 @@ export const Conversation = ({ connection, store, me, onTitle, onMenu }: Props) 
       <TopBar
         title={title === '' ? 'New chat' : title}
         me={me}
-        link={connection.link}
+        connection={connection}
         store={store}
         isProving={isProving}
         onMenu={onMenu}

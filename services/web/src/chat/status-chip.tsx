@@ -1,12 +1,13 @@
 import { useEffect, useState } from 'react';
-import type { LinkStatus } from '../link/link-status.ts';
-import { linkWords } from '../link/link-words.ts';
+import type { WebConnection } from '../link/web-connection.ts';
+import { ACCESS_ENDED, linkWords } from '../link/link-words.ts';
 import { useStore } from '../use-store.ts';
 
 const TICK_MS = 250;
 
 /** The connection in plain words; counts down while it waits. */
-export const StatusChip = ({ link }: { readonly link: LinkStatus }) => {
+export const StatusChip = ({ link, keeper }: Pick<WebConnection, 'link' | 'keeper'>) => {
+  const isTokenWanted = useStore(keeper, (wanted) => wanted);
   const { status, since, caughtUp } = useStore(link, (snapshot) => snapshot);
   const [now, setNow] = useState(since);
   const isWaiting = status.type === 'reconnecting' && status.inMs > 0;
@@ -15,7 +16,10 @@ export const StatusChip = ({ link }: { readonly link: LinkStatus }) => {
     const timer = setInterval(() => setNow(performance.now()), TICK_MS);
     return () => clearInterval(timer);
   }, [isWaiting]);
-  const { tone, text } = linkWords(status, Math.max(0, now - since), caughtUp);
+  const { tone, text } =
+    isTokenWanted && status.type !== 'live'
+      ? ACCESS_ENDED
+      : linkWords(status, Math.max(0, now - since), caughtUp);
   return (
     <>
       <p className={`status-chip ${tone}`} role="status" data-status={status.type}>

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { shareLink } from '../address.ts';
 import { copyText } from '../clipboard.ts';
-import type { LinkStatus } from '../link/link-status.ts';
+import type { WebConnection } from '../link/web-connection.ts';
 import type { SessionStore } from '../session/session-store.ts';
 import { useStore } from '../use-store.ts';
 import { MenuIcon, PulseIcon, ShareIcon } from './icons.tsx';
@@ -13,7 +13,7 @@ const COPIED_MS = 2_000;
 type Props = {
   readonly title: string;
   readonly me: string;
-  readonly link: LinkStatus;
+  readonly connection: WebConnection;
   readonly store: SessionStore;
   readonly isProving: boolean;
   readonly onMenu: () => void;
@@ -21,7 +21,7 @@ type Props = {
 };
 
 /** What this session is, who is here, and how the connection does. */
-export const TopBar = ({ title, me, link, store, isProving, onMenu, onProve }: Props) => {
+export const TopBar = ({ title, me, connection, store, isProving, onMenu, onProve }: Props) => {
   const { people, viewers } = useStore(store, (snapshot) => snapshot);
   const [copied, setCopied] = useState<string>();
   const share = async (): Promise<void> => {
@@ -38,7 +38,7 @@ export const TopBar = ({ title, me, link, store, isProving, onMenu, onProve }: P
         <h1 title={title} dir="auto">
           {title}
         </h1>
-        <StatusChip link={link} />
+        <StatusChip link={connection.link} keeper={connection.keeper} />
       </div>
       <People me={me} people={people} viewers={viewers} />
       <button

@@ -81,7 +81,7 @@ export const Dashboard = ({ connection, onMenu }: Props) => {
         </button>
         <div className="heading">
           <h1>Operations</h1>
-          <StatusChip link={connection.link} />
+          <StatusChip link={connection.link} keeper={connection.keeper} />
         </div>
         {isOperator ? (
           <div className="scopes" role="group" aria-label="Whose figures">

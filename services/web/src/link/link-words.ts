@@ -5,6 +5,16 @@ import type { CaughtUp } from './catch-up.ts';
 /** What a person reads about the connection. */
 export type LinkWords = { readonly tone: 'good' | 'busy' | 'bad'; readonly text: string };
 
+/** The connection is gone and comes back with another token only. */
+export const ACCESS_ENDED: LinkWords = { tone: 'bad', text: 'Access ended: waiting for a new token' };
+
+/** A connection without a WebSocket works as well, but its reader should know what carries it. */
+const LIVE: Readonly<Record<Extract<Status, { type: 'live' }>['transport'], string>> = {
+  websocket: 'Live',
+  sse: 'Live · SSE',
+  poll: 'Live · polling',
+};
+
 const tokens = (count: number): string => `${count.toLocaleString('en')} token${count === 1 ? '' : 's'}`;
 
 const closedText = (code: number, reason: string): string => {
@@ -21,7 +31,7 @@ export const linkWords = (status: Status, sinceMs: number, caughtUp: CaughtUp | 
       return { tone: 'busy', text: 'Connecting…' };
     case 'live':
       return caughtUp === undefined
-        ? { tone: 'good', text: 'Live' }
+        ? { tone: 'good', text: LIVE[status.transport] }
         : { tone: 'good', text: `Caught up ${tokens(caughtUp.tokens)} in ${Math.round(caughtUp.ms)} ms` };
     case 'reconnecting': {
       const leftS = Math.ceil((status.inMs - sinceMs) / 1_000);
