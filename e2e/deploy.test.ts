@@ -171,7 +171,8 @@ describe('Kubernetes', () => {
       );
       expect(new Map(kept)).toEqual(files);
       expect(await templated()).toEqual(shippedByHelm(manifests('prod')));
-      expect(await templated('gateway.enabled=true')).toEqual(shippedByHelm(manifests('everything')));
+      const alternatives = ['gateway', 'podMonitors'].map((name) => `${name}.enabled=true`);
+      expect(await templated(...alternatives)).toEqual(shippedByHelm(manifests('everything')));
       expect(await linted()).toContain('0 chart(s) failed');
     },
     60_000,
@@ -271,6 +272,40 @@ describe('Kubernetes', () => {
     );
     expect(unknown).toEqual([]);
   });
+
+  withPrograms(
+    'monitors find each pod that the alerts are about, under the jobs that they select',
+    async () => {
+      const monitor = z.looseObject({
+        spec: z.looseObject({
+          selector: z.object({ matchLabels: z.object({ app: z.string() }) }),
+          podMetricsEndpoints: z.tuple([
+            z.looseObject({
+              port: z.string(),
+              relabelings: z.tuple([z.object({ targetLabel: z.literal('job'), replacement: z.string() })]),
+            }),
+          ]),
+        }),
+      });
+      const monitors = manifests('everything')
+        .filter(({ kind }) => kind === 'PodMonitor')
+        .map((each) => monitor.parse(each).spec);
+      const jobs = monitors.map(({ podMetricsEndpoints: [{ relabelings }] }) => relabelings[0].replacement);
+      const rules = await readFile(join(ROOT, 'deploy/prometheus/alerts.yml'), 'utf8');
+      const asked = [...rules.matchAll(/job="([\w-]+)"/g)].map(([, job]) => job);
+      expect(jobs.toSorted()).toEqual([...new Set(asked)].toSorted());
+      for (const { selector, podMetricsEndpoints } of monitors) {
+        const found = podsOf(manifests('everything')).filter(
+          ({ labels }) => labels['app'] === selector.matchLabels.app,
+        );
+        expect(found.length).toBeGreaterThan(0);
+        for (const { pod } of found) {
+          const ports = containersOf(pod).flatMap(({ ports: all }) => all.map(({ name }) => name));
+          expect(ports).toContain(podMetricsEndpoints[0].port);
+        }
+      }
+    },
+  );
 
   withPrograms('autoscalers ask for metrics that edges and workers export', async () => {
     const exported = await exportedMetrics();

@@ -32,6 +32,7 @@ const FIELDS: readonly (readonly [document: string, path: readonly string[], val
 const SWITCHES: Readonly<Record<string, string>> = {
   Ingress: 'ingress.enabled',
   HTTPRoute: 'gateway.enabled',
+  PodMonitor: 'podMonitors.enabled',
   NetworkPolicy: 'networkPolicies.enabled',
   Certificate: 'certManager.enabled',
   Issuer: 'certManager.enabled',
@@ -50,6 +51,7 @@ const VALUES = {
   keda: { enabled: true, prometheus: 'http://prometheus.monitoring:9090', minReplicas: 0, maxReplicas: 4 },
   ingress: { enabled: true, className: 'nginx', clusterIssuer: 'letsencrypt' },
   gateway: { enabled: false },
+  podMonitors: { enabled: false },
   networkPolicies: { enabled: true },
   certManager: { enabled: true },
 };

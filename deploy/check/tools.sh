@@ -9,6 +9,7 @@ KUBERNETES='v1.34.4 v1.35.4 v1.36.1'
 GATEWAY_API='v1.4.0'
 KEDA='v2.18.0'
 CERT_MANAGER='v1.19.1'
+PROMETHEUS_OPERATOR='v0.85.0'
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 folder="$root/.cache/deploy-check"
@@ -53,6 +54,9 @@ bring_all_schemas() {
   bring_schemas "crd-keda-$KEDA" "github.com/kedacore/keda/v2@$KEDA" config/crd/bases/keda.sh_scaledobjects.yaml
   bring_schemas "crd-cert-manager-$CERT_MANAGER" "github.com/cert-manager/cert-manager@$CERT_MANAGER" \
     deploy/crds/cert-manager.io_certificates.yaml deploy/crds/cert-manager.io_issuers.yaml
+  bring_schemas "crd-prometheus-operator-$PROMETHEUS_OPERATOR" \
+    "github.com/prometheus-operator/prometheus-operator@$PROMETHEUS_OPERATOR" \
+    example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml
 }
 
 bring_programs

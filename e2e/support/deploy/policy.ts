@@ -9,6 +9,7 @@ const container = z.looseObject({
   name: z.string(),
   image: z.string(),
   env: z.array(z.looseObject({ name: z.string(), value: z.string().optional() })).default([]),
+  ports: z.array(z.looseObject({ name: z.string().optional() })).default([]),
   resources: z.looseObject({ requests: amounts.optional(), limits: amounts.optional() }).default({}),
   securityContext: z
     .looseObject({
