@@ -68,7 +68,7 @@ attacks: setup ## Play every attack at full size, about 5 minutes
 
 # kubectl, helm and the schemas of Kubernetes, pinned in that script, come into .cache the first time.
 deploy-check: setup ## Check what deploy and k8s ship with the programs that read it
-	@$(WITH_NATS) export DEPLOY_CHECK=fetch && exec $(JEST) --runInBand e2e/deploy.test e2e/compose
+	@$(WITH_NATS) export DEPLOY_CHECK=fetch && exec $(JEST) --runInBand e2e/deploy e2e/compose e2e/monitoring
 
 agent-cli: node ## Install the coding agent that e2e/agent-cli drives, 170 MB, into the cache
 	@./e2e/outside/agent-cli.sh --install >/dev/null
