@@ -108,7 +108,11 @@ export class Audience {
     const simulated = { tokens: this.#options.tokens, watermark: `${session}/${generation}` };
     const body = JSON.stringify({ input: 'go', params: { simulated } });
     const path = `/v1/sessions/${session}/generations/${generation}`;
-    await this.#request(`${this.#urlOf(n)}${path}`, { method: 'PUT', body });
+    // Nobody would see the end of what was not begun; the failure is told at the end.
+    if (!(await this.#request(`${this.#urlOf(n)}${path}`, { method: 'PUT', body }))) {
+      for (const handle of handles) handle.detach();
+      return;
+    }
     for (const handle of handles) {
       await handle.end;
       this.shown.push({ session, generation, text: handle.text });
@@ -124,17 +128,18 @@ export class Audience {
     }
   }
 
-  async #request(url: string, init: RequestInit = {}): Promise<void> {
+  /** @returns whether it was answered with 2xx in the end */
+  async #request(url: string, init: RequestInit = {}): Promise<boolean> {
     this.requests += 1;
     const from = performance.now();
     for (;;) {
       const what = await outcomeOf(url, init);
-      if (what === undefined) return;
+      if (what === undefined) return true;
       const refusal = { during: this.during, what: `${init.method ?? 'GET'} ${url}: ${what.says}` };
       this.refusals.push(refusal);
       if (!what.retryable || performance.now() - from > GIVE_UP_MS) {
         this.failures.push(refusal);
-        return;
+        return false;
       }
       await pause(what.afterMs);
     }
