@@ -125,6 +125,21 @@ test('a prompt that is handed over, resumed and stopped is one trace with the ri
     expect(told).not.toContain(word);
 }, 90_000);
 
+test('what the worker logs of it has the ids of its session, its generation and its trace, and no text', async () => {
+  await startModel(5_000);
+  const worker = await addWorker('w-1');
+  const generation = viewer.client.session('s').prompt({ input: SECRET_WORDS, traceparent: TRACEPARENT });
+  await waitFor(() => generation.position.seq > 5, { what: 'the first tokens', timeoutMs: 10_000 });
+  await mock.close();
+  const lines = await worker.stderr.takeUntil((line) => line.includes('"event":"engine_failed"'), 20_000);
+  expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
+    ...{ level: 'warn', service: 'worker', event: 'engine_failed' },
+    ...{ org: 'acme', session: 's', generation: generation.id, trace: TRACE },
+  });
+  for (const word of [SECRET_WORDS, ...generation.text.split(' ').filter((each) => each.length > 12)])
+    expect(worker.output() + edge.child.output()).not.toContain(word);
+}, 60_000);
+
 type Door = (n: number) => readonly [method: string, path: string, body: object];
 const said = { role: 'user', content: 'hi' };
 const DOORS: readonly (readonly [string, Door])[] = [

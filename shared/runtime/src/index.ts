@@ -25,6 +25,7 @@ export { readDescriptors } from './descriptors.ts';
 export type { Descriptors } from './descriptors.ts';
 export { engineRulesOf, engineSettings } from './settings/engine-settings.ts';
 export { foreignLog } from './foreign-log.ts';
+export { generationIds } from './generation-ids.ts';
 export { createLogger, LOG_LEVELS, silentLogger } from './logger.ts';
 export type { LogFields, Logger, LoggerOptions, LogLevel } from './logger.ts';
 export { createMetrics } from './metrics.ts';

@@ -48,6 +48,10 @@ const CLOSE_MS = 5_000;
 /** https://www.w3.org/TR/trace-context-1/#traceparent-header; other versions than 00 are not known here. */
 const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 
+/** The id of the trace that a W3C `traceparent` belongs to; undefined where there is none. */
+export const traceIdOf = (traceparent: string | undefined): string | undefined =>
+  TRACEPARENT.exec(traceparent ?? '')?.[1];
+
 type OtelApi = typeof Api;
 
 const remoteOf = (traceparent: string | undefined) => {

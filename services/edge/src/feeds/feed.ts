@@ -10,6 +10,7 @@ import type {
   SessionKey,
   TokenRecord,
 } from '@sluice/protocol';
+import { generationIds } from '@sluice/runtime';
 import { Audience } from './audience.ts';
 import { CardWatch } from './card-watch.ts';
 import type { CardListener } from './card-watch.ts';
@@ -302,7 +303,10 @@ export class Feed implements TailListener, CardListener, ItemsListener {
       if (stored !== undefined) this.#items.take(stored);
     } catch (error) {
       if (!(error instanceof BusUnavailableError)) throw error;
-      this.#context.logger.warn('item_read_failed', { generation: id, error });
+      this.#context.logger.warn('item_read_failed', {
+        ...generationIds({ ...this.key, generation: id }),
+        error,
+      });
     } finally {
       this.#discovering?.delete(id);
     }

@@ -1,3 +1,4 @@
+import { generationIds } from '@sluice/runtime';
 import { BusUnavailableError } from '@sluice/bus';
 import type { GenerationVersion } from '@sluice/bus';
 import { Reader } from '@sluice/core';
@@ -74,7 +75,7 @@ export class GenerationFeed implements Flushable {
         changed: () => context.flusher.schedule(this),
         failed: (error) => {
           tally.tailChecks.add('failure');
-          const fields = { generation: key.generation, error };
+          const fields = { ...generationIds(key, this.item.traceparent), error };
           // That storage is away is told by others; a line for each generation and try would be a flood.
           if (error instanceof BusUnavailableError) logger.debug('generation_unavailable', fields);
           else logger.warn('generation_read_failed', fields);
@@ -348,7 +349,7 @@ export class GenerationFeed implements Flushable {
     reviveGeneration(this.#context, this.key).catch((error: unknown) => {
       this.#revivedRev = 0;
       this.#reviveAt = clock.now() + REVIVE_AGAIN_MS;
-      logger.warn('revival_failed', { generation: this.key.generation, error });
+      logger.warn('revival_failed', { ...generationIds(this.key, this.item.traceparent), error });
     });
   }
 

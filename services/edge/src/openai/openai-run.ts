@@ -1,3 +1,4 @@
+import { generationIds } from '@sluice/runtime';
 import { SluiceError } from '@sluice/protocol';
 import type { GenerationItem } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
@@ -38,6 +39,6 @@ export const leaveRun = async ({ name, grant }: OpenAiRun, context: HttpContext)
     await cancelFor(key, grant, context);
   } catch (error) {
     // The policy ends it a little later.
-    context.logger.warn('hang_up_cancel_failed', { generation: key.generation, error });
+    context.logger.warn('hang_up_cancel_failed', { ...generationIds(key), error });
   }
 };

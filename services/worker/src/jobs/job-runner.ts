@@ -5,7 +5,7 @@ import type { Party, StoredGeneration } from '@sluice/core';
 import type { GenerationKey, Org } from '@sluice/protocol';
 import { claimGeneration, readClaimed } from '@sluice/lifecycle';
 import type { ClaimContext, Claimed } from '@sluice/lifecycle';
-import { persist } from '@sluice/runtime';
+import { generationIds, persist } from '@sluice/runtime';
 import type { Conversations } from '../runs/conversation.ts';
 import { GenerationRun } from '../runs/generation-run.ts';
 import type { RunContext, RunOutcome } from '../runs/run-context.ts';
@@ -130,7 +130,7 @@ export class JobRunner {
     } catch (error) {
       // That storage is full is told by others; a line for each job and try would be a flood.
       if (error instanceof BusRefusedError && error.reason === 'full') delivery.nak(FULL_RETRY_MS);
-      else logger.error('job_failed', { generation: delivery.job.generation, error });
+      else logger.error('job_failed', { ...generationIds(delivery.job), error });
     } finally {
       clearInterval(working);
       this.#quarantine.leave(taken);
@@ -153,7 +153,8 @@ export class JobRunner {
     const { messages, leftOut } = await persist(() => conversations.read(claimed), clock, giveUp);
     if (leftOut > 0) {
       tally.cutConversations += 1;
-      logger.info('conversation_cut', { generation: claimed.key.generation, items: leftOut });
+      const ids = generationIds(claimed.key, claimed.item.traceparent);
+      logger.info('conversation_cut', { ...ids, items: leftOut });
     }
     const onEngineFree = (): void => release(run.made);
     const run: GenerationRun = new GenerationRun(claimed, messages, { ...this.#deps, onEngineFree });

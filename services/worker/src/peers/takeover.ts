@@ -3,7 +3,7 @@ import { fnv1a } from '@sluice/core';
 import type { StoredGeneration } from '@sluice/core';
 import { adoptGeneration } from '@sluice/lifecycle';
 import type { Standing } from '@sluice/lifecycle';
-import { persist } from '@sluice/runtime';
+import { generationIds, persist } from '@sluice/runtime';
 import type { Clock, Logger } from '@sluice/runtime';
 import type { Connectivity } from './connectivity.ts';
 import type { WorkerTally } from '../tally/worker-tally.ts';
@@ -166,19 +166,18 @@ export class Takeover {
    */
   async #adopt(dead: string, run: RunningGeneration): Promise<boolean> {
     const { clock, logger } = this.#deps;
-    const { generation } = run;
     const adopt = async (): Promise<StoredGeneration | undefined> =>
       this.#isBack(dead, run) ? undefined : adoptGeneration(this.#deps, run, dead);
     try {
       const item = await persist(adopt, clock, this.#closing.signal);
       if (item?.status === 'done') {
-        const { crashes, allCrashes } = item;
-        logger.error('generation_poisoned', { generation, crashes, allCrashes });
+        const { crashes, allCrashes, traceparent } = item;
+        logger.error('generation_poisoned', { ...generationIds(run, traceparent), crashes, allCrashes });
       }
       return item !== undefined;
     } catch (error) {
       // The job's own redelivery is the backstop.
-      logger.warn('adoption_failed', { generation, error });
+      logger.warn('adoption_failed', { ...generationIds(run), error });
       return false;
     }
   }

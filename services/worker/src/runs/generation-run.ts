@@ -12,7 +12,7 @@ import { headOf, textOf } from '@sluice/protocol';
 import type { CancelReply, ChatMessage, End, RunProgress, Token } from '@sluice/protocol';
 import { finishGeneration, parkGeneration, recoverGeneration, requeueGeneration } from '@sluice/lifecycle';
 import type { Claimed, Leaving } from '@sluice/lifecycle';
-import { persist } from '@sluice/runtime';
+import { generationIds, persist } from '@sluice/runtime';
 import { AttemptAccount, STOPPED } from './attempt-account.ts';
 import { canGoOn, nextEpoch } from './continuation.ts';
 import { Credit } from './credit.ts';
@@ -294,7 +294,7 @@ export class GenerationRun {
   /** @returns undefined when it was the engine that died, so that another one may go on */
   #endOfFailure(error: unknown): End | undefined {
     const { key, item } = this.claimed;
-    this.#context.logger.warn('engine_failed', { generation: key.generation, error });
+    this.#context.logger.warn('engine_failed', { ...generationIds(key, item.traceparent), error });
     if (error instanceof EngineError && error.isLost) {
       this.#context.onEngineLost();
       if (poisonEnd(countCrash(item, this.#tokens.length)) === undefined) return undefined;
@@ -327,7 +327,8 @@ export class GenerationRun {
   async #onUnstorable({ reason, message }: PublishStoppedError): Promise<RunOutcome> {
     const { bus, tally, logger } = this.#context;
     const leaving = this.#leaving;
-    logger.warn('run_unstorable', { generation: this.claimed.key.generation, reason, message });
+    const { key, item } = this.claimed;
+    logger.warn('run_unstorable', { ...generationIds(key, item.traceparent), reason, message });
     if (reason === 'behind') return 'behind';
     if (reason === 'fenced') tally.fenced += 1;
     // Storage was away for long. The engine has been let go; what is stored goes on once storage is back.
@@ -361,7 +362,8 @@ export class GenerationRun {
   #settle(write: () => Promise<boolean>, smaller?: () => Promise<boolean>): Promise<boolean> {
     this.#isOutOfSlot = true;
     this.#context.onEngineFree();
-    return settle(this.claimed.key.generation, { write, smaller }, this.#context);
+    const { key, item } = this.claimed;
+    return settle(generationIds(key, item.traceparent), { write, smaller }, this.#context);
   }
 
   #serveControl(): Promise<Subscription> {

@@ -1,10 +1,13 @@
 import { BusRefusedError } from '@sluice/bus';
 import { persist } from '@sluice/runtime';
-import type { Clock, Logger } from '@sluice/runtime';
+import type { Clock, generationIds, Logger } from '@sluice/runtime';
 import type { WorkerTally } from '../tally/worker-tally.ts';
 
 /** A store that is full is asked again after this long, ms. */
 const FULL_RETRY_MS = 5_000;
+
+/** What its log lines say of a generation. */
+type GenerationIds = ReturnType<typeof generationIds>;
 
 type SettlingDeps = {
   readonly clock: Clock;
@@ -26,7 +29,7 @@ export type Leave = {
  * @returns false: a newer attempt owns it, or NATS refuses for good; its job comes again later
  */
 export const settle = async (
-  generation: string,
+  ids: GenerationIds,
   { write, smaller }: Leave,
   deps: SettlingDeps,
 ): Promise<boolean> => {
@@ -35,13 +38,12 @@ export const settle = async (
     try {
       return await persist(write, clock, giveUp, (waitedMs, error) => {
         tally.longWaits += 1;
-        logger.warn('run_unsettled', { generation, waitedMs, error });
+        logger.warn('run_unsettled', { ...ids, waitedMs, error });
       });
     } catch (error) {
       if (!(error instanceof BusRefusedError)) throw error;
-      if (tries === 0) logger.error('run_refused', { generation, reason: error.reason, error });
-      if (error.reason === 'too_large' && smaller !== undefined)
-        return settle(generation, { write: smaller }, deps);
+      if (tries === 0) logger.error('run_refused', { ...ids, reason: error.reason, error });
+      if (error.reason === 'too_large' && smaller !== undefined) return settle(ids, { write: smaller }, deps);
       // Its job would come again too, later and counted as a crash.
       if (error.reason !== 'full' || giveUp.aborted) return false;
       await new Promise<void>((resolve) => void clock.setTimeout(resolve, FULL_RETRY_MS));
