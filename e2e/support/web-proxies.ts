@@ -37,7 +37,8 @@ const PROGRAMS: Readonly<Record<WebProxyName, readonly string[]>> = {
   nginx: ['/usr/sbin/nginx', '/usr/local/bin/nginx', '/opt/homebrew/bin/nginx'],
   haproxy: ['/usr/sbin/haproxy', '/usr/local/bin/haproxy', '/opt/homebrew/bin/haproxy'],
 };
-export const programOf = (name: WebProxyName): string | undefined => PROGRAMS[name].find((path) => existsSync(path));
+export const programOf = (name: WebProxyName): string | undefined =>
+  PROGRAMS[name].find((path) => existsSync(path));
 
 const isCi = process.env['CI'] === 'true';
 
