@@ -135,6 +135,60 @@ describe('the conversation of a prompt', () => {
     await scene.world.submit('g1', { messages: [{ role: 'user', content: 'only this' }] });
     expect(await asked('g1')).toEqual(['only this']);
   });
+
+  describe('has of an earlier answer', () => {
+    const CALL = { id: 'c1', name: 'weather', arguments: '{}' };
+    const PARTS = [
+      { type: 'reasoning_fields', data: { reasoning_details: [{ sealed: 'r' }] } },
+      { type: 'call_fields', id: 'c1', data: { signature: 's' } },
+    ];
+    const called = {
+      ...{ role: 'assistant', content: null },
+      tool_calls: [{ id: 'c1', type: 'function', function: { name: 'weather', arguments: '{}' } }],
+    };
+    const result = { role: 'tool', tool_call_id: 'c1', content: 'wet' };
+    const messagesOf = (generation: string): Promise<readonly ChatMessage[]> =>
+      waitFor(() => askedOf(generation)[0], { what: `the request of ${generation}` });
+    const done = { status: 'done', attempt: 1, seq: 1, reason: 'stop' } as const;
+    const goOn = async (model: string): Promise<readonly ChatMessage[]> => {
+      const { world } = scene;
+      await world.start('w1', { models: ['m', 'other'] });
+      await submit('g1', 'how?', { ...done, toolCalls: [CALL], parts: PARTS });
+      const body = { messages: [result], history: 'session', model } as const;
+      await world.submit('g2', body, { model }, { history: await now() });
+      return messagesOf('g2');
+    };
+
+    test('what its server wants back with its calls and thoughts', async () => {
+      expect(await goOn('m')).toEqual([
+        { role: 'user', content: 'how?' },
+        {
+          ...called,
+          reasoning_details: [{ sealed: 'r' }],
+          tool_calls: [{ ...called.tool_calls[0], signature: 's' }],
+        },
+        result,
+      ]);
+    });
+
+    test('nothing of that for another model', async () => {
+      expect(await goOn('other')).toEqual([{ role: 'user', content: 'how?' }, called, result]);
+    });
+
+    test('its refusal, also where its item does not say so yet', async () => {
+      const { world } = scene;
+      await submit('g1', 'one?', { ...done, refusal: 'No.' });
+      await submit('g2', 'two?', { status: 'running', attempt: 1, worker: 'w9' });
+      world.forgetJobs();
+      const { draft } = new ChunkWriter(1).draft([{ kind: 'refusal', text: 'Never.' }], 1, {
+        reason: 'stop',
+      });
+      await world.bus.tokens.append(keyOf('g2'), draft);
+      await submit('g3', 'three?');
+      await world.start();
+      expect(await asked('g3')).toEqual(['one?', 'No.', 'two?', 'Never.', 'three?']);
+    });
+  });
 });
 
 describe('a conversation above its budget', () => {

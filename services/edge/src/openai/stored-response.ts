@@ -1,10 +1,9 @@
-import { reasoningFieldsOf } from '@sluice/core/parts';
+import { answerMessageOf } from '@sluice/core/parts';
 import { SluiceError } from '@sluice/protocol';
 import type { ChatMessage, GenerationItem, GenerationKey, PromptBody } from '@sluice/protocol';
 import type { Grant } from '../auth/grant.ts';
 import type { EdgeContext } from '../connections/edge-context.ts';
 import { readSettled } from '../transports/generation-wait.ts';
-import { callsOf } from './chat/chat-completion.ts';
 import { responseIdOf, responseKeyOf } from './response-id.ts';
 import { statusOfEnd } from './response-object.ts';
 import type { ResponseHead } from './response-object.ts';
@@ -32,6 +31,8 @@ export const readResponse = async (key: GenerationKey, store: Store): Promise<St
   return { key, head, item, prompt: entry.body };
 };
 
+const SILENCE: ChatMessage = { role: 'assistant', content: '' };
+
 /** A conversation to go on with, and the session it is in. */
 export type Previous = Pick<GenerationKey, 'session'> & { readonly history: readonly ChatMessage[] };
 
@@ -40,16 +41,5 @@ export const readPrevious = async (id: string, grant: Grant, store: Store): Prom
   const { key, head, item, prompt } = await readResponse(responseKeyOf(grant, id, 'read'), store);
   if (item.status !== 'done' || statusOfEnd(item.reason) === 'failed')
     throw new SluiceError('bad_frame', '`previous_response_id`: expected a response that is done');
-  return { session: key.session, history: historyOf(prompt, head.note, answerOf(item)) };
-};
-
-/** As it is said to an engine again; a refusal is what the assistant said. */
-const answerOf = ({ text = '', refusal = '', toolCalls, parts }: GenerationItem): ChatMessage => {
-  const said = text + refusal;
-  return {
-    ...reasoningFieldsOf(parts),
-    role: 'assistant',
-    content: said === '' && toolCalls !== undefined ? null : said,
-    ...(toolCalls === undefined ? {} : { tool_calls: callsOf(toolCalls, parts) }),
-  };
+  return { session: key.session, history: historyOf(prompt, head.note, answerMessageOf(item) ?? SILENCE) };
 };

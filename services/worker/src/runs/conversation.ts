@@ -6,7 +6,7 @@ import { parseGenerationId } from '@sluice/protocol';
 import type { ChatMessage, GenerationKey, SessionKey } from '@sluice/protocol';
 import type { Clock } from '@sluice/runtime';
 import { wholeCalls } from './whole-calls.ts';
-import { isEnough, readOn, readPast, trimmed, turnOf } from './past.ts';
+import { isEnough, readOn, readPast, saidTo, trimmed, turnOf } from './past.ts';
 import type { Past, Turn } from './past.ts';
 
 /** Default of what is kept of a session's earlier turns, bytes of their JSON. */
@@ -73,7 +73,9 @@ export class Conversations {
     const { turns, leftOut } = this.#fitting([...late, ...past.turns.filter(counts)]);
     const { messages: asked = [{ role: 'user', content: body.input ?? '' }] } = body;
     const begins = asked.findIndex(({ role }) => !INSTRUCTIONS.has(role));
-    const told = latestTurns(turns.toReversed(), prompt.key.generation).flatMap(({ said }) => said);
+    const told = latestTurns(turns.toReversed(), prompt.key.generation).flatMap((turn) =>
+      saidTo(body.model, turn),
+    );
     return {
       messages: [...asked.slice(0, begins), ...wholeCalls([...told, ...asked.slice(begins)])],
       leftOut: leftOut + past.older,
@@ -139,8 +141,7 @@ export class Conversations {
     if ('said' in each) return { turn: each, endedAt: head.sequence };
     const asked = await sessions.whole(key, each);
     if (asked?.kind !== 'generation') return undefined;
-    const { text, toolCalls } = transcriptOf(tokensOf(await readChain(tokens, key, head, 0)));
-    const item = { ...asked, text, ...(toolCalls === undefined ? {} : { toolCalls }) };
+    const item = { ...asked, ...transcriptOf(tokensOf(await readChain(tokens, key, head, 0))) };
     const turn = await turnOf({ rev: 0, item }, session, this.#options.bus);
     return turn && { turn, endedAt: head.sequence };
   }

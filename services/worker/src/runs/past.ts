@@ -1,5 +1,6 @@
 import type { Bus, StoredItem } from '@sluice/bus';
 import type { StoredGeneration } from '@sluice/core';
+import { answerMessageOf } from '@sluice/core/parts';
 import { parseGenerationId } from '@sluice/protocol';
 import type { ChatMessage, SessionKey } from '@sluice/protocol';
 
@@ -9,8 +10,12 @@ export type Turn = {
   readonly isRun: boolean;
   readonly rev: number;
   readonly createdAt: number;
+  /** that answered; undefined: nobody did */
+  readonly model: string | undefined;
   /** nothing where it is larger than all of the budget */
   readonly said: readonly ChatMessage[];
+  /** the same without what only its model's server understands, where there is such */
+  readonly plain?: readonly ChatMessage[] | undefined;
   /** of their JSON */
   readonly bytes: number;
 };
@@ -104,8 +109,7 @@ const readTurn = async (stored: StoredItem, reading: Reading): Promise<Turn | un
   const { rev, item } = stored;
   const bytes = Object.values(item.bodies ?? {}).reduce((sum, body) => sum + body.bytes, 0);
   if (bytes > reading.maxBytes) {
-    const { id, createdAt } = item;
-    return { id, isRun: item.kind === 'generation', rev, createdAt, said: [], bytes };
+    return { ...namedTurn(stored), said: [], bytes };
   }
   const whole = await reading.bus.sessions.whole(reading.key, item);
   // What cannot be read any more was told at the border.
@@ -118,31 +122,40 @@ export const turnOf = async (
   session: SessionKey,
   bus: Bus,
 ): Promise<Turn | undefined> => {
-  const said = await saidIn(item, session, bus);
-  if (said.length === 0) return undefined;
-  const bytes = Buffer.byteLength(JSON.stringify(said));
-  return { id: item.id, isRun: item.kind === 'generation', rev, createdAt: item.createdAt, said, bytes };
+  const named = namedTurn({ rev, item });
+  if (item.kind === 'message') return sized({ ...named, said: [{ role: 'user', content: item.text }] });
+  const answer = answerMessageOf(item);
+  if (answer === undefined) return undefined;
+  const asked = await askedIn(item, session, bus);
+  const { parts, ...rest } = item;
+  const plain = parts === undefined ? undefined : answerMessageOf(rest);
+  return sized({ ...named, said: [...asked, answer], plain: plain && [...asked, plain] });
 };
 
-/** An item, as the engine gets it. */
-const saidIn = async (
-  item: StoredItem['item'],
+const sized = (turn: Omit<Turn, 'bytes'>): Turn => ({
+  ...turn,
+  bytes: Buffer.byteLength(JSON.stringify(turn.said)),
+});
+
+const namedTurn = ({ rev, item }: StoredItem): Omit<Turn, 'said' | 'bytes'> => {
+  const { id, createdAt } = item;
+  const isRun = item.kind === 'generation';
+  return { id, isRun, rev, createdAt, model: isRun ? item.model : undefined };
+};
+
+/** What a turn says to a model: what a server wants back with its answer is for the model that gave it. */
+export const saidTo = (model: string, { model: ofTurn, said, plain = said }: Turn): readonly ChatMessage[] =>
+  ofTurn === model ? said : plain;
+
+/** What a generation was asked. */
+const askedIn = async (
+  { id, input }: StoredGeneration,
   session: SessionKey,
   bus: Bus,
 ): Promise<readonly ChatMessage[]> => {
-  if (item.kind === 'message') return [{ role: 'user', content: item.text }];
-  const { id, input, text = '', toolCalls = [] } = item;
-  if (text === '' && toolCalls.length === 0) return [];
-  const calls = toolCalls.map(({ id: call, name, arguments: given }) => ({
-    ...{ id: call, type: 'function', function: { name, arguments: given } },
-  }));
-  const answer = {
-    ...{ role: 'assistant', content: text === '' ? null : text },
-    ...(calls.length === 0 ? {} : { tool_calls: calls }),
-  };
-  if (input !== '') return [{ role: 'user', content: input }, answer];
+  if (input !== '') return [{ role: 'user', content: input }];
   const prompt = await bus.sessions.prompt({ ...session, generation: parseGenerationId(id) });
-  return [...askedLast(prompt?.body.messages ?? []), answer];
+  return askedLast(prompt?.body.messages ?? []);
 };
 
 /** What was new in a conversation: the results of the newest calls, or a question without a text. */

@@ -99,7 +99,7 @@ const openAi = (quirks: Profile, faults: MockFaults = {}): EngineHarness => ({
           seen = request?.tokensGenerated;
           return request?.isBlocked === true && seen === before;
         };
-        await waitFor(isStill, { what: 'the server to wait for its client', pollMs: 20 });
+        await waitFor(isStill, { what: 'the server to wait for its client', pollMs: 20, timeoutMs: 30_000 });
         return request?.tokensGenerated ?? 0;
       },
       leftovers: () =>

@@ -1,5 +1,5 @@
-import { callFieldsOf, knownPartOf, reasoningFieldsOf } from '@sluice/core/parts';
-import type { EndReason, GenerationItem, Part, ToolCall } from '@sluice/protocol';
+import { chatCallsOf, knownPartOf, reasoningFieldsOf } from '@sluice/core/parts';
+import type { EndReason, GenerationItem, Part } from '@sluice/protocol';
 import { chatUsageOf } from '../usage.ts';
 
 /** What every chunk and the completion say of themselves. */
@@ -41,19 +41,7 @@ const messageOf = ({ text = '', reasoning, refusal, toolCalls, parts }: Said): o
   content: text === '' && (toolCalls ?? refusal) !== undefined ? null : text,
   refusal: refusal ?? null,
   ...(reasoning === undefined ? {} : { reasoning_content: reasoning }),
-  ...(toolCalls === undefined ? {} : { tool_calls: callsOf(toolCalls, parts) }),
-});
-
-/** Calls with what the model's server wants back with each. */
-export const callsOf = (calls: readonly ToolCall[], parts: readonly Part[] | undefined): object[] => {
-  const fields = callFieldsOf(parts);
-  return calls.map((call) => ({ ...fields.get(call.id), ...callOf(call) }));
-};
-
-const callOf = ({ id, name, arguments: text }: ToolCall): object => ({
-  id,
-  type: 'function',
-  function: { name, arguments: text },
+  ...(toolCalls === undefined ? {} : { tool_calls: chatCallsOf(toolCalls, parts) }),
 });
 
 /** The parts that an answer shows, as fields of its message: images in OpenRouter's field, what has none in `parts`. */
