@@ -1,6 +1,7 @@
 import DOMPurify from 'dompurify';
 import { Marked } from 'marked';
 import type { Token } from 'marked';
+import { mathExtensions } from './math.ts';
 
 const escapeHtml = (text: string): string =>
   text
@@ -32,6 +33,7 @@ const HEADING_SHIFT = 2;
  */
 export const markdown = new Marked({
   gfm: true,
+  extensions: mathExtensions(escapeHtml),
   renderer: {
     html: ({ text, block }) => {
       if (/^<br\s*\/?>$/i.test(text.trim())) return '<br>';

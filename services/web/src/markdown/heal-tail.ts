@@ -17,7 +17,7 @@ export const healTail = (text: string): string => {
 const healLine = (line: string): string => {
   const code = withClosedCode(line);
   if (code !== line) return code;
-  const bare = line.replace(/`[^`]*`/g, (span) => '_'.repeat(span.length));
+  const bare = line.replace(/`[^`]*`|\\\(.*?\\\)|\$[^$\s][^$]*\$/g, (span) => '_'.repeat(span.length));
   const link = withoutOpenLink(line, bare);
   return link === line ? withClosedEmphasis(line, bare) : link;
 };
