@@ -1,16 +1,18 @@
 /**
- * A rolling restart of everything under load: edges, workers, proxies and NATS, one after the other. 100 viewers here;
- * `make faults` plays it with 500.
+ * A rolling restart of everything under load: edges, workers, proxies and NATS, one after the other, with 100 viewers.
+ * FAULTS=long has 500, and was not yet seen to end on two cores that others share.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { withTimeout } from '@sluice/testkit';
 import { hasOpenssl } from './support/certificates.ts';
 import { webProxyTest } from './support/web-proxies.ts';
 import { answered, Audience } from './rolling/audience.ts';
 import { Site } from './rolling/site.ts';
 
 const isLong = process.env['FAULTS'] === 'long';
-const SIZE = { sessions: isLong ? 50 : 10, viewers: 10, tokens: 150 };
-const TOKENS_PER_SECOND = 30;
+// All clients are in this process: more of them get fewer tokens each.
+const SIZE = { sessions: isLong ? 50 : 10, viewers: 10, tokens: isLong ? 60 : 150 };
+const TOKENS_PER_SECOND = isLong ? 8 : 30;
 
 /** Skipped, in so many words, where something is missing that CI has. */
 const rollingTest = ((): typeof test => {
@@ -46,9 +48,10 @@ rollingTest(
       took[name] = Math.round(performance.now() - from);
     }
     await answered(crowd, SIZE.sessions);
-    await crowd.finish();
+    const late: unknown = await withTimeout(crowd.finish(), 60_000, 'every end to be seen').catch(String);
     console.log({ took, answers: crowd.answers, requests: crowd.requests, refused: crowd.refusals.length });
     expect(crowd.failures).toEqual([]);
+    expect(late).toBeUndefined();
     // While NATS elects, an edge says 503 and when to come back; of all else a client sees nothing.
     expect(crowd.refusals.filter(({ during }) => !during.startsWith('nats'))).toEqual([]);
     expect(await crowd.differences(await site.bus())).toEqual([]);

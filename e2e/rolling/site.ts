@@ -1,6 +1,6 @@
 import { createNatsBus } from '@sluice/bus';
 import type { Bus } from '@sluice/bus';
-import { startNatsCluster } from '@sluice/testkit';
+import { startNatsCluster, waitFor } from '@sluice/testkit';
 import type { NatsCluster } from '@sluice/testkit';
 import { openAuthority } from '../support/certificates.ts';
 import { spawnAdministeredDemoWorker, spawnEdge } from '../support/processes.ts';
@@ -42,7 +42,16 @@ export class Site {
     this.#own(() => nats.stop());
     this.#nats = nats;
     this.#natsUrl = nats.servers.map(({ port }) => `tls://127.0.0.1:${port}`).join(',');
-    await makeStreams(this.#natsUrl, { replicas: REPLICAS, files: { ca: this.#ca } });
+    // Each server is healthy before the one that leads has heard of all others: until then it refuses three copies.
+    const made = (): Promise<boolean> =>
+      makeStreams(this.#natsUrl, { replicas: REPLICAS, files: { ca: this.#ca } }).then(
+        () => true,
+        (error: unknown) => {
+          if (String(error).includes('no suitable peers')) return false;
+          throw error;
+        },
+      );
+    await waitFor(made, { what: 'room for three copies of each stream', timeoutMs: 20_000 });
     for (let n = 0; n < 2; n += 1) {
       const [port, adminPort] = [await freePort(), await freePort()];
       const edgePorts = { SLUICE_EDGE_PORT: String(port), SLUICE_EDGE_ADMIN_PORT: String(adminPort) };

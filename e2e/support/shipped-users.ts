@@ -26,8 +26,11 @@ export const makeStreams = async (
 ): Promise<void> => {
   const login = { user: 'admin', password: passwordOf('admin') };
   const admin = await openStreamAdmin({ url, name: 'admin', ...login, ...more });
-  for (const plan of await admin.plans()) await admin.apply(plan);
-  await admin.close();
+  try {
+    for (const plan of await admin.plans()) await admin.apply(plan);
+  } finally {
+    await admin.close();
+  }
 };
 
 /** What the server has refused, but for the streams that services try to create and then only check. */
