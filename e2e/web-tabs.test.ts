@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import { browserTest } from './support/browser.ts';
-import { keyOf, storedTokens } from './support/clients.ts';
+import { keyOf, storedTokens, tokenFor } from './support/clients.ts';
 import {
   answerOf,
   ask,
@@ -132,4 +132,38 @@ browserTest(
     await ann.getByLabel('Here: you', { exact: true }).waitFor({ timeout: 20_000 });
   },
   60_000,
+);
+
+/** A network that lets no WebSocket through. */
+const withoutSockets = (): void => {
+  class Refused extends EventTarget {
+    readonly protocol = '';
+    readyState = 0;
+    constructor() {
+      super();
+      setTimeout(() => {
+        this.readyState = 3;
+        this.dispatchEvent(new Event('error'));
+        this.dispatchEvent(new CloseEvent('close', { code: 1006 }));
+      });
+    }
+    send(): void {}
+    close(): void {}
+  }
+  Object.assign(window, { WebSocket: Refused });
+};
+
+browserTest(
+  'without a WebSocket the panel says what it cannot do, and why',
+  async () => {
+    const page = await (await web().newContext()).newPage();
+    await page.addInitScript(withoutSockets);
+    await page.goto(`${web().url}/#token=${tokenFor('ann')}&session=no-socket`);
+    await page.getByText('Live · SSE', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Prove it' }).click();
+    expect(await page.getByRole('button', { name: 'Stop acking' }).isDisabled()).toBe(true);
+    expect(await page.getByRole('button', { name: 'Read slowly' }).isDisabled()).toBe(true);
+    await page.getByText(/held back on a WebSocket only/).waitFor();
+  },
+  30_000,
 );

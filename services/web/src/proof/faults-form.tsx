@@ -1,29 +1,23 @@
 import { sessionFragment } from '../address.ts';
-import type { LinkTap } from '../link/link-tap.ts';
+import type { WebConnection } from '../link/web-connection.ts';
 import { useStore } from '../use-store.ts';
+import { HoldButtons } from './hold-buttons.tsx';
 import type { Probe } from './probe.ts';
 
 const DOWN_MS = 5_000;
-const SLOW_MS = 500;
 
-type Props = { readonly tap: LinkTap; readonly probe: Probe; readonly session: string };
+type Props = {
+  readonly connection: WebConnection;
+  readonly probe: Probe;
+  readonly session: string;
+};
 
 /** What one can do to this tab's connection. */
-export const FaultsForm = ({ tap, probe, session }: Props) => {
-  const { isUp, acksHeld, frameIntervalMs } = useStore(tap, (state) => state);
-  const isSlow = frameIntervalMs > 0;
+export const FaultsForm = ({ connection: { link, tap }, probe, session }: Props) => {
+  const { isUp } = useStore(tap, (state) => state);
   const cut = (downMs: number): void => {
     probe.did(downMs === 0 ? 'You cut the connection' : `You cut the connection for ${downMs / 1_000} s`);
     tap.cut(downMs);
-  };
-  const hold = (): void => {
-    probe.did(acksHeld ? 'You ack again' : 'You stop acking');
-    if (acksHeld) tap.releaseAcks();
-    else tap.holdAcks();
-  };
-  const slow = (): void => {
-    probe.did(isSlow ? 'You read at full speed' : 'You read two frames a second');
-    tap.pace(isSlow ? 0 : SLOW_MS);
   };
   const second = (): void => {
     probe.did('You open a second viewer');
@@ -39,12 +33,7 @@ export const FaultsForm = ({ tap, probe, session }: Props) => {
       <button type="button" className="button" disabled={!isUp} onClick={() => cut(DOWN_MS)}>
         {isUp ? 'Cut it for 5 s' : 'Network is down…'}
       </button>
-      <button type="button" className="button" aria-pressed={acksHeld} onClick={hold}>
-        {acksHeld ? 'Ack again' : 'Stop acking'}
-      </button>
-      <button type="button" className="button" aria-pressed={isSlow} onClick={slow}>
-        {isSlow ? 'Read at full speed' : 'Read slowly'}
-      </button>
+      <HoldButtons link={link} tap={tap} probe={probe} />
       <button type="button" className="button wide" onClick={second}>
         Open a second viewer
       </button>

@@ -46,7 +46,7 @@ export const ProofPanel = ({ probe, connection, store, next, onNext, onClose }: 
           <CloseIcon />
         </button>
       </header>
-      <FaultsForm tap={connection.tap} probe={probe} session={store.id} />
+      <FaultsForm connection={connection} probe={probe} session={store.id} />
       <KillForm store={store} probe={probe} />
       <section aria-label="Position">
         <Strip samples={samples} stored={progress?.stored} />
