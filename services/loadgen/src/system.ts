@@ -8,7 +8,7 @@ import {
   TEST_SECRET,
 } from '@sluice/testkit';
 import type { Child } from '@sluice/testkit';
-import type { EdgeTarget } from './clients/pipe.ts';
+import type { EdgeTarget } from './clients/wire.ts';
 
 export type EdgeProcess = {
   readonly pid: number;

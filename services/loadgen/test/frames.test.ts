@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { EventDecoder } from '../src/clients/event-decoder.ts';
 import { FrameDecoder, PING, TEXT } from '../src/clients/frame-decoder.ts';
 import { encodeClientFrame } from '../src/clients/frame-encoder.ts';
 
@@ -53,5 +54,21 @@ describe('the frame encoder', () => {
 
   test('refuses what needs a longer header than it knows', () => {
     expect(() => encodeClientFrame(TEXT, 'z'.repeat(0x10000))).toThrow(RangeError);
+  });
+});
+
+describe('the event decoder', () => {
+  const events = ['{"a":1}', `{"b":"${'ä'.repeat(300)}"}`, '{"c":"data: no event"}'];
+  const chunkOf = (event: string): string => {
+    const line = `data: ${event}\n\n`;
+    return `${Buffer.byteLength(line).toString(16)}\r\n${line}\r\n`;
+  };
+  const bytes = Buffer.from(events.map(chunkOf).join(''));
+
+  test.each([1, 2, 7, 1_000])('finds all events of a chunked answer in reads of %i bytes', (size) => {
+    const found: string[] = [];
+    const decoder = new EventDecoder((payload) => found.push(payload.toString()));
+    for (let at = 0; at < bytes.length; at += size) decoder.push(Buffer.from(bytes.subarray(at, at + size)));
+    expect(found).toEqual(events);
   });
 });

@@ -1,7 +1,8 @@
-import type { Target } from './pipe.ts';
+import type { Target } from './wire.ts';
 import { Crowd } from './crowd.ts';
 import type { Join, PromptOrder, RecordedFrame, Verification } from './crowd.ts';
 import type { Received } from './tally.ts';
+import type { Role } from './viewer.ts';
 import { serveRemote } from '../remote.ts';
 
 /** Viewers in a process of their own, so that what they cost is not taken for the edge's. */
@@ -10,7 +11,7 @@ const crowd = new Crowd();
 const api = {
   open: ({ target, sessions }: { target: Target; sessions: readonly string[] }): Promise<void> =>
     crowd.open(target, sessions),
-  subscribe: (_: null): Promise<void> => crowd.subscribe(),
+  subscribe: (role: Role | null): Promise<void> => crowd.subscribe(role ?? 'viewer'),
   begin: (_: null): void => crowd.begin(),
   prompt: (order: PromptOrder): Promise<void> => crowd.prompt(order),
   cancel: (_: null): Promise<void> => crowd.cancel(),

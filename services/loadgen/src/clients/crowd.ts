@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { PromptBody } from '@sluice/protocol';
 import { AckClock } from './ack-clock.ts';
-import type { Target } from './pipe.ts';
+import type { Target } from './wire.ts';
 import { readStoredTexts } from './stored-texts.ts';
 import { Tally } from './tally.ts';
 import type { Received } from './tally.ts';
 import { fingerprintOf } from './received-text.ts';
 import { Viewer } from './viewer.ts';
-import type { FirstDelta } from './viewer.ts';
+import type { FirstDelta, Role } from './viewer.ts';
 
 /** How many connections are being opened at any moment. */
 const OPENING = 64;
@@ -56,8 +56,8 @@ export class Crowd {
     await inParallel(viewers, (viewer) => viewer.open());
   }
 
-  async subscribe(): Promise<void> {
-    await inParallel(this.#viewers, (viewer) => viewer.subscribe());
+  async subscribe(role: Role): Promise<void> {
+    await inParallel(this.#viewers, (viewer) => viewer.subscribe(role));
   }
 
   /** Forgets which generations started and ended so far. */

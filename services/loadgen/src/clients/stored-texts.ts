@@ -1,6 +1,7 @@
 import type { Item, ServerFrame } from '@sluice/protocol';
 import { openPipe } from './pipe.ts';
-import type { Pipe, Target } from './pipe.ts';
+import type { Pipe } from './pipe.ts';
+import type { Target } from './wire.ts';
 
 const CONNECTIONS = 8;
 /** A generation's item is written after its end was sent: it is read again until it is done. */

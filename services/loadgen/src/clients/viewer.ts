@@ -4,12 +4,16 @@ import type { AckClock, Acker } from './ack-clock.ts';
 import { TEXT } from './frame-decoder.ts';
 import { encodeClientFrame } from './frame-encoder.ts';
 import { openPipe } from './pipe.ts';
-import type { Pipe, Target } from './pipe.ts';
+import type { Pipe } from './pipe.ts';
+import type { Target } from './wire.ts';
 import type { Tally } from './tally.ts';
 import { ReceivedText } from './received-text.ts';
 
 /** A quarter of the window, as clients should. */
 const ACK_EVERY_FRAMES = DEFAULT_LIMITS.defaultWindow / 4;
+
+/** An observer governs nothing and sends no acks. */
+export type Role = 'viewer' | 'observer';
 
 /** What all viewers of a process share. */
 export type ViewerContext = { readonly tally: Tally; readonly acks: AckClock };
@@ -44,6 +48,7 @@ export class Viewer implements Acker {
   #acked = 0;
   #owed: DeltaFrame | undefined;
   #scheduled = false;
+  #role: Role = 'viewer';
 
   constructor(session: string, target: Target, context: ViewerContext) {
     this.session = session;
@@ -64,9 +69,11 @@ export class Viewer implements Acker {
     await ready;
   }
 
-  async subscribe(): Promise<void> {
+  async subscribe(role: Role = 'viewer'): Promise<void> {
+    this.#role = role;
     const subscribed = this.#next('subscribed');
-    this.#pipe?.send({ type: 'subscribe', session: this.session });
+    const observe = role === 'observer' ? { observe: true } : {};
+    this.#pipe?.send({ type: 'subscribe', session: this.session, ...observe });
     await subscribed;
   }
 
@@ -113,7 +120,7 @@ export class Viewer implements Acker {
     this.#context.tally.delta(from, seq, at);
     this.#transcript(frame.generation).delta(frame);
     this.firstDelta ??= { seq, text, atMs: performance.now() };
-    if (this.#target.kind !== 'edge') return;
+    if (this.#target.kind !== 'edge' || this.#role === 'observer') return;
     if (this.#owed?.generation !== frame.generation) this.#acked = from;
     this.#owed = frame;
     this.#unacked += 1;

@@ -1,6 +1,6 @@
 import { connect } from '@sluice/client';
 import type { Session } from '@sluice/client';
-import type { EdgeTarget } from '../clients/pipe.ts';
+import type { EdgeTarget } from '../clients/wire.ts';
 
 export type ConversationSize = {
   /** conversations at once */
