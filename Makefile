@@ -16,7 +16,7 @@ ONLY ?=
 # A step that may take a while: its name at once, then how long it took. What goes wrong says so itself.
 STEP = step() { printf '  %s … ' "$$1" >&2; shift; at=$$(date +%s); "$$@" >/dev/null && printf '✓ %s s\n' $$(($$(date +%s) - at)) >&2; }; step
 
-.PHONY: help setup node nats web demo test faults attacks agent-cli deploy-check lint typecheck check format pack bench-quick bench-placement clean
+.PHONY: help setup node nats web demo test faults attacks agent-cli deploy-check lint typecheck check format pack bench bench-quick bench-docs bench-placement clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -95,11 +95,21 @@ PACK ?= pack
 pack: setup ## Pack what others install into pack/, one tarball per package
 	@$(NODE) --import tsx deploy/npm/pack.ts $(PACK)
 
-bench-quick: setup ## Measure the hot paths here against bare ones, two to three minutes
-	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts quick
+LOADGEN := $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts
+# What was measured last, row by row: `make bench ONLY=P1a` replaces one scenario's.
+RESULTS := docs/benchmark-results.json
+bench: setup ## Measure everything against its targets and peers, and keep it; ONLY=<target> measures some
+	@$(WITH_NATS) exec $(LOADGEN) bench $(ONLY) --save $(RESULTS)
+
+bench-quick: setup ## Measure the same with fewer repetitions, three minutes
+	@$(WITH_NATS) exec $(LOADGEN) quick
+
+bench-docs: node node_modules/.sluice-installed ## Write what was measured last into docs/BENCHMARKS.md
+	@$(LOADGEN) docs $(RESULTS) docs/BENCHMARKS.md
+	@npx prettier --write --log-level warn $(RESULTS) docs/BENCHMARKS.md
 
 bench-placement: setup ## Measure what placing sessions by their KV cache gains, about two minutes
-	@$(WITH_NATS) exec $(NODE) --import tsx --conditions=sluice-source services/loadgen/src/main.ts placement
+	@$(WITH_NATS) exec $(LOADGEN) placement
 
 clean: ## Remove everything built or installed here (the cached nats-server stays)
 	rm -rf node_modules coverage .cache pack shared/*/dist services/*/dist shared/*/node_modules services/*/node_modules

@@ -2,6 +2,7 @@ import type { Verification } from './clients/crowd.ts';
 import type { ClientApi } from './clients/client-main.ts';
 import { startRemote } from './remote.ts';
 import type { Remote } from './remote.ts';
+import type { Absence } from './peers/fan-out/peers.ts';
 import type { System } from './system.ts';
 
 /** How much of everything. */
@@ -12,6 +13,8 @@ export type BenchSize = {
   readonly lateJoins: number;
   /** interleaved repetitions of each side of a comparison */
   readonly repetitions: number;
+  /** repetitions before those, which do not count */
+  readonly warmUps: number;
   /** length of one measured window, ms */
   readonly windowMs: number;
 };
@@ -23,8 +26,12 @@ export const FULL_SIZE: BenchSize = {
   connections: 5_000,
   lateJoins: 12,
   repetitions: 5,
+  warmUps: 1,
   windowMs: 2_000,
 };
+
+/** As large, and repeated less. */
+export const QUICK_SIZE: BenchSize = { ...FULL_SIZE, repetitions: 2 };
 
 /** To see that everything works; the figures mean nothing. */
 export const SMOKE_SIZE: BenchSize = {
@@ -33,7 +40,8 @@ export const SMOKE_SIZE: BenchSize = {
   connections: 200,
   lateJoins: 2,
   repetitions: 1,
-  windowMs: 1_000,
+  warmUps: 0,
+  windowMs: 500,
 };
 
 /** One line of the report. */
@@ -43,11 +51,18 @@ export type Row = {
   readonly target: string;
   readonly value: string;
   readonly ok: boolean;
+  /** the value divided by that of each peer, by the peer's name */
+  readonly ratios?: Readonly<Record<string, number>>;
   /** what the value was made of, for reading and for `--json` */
   readonly figures: Readonly<Record<string, number>>;
 };
 
-export type Outcome = { readonly rows: readonly Row[]; readonly verifications: readonly Verification[] };
+export type Outcome = {
+  readonly rows: readonly Row[];
+  readonly verifications: readonly Verification[];
+  /** peers that this was not compared with */
+  readonly absent?: readonly Absence[];
+};
 
 export type Bench = {
   readonly system: System;
@@ -56,8 +71,9 @@ export type Bench = {
   readonly say: (text: string) => void;
 };
 
-/** One thing to measure. It starts and ends its own edge and clients, so that none stands on another's. */
+/** One scenario. It starts and ends its own edge and clients, so that none stands on another's. */
 export type Measure = {
+  readonly name: string;
   /** the targets of docs/BENCHMARKS.md that it judges */
   readonly ids: readonly string[];
   readonly run: (bench: Bench) => Promise<Outcome>;

@@ -1,137 +1,113 @@
-import { pause, startClient } from '../bench.ts';
-import type { Bench, Measure, Outcome } from '../bench.ts';
-import type { ClientApi } from '../clients/client-main.ts';
-import type { RecordedFrame, Verification } from '../clients/crowd.ts';
-import type { TcpFanOutApi } from '../peers/tcp-fan-out-main.ts';
-import { cpuDuring } from '../process-usage.ts';
-import { startRemote } from '../remote.ts';
-import type { Remote } from '../remote.ts';
+import type { Bench, Measure, Outcome, Row } from '../bench.ts';
+import { ABSENT, PEERS } from '../peers/fan-out/peers.ts';
 import { medianOf, medianRatio } from '../statistics.ts';
-import type { EdgeProcess } from '../system.ts';
+import { openEdgeSide, openPeerSide, settle } from './fan-out-sides.ts';
+import type { FanOutLoad, Side, SideCost } from './fan-out-sides.ts';
 
-const TOKENS_PER_SECOND = 50;
-const MAX_RATIO = 1.25;
-const SESSION = 'fan-out';
-const SETTLE_MS = 1_000;
+type Limit = { readonly peer: string; readonly max: number };
 
-type Sides = {
-  readonly edge: EdgeProcess;
-  readonly viewers: Remote<ClientApi>;
-  readonly tcp: Remote<TcpFanOutApi>;
-  readonly tcpViewers: Remote<ClientApi>;
+type FanOutScenario = {
+  readonly name: string;
+  /** ids of the rows for observers and for viewers that ack */
+  readonly ids: readonly [observers: string, viewers: string];
+  readonly load: (size: Bench['size']) => FanOutLoad;
 };
 
-/** CPU microseconds per delivered frame on both sides of one repetition. */
-type Repetition = {
-  readonly edgeUs: number;
-  readonly tcpUs: number;
-  readonly frames: number;
-  readonly verifications: readonly Verification[];
-};
+const OBSERVER_LIMITS: readonly Limit[] = [
+  { peer: 'raw TCP', max: 1.15 },
+  { peer: 'SSE', max: 1 },
+  { peer: 'socket.io', max: 0.7 },
+];
+const VIEWER_LIMITS: readonly Limit[] = [
+  { peer: 'raw TCP', max: 1.4 },
+  { peer: 'socket.io', max: 0.9 },
+];
 
-/** P1: one generation, many viewers, against a process that only writes the same bytes to as many sockets. */
-export const fanOut: Measure = {
-  ids: ['P1'],
+/** What each side cost, one entry a repetition, by the side's name. */
+type Costs = ReadonlyMap<string, readonly SideCost[]>;
+
+const fanOutOf = ({ name, ids, load: loadOf }: FanOutScenario): Measure => ({
+  name,
+  ids,
   run: async (bench) => {
-    const sides = await open(bench);
+    const load = loadOf(bench.size);
+    bench.say(`${name}, opening ${load.viewers} viewers at each of ${PEERS.length + 2} servers`);
+    const viewers = await openEdgeSide(bench, load, 'viewer');
+    const sides: Side[] = [viewers];
     try {
-      // The first run is the warm-up of both sides and of the machine's caches.
-      await repeat(bench, sides);
-      const repetitions: Repetition[] = [];
-      for (let count = 1; count <= bench.size.repetitions; count += 1) {
-        bench.say(`P1 fan-out, repetition ${count} of ${bench.size.repetitions}`);
-        repetitions.push(await repeat(bench, sides));
-      }
-      return outcomeOf(bench, repetitions);
+      sides.push(await openEdgeSide(bench, load, 'observer'));
+      for (const peer of PEERS) sides.push(await openPeerSide(peer, load));
+      const costs = await runInTurns(bench, name, { sides, recorded: () => viewers.recorded() });
+      return outcomeOf(ids, load, costs);
     } finally {
-      await Promise.all([sides.viewers.close(), sides.tcpViewers.close(), sides.tcp.close()]);
-      await sides.edge.close();
+      await Promise.all(sides.map((side) => side.close()));
     }
   },
+});
+
+/** P1: one generation and many viewers, against processes that only pass the same frames on. */
+export const fanOut = fanOutOf({
+  name: 'fan-out',
+  ids: ['P1a', 'P1b'],
+  load: ({ viewers }) => ({ viewers, framesPerSecond: 50 }),
+});
+
+/** The same number of frames a second, to five times as many. */
+export const largeFanOut = fanOutOf({
+  name: 'large fan-out',
+  ids: ['P1c', 'P1d'],
+  load: ({ viewers }) => ({ viewers: 5 * viewers, framesPerSecond: 10 }),
+});
+
+type Turns = {
+  readonly sides: readonly Side[];
+  readonly recorded: () => Parameters<Side['run']>[0];
 };
 
-const open = async ({ system, size, say }: Bench): Promise<Sides> => {
-  say(`P1 fan-out, opening ${size.viewers} viewers and ${size.viewers} plain sockets`);
-  const edge = await system.addEdge();
-  const [viewers, tcpViewers] = [startClient(), startClient()];
-  const tcp = startRemote<TcpFanOutApi>(new URL('../peers/tcp-fan-out-main.ts', import.meta.url));
-  const sessions = Array.from({ length: size.viewers }, () => SESSION);
-  await viewers.call('open', { target: edge.target, sessions });
-  await viewers.call('subscribe', null);
-  const port = await tcp.call('listen', null);
-  await tcpViewers.call('open', { target: { kind: 'bytes', port }, sessions });
-  await viewers.call('record', null);
-  await pause(SETTLE_MS);
-  return { edge, viewers, tcp, tcpViewers };
+/** Every side in each repetition, right after one another, so that a drift of the machine meets them all. */
+const runInTurns = async (bench: Bench, name: string, { sides, recorded }: Turns): Promise<Costs> => {
+  const costs = new Map<string, SideCost[]>(sides.map((side) => [side.name, []]));
+  const { repetitions, warmUps } = bench.size;
+  for (let turn = 1 - warmUps; turn <= repetitions; turn += 1) {
+    bench.say(turn <= 0 ? `${name}, warming up` : `${name}, repetition ${turn} of ${repetitions}`);
+    for (const side of sides) {
+      const cost = await side.run(recorded());
+      if (turn > 0) costs.get(side.name)?.push(cost);
+      await settle();
+    }
+  }
+  return costs;
 };
 
-const repeat = async ({ size }: Bench, sides: Sides): Promise<Repetition> => {
-  const { edge, viewers, tcp, tcpViewers } = sides;
-  const tokens = Math.round((TOKENS_PER_SECOND * size.windowMs) / 1000);
-  const simulated = { source: 'ngram', tokens, tokensPerSecond: TOKENS_PER_SECOND, ttftMs: 100 };
-  const body = { params: { simulated, seed: Math.floor(Math.random() * 1e9) } };
-  await viewers.call('begin', null);
-  await viewers.call('mark', null);
-  const live = await cpuDuring([edge.pid], async () => {
-    await viewers.call('prompt', { count: 1, overMs: 0, body });
-    await viewers.call('ended', size.viewers);
-  });
-  const { frames } = await viewers.call('read', null);
-  const recorded = await viewers.call('recorded', null);
-  await viewers.call('record', null);
-  const verified = await viewers.call('verify', null);
-  await pause(SETTLE_MS / 2);
+const outcomeOf = (ids: FanOutScenario['ids'], load: FanOutLoad, costs: Costs): Outcome => ({
+  rows: [
+    rowOf({ id: ids[0], side: 'Sluice observers', limits: OBSERVER_LIMITS }, load, costs),
+    rowOf({ id: ids[1], side: 'Sluice with acks', limits: VIEWER_LIMITS }, load, costs),
+  ],
+  verifications: [...costs.values()].flat().map(({ verification }) => verification),
+  absent: ABSENT,
+});
 
-  await tcpViewers.call('begin', null);
-  await tcpViewers.call('mark', null);
-  const plain = await cpuDuring([tcp.pid], async () => {
-    await tcp.call('replay', [...recorded, endAfter(recorded)]);
-    await tcpViewers.call('ended', size.viewers);
-  });
-  const { frames: plainFrames } = await tcpViewers.call('read', null);
-  const plainVerified = await tcpViewers.call('verify', textOf(recorded));
+type Judged = { readonly id: string; readonly side: string; readonly limits: readonly Limit[] };
+
+const rowOf = ({ id, side, limits }: Judged, load: FanOutLoad, costs: Costs): Row => {
+  const usOf = (name: string): number[] => (costs.get(name) ?? []).map(({ usPerFrame }) => usPerFrame);
+  const own = costs.get(side) ?? [];
+  const ratios = Object.fromEntries(
+    PEERS.map(({ name }) => [name, medianRatio(usOf(side), usOf(name))] as const),
+  );
+  const us = medianOf(usOf(side));
   return {
-    edgeUs: ((live.cpuMs[0] ?? 0) * 1000) / frames,
-    tcpUs: ((plain.cpuMs[0] ?? 0) * 1000) / plainFrames,
-    frames,
-    verifications: [verified, plainVerified],
-  };
-};
-
-type Delta = {
-  readonly session: string;
-  readonly generation: string;
-  readonly seq: number;
-  readonly text: string;
-};
-
-const textOf = (frames: readonly RecordedFrame[]): string =>
-  frames.map(({ json }) => (JSON.parse(json) as Delta).text).join('');
-
-const endAfter = (frames: readonly RecordedFrame[]): RecordedFrame => {
-  const last = frames.at(-1);
-  if (last === undefined) throw new Error('expected recorded frames, got none');
-  const { session, generation, seq } = JSON.parse(last.json) as Delta;
-  const end = { type: 'end', session, generation, epoch: 0, seq, reason: 'stop' };
-  return { afterMs: last.afterMs, json: JSON.stringify(end) };
-};
-
-const outcomeOf = ({ size }: Bench, repetitions: readonly Repetition[]): Outcome => {
-  const edgeUs = repetitions.map((repetition) => repetition.edgeUs);
-  const tcpUs = repetitions.map((repetition) => repetition.tcpUs);
-  const ratio = medianRatio(edgeUs, tcpUs);
-  const row = {
-    id: 'P1',
-    what: `fan-out to ${size.viewers} viewers, acks included: edge CPU per frame against raw TCP`,
-    target: `<= ${MAX_RATIO} x`,
-    value: `${ratio.toFixed(2)} x`,
-    ok: ratio <= MAX_RATIO,
+    id,
+    what: `fan-out to ${load.viewers} x ${load.framesPerSecond} frames/s, ${side}: edge CPU per frame`,
+    target: limits.map(({ peer, max }) => `<= ${max} x ${peer}`).join(', '),
+    value: `${us.toFixed(1)} us`,
+    ok: limits.every(({ peer, max }) => (ratios[peer] ?? Number.NaN) <= max),
+    ratios,
     figures: {
-      ratio,
-      edgeUsPerFrame: medianOf(edgeUs),
-      tcpUsPerFrame: medianOf(tcpUs),
-      framesPerRepetition: medianOf(repetitions.map(({ frames }) => frames)),
+      usPerFrame: us,
+      clientUsPerFrame: medianOf(own.map(({ clientUsPerFrame }) => clientUsPerFrame)),
+      framesPerRepetition: medianOf(own.map(({ frames }) => frames)),
     },
   };
-  return { rows: [row], verifications: repetitions.flatMap(({ verifications }) => verifications) };
 };

@@ -16,6 +16,7 @@ const MAX_SUBSCRIBED_KIB = 12;
 
 /** P5: what a connection that does nothing costs, and one that watches a session of its own. */
 export const idle: Measure = {
+  name: 'idle connections',
   ids: ['P5'],
   run: async (bench) => {
     const { system, size, say } = bench;

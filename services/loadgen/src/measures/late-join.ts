@@ -18,6 +18,7 @@ const MAX_WARM_MS = 5;
  * of the session yet. Warm: through one where somebody watches it already.
  */
 export const lateJoin: Measure = {
+  name: 'late join',
   ids: ['P7'],
   run: async ({ system, size, say }) => {
     const [home, other] = [await system.addEdge(), await system.addEdge()];

@@ -23,6 +23,7 @@ type Repetition = {
  * WebSockets that neither stores, replays nor paces.
  */
 export const sessions: Measure = {
+  name: 'many sessions',
   ids: ['P2', 'P3'],
   run: async (bench) => {
     const { system, size, say } = bench;
@@ -30,8 +31,7 @@ export const sessions: Measure = {
     const sides = new SessionSides(bench, await system.addEdge());
     try {
       await sides.open();
-      // The first run is the warm-up of both sides.
-      await repeat(sides);
+      for (let turn = 0; turn < size.warmUps; turn += 1) await repeat(sides);
       const repetitions = await repeatAll(bench, sides);
       return {
         rows: [costRow(size, repetitions), latencyRow(size, repetitions), firstTokenRow(repetitions)],

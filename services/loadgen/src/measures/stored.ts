@@ -17,6 +17,7 @@ const MAX_FILE_BYTES = 50;
 
 /** P13: what the token log keeps of each token, on a system of its own that stores nothing else. */
 export const stored: Measure = {
+  name: 'stored bytes',
   ids: ['P13'],
   run: async ({ size, say }) => {
     const system = await startSystem();

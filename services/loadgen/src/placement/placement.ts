@@ -1,5 +1,5 @@
 import type { Row } from '../bench.ts';
-import type { QuickReport } from '../quick.ts';
+import type { BenchReport } from '../run-bench.ts';
 import { readMachine } from '../report/machine.ts';
 import { quantileOf } from '../statistics.ts';
 import { startSystem } from '../system.ts';
@@ -39,7 +39,7 @@ export const PLACEMENT_SMOKE_SIZE: PlacementSize = {
 /** Slow, and answers short, so that the engine is waited for and not this machine. */
 const PREFILL_TOKENS_PER_SECOND = 1_500;
 
-export type PlacementReport = Pick<QuickReport, 'machine' | 'seconds' | 'rows'>;
+export type PlacementReport = Pick<BenchReport, 'machine' | 'seconds' | 'rows'>;
 
 type Figures = {
   readonly hitRate: number;

@@ -9,7 +9,8 @@ export const tableOf = (rows: readonly Row[]): string => {
     ...wrap(row.what).map((what, line) =>
       line === 0 ? [row.id, what, row.target, row.value, row.ok ? 'ok' : 'MISS'] : ['', what, '', '', ''],
     ),
-    ['', `  ${figuresOf(row)}`, '', '', ''],
+    ...(row.ratios === undefined ? [] : [['', `  x ${listOf(row.ratios)}`, '', '', '']]),
+    ['', `  ${listOf(row.figures)}`, '', '', ''],
   ]);
   const lines = [[...HEADERS], ...cells];
   const widths = HEADERS.map((_, column) =>
@@ -27,7 +28,7 @@ export const tableOf = (rows: readonly Row[]): string => {
 
 const isFigures = (line: readonly string[]): boolean => line[1]?.startsWith('  ') === true;
 
-const figuresOf = ({ figures }: Row): string =>
+const listOf = (figures: Readonly<Record<string, number>>): string =>
   Object.entries(figures)
     .map(([name, value]) => `${name} ${Number(value.toPrecision(3))}`)
     .join(', ');

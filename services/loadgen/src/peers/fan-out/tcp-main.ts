@@ -1,18 +1,6 @@
 import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
-import type { RecordedFrame } from '../clients/crowd.ts';
-import { serveRemote } from '../remote.ts';
-
-/**
- * The least that sending to many can cost in Node: writes given frames to every open socket and does
- * nothing else. No acks, no credit, no log.
- */
-const sockets = new Set<Socket>();
-const server = createServer({ noDelay: true }, (socket) => {
-  sockets.add(socket);
-  socket.on('error', () => socket.destroy());
-  socket.on('close', () => sockets.delete(socket));
-});
+import type { Socket } from 'node:net';
+import { serveFanOut } from './fan-out-server.ts';
 
 /** A WebSocket text frame as an edge writes it: the peer sends the very same bytes. */
 const encode = (json: string): Buffer => {
@@ -22,26 +10,20 @@ const encode = (json: string): Buffer => {
   return Buffer.concat([Buffer.from([0x81, 126, payload.length >> 8, payload.length & 0xff]), payload]);
 };
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-const api = {
-  listen: (_: null): Promise<number> =>
-    new Promise((resolve) => {
-      server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 }, () =>
-        resolve((server.address() as AddressInfo).port),
-      );
-    }),
-  /** Writes each frame at its time. */
-  replay: async (frames: readonly RecordedFrame[]): Promise<void> => {
-    const encoded = frames.map(({ afterMs, json }) => ({ afterMs, bytes: encode(json) }));
-    const startedAt = performance.now();
-    for (const { afterMs, bytes } of encoded) {
-      const waitMs = startedAt + afterMs - performance.now();
-      if (waitMs > 0) await pause(waitMs);
-      for (const socket of sockets) socket.write(bytes);
-    }
-  },
-};
-export type TcpFanOutApi = typeof api;
-
-serveRemote(api);
+/**
+ * The least that sending to many can cost in Node: writes given frames to every open socket and does
+ * nothing else. No acks, no credit, no log.
+ */
+serveFanOut(() => {
+  const sockets = new Set<Socket>();
+  const server = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => sockets.delete(socket));
+  });
+  const send = (json: string): void => {
+    const bytes = encode(json);
+    for (const socket of sockets) socket.write(bytes);
+  };
+  return { server, send };
+});
