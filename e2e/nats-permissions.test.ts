@@ -209,7 +209,7 @@ test('an edge deletes a session, and a worker that comes too late says so', asyn
   const [edge, worker] = await Promise.all([busAs('edge'), busAs('worker')]);
   const key = keyOf('deleted', 'g');
   const room = new Room({
-    ...{ bus: edge, clock: { now: () => 2 } },
+    ...{ bus: edge, clock: { now: () => 2, setTimeout } },
     limits: { maxItemsPerSession: 10, maxBytesPerSession: 1_000_000 },
   });
   const line = {

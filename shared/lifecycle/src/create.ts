@@ -53,7 +53,7 @@ const storeGeneration = async (
 ): Promise<Created> => {
   const item = itemOf(key, entry);
   const stored = (): Promise<PromptEntry | undefined> => bus.sessions.prompt(key);
-  const reservation = await unlessStored(room.reserve(key, demandOf(item), looks?.room), stored);
+  const reservation = await room.reserveUnless(stored, () => room.reserve(key, demandOf(item), looks?.room));
   // At once: neither needs the other, and a prompt that was there already leaves an entry that a sweep takes off.
   const storing = (): Promise<readonly [{ created: boolean; entry: PromptEntry | undefined }, void]> =>
     Promise.all([bus.sessions.createPrompt(key, entry), bus.open.add(key)]);
@@ -66,19 +66,6 @@ const storeGeneration = async (
   await reservation?.giveBack();
   await repeatGeneration(bus, key, outcome === undefined ? await stored() : outcome.entry, entry.hash);
   return { created: false };
-};
-
-/** A repeat that came to another edge at the same time needs no room. @returns undefined: stored by now */
-const unlessStored = async (
-  reserving: Promise<Reservation>,
-  stored: () => Promise<unknown>,
-): Promise<Reservation | undefined> => {
-  try {
-    return await reserving;
-  } catch (error) {
-    if (error instanceof SluiceError && (await stored()) !== undefined) return undefined;
-    throw error;
-  }
 };
 
 /**
@@ -148,7 +135,7 @@ const storeMessage = async (
   looks?: Looks,
 ): Promise<boolean> => {
   const stored = (): Promise<unknown> => bus.sessions.item(key, parseItemId(item.id));
-  const reservation = await unlessStored(room.reserve(key, demandOf(item), looks?.room), stored);
+  const reservation = await room.reserveUnless(stored, () => room.reserve(key, demandOf(item), looks?.room));
   const rev = await reservation?.holdFor(bus.sessions.createItem(key, item));
   if (rev === undefined) await reservation?.giveBack();
   else noteBeside(bus, key, item.createdAt, looks?.card);

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { BusRefusedError, BusUnavailableError } from '@sluice/bus';
 import type { Bus, CounterName } from '@sluice/bus';
@@ -29,7 +30,7 @@ describe.each(backends)('room on $name', ({ start }) => {
   let bus: Bus;
   let stop: () => Promise<void>;
   let now = 1_000;
-  const clock = { now: () => now };
+  const clock = { now: () => now, setTimeout: globalThis.setTimeout };
   beforeAll(async () => {
     ({ bus, stop } = await start());
   });
@@ -121,12 +122,45 @@ describe.each(backends)('room on $name', ({ start }) => {
     expect([await counted(key), await counted(other)]).toEqual([5, 5]);
   });
 
+  test('a repeat is taken at the very limit, also where its first try is on its way over another edge', async () => {
+    const [one, two] = [contextOf(), contextOf()];
+    // What takes the last room stores it only when the other has been refused.
+    const slow: CreateContext = {
+      ...one,
+      bus: {
+        ...bus,
+        sessions: {
+          ...bus.sessions,
+          createPrompt: async (...args) => {
+            await setTimeout(50);
+            return bus.sessions.createPrompt(...args);
+          },
+          createItem: async (...args) => {
+            await setTimeout(50);
+            return bus.sessions.createItem(...args);
+          },
+        },
+      },
+    };
+    const key = newKey();
+    const other = newKey();
+    for (let n = 1; n < LIMITS.maxItemsPerSession; n += 1)
+      await Promise.all([key, other].map((each) => createMessage(one, each, line())));
+    const prompts = [slow, two].map((context) => createGeneration(context, key, entryOf('last')));
+    expect((await Promise.all(prompts)).filter(({ created }) => created)).toHaveLength(1);
+    const same = line();
+    const posts = [slow, two].map((context) => createMessage(context, other, same));
+    expect((await Promise.all(posts)).filter(Boolean)).toHaveLength(1);
+    expect([await counted(key), await counted(other)]).toEqual([5, 5]);
+  });
+
   test('what could not be stored gives its room back; what may have been stored keeps it', async () => {
     const key = newKey();
     const failing = (error: Error): CreateContext => {
       const { room } = contextOf();
       const fail = () => Promise.reject(error);
-      return { bus: { ...bus, sessions: { ...bus.sessions, createPrompt: fail, createItem: fail } }, room };
+      const broken = { ...bus.sessions, createPrompt: fail, createItem: fail };
+      return { bus: { ...bus, sessions: broken }, room };
     };
     const refused = failing(new BusRefusedError('full', 'no space'));
     await expect(createGeneration(refused, key, entryOf('m'))).rejects.toThrow('no space');

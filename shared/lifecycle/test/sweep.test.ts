@@ -27,7 +27,7 @@ describe.each(backends)('a sweep on $name', ({ start }) => {
   let stop: () => Promise<void>;
   let now = 1_000_000;
   let swept: Map<string, SweepStep[]>;
-  const clock = { now: () => now };
+  const clock = { now: () => now, setTimeout };
   const createOn = (on: Bus) => ({
     bus: on,
     room: new Room({ bus: on, clock, limits: { maxItemsPerSession: 1_000, maxBytesPerSession: 1e9 } }),

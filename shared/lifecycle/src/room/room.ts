@@ -1,5 +1,6 @@
 import type { Bus, CounterName } from '@sluice/bus';
-import type { Org, SessionKey, SluiceError } from '@sluice/protocol';
+import { SluiceError } from '@sluice/protocol';
+import type { Org, SessionKey } from '@sluice/protocol';
 import { Creations } from './creations.ts';
 import { sizesOf } from './item-size.ts';
 import { limitsOf, orgCounter, refusalOf, sessionCounters, UNLIMITED } from './limits.ts';
@@ -12,7 +13,7 @@ import type { Reservation } from './reservation.ts';
 
 export type RoomDeps = {
   readonly bus: Bus;
-  readonly clock: { now(): number };
+  readonly clock: { now(): number; setTimeout(fn: () => void, ms: number): unknown };
   readonly limits: SessionLimits;
   /** what an org and its users may have and do at the moment; default all */
   readonly quotaOf?: (org: Org) => OrgQuota;
@@ -22,6 +23,8 @@ export type RoomDeps = {
 
 /** A limit is not recounted more often, ms. */
 const RECOUNT_MS = 60_000;
+/** A first try has stored what it took room for by then, or never will, ms. */
+const ELSEWHERE_MS = 200;
 /** Most sessions, users and orgs that are remembered. */
 const MAX_REMEMBERED = 10_000;
 
@@ -93,6 +96,26 @@ export class Room {
     if (again.over.length === 0) return again.taken;
     await again.taken.giveBack();
     throw this.#refused(again.over);
+  }
+
+  /**
+   * Takes room for what may be stored by now: a repeat needs none. Its first try may be on its way over another edge, and have
+   * taken the last room, so a refusal looks for it again a moment later.
+   * @returns undefined: it is stored
+   */
+  async reserveUnless(
+    stored: () => Promise<unknown>,
+    reserve: () => Promise<Reservation>,
+  ): Promise<Reservation | undefined> {
+    try {
+      return await reserve();
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error;
+      if ((await stored()) !== undefined) return undefined;
+      await new Promise<void>((resolve) => void this.#deps.clock.setTimeout(resolve, ELSEWHERE_MS));
+      if ((await stored()) !== undefined) return undefined;
+      throw error;
+    }
   }
 
   #refusalOf(limits: readonly Limit[]): SluiceError | undefined {
