@@ -25,5 +25,5 @@ test('the benchmark runs every scenario, verifies all texts and fails its check 
     expect(Object.keys(ratios ?? {})).toEqual(PEERS);
 }, 180_000);
 
-const IDS = ['P1a', 'P1b', 'P1c', 'P1d', 'P2', 'P3', 'P5', 'P7', 'P13'];
+const IDS = ['P1a', 'P1b', 'P1c', 'P1d', 'P2', 'P3', 'P4', 'P5', 'P7', 'P13'];
 const PEERS = ['raw TCP', 'ws.send', 'SSE', 'socket.io', 'socket.io with recovery'];

@@ -9,6 +9,8 @@ import type { System } from './system.ts';
 export type BenchSize = {
   readonly viewers: number;
   readonly sessions: number;
+  /** sessions of each step of the search for the knee, as shares of `sessions` */
+  readonly ladder: readonly number[];
   readonly connections: number;
   readonly lateJoins: number;
   /** interleaved repetitions of each side of a comparison */
@@ -23,6 +25,7 @@ export type BenchSize = {
 export const FULL_SIZE: BenchSize = {
   viewers: 1_000,
   sessions: 1_000,
+  ladder: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5],
   connections: 5_000,
   lateJoins: 12,
   repetitions: 5,
@@ -31,12 +34,13 @@ export const FULL_SIZE: BenchSize = {
 };
 
 /** As large, and repeated less. */
-export const QUICK_SIZE: BenchSize = { ...FULL_SIZE, repetitions: 2 };
+export const QUICK_SIZE: BenchSize = { ...FULL_SIZE, repetitions: 2, ladder: [0.25, 0.5, 0.75, 1, 1.5] };
 
 /** To see that everything works; the figures mean nothing. */
 export const SMOKE_SIZE: BenchSize = {
   viewers: 50,
   sessions: 50,
+  ladder: [0.5, 1],
   connections: 200,
   lateJoins: 2,
   repetitions: 1,

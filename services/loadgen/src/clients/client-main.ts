@@ -17,6 +17,7 @@ const api = {
   cancel: (_: null): Promise<void> => crowd.cancel(),
   started: (count: number): Promise<void> => crowd.started(count),
   ended: (count: number): Promise<void> => crowd.ended(count),
+  schedule: (intervalMs: number): void => crowd.schedule(intervalMs),
   mark: (_: null): void => crowd.mark(),
   read: (_: null): Received => crowd.read(),
   record: (_: null): void => crowd.record(),

@@ -99,6 +99,11 @@ export class Crowd {
     );
   }
 
+  /** From now on latencies are taken, of an engine with this many ms between two tokens. */
+  schedule(intervalMs: number): void {
+    this.#tally.schedule(intervalMs);
+  }
+
   mark(): void {
     this.#tally.mark();
   }

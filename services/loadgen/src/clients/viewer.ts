@@ -116,8 +116,8 @@ export class Viewer implements Acker {
   }
 
   #onDelta(frame: DeltaFrame): void {
-    const { from, seq, at, text } = frame;
-    this.#context.tally.delta(from, seq, at);
+    const { from, seq, text } = frame;
+    this.#context.tally.delta(frame);
     this.#transcript(frame.generation).delta(frame);
     this.firstDelta ??= { seq, text, atMs: performance.now() };
     if (this.#target.kind !== 'edge' || this.#role === 'observer') return;

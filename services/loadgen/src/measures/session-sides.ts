@@ -16,9 +16,6 @@ const PROMPTING_MS = 1_500;
 const SETTLE_MS = 1_000;
 /** Generations are cancelled after the window; a machine too slow to get that far finds them ended. */
 const MAX_GENERATION_MS = 20_000;
-/** Sessions that start within the window, beside those that stream: their first tokens are looked at. */
-const LATE_SHARE = 0.02;
-const LATE_TOKENS = 10;
 
 /** One window: what it cost and what arrived. */
 export type Window = {
@@ -28,7 +25,6 @@ export type Window = {
 };
 
 export type LiveWindow = Window & {
-  readonly firstLatency: Received['firstLatency'];
   readonly workerUsPerToken: number;
   readonly natsUsPerToken: number;
   /** from the first prompt until every generation had begun for its viewer, ms */
@@ -44,10 +40,8 @@ export type Measured<Kind extends Window> = {
 export class SessionSides {
   readonly #bench: Bench;
   readonly #names: readonly string[];
-  readonly #lateNames: readonly string[];
   readonly #edge: EdgeProcess;
   readonly #viewers = startClient();
-  readonly #late = startClient();
   readonly #relayViewers = startClient();
   readonly #relay = startRemote<RelayApi>(new URL('../peers/relay-main.ts', import.meta.url));
   readonly #publisher = startRemote<RelayPublisherApi>(
@@ -59,7 +53,6 @@ export class SessionSides {
     this.#bench = bench;
     this.#edge = edge;
     this.#names = namesOf('stream', bench.size.sessions);
-    this.#lateNames = namesOf('late', Math.ceil(bench.size.sessions * LATE_SHARE));
   }
 
   /** Connects all clients and attaches them to their sessions. */
@@ -67,8 +60,6 @@ export class SessionSides {
     const { target } = this.#edge;
     await this.#viewers.call('open', { target, sessions: this.#names });
     await this.#viewers.call('subscribe', null);
-    await this.#late.call('open', { target, sessions: this.#lateNames });
-    await this.#late.call('subscribe', null);
     const port = await this.#relay.call('start', this.#bench.system.natsUrl);
     await this.#relayViewers.call('open', { target: { kind: 'relay', port }, sessions: this.#names });
     await pause(SETTLE_MS);
@@ -84,19 +75,16 @@ export class SessionSides {
     await this.#viewers.call('started', size.sessions);
     const begunMs = performance.now() - promptedAt;
     await pause(SETTLE_MS);
-    const lateDone = this.#startLate();
     const pids = [this.#edge.pid, system.workerPid, system.natsPid];
     const { received, usPerToken } = await this.#measure(this.#viewers, pids);
-    const { firstLatency } = await lateDone;
     await this.#viewers.call('cancel', null);
     await this.#viewers.call('ended', size.sessions);
     const [edge = 0, worker = 0, nats = 0] = usPerToken;
     return {
       window: {
-        ...{ received, usPerToken: edge, workerUsPerToken: worker, natsUsPerToken: nats },
-        ...{ firstLatency, begunMs },
+        ...{ received, usPerToken: edge, workerUsPerToken: worker, natsUsPerToken: nats, begunMs },
       },
-      verifications: [await this.#viewers.call('verify', null), await this.#late.call('verify', null)],
+      verifications: [await this.#viewers.call('verify', null)],
     };
   }
 
@@ -120,20 +108,9 @@ export class SessionSides {
   }
 
   async close(): Promise<void> {
-    const processes = [this.#viewers, this.#late, this.#relayViewers, this.#relay, this.#publisher];
+    const processes = [this.#viewers, this.#relayViewers, this.#relay, this.#publisher];
     await Promise.all(processes.map((process) => process.close()));
     await this.#edge.close();
-  }
-
-  /** Lets further sessions begin all through the window, and tells how their first tokens came. */
-  async #startLate(): Promise<Received> {
-    const count = this.#lateNames.length;
-    await this.#late.call('begin', null);
-    await this.#late.call('mark', null);
-    const overMs = this.#bench.size.windowMs * 0.8;
-    await this.#late.call('prompt', { count, overMs, body: bodyOf(LATE_TOKENS) });
-    await this.#late.call('ended', count);
-    return this.#late.call('read', null);
   }
 
   async #measure(viewers: Remote<ClientApi>, pids: readonly number[]) {
