@@ -1,6 +1,7 @@
 import { FULL_SIZE } from './bench.ts';
 import type { BenchSize, Measure, Row } from './bench.ts';
 import type { Verification } from './clients/crowd.ts';
+import { cancelStorm } from './measures/cancel-storm.ts';
 import { fanOut, largeFanOut } from './measures/fan-out.ts';
 import { knee } from './measures/knee.ts';
 import { idle } from './measures/idle.ts';
@@ -13,7 +14,16 @@ import { readMachine } from './report/machine.ts';
 import type { Machine } from './report/machine.ts';
 import { startSystem } from './system.ts';
 
-const MEASURES: readonly Measure[] = [fanOut, largeFanOut, sessions, knee, idle, lateJoin, stored];
+const MEASURES: readonly Measure[] = [
+  fanOut,
+  largeFanOut,
+  sessions,
+  knee,
+  cancelStorm,
+  idle,
+  lateJoin,
+  stored,
+];
 /** Every target that this benchmark can judge. */
 export const TARGET_IDS: readonly string[] = MEASURES.flatMap(({ ids }) => ids);
 

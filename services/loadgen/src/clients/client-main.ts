@@ -15,6 +15,7 @@ const api = {
   begin: (_: null): void => crowd.begin(),
   prompt: (order: PromptOrder): Promise<void> => crowd.prompt(order),
   cancel: (_: null): Promise<void> => crowd.cancel(),
+  cancelAll: (cancelsPerSecond: number): Promise<readonly number[]> => crowd.cancelAll(cancelsPerSecond),
   started: (count: number): Promise<void> => crowd.started(count),
   ended: (count: number): Promise<void> => crowd.ended(count),
   schedule: (intervalMs: number): void => crowd.schedule(intervalMs),

@@ -84,6 +84,26 @@ export class Crowd {
     }
   }
 
+  /** Cancels every viewer's generation at its time, and tells how long after that time its end came. */
+  async cancelAll(cancelsPerSecond: number): Promise<readonly number[]> {
+    const lateMs: number[] = [];
+    const startedAt = performance.now();
+    for (const [index, viewer] of this.#viewers.entries()) {
+      const dueAt = startedAt + (index * 1000) / cancelsPerSecond;
+      while (performance.now() < dueAt) await pause(POLL_MS);
+      viewer.onEnd = () => {
+        viewer.onEnd = undefined;
+        lateMs.push(performance.now() - dueAt);
+      };
+      viewer.cancel();
+    }
+    await this.#until(
+      () => lateMs.length === this.#viewers.length,
+      () => `${lateMs.length} of ${this.#viewers.length} ended`,
+    );
+    return lateMs;
+  }
+
   /** Resolves when `count` generations have begun for their viewers, each viewer counted. */
   started(count: number): Promise<void> {
     return this.#until(

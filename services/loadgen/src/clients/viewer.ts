@@ -37,6 +37,8 @@ export class Viewer implements Acker {
   /** anything that should not have come */
   readonly faults: string[] = [];
   firstDelta: FirstDelta | undefined;
+  /** Called when an end came. */
+  onEnd: (() => void) | undefined;
   /** Called with each delta's text as it came. */
   onRawDelta: ((raw: string) => void) | undefined;
   readonly #target: Target;
@@ -109,6 +111,7 @@ export class Viewer implements Acker {
     if (frame.type === 'end') {
       if (this.#unacked > 0) this.#ack();
       this.#context.tally.ended += 1;
+      this.onEnd?.();
       this.#transcript(frame.generation).end(frame);
     } else if (frame.type === 'reset') this.#transcript(frame.generation).reset(frame.epoch);
     else if (frame.type === 'error') this.faults.push(`error ${frame.code}: ${frame.message}`);

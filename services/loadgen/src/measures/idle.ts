@@ -1,8 +1,9 @@
 import { namesOf, pause, startClient } from '../bench.ts';
-import type { Bench, Measure, Outcome, Row } from '../bench.ts';
+import type { Bench, Measure, Row } from '../bench.ts';
 import type { ClientApi } from '../clients/client-main.ts';
 import { readMemory } from '../edge-memory.ts';
 import type { EdgeMemory } from '../edge-memory.ts';
+import { cpuDuring } from '../process-usage.ts';
 import type { Remote } from '../remote.ts';
 import type { EdgeProcess } from '../system.ts';
 
@@ -13,11 +14,15 @@ const SETTLE_MS = 2_500;
 const KIB = 1024;
 const MAX_CONNECTED_KIB = 8;
 const MAX_SUBSCRIBED_KIB = 12;
+/** Share of a core that an edge may use while nobody does anything, %. */
+const MAX_IDLE_PERCENT = 1;
+/** Windows of `windowMs` are too short for it: the system counts in 10 ms. */
+const IDLE_WINDOWS = 5;
 
-/** P5: what a connection that does nothing costs, and one that watches a session of its own. */
+/** P5, P12: what a connection that does nothing costs, and one that watches a session of its own. */
 export const idle: Measure = {
   name: 'idle connections',
-  ids: ['P5'],
+  ids: ['P5', 'P12'],
   run: async (bench) => {
     const { system, size, say } = bench;
     const edge = await system.addEdge();
@@ -34,8 +39,12 @@ export const idle: Measure = {
       say(`P5 idle connections, subscribing to ${size.connections} sessions`);
       await Promise.all(clients.map((client) => client.call('subscribe', null)));
       const subscribed = await settled(edge);
+      say(`P12 idle edge, ${size.connections} sessions`);
+      const idleMs = IDLE_WINDOWS * size.windowMs;
+      const { cpuMs } = await cpuDuring([edge.pid], () => pause(idleMs));
       const verifications = await Promise.all(clients.map((client) => client.call('verify', '')));
-      return outcomeOf(bench, [before, connected, subscribed], verifications);
+      const memory = memoryRows(bench, [before, connected, subscribed]);
+      return { rows: [...memory, idleRow(size.connections, (cpuMs[0] ?? 0) / idleMs)], verifications };
     } finally {
       await Promise.all([...warmers, ...clients].map((client) => client.close()));
       await edge.close();
@@ -63,11 +72,16 @@ const settled = async (edge: EdgeProcess): Promise<EdgeMemory> => {
 
 type Steps = readonly [before: EdgeMemory, connected: EdgeMemory, subscribed: EdgeMemory];
 
-const outcomeOf = (
-  { size }: Bench,
-  [before, connected, subscribed]: Steps,
-  verifications: Outcome['verifications'],
-): Outcome => {
+const idleRow = (sessions: number, share: number): Row => ({
+  id: 'P12',
+  what: `idle edge with ${sessions} sessions: share of a core`,
+  target: `<= ${MAX_IDLE_PERCENT} %`,
+  value: `${(share * 100).toFixed(1)} %`,
+  ok: share * 100 <= MAX_IDLE_PERCENT,
+  figures: { percent: share * 100 },
+});
+
+const memoryRows = ({ size }: Bench, [before, connected, subscribed]: Steps): readonly Row[] => {
   const rowOf = (what: string, after: EdgeMemory, maxKib: number): Row => {
     const each = (field: keyof EdgeMemory): number => (after[field] - before[field]) / size.connections / KIB;
     const kib = each('rssBytes');
@@ -85,11 +99,8 @@ const outcomeOf = (
       },
     };
   };
-  return {
-    rows: [
-      rowOf('authenticated connection', connected, MAX_CONNECTED_KIB),
-      rowOf('connection with a subscribed session', subscribed, MAX_SUBSCRIBED_KIB),
-    ],
-    verifications,
-  };
+  return [
+    rowOf('authenticated connection', connected, MAX_CONNECTED_KIB),
+    rowOf('connection with a subscribed session', subscribed, MAX_SUBSCRIBED_KIB),
+  ];
 };
