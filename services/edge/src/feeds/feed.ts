@@ -17,7 +17,6 @@ import type { CardListener } from './card-watch.ts';
 import type { FeedContext } from './feed-context.ts';
 import { encodeFrame } from './frames.ts';
 import type { Frame } from './frames.ts';
-import type { GenerationFeed } from './generation-feed.ts';
 import { GenerationFeeds } from './generation-feeds.ts';
 import { itemFrame, listFrame, removedFrame } from './item-frames.ts';
 import { PresenceRoster } from './presence-roster.ts';
@@ -127,8 +126,9 @@ export class Feed implements TailListener, CardListener, ItemsListener {
       if (!this.#viewers.has(viewer)) return;
       // The store was replaced meanwhile.
       if (items !== this.#items) return await this.#beginAnew(viewer);
-      if (viewer.observe) this.#roster?.leave(viewer.ref);
-      else this.#roster?.join(viewer.ref);
+      // Viewers that came before have not heard of it, if its live message is still to come.
+      for (const state of named) items.take(state);
+      this.#roster?.admit(viewer);
       if (page !== undefined) this.#sendList(viewer, { page, isReset: since === undefined }, collector);
       viewer.ready = true;
       this.#generations.serve(viewer, named);
@@ -336,10 +336,7 @@ export class Feed implements TailListener, CardListener, ItemsListener {
   changed(stored: StoredItem): void {
     const { rev, item } = stored;
     this.#announce(stored);
-    if (item.kind !== 'generation') return;
-    const known = this.#generations.get(item.id);
-    if (known !== undefined) known.onItem({ rev, item });
-    else if (item.status !== 'done') this.#welcome(this.#generations.of({ rev, item }));
+    if (item.kind === 'generation') this.#generations.changed({ rev, item }, this.#viewers);
   }
 
   /** An item is no more. */
@@ -367,12 +364,6 @@ export class Feed implements TailListener, CardListener, ItemsListener {
     for (const collector of this.#collectors) collector.push(stored);
     const frame = (): Frame => itemFrame(this.key.session, stored);
     this.#viewers.tell(frame, ({ listedRev }) => stored.rev > listedRev);
-  }
-
-  /** A generation that is new here starts at 0 for everyone who is attached. */
-  #welcome(generation: GenerationFeed): void {
-    for (const viewer of this.#viewers)
-      if (viewer.ready && viewer.wants(generation.item)) generation.attach(viewer);
   }
 
   /** The items as they were listed, then those that came while they were. */

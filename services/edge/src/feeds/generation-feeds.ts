@@ -44,6 +44,17 @@ export class GenerationFeeds {
     return generation;
   }
 
+  /** A version was heard of. A generation that is new here starts at 0 for everyone who is attached and wants it. */
+  changed(state: GenerationVersion, audience: Iterable<Viewer>): void {
+    const { item } = state;
+    const known = this.#feeds?.get(item.id);
+    if (known !== undefined) return known.onItem(state);
+    const viewers = [...audience].filter((viewer) => viewer.ready && viewer.wants(item));
+    if (viewers.length === 0 && item.status === 'done') return;
+    const generation = this.of(state);
+    for (const viewer of viewers) generation.attach(viewer);
+  }
+
   /** Finished generations that the viewer named: it wants their missing tokens and their end (R7). */
   async named(viewer: Viewer): Promise<GenerationVersion[]> {
     const states: GenerationVersion[] = [];

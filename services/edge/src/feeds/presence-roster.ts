@@ -75,6 +75,12 @@ export class PresenceRoster {
     this.#presence.publish(this.#key, { type: 'sync', edge: this.#edge });
   }
 
+  /** Counts a viewer in, unless it only observes. */
+  admit({ ref, observe }: { readonly ref: ViewerRef; readonly observe: boolean }): void {
+    if (observe) this.leave(ref);
+    else this.join(ref);
+  }
+
   /** Idempotent, and quiet about a viewer that is there already. */
   join(viewer: ViewerRef): void {
     if (this.#local.has(viewer.connection)) return;
