@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from '@sluice/client';
-import type { Client } from '@sluice/client';
+import type { Client, Generation } from '@sluice/client';
 import type { Bus } from '@sluice/bus';
 import { sha256, waitFor } from '@sluice/testkit';
 import { keyOf, storedText, tokenFor } from '../support/clients.ts';
@@ -38,6 +38,7 @@ export class Audience {
   readonly shown: Shown[] = [];
   readonly #options: AudienceOptions;
   readonly #rooms: readonly { readonly session: string; readonly clients: readonly Client[] }[];
+  readonly #waiting = new Map<string, Generation>();
   #rounds: Promise<void>[] = [];
   #isStopping = false;
 
@@ -59,6 +60,11 @@ export class Audience {
   /** Answers that somebody has seen the end of. */
   get answers(): number {
     return this.shown.length / this.#options.viewers;
+  }
+
+  /** Who has not seen an end yet, in words. */
+  get waiting(): string[] {
+    return [...this.#waiting].map(([who, { text }]) => `${who} has ${text.length} characters`);
   }
 
   begin(): void {
@@ -113,11 +119,18 @@ export class Audience {
       for (const handle of handles) handle.detach();
       return;
     }
-    for (const handle of handles) {
-      await handle.end;
-      this.shown.push({ session, generation, text: handle.text });
-      handle.detach();
-    }
+    await Promise.all(handles.map((handle, viewer) => this.#see(handle, { session, viewer })));
+  }
+
+  /** Watches one answer to its end. */
+  async #see(handle: Generation, { session, viewer }: { session: string; viewer: number }): Promise<void> {
+    const { id: generation } = handle;
+    const waiting = `${session}/${generation}: viewer ${viewer}`;
+    this.#waiting.set(waiting, handle);
+    await handle.end;
+    this.#waiting.delete(waiting);
+    this.shown.push({ session, generation, text: handle.text });
+    handle.detach();
   }
 
   /** Somebody who asks all the time. */

@@ -127,7 +127,7 @@ const nginxOf = (port: number, edges: WebProxyOptions['edges']): Shipped => ({
       ['# ssl_certificate_key /etc/sluice/tls.key;', `ssl_certificate_key ${key};`],
     ]),
   wrap: (text, folder) =>
-    `daemon off; pid ${folder}/pid; error_log stderr; worker_processes 1; events {}\n` +
+    `daemon off; pid ${folder}/pid; error_log stderr; worker_processes 1; events { worker_connections 4096; }\n` +
     `http { access_log off; ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${folder}/${kind};`).join(' ')}\n${text}}`,
   flags: (file, folder) => ['-c', file, '-p', folder, '-e', 'stderr'],
   reload: 'SIGHUP',
