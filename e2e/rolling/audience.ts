@@ -16,7 +16,7 @@ export type AudienceOptions = {
 };
 
 /** A try that was not answered with 2xx. */
-type Refusal = { readonly during: string; readonly what: string };
+export type Refusal = { readonly during: string; readonly what: string };
 
 /** Retryable by the protocol (6): a client asks again, with the same body. */
 const RETRYABLE: readonly number[] = [429, 503];
