@@ -1,18 +1,17 @@
 /** What deploy/nats/users.conf refuses to each user. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { startNatsServer, waitFor } from '@sluice/testkit';
+import { waitFor } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { PermissionViolationError, connect } from 'nats';
 import type { NatsConnection } from 'nats';
-import { makeStreams, passwordOf, refusalsOf, SHIPPED_USERS } from './support/shipped-users.ts';
+import { passwordOf, refusalsOf, startShippedNats } from './support/shipped-users.ts';
 
 let nats: NatsServer;
 const closers: (() => unknown)[] = [];
 
 beforeAll(async () => {
-  nats = await startNatsServer({ config: SHIPPED_USERS });
+  nats = await startShippedNats();
   closers.push(() => nats.stop());
-  await makeStreams(nats.url);
 });
 afterAll(async () => {
   for (const close of closers.splice(0).toReversed()) await close();

@@ -11,7 +11,7 @@ import { ORG_STATS } from '@sluice/protocol';
 import type { Revocation, StatsReport, UsageRecord } from '@sluice/protocol';
 import { adminTokenFor, keyOf, recordedClient, storedText } from './support/clients.ts';
 import { spawnEdge, spawnWorker } from './support/processes.ts';
-import { credentials, makeStreams, passwordOf, refusalsOf, SHIPPED_USERS } from './support/shipped-users.ts';
+import { credentials, passwordOf, refusalsOf, startShippedNats } from './support/shipped-users.ts';
 
 let nats: NatsServer;
 const closers: (() => unknown)[] = [];
@@ -23,9 +23,8 @@ const busAs = async (user: string): Promise<Bus> => {
 };
 
 beforeAll(async () => {
-  nats = await startNatsServer({ config: SHIPPED_USERS });
+  nats = await startShippedNats();
   closers.push(() => nats.stop());
-  await makeStreams(nats.url);
 });
 afterAll(async () => {
   for (const close of closers.splice(0).toReversed()) await close();

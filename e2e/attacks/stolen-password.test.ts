@@ -4,12 +4,12 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { JetStreamManager } from '@nats-io/jetstream';
 import { createNatsBus } from '@sluice/bus';
 import { ChunkWriter } from '@sluice/core';
-import { Queue, startNatsServer } from '@sluice/testkit';
+import { Queue } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 import { connect, headers } from 'nats';
 import type { NatsConnection } from 'nats';
 import { keyOf } from '../support/clients.ts';
-import { makeStreams, passwordOf, SHIPPED_USERS } from '../support/shipped-users.ts';
+import { passwordOf, startShippedNats } from '../support/shipped-users.ts';
 
 const ITEMS = 20;
 /** Nothing must happen for this long after an attack that the server answers nothing to, ms. */
@@ -34,9 +34,8 @@ const stored = async (): Promise<Record<string, number>> => {
 };
 
 beforeAll(async () => {
-  nats = await startNatsServer({ config: SHIPPED_USERS });
+  nats = await startShippedNats();
   closers.push(() => nats.stop());
-  await makeStreams(nats.url);
   jsm = await jetstreamManager(await connectAs('admin'));
   const edge = { user: 'edge', password: passwordOf('edge') };
   const bus = await createNatsBus({ url: nats.url, name: 'edge', ...edge });

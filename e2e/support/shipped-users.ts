@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { openStreamAdmin } from '@sluice/bus';
 import type { NatsOptions } from '@sluice/bus';
+import { startNatsServer } from '@sluice/testkit';
 import type { NatsServer } from '@sluice/testkit';
 
 /** The users of deploy/nats/users.conf, as tests know them. */
@@ -39,3 +40,10 @@ export const refusalsOf = (nats: NatsServer): string[] =>
     .log()
     .split('\n')
     .filter((line) => line.includes('Violation') && !line.includes('$JS.API.STREAM.CREATE.'));
+
+/** A server with these users, and all streams. */
+export const startShippedNats = async (): Promise<NatsServer> => {
+  const nats = await startNatsServer({ config: SHIPPED_USERS });
+  await makeStreams(nats.url);
+  return nats;
+};

@@ -7,7 +7,7 @@ import { Queue } from '@sluice/testkit';
 import { readChain, tokensOf } from '../src/index.ts';
 import type { Bus, Chain, ForeignMessage, TailListener } from '../src/index.ts';
 import { chunkSubject } from '../src/subjects.ts';
-import { GARBAGE } from './garbage.ts';
+import { expectGarbageForeign, GARBAGE, openBorder } from './garbage.ts';
 import { backends, newKey } from './world.ts';
 import type { World } from './world.ts';
 
@@ -23,20 +23,12 @@ describe.each(backends)('A foreign message in a log on $name', ({ start }) => {
   let other: Bus;
   let foreign: Queue<ForeignMessage>;
   beforeAll(async () => {
-    world = await start();
-    [bus, other] = await Promise.all([world.open(), world.open()]);
-    foreign = new Queue('a message that is told as foreign');
-    bus.border.onForeign((message) => foreign.push(message));
+    ({ world, bus, other, foreign } = await openBorder(start));
   });
   afterAll(() => world.stop());
 
-  /** Every piece of garbage is told as a foreign record. */
-  const publishGarbage = async (subject: string): Promise<void> => {
-    for (const text of GARBAGE) {
-      await world.publish(subject, text);
-      expect(await foreign.next()).toMatchObject({ kind: 'record' });
-    }
-  };
+  const publishGarbage = (subject: string): Promise<void> =>
+    expectGarbageForeign({ world, foreign }, 'record', subject);
   const append = async (key: GenerationKey, draft: Draft): Promise<number> => {
     const outcome = await other.tokens.append(key, draft);
     if (outcome.type !== 'stored') throw new Error(`expected it to be stored, got ${outcome.type}`);

@@ -15,7 +15,8 @@ import {
   stateSubject,
   statsSubject,
 } from '../src/subjects.ts';
-import { GARBAGE, deep } from './garbage.ts';
+import { deep, expectGarbageForeign, GARBAGE, openBorder } from './garbage.ts';
+import type { GarbageSubject } from './garbage.ts';
 import { backends, newKey } from './world.ts';
 import type { World } from './world.ts';
 
@@ -28,26 +29,12 @@ describe.each(backends)('The border on $name', ({ start }) => {
   let other: Bus;
   let foreign: Queue<ForeignMessage>;
   beforeAll(async () => {
-    world = await start();
-    [bus, other] = await Promise.all([world.open(), world.open()]);
-    foreign = new Queue('a message that is told as foreign');
-    bus.border.onForeign((message) => foreign.push(message));
+    ({ world, bus, other, foreign } = await openBorder(start));
   });
   afterAll(() => world.stop());
 
-  /** Every piece of garbage is told as this kind, and nothing of its content is. */
-  const expectForeign = async (
-    kind: ForeignKind,
-    subject: string | ((n: number) => string),
-  ): Promise<void> => {
-    for (const [n, text] of GARBAGE.entries()) {
-      await world.publish(typeof subject === 'string' ? subject : subject(n), text);
-      const told = await foreign.next();
-      expect(told.kind).toBe(kind);
-      expect(told.reason).not.toContain('xxx');
-      expect(told.reason.length).toBeLessThan(200);
-    }
-  };
+  const expectForeign = (kind: ForeignKind, subject: GarbageSubject): Promise<void> =>
+    expectGarbageForeign({ world, foreign }, kind, subject);
   const expectQuiet = (): void => expect(foreign.size).toBe(0);
 
   test('a state is dropped, and the next one is heard', async () => {

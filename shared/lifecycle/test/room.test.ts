@@ -1,9 +1,8 @@
-import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { BusRefusedError, BusUnavailableError } from '@sluice/bus';
 import type { Bus, CounterName } from '@sluice/bus';
 import type { Quota, SessionKey } from '@sluice/protocol';
-import { waitFor } from '@sluice/testkit';
+import { deferred, waitFor } from '@sluice/testkit';
 import {
   claimGeneration,
   createGeneration,
@@ -30,7 +29,7 @@ describe.each(backends)('room on $name', ({ start }) => {
   let bus: Bus;
   let stop: () => Promise<void>;
   let now = 1_000;
-  const clock = { now: () => now, setTimeout: globalThis.setTimeout };
+  const clock = { now: () => now, setTimeout };
   beforeAll(async () => {
     ({ bus, stop } = await start());
   });
@@ -124,32 +123,40 @@ describe.each(backends)('room on $name', ({ start }) => {
 
   test('a repeat is taken at the very limit, also where its first try is on its way over another edge', async () => {
     const [one, two] = [contextOf(), contextOf()];
-    // What takes the last room stores it only when the other has been refused.
-    const slow: CreateContext = {
-      ...one,
-      bus: {
-        ...bus,
-        sessions: {
-          ...bus.sessions,
-          createPrompt: async (...args) => {
-            await setTimeout(50);
-            return bus.sessions.createPrompt(...args);
-          },
-          createItem: async (...args) => {
-            await setTimeout(50);
-            return bus.sessions.createItem(...args);
-          },
-        },
-      },
-    };
     const key = newKey();
     const other = newKey();
     for (let n = 1; n < LIMITS.maxItemsPerSession; n += 1)
       await Promise.all([key, other].map((each) => createMessage(one, each, line())));
-    const prompts = [slow, two].map((context) => createGeneration(context, key, entryOf('last')));
+    // Each stores only when the other has been refused and has looked for it in vain.
+    const looked = [deferred<void>(), deferred<void>()];
+    const edgeOf = (context: CreateContext, at: number): CreateContext => {
+      const { prompt, item, createPrompt, createItem } = bus.sessions;
+      const afterLook = async <Found>(look: Promise<Found>): Promise<Found> => {
+        const found = await look;
+        looked[at]?.resolve();
+        return found;
+      };
+      const sessions: typeof bus.sessions = {
+        ...bus.sessions,
+        prompt: (...args) => afterLook(prompt(...args)),
+        item: (...args) => afterLook(item(...args)),
+        createPrompt: async (...args) => {
+          await looked[1 - at]?.promise;
+          return createPrompt(...args);
+        },
+        createItem: async (...args) => {
+          await looked[1 - at]?.promise;
+          return createItem(...args);
+        },
+      };
+      return { ...context, bus: { ...bus, sessions } };
+    };
+    const edges = [edgeOf(one, 0), edgeOf(two, 1)];
+    const prompts = edges.map((context) => createGeneration(context, key, entryOf('last')));
     expect((await Promise.all(prompts)).filter(({ created }) => created)).toHaveLength(1);
     const same = line();
-    const posts = [slow, two].map((context) => createMessage(context, other, same));
+    looked.splice(0, 2, deferred(), deferred());
+    const posts = edges.map((context) => createMessage(context, other, same));
     expect((await Promise.all(posts)).filter(Boolean)).toHaveLength(1);
     expect([await counted(key), await counted(other)]).toEqual([5, 5]);
   });
