@@ -62,7 +62,7 @@ export class Audience {
     return this.shown.length / this.#options.viewers;
   }
 
-  /** Who has not seen an end yet, in words. */
+  /** A line for each viewer that still waits for the end of an answer. */
   get waiting(): string[] {
     return [...this.#waiting].map(([who, { text }]) => `${who} has ${text.length} characters`);
   }

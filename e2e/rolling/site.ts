@@ -42,7 +42,7 @@ export class Site {
     this.#own(() => nats.stop());
     this.#nats = nats;
     this.#natsUrl = nats.servers.map(({ port }) => `tls://127.0.0.1:${port}`).join(',');
-    // Each server is healthy before the one that leads has heard of all others: until then it refuses three copies.
+    // The leader refuses three copies until it has heard of all servers, which are healthy earlier.
     const made = (): Promise<boolean> =>
       makeStreams(this.#natsUrl, { replicas: REPLICAS, files: { ca: this.#ca } }).then(
         () => true,

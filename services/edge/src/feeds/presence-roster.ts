@@ -1,7 +1,7 @@
 import type { Presence } from '@sluice/bus';
 import type { PresenceMessage, SessionKey, ViewerRef } from '@sluice/protocol';
 
-/** Edges that share a session repeat who they have this often; one that is silent for three times as long has nobody, ms. */
+/** Edges that share a session repeat their viewers this often. After three times as long in silence an edge has none. In ms. */
 const ANNOUNCE_MS = 5_000;
 const SILENCE_MS = 15_000;
 /** An edge that has heard of no other in the session for so long is alone with it, ms: most sessions have one edge. */

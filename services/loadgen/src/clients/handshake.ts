@@ -5,7 +5,7 @@ export class Handshake {
   readonly #status: number;
   #answer = '';
 
-  /** @param status the only one that is taken for success */
+  /** @param status that the server must answer with */
   constructor(status: number) {
     this.#status = status;
   }

@@ -53,7 +53,7 @@ const webSocketDecoder = ({ write, lost }: WireEvents, onText: (payload: Buffer)
 const closeReason = (payload: Buffer): string =>
   payload.length < 2 ? 'closed' : `closed with ${payload.readUInt16BE(0)} ${payload.toString('utf8', 2)}`;
 
-/** Passes on what comes after the head of the answer. */
+/** Skips the head of the HTTP answer and passes on its body. */
 const after = (status: number, onHead: () => void, rest: (bytes: Buffer) => void) => {
   let handshake: Handshake | undefined = new Handshake(status);
   return (bytes: Buffer): void => {

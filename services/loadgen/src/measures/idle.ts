@@ -19,7 +19,7 @@ const MAX_IDLE_PERCENT = 1;
 /** Windows of `windowMs` are too short for it: the system counts in 10 ms. */
 const IDLE_WINDOWS = 5;
 
-/** P5, P12: what a connection that does nothing costs, and one that watches a session of its own. */
+/** P5, P12: the cost of an idle connection, without a session and with one of its own. */
 export const idle: Measure = {
   name: 'idle connections',
   ids: ['P5', 'P12'],

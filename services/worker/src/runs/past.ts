@@ -14,7 +14,7 @@ export type Turn = {
   readonly model: string | undefined;
   /** nothing where it is larger than all of the budget */
   readonly said: readonly ChatMessage[];
-  /** the same without what only its model's server understands, where there is such */
+  /** the same without the fields that only its model's server understands; undefined: there are none */
   readonly plain?: readonly ChatMessage[] | undefined;
   /** of their JSON */
   readonly bytes: number;
