@@ -27,11 +27,14 @@ let target: Target;
 let edge: EdgeProcess;
 let bystander: Bystander;
 let idle: number;
-beforeAll(async () => {
-  target = await startTarget();
+const openEdge = async (): Promise<void> => {
   // The limits that edges have by default.
   edge = await target.addEdge({});
   bystander = await openBystander(edge.url);
+};
+beforeAll(async () => {
+  target = await startTarget();
+  await openEdge();
   idle = Math.max((await bystander.ping(1_000)).p50, LEAST_P50_MS);
 }, 60_000);
 const opened: RawSocket[] = [];
@@ -42,6 +45,14 @@ afterAll(async () => {
   bystander.close();
   await target.close();
 }, 60_000);
+
+/** A process keeps memory that it once needed, so growth that was too much is measured again on another edge. */
+const renewEdge = async (round: number): Promise<void> => {
+  if (round === 0) return;
+  bystander.close();
+  await edge.child.kill('SIGTERM');
+  await openEdge();
+};
 
 /** No attack finds its address limited for what another one did. */
 let addresses = 1;
@@ -69,7 +80,8 @@ describe('an attacker without a credential at 2 MB/s', () => {
     'does others no harm: %s',
     async (door) => {
       const { rounds, isGood } = await measured(
-        async () => {
+        async (round) => {
+          await renewEdge(round);
           const memory = await watchMemory(edge.child.pid);
           let sent = '';
           const pings = await bystander.pingDuring(storm(door).then((told) => (sent = told)));
@@ -105,7 +117,8 @@ describe('what is sent half on 200 sockets', () => {
     async (name, greeting, half) => {
       // The collector may leave as much as this lying once, what sockets hold is held in every round.
       const { rounds, isGood } = await measured(
-        async () => {
+        async (round) => {
+          await renewEdge(round);
           const memory = await watchMemory(edge.child.pid);
           const from = newAddress();
           const sockets = await Promise.all(Array.from({ length: 200 }, () => open(edge.url, from)));
